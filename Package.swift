@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let package = Package(
+    name: "tributary",
+    products: [
+        .executable(name: "tributary", targets: ["tributary"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // Ground: C libraries and kernels.
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CVectorKernels"),
+        .target(name: "CLinux"),
+
+        // Floor 1: numerics, storage and the wire, each knowing nothing of the others.
+        .target(name: "LinearAlgebra", dependencies: ["COpenBLAS", "CVectorKernels"]),
+        .target(
+            name: "Corpus",
+            dependencies: ["CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(
+            name: "HTTP",
+            dependencies: [
+                "CLinux",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Floor 2: the model.
+        .target(name: "Transformer", dependencies: ["LinearAlgebra"]),
+
+        // Floor 3: the factors.
+        .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra"]),
+
+        // Floor 4: influence.
+        .target(
+            name: "Attribution",
+            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus"]),
+
+        // Floor 5: the service, the only room where HTTP and the numerics meet.
+        .target(
+            name: "InfluenceService",
+            dependencies: [
+                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+
+        // Floor 6: the command line.
+        .executableTarget(
+            name: "tributary",
+            dependencies: [
+                "InfluenceService", "Attribution", "Curvature", "Transformer", "Corpus",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+
+        .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"]),
+        .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
+        .testTarget(name: "TransformerTests", dependencies: ["Transformer"]),
+        .testTarget(name: "CurvatureTests", dependencies: ["Curvature"]),
+        .testTarget(name: "AttributionTests", dependencies: ["Attribution"]),
+        .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
