@@ -10,11 +10,11 @@
 void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w, double *work,
              const int *lwork, int *iwork, const int *liwork, int *info);
 
-/// QR factorisation of a general matrix, Float32.
-void sgeqrf_(const int *m, const int *n, float *a, const int *lda, float *tau, float *work, const int *lwork, int *info);
+/// LQ factorisation of a general matrix, Float32.
+void sgelqf_(const int *m, const int *n, float *a, const int *lda, float *tau, float *work, const int *lwork, int *info);
 
-/// The orthogonal factor of a QR factorisation, formed in place, Float32.
-void sorgqr_(const int *m, const int *n, const int *k, float *a, const int *lda, const float *tau, float *work,
+/// The orthogonal factor of an LQ factorisation, formed in place, Float32.
+void sorglq_(const int *m, const int *n, const int *k, float *a, const int *lda, const float *tau, float *work,
              const int *lwork, int *info);
 
 #endif

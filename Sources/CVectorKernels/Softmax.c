@@ -1,0 +1,108 @@
+#include "Common.h"
+
+// Maxima are kept in lanes: a single running maximum does not vectorise without unsafe flags.
+#define LANES 32
+
+TRIBUTARY_INLINE float row_maximum(const float *x, size_t count) {
+    float lanes[LANES];
+    for (size_t l = 0; l < LANES; l++) lanes[l] = -3.0e38f;
+    size_t c = 0;
+    for (; c + LANES <= count; c += LANES)
+        for (size_t l = 0; l < LANES; l++) lanes[l] = x[c + l] > lanes[l] ? x[c + l] : lanes[l];
+    float maximum = -3.0e38f;
+    for (size_t l = 0; l < LANES; l++) maximum = lanes[l] > maximum ? lanes[l] : maximum;
+    for (; c < count; c++) maximum = x[c] > maximum ? x[c] : maximum;
+    return maximum;
+}
+
+TRIBUTARY_CLONES
+void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows, size_t columns, size_t first_limit) {
+#pragma clang fp reassociate(on) contract(fast)
+    for (size_t r = 0; r < rows; r++) {
+        float *row = x + r * stride;
+        const size_t limit = first_limit + r < columns ? first_limit + r : columns;
+        const float maximum = row_maximum(row, limit);
+        float sum = 0;
+        for (size_t c = 0; c < limit; c++) {
+            const float e = fast_exp((row[c] - maximum) * scale);
+            row[c] = e;
+            sum += e;
+        }
+        const float reciprocal = 1.0f / sum;
+        for (size_t c = 0; c < limit; c++) row[c] *= reciprocal;
+        for (size_t c = limit; c < columns; c++) row[c] = 0;
+    }
+}
+
+TRIBUTARY_CLONES
+void tributary_softmax_backward(const float *p, size_t p_stride, float *dp, size_t dp_stride, float scale, size_t rows,
+                                size_t columns) {
+#pragma clang fp reassociate(on) contract(fast)
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = p + r * p_stride;
+        float *gradient = dp + r * dp_stride;
+        float along = 0;
+        for (size_t c = 0; c < columns; c++) along += row[c] * gradient[c];
+        for (size_t c = 0; c < columns; c++) gradient[c] = scale * row[c] * (gradient[c] - along);
+    }
+}
+
+TRIBUTARY_CLONES
+void tributary_rotate_halves(float *x, size_t stride, const int32_t *positions, const float *cosine, const float *sine,
+                             float sign, size_t rows, size_t heads, size_t head_width, size_t half) {
+#pragma clang fp contract(fast)
+    for (size_t r = 0; r < rows; r++) {
+        const float *cosines = cosine + (size_t)positions[r] * half;
+        const float *sines = sine + (size_t)positions[r] * half;
+        for (size_t h = 0; h < heads; h++) {
+            float *first = x + r * stride + h * head_width;
+            float *second = first + half;
+            for (size_t c = 0; c < half; c++) {
+                const float a = first[c], b = second[c], s = sign * sines[c];
+                first[c] = a * cosines[c] - b * s;
+                second[c] = b * cosines[c] + a * s;
+            }
+        }
+    }
+}
+
+TRIBUTARY_CLONES
+void tributary_softmax_cross_entropy(float *logits, size_t stride, int32_t *labels, const float *uniforms, float *losses,
+                                     size_t rows, size_t columns) {
+#pragma clang fp reassociate(on) contract(fast)
+    for (size_t r = 0; r < rows; r++) {
+        float *row = logits + r * stride;
+        const float maximum = row_maximum(row, columns);
+        const size_t given = (size_t)labels[r];
+        const float given_logit = uniforms ? 0.0f : row[given];
+        float sum = 0;
+        for (size_t c = 0; c < columns; c++) {
+            const float e = fast_exp(row[c] - maximum);
+            row[c] = e;
+            sum += e;
+        }
+        size_t label = given;
+        float exponent;
+        if (uniforms) {
+            // Inverse transform: the first label at which the cumulated weight passes u times the total.
+            const double threshold = (double)uniforms[r] * (double)sum;
+            double cumulated = 0;
+            label = columns - 1;
+            for (size_t c = 0; c < columns; c++) {
+                cumulated += (double)row[c];
+                if (cumulated > threshold) {
+                    label = c;
+                    break;
+                }
+            }
+            labels[r] = (int32_t)label;
+            exponent = __builtin_logf(row[label] > 1.0e-38f ? row[label] : 1.0e-38f);
+        } else {
+            exponent = given_logit - maximum;
+        }
+        losses[r] = __builtin_logf(sum) - exponent;
+        const float reciprocal = 1.0f / sum;
+        for (size_t c = 0; c < columns; c++) row[c] *= reciprocal;
+        row[label] -= 1.0f;
+    }
+}

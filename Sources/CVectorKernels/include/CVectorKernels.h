@@ -1,0 +1,77 @@
+// Element-wise kernels over rows of row-major Float32 matrices.
+//
+// Each is compiled for several x86-64 levels and chosen at load time. The plain Swift reference of every kernel, and the
+// tolerance within which the two must agree, stand in Tests/LinearAlgebraTests/KernelReferences.swift. Strides are in elements.
+
+#ifndef TRIBUTARY_CVECTORKERNELS_H
+#define TRIBUTARY_CVECTORKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Normalisation. statistics holds two floats a row: the mean (0 for root mean square) and the reciprocal deviation.
+void tributary_layer_norm(const float *x, size_t x_stride, const float *gain, const float *bias, float epsilon, float *y,
+                          size_t y_stride, float *statistics, size_t rows, size_t columns);
+void tributary_rms_norm(const float *x, size_t x_stride, const float *gain, float epsilon, float *y, size_t y_stride,
+                        float *statistics, size_t rows, size_t columns);
+/// dx += the gradient through the normalisation; centred subtracts the mean's part (layer norm).
+void tributary_norm_backward(const float *dy, size_t dy_stride, const float *x, size_t x_stride, const float *gain,
+                             const float *statistics, float *dx, size_t dx_stride, size_t rows, size_t columns, int centred);
+/// gain_gradient += sum over rows of dy * normalised x; bias_gradient (may be null) += sum over rows of dy.
+void tributary_norm_parameter_gradient(const float *dy, size_t dy_stride, const float *x, size_t x_stride,
+                                       const float *statistics, float *gain_gradient, float *bias_gradient, size_t rows,
+                                       size_t columns);
+
+// Activations.
+void tributary_gelu_tanh(const float *x, size_t x_stride, float *y, size_t y_stride, size_t rows, size_t columns);
+void tributary_gelu_tanh_backward(const float *dy, size_t dy_stride, const float *x, size_t x_stride, float *dx,
+                                  size_t dx_stride, size_t rows, size_t columns);
+/// y = silu(gate) * up.
+void tributary_silu_gate(const float *gate, const float *up, size_t in_stride, float *y, size_t y_stride, size_t rows,
+                         size_t columns);
+void tributary_silu_gate_backward(const float *dy, size_t dy_stride, const float *gate, const float *up, size_t in_stride,
+                                  float *dgate, float *dup, size_t d_stride, size_t rows, size_t columns);
+
+// Attention.
+/// Row r becomes softmax over its first first_limit + r entries (scaled), and zero after them.
+void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows, size_t columns, size_t first_limit);
+/// dscores = scale * p * (dp - sum(p * dp)), row by row, in place of dp.
+void tributary_softmax_backward(const float *p, size_t p_stride, float *dp, size_t dp_stride, float scale, size_t rows,
+                                size_t columns);
+/// Rotates the halves of heads consecutive head vectors per row: (a, b) -> (a cos - b sin, b cos + a sin); sign = -1 undoes it.
+/// cosine and sine are [position][half].
+void tributary_rotate_halves(float *x, size_t stride, const int32_t *positions, const float *cosine, const float *sine,
+                             float sign, size_t rows, size_t heads, size_t head_width, size_t half);
+
+// Loss.
+/// For each row of logits: losses[r] = -log softmax(row)[label]; the row becomes softmax - onehot(label).
+/// With uniforms (may be null), the label is drawn from the softmax by inverse transform first and written to labels.
+void tributary_softmax_cross_entropy(float *logits, size_t stride, int32_t *labels, const float *uniforms, float *losses,
+                                     size_t rows, size_t columns);
+
+// Sums.
+/// y[t * y_stride + s] += sum over the width entries of segment s of left[t] * right[t].
+void tributary_segmented_dot(const float *left, size_t left_stride, const float *right, size_t right_stride, double *y,
+                             size_t y_stride, size_t rows, size_t segments, size_t width);
+double tributary_dot(const float *left, const float *right, size_t count);
+void tributary_add(const float *x, float *y, size_t count);
+void tributary_scale(float factor, float *y, size_t count);
+void tributary_add_squares(const float *x, float *y, size_t count);
+void tributary_add_to_double(const float *x, double *y, size_t count);
+/// y = x / (denominator + damping).
+void tributary_divide_damped(const float *x, const float *denominator, float damping, float *y, size_t count);
+
+// Optimisation.
+void tributary_adamw(float *parameters, const float *gradients, float *first_moment, float *second_moment, float learning_rate,
+                     float beta1, float beta2, float correction1, float correction2, float epsilon, float weight_decay,
+                     float gradient_scale, size_t count);
+
+// Number formats.
+void tributary_from_bfloat16(const uint16_t *x, float *y, size_t count);
+void tributary_to_bfloat16(const float *x, uint16_t *y, size_t count);
+void tributary_from_float16(const uint16_t *x, float *y, size_t count);
+void tributary_to_float16(const float *x, uint16_t *y, size_t count);
+/// 1 if every value is finite.
+int tributary_all_finite(const float *x, size_t count);
+
+#endif

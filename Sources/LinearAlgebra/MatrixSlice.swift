@@ -1,0 +1,116 @@
+/// A rectangular part of a matrix, perhaps transposed, for reading.
+///
+/// It keeps the matrix's values alive. Writing to the matrix while a slice of it is held copies the values first, so a slice
+/// never changes under its reader.
+public struct MatrixSlice: Sendable {
+    /// Rows as read, after any transposition.
+    public var rows: Int { isTransposed ? storedColumns : storedRows }
+    /// Columns as read, after any transposition.
+    public var columns: Int { isTransposed ? storedRows : storedColumns }
+
+    let storage: AlignedStorage
+    let offset: Int
+    /// Distance between stored rows.
+    let stride: Int
+    let storedRows: Int
+    let storedColumns: Int
+    let isTransposed: Bool
+
+    /// The same values with rows and columns exchanged; nothing is moved.
+    public var transposed: MatrixSlice {
+        MatrixSlice(
+            storage: storage, offset: offset, stride: stride, storedRows: storedRows, storedColumns: storedColumns,
+            isTransposed: !isTransposed)
+    }
+
+    /// A part of a slice that is not transposed.
+    public subscript(rows rows: Range<Int>, columns columns: Range<Int>) -> MatrixSlice {
+        precondition(!isTransposed, "take the part first and transpose it then")
+        precondition(
+            rows.lowerBound >= 0 && rows.upperBound <= storedRows && columns.lowerBound >= 0
+                && columns.upperBound <= storedColumns, "part outside the slice")
+        return MatrixSlice(
+            storage: storage, offset: offset + rows.lowerBound * stride + columns.lowerBound, stride: stride,
+            storedRows: rows.count, storedColumns: columns.count, isTransposed: false)
+    }
+
+    public subscript(rows rows: Range<Int>) -> MatrixSlice { self[rows: rows, columns: 0..<storedColumns] }
+
+    public subscript(columns columns: Range<Int>) -> MatrixSlice { self[rows: 0..<storedRows, columns: columns] }
+
+    public subscript(row: Int, column: Int) -> Float {
+        precondition(row >= 0 && row < rows && column >= 0 && column < columns, "index outside the slice")
+        return isTransposed ? pointer[column * stride + row] : pointer[row * stride + column]
+    }
+
+    var pointer: UnsafePointer<Float> { UnsafePointer(storage.pointer + offset) }
+}
+
+extension Matrix {
+    /// The whole matrix as a slice.
+    public var slice: MatrixSlice {
+        MatrixSlice(
+            storage: retainedStorage, offset: 0, stride: columns, storedRows: rows, storedColumns: columns,
+            isTransposed: false)
+    }
+
+    public var transposed: MatrixSlice { slice.transposed }
+
+    public subscript(rows rows: Range<Int>) -> MatrixSlice { slice[rows: rows] }
+
+    public subscript(columns columns: Range<Int>) -> MatrixSlice { slice[columns: columns] }
+
+    public subscript(rows rows: Range<Int>, columns columns: Range<Int>) -> MatrixSlice {
+        slice[rows: rows, columns: columns]
+    }
+
+    /// A matrix that holds a slice's values.
+    public init(_ slice: MatrixSlice) {
+        self.init(unspecifiedRows: slice.rows, columns: slice.columns)
+        copy(slice, toRow: 0, column: 0)
+    }
+
+    /// Writes a slice's values into the block that starts at the given place.
+    public mutating func copy(_ slice: MatrixSlice, toRow row: Int, column: Int) {
+        precondition(row >= 0 && column >= 0 && row + slice.rows <= rows && column + slice.columns <= columns)
+        let stride = columns
+        let destination = uniquePointer() + row * stride + column
+        let source = slice.pointer
+        if slice.isTransposed {
+            for r in 0..<slice.rows {
+                for c in 0..<slice.columns { destination[r * stride + c] = source[c * slice.stride + r] }
+            }
+        } else {
+            for r in 0..<slice.rows {
+                (destination + r * stride).update(from: source + r * slice.stride, count: slice.columns)
+            }
+        }
+    }
+
+    /// Becomes the given rows of another matrix, in the order asked for.
+    public mutating func gatherRows(_ indices: [Int], of source: Matrix) {
+        resize(rows: indices.count, columns: source.columns)
+        let destination = uniquePointer()
+        for (r, index) in indices.enumerated() {
+            precondition(index >= 0 && index < source.rows, "row outside the matrix")
+            (destination + r * columns).update(from: source.pointer + index * columns, count: columns)
+        }
+    }
+
+    /// Becomes a matrix of `rows` rows: zero but for the given ones, which are the rows of the source in order.
+    public mutating func scatterRows(of source: Matrix, to indices: [Int], rows: Int) {
+        resize(rows: rows, columns: source.columns, filledWith: 0)
+        let destination = uniquePointer()
+        for (r, index) in indices.enumerated() {
+            precondition(index >= 0 && index < rows, "row outside the matrix")
+            (destination + index * columns).update(from: source.pointer + r * columns, count: columns)
+        }
+    }
+
+    /// Fills one column with a value.
+    public mutating func fillColumn(_ column: Int, with value: Float) {
+        precondition(column >= 0 && column < columns)
+        let base = uniquePointer() + column
+        for r in 0..<rows { base[r * columns] = value }
+    }
+}

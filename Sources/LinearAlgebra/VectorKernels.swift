@@ -1,0 +1,257 @@
+import CVectorKernels
+
+// The safe face of the element-wise kernels: every one checks the shapes that the C code relies on.
+
+extension Matrix {
+    /// Writes the layer norm of each row of `x` into the leading columns: `(x - mean) / sqrt(variance + epsilon) · gain + bias`.
+    ///
+    /// - Parameters:
+    ///   - x: rows × width
+    ///   - gain: 1 × width
+    ///   - bias: 1 × width, or nil for none
+    ///   - columns: The width of the result, at least `x.columns`; columns beyond it are left to the caller.
+    ///   - statistics: Becomes rows × 2: the mean and the reciprocal deviation of each row, for the backward pass.
+    public mutating func formLayerNorm(
+        of x: Matrix, gain: Matrix, bias: Matrix?, epsilon: Float, columns: Int, statistics: inout Matrix
+    ) {
+        precondition(gain.count == x.columns && (bias?.count ?? x.columns) == x.columns && columns >= x.columns)
+        resize(rows: x.rows, columns: columns)
+        statistics.resize(rows: x.rows, columns: 2)
+        tributary_layer_norm(
+            x.pointer, x.columns, gain.pointer, bias?.pointer, epsilon, uniquePointer(), columns,
+            statistics.uniquePointer(), x.rows, x.columns)
+    }
+
+    /// Writes the root-mean-square norm of each row of `x` into the leading columns: `x / sqrt(mean(x²) + epsilon) · gain`.
+    public mutating func formRootMeanSquareNorm(
+        of x: Matrix, gain: Matrix, epsilon: Float, columns: Int, statistics: inout Matrix
+    ) {
+        precondition(gain.count == x.columns && columns >= x.columns)
+        resize(rows: x.rows, columns: columns)
+        statistics.resize(rows: x.rows, columns: 2)
+        tributary_rms_norm(
+            x.pointer, x.columns, gain.pointer, epsilon, uniquePointer(), columns, statistics.uniquePointer(), x.rows,
+            x.columns)
+    }
+
+    /// Adds the gradient with respect to a normalisation's inputs.
+    ///
+    /// - Parameters:
+    ///   - outputGradients: rows × at least width; further columns are ignored.
+    ///   - isCentred: Whether the norm subtracted the mean (layer norm).
+    public mutating func addNormGradient(
+        outputGradients: Matrix, inputs: Matrix, gain: Matrix, statistics: Matrix, isCentred: Bool
+    ) {
+        precondition(
+            rows == inputs.rows && columns == inputs.columns && gain.count == columns && outputGradients.rows == rows
+                && outputGradients.columns >= columns && statistics.count == 2 * rows)
+        tributary_norm_backward(
+            outputGradients.pointer, outputGradients.columns, inputs.pointer, inputs.columns, gain.pointer,
+            statistics.pointer, uniquePointer(), columns, rows, columns, isCentred ? 1 : 0)
+    }
+
+    /// Adds to a norm's gain gradient (this, 1 × width) and its bias gradient.
+    public mutating func addGainGradient(
+        bias: inout Matrix?, outputGradients: Matrix, inputs: Matrix, statistics: Matrix
+    ) {
+        precondition(
+            count == inputs.columns && outputGradients.rows == inputs.rows && outputGradients.columns >= count
+                && statistics.count == 2 * inputs.rows && (bias?.count ?? count) == count)
+        tributary_norm_parameter_gradient(
+            outputGradients.pointer, outputGradients.columns, inputs.pointer, inputs.columns, statistics.pointer,
+            uniquePointer(), bias?.uniquePointer(), inputs.rows, count)
+    }
+
+    /// Writes `gelu(x)`, its tanh form, into the leading columns of a matrix of the given width.
+    public mutating func formGeluTanh(of x: Matrix, columns: Int) {
+        precondition(columns >= x.columns)
+        resize(rows: x.rows, columns: columns)
+        tributary_gelu_tanh(x.pointer, x.columns, uniquePointer(), columns, x.rows, x.columns)
+    }
+
+    /// Becomes `outputGradients · gelu'(x)`.
+    public mutating func formGeluTanhGradient(outputGradients: Matrix, inputs x: Matrix) {
+        precondition(outputGradients.rows == x.rows && outputGradients.columns >= x.columns)
+        resize(rows: x.rows, columns: x.columns)
+        tributary_gelu_tanh_backward(
+            outputGradients.pointer, outputGradients.columns, x.pointer, x.columns, uniquePointer(), columns, rows, columns)
+    }
+
+    /// Writes `silu(gate) · up` into the leading columns of a matrix of the given width.
+    public mutating func formSiluGate(gate: Matrix, up: Matrix, columns: Int) {
+        precondition(gate.rows == up.rows && gate.columns == up.columns && columns >= gate.columns)
+        resize(rows: gate.rows, columns: columns)
+        tributary_silu_gate(gate.pointer, up.pointer, gate.columns, uniquePointer(), columns, gate.rows, gate.columns)
+    }
+
+    /// Becomes the gradient with respect to the gate; `upGradients` that with respect to the other factor.
+    public mutating func formSiluGateGradient(
+        upGradients: inout Matrix, outputGradients: Matrix, gate: Matrix, up: Matrix
+    ) {
+        precondition(
+            gate.rows == up.rows && gate.columns == up.columns && outputGradients.rows == gate.rows
+                && outputGradients.columns >= gate.columns)
+        resize(rows: gate.rows, columns: gate.columns)
+        upGradients.resize(rows: gate.rows, columns: gate.columns)
+        tributary_silu_gate_backward(
+            outputGradients.pointer, outputGradients.columns, gate.pointer, up.pointer, gate.columns, uniquePointer(),
+            upGradients.uniquePointer(), columns, rows, columns)
+    }
+
+    /// Each row r becomes the softmax of its first `firstLimit + r` entries times `scale`, and zero behind them.
+    public mutating func applyCausalSoftmax(scale: Float, firstLimit: Int) {
+        precondition(firstLimit > 0)
+        tributary_causal_softmax(uniquePointer(), columns, scale, rows, columns, firstLimit)
+    }
+
+    /// From the gradient of softmax outputs to that of its inputs before they were scaled, in place.
+    public mutating func applySoftmaxGradient(probabilities: Matrix, scale: Float) {
+        precondition(probabilities.rows == rows && probabilities.columns == columns)
+        tributary_softmax_backward(probabilities.pointer, columns, uniquePointer(), columns, scale, rows, columns)
+    }
+
+    /// Rotates consecutive head vectors in place (rotary position embedding, halves layout).
+    ///
+    /// - Parameters:
+    ///   - heads: Number of head vectors, from the given column on.
+    ///   - positions: One a row.
+    ///   - cosine: positions × half, as is `sine`.
+    ///   - isInverse: Undoes the rotation, as the backward pass does.
+    public mutating func rotateHalves(
+        fromColumn column: Int, heads: Int, headWidth: Int, positions: [Int32], cosine: Matrix, sine: Matrix,
+        isInverse: Bool
+    ) {
+        let half = cosine.columns
+        precondition(
+            column >= 0 && column + heads * headWidth <= columns && 2 * half <= headWidth && positions.count == rows
+                && sine.rows == cosine.rows && sine.columns == half)
+        precondition(positions.allSatisfy { $0 >= 0 && Int($0) < cosine.rows }, "position outside the table")
+        tributary_rotate_halves(
+            uniquePointer() + column, columns, positions, cosine.pointer, sine.pointer, isInverse ? -1 : 1, rows, heads,
+            headWidth, half)
+    }
+
+    /// Turns logits into the gradient of the cross-entropy, `softmax - onehot(label)`, in place.
+    ///
+    /// - Parameters:
+    ///   - labels: One a row; replaced by what was drawn where `uniforms` is given.
+    ///   - uniforms: One a row in [0, 1): the labels are drawn from the softmax by inverse transform.
+    ///   - losses: Becomes `-log softmax[label]`, one a row, in nats.
+    public mutating func applySoftmaxCrossEntropy(labels: inout [Int32], uniforms: [Float]?, losses: inout [Float]) {
+        precondition(labels.count == rows && losses.count == rows && (uniforms?.count ?? rows) == rows && columns > 0)
+        precondition(labels.allSatisfy { $0 >= 0 && Int($0) < columns }, "label outside the vocabulary")
+        tributary_softmax_cross_entropy(uniquePointer(), columns, &labels, uniforms, &losses, rows, columns)
+    }
+
+    /// Adds another matrix.
+    public mutating func add(_ other: Matrix) {
+        precondition(rows == other.rows && columns == other.columns, "shapes differ")
+        tributary_add(other.pointer, uniquePointer(), count)
+    }
+
+    /// Adds a row of another matrix to one of this.
+    public mutating func addRow(_ sourceRow: Int, of source: Matrix, to row: Int) {
+        precondition(columns == source.columns && row >= 0 && row < rows && sourceRow >= 0 && sourceRow < source.rows)
+        tributary_add(source.pointer + sourceRow * columns, uniquePointer() + row * columns, columns)
+    }
+
+    /// Multiplies every value.
+    public mutating func scale(by factor: Float) {
+        tributary_scale(factor, uniquePointer(), count)
+    }
+
+    /// The sum of element-wise products, in Float64.
+    public func dot(_ other: Matrix) -> Double {
+        precondition(rows == other.rows && columns == other.columns, "shapes differ")
+        return tributary_dot(pointer, other.pointer, count)
+    }
+
+    /// The sum of the squares, in Float64.
+    public var squaredNorm: Double { tributary_dot(pointer, pointer, count) }
+
+    /// Becomes `numerator / (denominator + damping)`, element by element.
+    public mutating func formDampedQuotient(_ numerator: Matrix, _ denominator: Matrix, damping: Float) {
+        precondition(numerator.rows == denominator.rows && numerator.columns == denominator.columns, "shapes differ")
+        resize(rows: numerator.rows, columns: numerator.columns)
+        tributary_divide_damped(numerator.pointer, denominator.pointer, damping, uniquePointer(), count)
+    }
+
+    /// Whether no value is infinite or not a number.
+    public var isFinite: Bool { tributary_all_finite(pointer, count) != 0 }
+
+    /// One step of Adam with decoupled weight decay (Loshchilov and Hutter 2019), in place.
+    public mutating func applyAdamW(
+        gradient: Matrix, firstMoment: inout Matrix, secondMoment: inout Matrix, learningRate: Float, beta1: Float,
+        beta2: Float, step: Int, epsilon: Float, weightDecay: Float, gradientScale: Float
+    ) {
+        precondition(gradient.count == count && firstMoment.count == count && secondMoment.count == count && step > 0)
+        tributary_adamw(
+            uniquePointer(), gradient.pointer, firstMoment.uniquePointer(), secondMoment.uniquePointer(), learningRate,
+            beta1, beta2, 1 - power(beta1, step), 1 - power(beta2, step), epsilon, weightDecay, gradientScale, count)
+    }
+}
+
+private func power(_ base: Float, _ exponent: Int) -> Float {
+    var result = 1.0
+    var factor = Double(base)
+    var remaining = exponent
+    while remaining > 0 {
+        if remaining & 1 == 1 { result *= factor }
+        factor *= factor
+        remaining >>= 1
+    }
+    return Float(result)
+}
+
+/// A tokens × queries table of scores, summed in Float64.
+public struct ScoreTable: Sendable {
+    public private(set) var rows: Int
+    public private(set) var columns: Int
+    public private(set) var values: [Double]
+
+    public init(rows: Int, columns: Int) {
+        self.rows = rows
+        self.columns = columns
+        values = [Double](repeating: 0, count: rows * columns)
+    }
+
+    public subscript(row: Int, column: Int) -> Double { values[row * columns + column] }
+
+    /// Gives the table a shape and makes it zero.
+    public mutating func reset(rows: Int, columns: Int) {
+        self.rows = rows
+        self.columns = columns
+        values.removeAll(keepingCapacity: true)
+        values.append(contentsOf: repeatElement(0, count: rows * columns))
+    }
+
+    /// Adds, for each row and each of the table's columns, the dot product of one segment of the two rows.
+    ///
+    /// - Parameters:
+    ///   - left: rows × (columns · width)
+    ///   - right: rows × (columns · width)
+    public mutating func addSegmentedDots(_ left: Matrix, _ right: Matrix, width: Int) {
+        precondition(
+            left.rows == rows && right.rows == rows && left.columns == columns * width && right.columns == columns * width)
+        tributary_segmented_dot(
+            left.pointer, left.columns, right.pointer, right.columns, &values, columns, rows, columns, width)
+    }
+
+    /// Adds the row-wise dot products of two slices to one column.
+    public mutating func addRowDots(_ left: MatrixSlice, _ right: MatrixSlice, toColumn column: Int) {
+        precondition(
+            left.rows == rows && right.rows == rows && left.columns == right.columns && column >= 0 && column < columns
+                && !left.isTransposed && !right.isTransposed)
+        guard rows > 0 else { return }
+        values.withUnsafeMutableBufferPointer { values in
+            guard let base = values.baseAddress else { return }
+            tributary_segmented_dot(
+                left.pointer, left.stride, right.pointer, right.stride, base + column, columns, rows, 1, left.columns)
+        }
+    }
+
+    /// The sum of a column over a range of rows.
+    public func sum(rows range: Range<Int>, column: Int) -> Double {
+        range.reduce(0) { $0 + values[$1 * columns + column] }
+    }
+}
