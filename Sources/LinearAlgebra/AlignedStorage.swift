@@ -13,7 +13,8 @@ final class AlignedStorage: @unchecked Sendable {
 
     init(capacity: Int) {
         self.capacity = capacity
-        let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(capacity, 1) * MemoryLayout<Float>.stride, alignment: 64)
+        let bytes = UnsafeMutableRawPointer.allocate(
+            byteCount: max(capacity, 1) * MemoryLayout<Float>.stride, alignment: 64)
         pointer = bytes.bindMemory(to: Float.self, capacity: max(capacity, 1))
         Self.allocations.add(1, ordering: .relaxed)
     }

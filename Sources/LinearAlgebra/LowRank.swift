@@ -81,7 +81,8 @@ extension Matrix {
         let doubles = elements.map(Double.init)
         var gram = [Double](repeating: 0, count: order * order)
         cblas_dsyrk(
-            CblasRowMajor, CblasUpper, ofRows ? CblasNoTrans : CblasTrans, Int32(order), Int32(ofRows ? columns : rows), 1,
+            CblasRowMajor, CblasUpper, ofRows ? CblasNoTrans : CblasTrans, Int32(order), Int32(ofRows ? columns : rows),
+            1,
             doubles, Int32(max(columns, 1)), 0, &gram, Int32(max(order, 1)))
         for row in 0..<order {
             for column in row..<order { gram[column * order + row] = gram[row * order + column] }

@@ -79,7 +79,8 @@ public struct Matrix: Sendable {
     }
 
     /// Writes the values, row after row.
-    public mutating func withMutableSpan<Result>(_ body: (inout MutableSpan<Float>) throws -> Result) rethrows -> Result {
+    public mutating func withMutableSpan<Result>(_ body: (inout MutableSpan<Float>) throws -> Result) rethrows -> Result
+    {
         makeUnique()
         var span = UnsafeMutableBufferPointer(start: storage.pointer, count: count).mutableSpan
         return try body(&span)

@@ -20,7 +20,9 @@ extension Matrix {
         let destination = uniquePointer()
         let count = rows * columns
         if format == .float32 {
-            bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: destination, count: bytes.count).copyMemory(from: $0) }
+            bytes.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(start: destination, count: bytes.count).copyMemory(from: $0)
+            }
             return
         }
         // A file may place halves at an odd address: copy them to an even one first.

@@ -36,7 +36,8 @@ extension Matrix {
         let stride = columns
         let destination = uniquePointer() + row * stride + column
         cblas_sgemm(
-            CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans, right.isTransposed ? CblasTrans : CblasNoTrans,
+            CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans,
+            right.isTransposed ? CblasTrans : CblasNoTrans,
             Int32(left.rows), Int32(right.columns), Int32(left.columns), scale, left.pointer,
             Int32(max(left.stride, 1)), right.pointer, Int32(max(right.stride, 1)), keep, destination, Int32(stride))
     }

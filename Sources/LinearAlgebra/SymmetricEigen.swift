@@ -46,7 +46,8 @@ public struct SymmetricEigen: Sendable {
         var integerWork: [Int32] = [0]
         // The first call asks how much room the second needs.
         for _ in 0..<2 {
-            dsyevd_("V", "U", &size, &vectors, &size, &values, &work, &workCount, &integerWork, &integerWorkCount, &status)
+            dsyevd_(
+                "V", "U", &size, &vectors, &size, &values, &work, &workCount, &integerWork, &integerWorkCount, &status)
             guard status == 0 else { throw EigenError.notConverged(order: order) }
             if workCount == -1 {
                 workCount = Int32(work[0])

@@ -74,7 +74,8 @@ extension Matrix {
         precondition(outputGradients.rows == x.rows && outputGradients.columns >= x.columns)
         resize(rows: x.rows, columns: x.columns)
         tributary_gelu_tanh_backward(
-            outputGradients.pointer, outputGradients.columns, x.pointer, x.columns, uniquePointer(), columns, rows, columns)
+            outputGradients.pointer, outputGradients.columns, x.pointer, x.columns, uniquePointer(), columns, rows,
+            columns)
     }
 
     /// Writes `silu(gate) · up` into the leading columns of a matrix of the given width.
@@ -232,7 +233,8 @@ public struct ScoreTable: Sendable {
     ///   - right: rows × (columns · width)
     public mutating func addSegmentedDots(_ left: Matrix, _ right: Matrix, width: Int) {
         precondition(
-            left.rows == rows && right.rows == rows && left.columns == columns * width && right.columns == columns * width)
+            left.rows == rows && right.rows == rows && left.columns == columns * width
+                && right.columns == columns * width)
         tributary_segmented_dot(
             left.pointer, left.columns, right.pointer, right.columns, &values, columns, rows, columns, width)
     }

@@ -1,0 +1,203 @@
+/// What answers influence queries: the engine, or a stand-in for it in tests.
+public protocol InfluenceAnswering: Sendable {
+    /// Checks, without computing gradients, that a query can be answered.
+    ///
+    /// - Throws: ``QueryError`` that names the field at fault.
+    func validate(_ query: InfluenceQuery) throws
+
+    /// Answers queries together: one sweep over the union of their candidates.
+    ///
+    /// Blocks the calling thread; its workers run on Dispatch.
+    ///
+    /// - Parameters:
+    ///   - queries: At least one.
+    ///   - progress: Told of each step, from any thread.
+    ///   - isCancelled: Asked, by a query's index, before each micro-batch; a sweep all of whose queries are cancelled ends.
+    /// - Returns: One result a query, in order. A query that fails does not fail the others.
+    func answer(
+        _ queries: [InfluenceQuery], progress: @Sendable (InfluenceProgress) -> Void,
+        isCancelled: @Sendable (_ query: Int) -> Bool
+    ) -> [Result<InfluenceResult, QueryError>]
+
+    /// Samples a completion from the model.
+    ///
+    /// - Throws: ``QueryError``.
+    func complete(_ request: CompletionRequest) throws -> CompletionResult
+
+    /// Finds sequences by TF-IDF alone.
+    func search(_ text: String, limit: Int) throws -> [SearchHit]
+
+    /// One sequence of the corpus, by its id.
+    ///
+    /// - Returns: `nil` if there is none of that id.
+    func sequence(_ id: String) throws -> CorpusSequence?
+
+    /// The model, its factors and its corpus.
+    func describe() throws -> ModelSummary
+}
+
+/// How far a batch of queries has come.
+public struct InfluenceProgress: Sendable, Equatable {
+    public enum Stage: String, Sendable, Codable, CaseIterable {
+        case gradients, candidates, sweep, rescore
+    }
+
+    public var stage: Stage
+    public var done: Int
+    public var total: Int
+
+    public init(stage: Stage, done: Int, total: Int) {
+        self.stage = stage
+        self.done = done
+        self.total = total
+    }
+}
+
+/// Why a query cannot be answered.
+public enum QueryError: Error, Equatable, CustomStringConvertible {
+    /// A field's value cannot be used; `field` is its path in the request.
+    case unusable(field: String, reason: String)
+    case cancelled
+    /// Something on our side failed.
+    case failed(reason: String)
+
+    public var description: String {
+        switch self {
+        case .unusable(let field, let reason): "\(field): \(reason)"
+        case .cancelled: "the query was cancelled"
+        case .failed(let reason): reason
+        }
+    }
+}
+
+/// Asks the model for a continuation.
+public struct CompletionRequest: Sendable, Equatable, Codable {
+    public var prompt: String
+    public var maximumTokens: Int
+    /// 0 takes the likeliest token at each step.
+    public var temperature: Double
+    /// The same seed gives the same completion.
+    public var seed: UInt64
+
+    public init(prompt: String, maximumTokens: Int = 32, temperature: Double = 0, seed: UInt64 = 0) {
+        self.prompt = prompt
+        self.maximumTokens = maximumTokens
+        self.temperature = temperature
+        self.seed = seed
+    }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable {
+        case prompt
+        case maximumTokens = "max_tokens"
+        case temperature, seed
+    }
+
+    public init(from decoder: any Swift.Decoder) throws {
+        try decoder.refuseUnknownKeys(of: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        prompt = try container.decode(String.self, forKey: .prompt)
+        maximumTokens = try container.decodeIfPresent(Int.self, forKey: .maximumTokens) ?? 32
+        temperature = try container.decodeIfPresent(Double.self, forKey: .temperature) ?? 0
+        seed = try container.decodeIfPresent(UInt64.self, forKey: .seed) ?? 0
+        guard !prompt.isEmpty else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .prompt, in: container, debugDescription: "expected a prompt of at least one character")
+        }
+        guard (1...4_096).contains(maximumTokens) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .maximumTokens, in: container, debugDescription: "expected a number from 1 to 4096")
+        }
+        guard temperature >= 0, temperature.isFinite else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .temperature, in: container, debugDescription: "expected 0 or a positive number")
+        }
+    }
+}
+
+public struct CompletionResult: Sendable, Equatable, Codable {
+    public var prompt: String
+    public var completion: String
+    public var tokens: [InfluenceResult.QueryToken]
+    /// Why it ended: "length", "end_of_text" or "context_full".
+    public var finishReason: String
+
+    enum CodingKeys: String, CodingKey {
+        case prompt, completion, tokens
+        case finishReason = "finish_reason"
+    }
+}
+
+/// A sequence found by its words.
+public struct SearchHit: Sendable, Equatable, Codable {
+    public var rank: Int
+    /// Equation 28 of Grosse et al. 2023.
+    public var score: Double
+    public var sequence: CorpusSequence
+}
+
+/// A training sequence as the corpus holds it.
+public struct CorpusSequence: Sendable, Equatable, Codable {
+    public var id: String
+    public var documentID: String
+    /// Which piece of its document, from 0.
+    public var piece: Int
+    /// Tokens of the document before this piece.
+    public var tokenOffset: Int
+    public var tokenCount: Int
+    public var text: String
+    public var source: String?
+    public var metadata: JSONValue?
+
+    enum CodingKeys: String, CodingKey {
+        case id
+        case documentID = "document_id"
+        case piece
+        case tokenOffset = "token_offset"
+        case tokenCount = "token_count"
+        case text, source, metadata
+    }
+}
+
+/// What is loaded.
+public struct ModelSummary: Sendable, Equatable, Codable {
+    public var name: String
+    public var architecture: String
+    public var parameters: Int
+    public var contextLength: Int
+    public var vocabulary: Int
+    public var digest: String
+    public var trackedLayers: [Layer]
+    public var factors: Factors
+    public var corpus: Statistics
+
+    public struct Layer: Sendable, Equatable, Codable {
+        public var name: String
+        /// Inputs, with one more where the layer has a bias.
+        public var inputs: Int
+        public var outputs: Int
+    }
+
+    public struct Factors: Sendable, Equatable, Codable {
+        /// "sampled", "empirical", or "unknown" for factors that another program fitted.
+        public var fisher: String
+        public var sequences: Int
+        public var tokens: Int?
+        public var seed: UInt64?
+        public var bytes: Int
+    }
+
+    public struct Statistics: Sendable, Equatable, Codable {
+        public var documents: Int
+        public var sequences: Int
+        public var tokens: Int
+        public var duplicates: Int
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name, architecture, parameters
+        case contextLength = "context_length"
+        case vocabulary, digest
+        case trackedLayers = "tracked_layers"
+        case factors, corpus
+    }
+}

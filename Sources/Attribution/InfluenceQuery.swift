@@ -1,0 +1,176 @@
+/// A question: which training sequences made the model continue this prompt with this completion?
+///
+/// Decodes from JSON with the defaults below for what is absent; a field that is unknown or out of range is refused by name.
+public struct InfluenceQuery: Sendable, Equatable, Codable {
+    /// The asker's own name for the query, returned with its result.
+    public var id: String?
+    public var prompt: String
+    public var completion: String
+    /// How many sequences to return in each direction.
+    public var topK: Int
+    public var direction: Direction
+    public var candidates: CandidateSelection
+    public var rank: Rank
+    /// How many of each query's best candidates are scored again with the full-rank gradient.
+    public var rescore: Int
+    /// Damping in place of 0.1 times the mean eigenvalue of each layer.
+    public var damping: Double?
+    public var attribution: Breakdown
+
+    /// Which end of the ranking is asked for.
+    public enum Direction: String, Sendable, Codable, CaseIterable {
+        /// Proponents: sequences that make the completion likelier.
+        case positive
+        /// Opponents: sequences that make it less likely.
+        case negative
+        case both
+    }
+
+    /// The rank to which a preconditioned query gradient is compressed for the sweep.
+    public enum Rank: Sendable, Equatable, Codable {
+        case limited(Int)
+        case full
+
+        public init(from decoder: any Swift.Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let word = try? container.decode(String.self) {
+                guard word == "full" else {
+                    throw DecodingError.dataCorruptedError(
+                        in: container, debugDescription: "expected a positive integer or \"full\", found \"\(word)\"")
+                }
+                self = .full
+            } else {
+                self = .limited(try container.decode(Int.self))
+            }
+        }
+
+        public func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .limited(let rank): try container.encode(rank)
+            case .full: try container.encode("full")
+            }
+        }
+    }
+
+    /// What each score is broken down into.
+    public struct Breakdown: Sendable, Equatable, Codable {
+        public var layers: Bool
+        public var tokens: Bool
+
+        public init(layers: Bool = false, tokens: Bool = false) {
+            self.layers = layers
+            self.tokens = tokens
+        }
+
+        private enum CodingKeys: String, CodingKey, CaseIterable { case layers, tokens }
+
+        public init(from decoder: any Swift.Decoder) throws {
+            try decoder.refuseUnknownKeys(of: CodingKeys.self)
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            layers = try container.decodeIfPresent(Bool.self, forKey: .layers) ?? false
+            tokens = try container.decodeIfPresent(Bool.self, forKey: .tokens) ?? false
+        }
+    }
+
+    public init(
+        id: String? = nil, prompt: String, completion: String, topK: Int = 20, direction: Direction = .positive,
+        candidates: CandidateSelection = CandidateSelection(), rank: Rank = .limited(32), rescore: Int = 100,
+        damping: Double? = nil, attribution: Breakdown = Breakdown()
+    ) {
+        self.id = id
+        self.prompt = prompt
+        self.completion = completion
+        self.topK = topK
+        self.direction = direction
+        self.candidates = candidates
+        self.rank = rank
+        self.rescore = rescore
+        self.damping = damping
+        self.attribution = attribution
+    }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable {
+        case id, prompt, completion
+        case topK = "top_k"
+        case direction, candidates, rank, rescore, damping, attribution
+    }
+
+    public init(from decoder: any Swift.Decoder) throws {
+        try decoder.refuseUnknownKeys(of: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let defaults = InfluenceQuery(prompt: "", completion: "")
+        id = try container.decodeIfPresent(String.self, forKey: .id)
+        prompt = try container.decode(String.self, forKey: .prompt)
+        completion = try container.decode(String.self, forKey: .completion)
+        topK = try container.decodeIfPresent(Int.self, forKey: .topK) ?? defaults.topK
+        direction = try container.decodeIfPresent(Direction.self, forKey: .direction) ?? defaults.direction
+        candidates = try container.decodeIfPresent(CandidateSelection.self, forKey: .candidates) ?? defaults.candidates
+        rank = try container.decodeIfPresent(Rank.self, forKey: .rank) ?? defaults.rank
+        rescore = try container.decodeIfPresent(Int.self, forKey: .rescore) ?? defaults.rescore
+        damping = try container.decodeIfPresent(Double.self, forKey: .damping)
+        attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
+        try refuse(prompt.isEmpty, .prompt, "a prompt of at least one character", in: container)
+        try refuse(completion.isEmpty, .completion, "a completion of at least one character", in: container)
+        try refuse(!(1...10_000).contains(topK), .topK, "a number from 1 to 10000", in: container)
+        try refuse(!(0...10_000).contains(rescore), .rescore, "a number from 0 to 10000", in: container)
+        if case .limited(let rank) = rank {
+            try refuse(!(1...4_096).contains(rank), .rank, "a number from 1 to 4096, or \"full\"", in: container)
+        }
+        if let damping {
+            try refuse(!(damping > 0 && damping.isFinite), .damping, "a positive number", in: container)
+        }
+    }
+
+    private func refuse(
+        _ isWrong: Bool, _ key: CodingKeys, _ expected: String, in container: KeyedDecodingContainer<CodingKeys>
+    ) throws {
+        guard isWrong else { return }
+        throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "expected \(expected)")
+    }
+}
+
+/// Which sequences of the corpus are scored.
+public struct CandidateSelection: Sendable, Equatable, Codable {
+    public var prefilter: Prefilter
+    /// How many sequences the prefilter keeps.
+    public var limit: Int
+    /// Sequences or documents named by id: these, and no others, are scored.
+    public var ids: [String]?
+    /// Only sequences of this source.
+    public var source: String?
+
+    public enum Prefilter: String, Sendable, Codable, CaseIterable {
+        /// The top of equation 28 of Grosse et al. 2023.
+        case tfidf
+        /// Every sequence of the corpus.
+        case all
+    }
+
+    public init(prefilter: Prefilter = .tfidf, limit: Int = 1_000, ids: [String]? = nil, source: String? = nil) {
+        self.prefilter = prefilter
+        self.limit = limit
+        self.ids = ids
+        self.source = source
+    }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable { case prefilter, limit, ids, source }
+
+    public init(from decoder: any Swift.Decoder) throws {
+        try decoder.refuseUnknownKeys(of: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        prefilter = try container.decodeIfPresent(Prefilter.self, forKey: .prefilter) ?? .tfidf
+        limit = try container.decodeIfPresent(Int.self, forKey: .limit) ?? 1_000
+        ids = try container.decodeIfPresent([String].self, forKey: .ids)
+        source = try container.decodeIfPresent(String.self, forKey: .source)
+        guard limit > 0 else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .limit, in: container, debugDescription: "expected a positive number")
+        }
+        guard ids?.isEmpty != true else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .ids, in: container,
+                debugDescription: "expected at least one id, or null for the prefilter's choice")
+        }
+    }
+}

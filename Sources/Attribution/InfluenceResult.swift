@@ -1,0 +1,109 @@
+/// The answer to one query: training sequences, ranked by their influence on the completion.
+public struct InfluenceResult: Sendable, Equatable, Codable {
+    public var query: UnderstoodQuery
+    /// Seconds of each stage; the sweep's is the whole batch's.
+    public var timings: Timings
+    public var candidates: CandidateSummary
+    public var sequences: [InfluentialSequence]
+
+    /// The query as it was understood.
+    public struct UnderstoodQuery: Sendable, Equatable, Codable {
+        public var id: String?
+        public var prompt: String
+        public var completion: String
+        /// The tokens of prompt and completion.
+        public var tokens: [QueryToken]
+        /// Index of the completion's first token.
+        public var completionStart: Int
+        /// Whether that token also holds the end of the prompt, because that is how the tokenizer joins the two.
+        public var completionStartsInsideToken: Bool
+        /// `f`: the completion's log-probability given the prompt, in nats.
+        public var logProbability: Double
+
+        enum CodingKeys: String, CodingKey {
+            case id, prompt, completion, tokens
+            case completionStart = "completion_start"
+            case completionStartsInsideToken = "completion_starts_inside_token"
+            case logProbability = "log_probability"
+        }
+    }
+
+    public struct QueryToken: Sendable, Equatable, Codable {
+        public var id: Int32
+        public var text: String
+        /// Of a completion token, given everything before it, in nats; absent for the prompt's tokens.
+        public var logProbability: Double?
+
+        enum CodingKeys: String, CodingKey {
+            case id, text
+            case logProbability = "log_probability"
+        }
+    }
+
+    public struct Timings: Sendable, Equatable, Codable {
+        public var gradients: Double
+        public var candidates: Double
+        public var sweep: Double
+        public var rescore: Double
+        /// How many queries shared the sweep.
+        public var batchSize: Int
+
+        enum CodingKeys: String, CodingKey {
+            case gradients, candidates, sweep, rescore
+            case batchSize = "batch_size"
+        }
+    }
+
+    public struct CandidateSummary: Sendable, Equatable, Codable {
+        /// How they were chosen: "tfidf", "all" or "ids".
+        public var selection: String
+        /// How many sequences were scored for this query.
+        public var considered: Int
+        /// How many sequences the corpus has.
+        public var corpusSequences: Int
+
+        enum CodingKeys: String, CodingKey {
+            case selection, considered
+            case corpusSequences = "corpus_sequences"
+        }
+    }
+}
+
+/// One training sequence and its influence.
+public struct InfluentialSequence: Sendable, Equatable, Codable {
+    /// From 1, separately for proponents and opponents.
+    public var rank: Int
+    public var id: String
+    public var text: String
+    public var source: String?
+    public var metadata: JSONValue?
+    /// Influence `grad fᵀ (G + λI)⁻¹ grad log p(z)`, in nats; positive: training on it makes the completion likelier.
+    public var score: Double
+    /// The score over the number of training sequences: the first-order change of the completion's log-probability if one more
+    /// copy of the sequence were added to the training set.
+    public var natsPerCopy: Double
+    /// Whether nearly all of the influence lies in one token: the L2 norm of the token scores over their L1 norm exceeds 2/3
+    /// (Grosse et al. 2023, section 5.3).
+    public var spurious: Bool
+    /// Where asked for: the influence through each tracked layer; they add up to the score.
+    public var layers: [LayerScore]?
+    /// Where asked for: the influence of each token; they add up to the score. The text is that of the token whose position
+    /// carries the gradient, which predicts the one after it.
+    public var tokens: [TokenScore]?
+
+    public struct LayerScore: Sendable, Equatable, Codable {
+        public var name: String
+        public var score: Double
+    }
+
+    public struct TokenScore: Sendable, Equatable, Codable {
+        public var text: String
+        public var score: Double
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case rank, id, text, source, metadata, score
+        case natsPerCopy = "nats_per_copy"
+        case spurious, layers, tokens
+    }
+}
