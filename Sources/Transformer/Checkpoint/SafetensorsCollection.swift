@@ -1,0 +1,131 @@
+import Foundation
+import LinearAlgebra
+
+/// The weights of one checkpoint: one safetensors file, or the shards that an index lists, seen as one.
+public struct SafetensorsCollection: Sendable {
+    public static let fileName = "model.safetensors"
+    public static let indexName = "model.safetensors.index.json"
+
+    private let files: [String: SafetensorsFile]
+    /// For each tensor, the key of its file in ``files``.
+    private let shardNames: [String: String]
+
+    /// Opens `model.safetensors`, or else the shards that `model.safetensors.index.json` lists.
+    ///
+    /// - Throws: ``SafetensorsError``, naming what is missing.
+    public init(folder: String) throws {
+        let folderURL = URL(fileURLWithPath: folder, isDirectory: true)
+        func path(_ name: String) -> String { folderURL.appendingPathComponent(name).path }
+        if FileManager.default.fileExists(atPath: path(Self.fileName)) {
+            self.init(file: try SafetensorsFile(path: path(Self.fileName)))
+            return
+        }
+        guard FileManager.default.fileExists(atPath: path(Self.indexName)) else {
+            throw SafetensorsError.missingWeights(folder: folder)
+        }
+        let shardNames = try Self.readIndex(path(Self.indexName))
+        var files: [String: SafetensorsFile] = [:]
+        for shard in Set(shardNames.values).sorted() {
+            do {
+                files[shard] = try SafetensorsFile(path: path(shard))
+            } catch SafetensorsError.missingFile {
+                throw SafetensorsError.missingShard(shard: shard, index: Self.indexName, folder: folder)
+            }
+        }
+        for (name, shard) in shardNames.sorted(by: { $0.key < $1.key }) where files[shard]?.tensors[name] == nil {
+            throw SafetensorsError.missingTensor(tensor: name, file: shard)
+        }
+        self.init(files: files, shardNames: shardNames)
+    }
+
+    /// One file as a collection.
+    public init(file: SafetensorsFile) {
+        self.init(files: [file.fileName: file], shardNames: file.tensors.mapValues { _ in file.fileName })
+    }
+
+    private init(files: [String: SafetensorsFile], shardNames: [String: String]) {
+        self.files = files
+        self.shardNames = shardNames
+    }
+
+    /// The part of an index that says which shard holds which tensor.
+    private struct Index: Decodable {
+        let shardNames: [String: String]
+
+        enum CodingKeys: String, CodingKey {
+            case shardNames = "weight_map"
+        }
+    }
+
+    private static func readIndex(_ path: String) throws -> [String: String] {
+        func malformed(_ problem: String) -> SafetensorsError { .malformedIndex(file: indexName, problem: problem) }
+        let json: Data
+        do {
+            json = try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw SafetensorsError.unreadable(path: path, reason: error.localizedDescription)
+        }
+        let index: Index
+        do {
+            index = try JSONDecoder().decode(Index.self, from: json)
+        } catch {
+            throw malformed("expected JSON with a \"weight_map\" from tensor names to file names")
+        }
+        // An index comes from elsewhere: it must not reach files outside its own folder.
+        for shard in index.shardNames.values
+        where shard.isEmpty || shard == "." || shard == ".." || shard.utf8.contains(where: { $0 == 0x2F || $0 == 0 }) {
+            throw malformed("names the shard \(SafetensorsError.quoted(shard)); expected a plain file name")
+        }
+        return index.shardNames
+    }
+
+    /// The names of all tensors, sorted.
+    public var names: [String] { shardNames.keys.sorted() }
+
+    public func contains(_ name: String) -> Bool { shardNames[name] != nil }
+
+    /// The dimensions of a tensor, or `nil` if there is none of this name.
+    public func shape(of name: String) -> [Int]? { file(of: name)?.tensors[name]?.shape }
+
+    /// A tensor of shape [rows, columns], or of shape [columns] for one row, converted to Float32 and finite throughout.
+    ///
+    /// - Throws: As ``SafetensorsFile/matrix(named:rows:columns:)``, and
+    ///   ``SafetensorsError/nonFiniteValue(tensor:file:row:column:value:)``.
+    public func matrix(named name: String, rows: Int, columns: Int) throws -> Matrix {
+        let file = try existingFile(of: name)
+        return try Self.finite(try file.matrix(named: name, rows: rows, columns: columns), named: name, in: file)
+    }
+
+    /// A tensor of two dimensions as rows x columns, or one of one dimension as 1 x n, finite throughout.
+    ///
+    /// - Throws: As ``SafetensorsFile/matrix(named:)``, and
+    ///   ``SafetensorsError/nonFiniteValue(tensor:file:row:column:value:)``.
+    public func matrix(named name: String) throws -> Matrix {
+        let file = try existingFile(of: name)
+        return try Self.finite(try file.matrix(named: name), named: name, in: file)
+    }
+
+    private func file(of name: String) -> SafetensorsFile? { shardNames[name].flatMap { files[$0] } }
+
+    private func existingFile(of name: String) throws -> SafetensorsFile {
+        guard let file = file(of: name) else {
+            let place = files.count == 1 ? files.keys.first : nil
+            throw SafetensorsError.missingTensor(tensor: name, file: place ?? Self.indexName)
+        }
+        return file
+    }
+
+    private static func finite(_ matrix: Matrix, named name: String, in file: SafetensorsFile) throws -> Matrix {
+        try matrix.withSpan { values in
+            // Infinities and NaN alone have all bits of the exponent set; a maximum needs no branch on the way.
+            let exponent = Float.infinity.bitPattern
+            var largest: UInt32 = 0
+            for index in values.indices { largest = max(largest, values[index].bitPattern & exponent) }
+            guard largest == exponent, let bad = values.indices.first(where: { !values[$0].isFinite }) else { return }
+            throw SafetensorsError.nonFiniteValue(
+                tensor: name, file: file.fileName, row: bad / matrix.columns, column: bad % matrix.columns,
+                value: values[bad].description)
+        }
+        return matrix
+    }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import LinearAlgebra
+
+/// Writes tensors to a safetensors file, beside its place at first and renamed into it when it is whole.
+///
+/// Values are kept as they were given, and converted one tensor at a time as they are written. Wider types come first and
+/// names are in order within a type, as the reference implementation has it: so every tensor is aligned to its type, and the same
+/// tensors make the same bytes.
+public struct SafetensorsWriter {
+    private enum Values {
+        case matrix(Matrix, NumberFormat)
+        case doubles([Double])
+        case integers([Int64])
+
+        var count: Int {
+            switch self {
+            case .matrix(let matrix, _): matrix.count
+            case .doubles(let values): values.count
+            case .integers(let values): values.count
+            }
+        }
+
+        var dtype: SafetensorsType {
+            switch self {
+            case .matrix(_, .float32): .float32
+            case .matrix(_, .float16): .float16
+            case .matrix(_, .bfloat16): .bfloat16
+            case .doubles: .float64
+            case .integers: .int64
+            }
+        }
+    }
+
+    private struct Entry {
+        let name: String
+        let shape: [Int]
+        let values: Values
+    }
+
+    private let metadata: [String: String]
+    private var entries: [Entry] = []
+
+    public init(metadata: [String: String] = [:]) {
+        self.metadata = metadata
+    }
+
+    /// Adds a matrix under a name; its shape is [rows, columns] unless another one of as many values is given.
+    public mutating func add(_ name: String, _ matrix: Matrix, shape: [Int]? = nil, format: NumberFormat = .float32) {
+        let shape = shape ?? [matrix.rows, matrix.columns]
+        entries.append(Entry(name: name, shape: shape, values: .matrix(matrix, format)))
+    }
+
+    /// Adds F64 values under a name.
+    public mutating func add(_ name: String, doubles: [Double], shape: [Int]) {
+        entries.append(Entry(name: name, shape: shape, values: .doubles(doubles)))
+    }
+
+    /// Adds I64 values under a name.
+    public mutating func add(_ name: String, integers: [Int64], shape: [Int]) {
+        entries.append(Entry(name: name, shape: shape, values: .integers(integers)))
+    }
+
+    /// Writes everything that was added.
+    ///
+    /// - Throws: ``SafetensorsError/unwritableTensor(tensor:problem:)`` for a name that was added twice or a shape that does
+    ///   not fit its values, and ``AtomicFileError``. The file that was at the path before is then still there.
+    public func write(to path: String) throws {
+        let ordered = entries.sorted {
+            let (left, right) = ($0.values.dtype.bitsPerValue, $1.values.dtype.bitsPerValue)
+            return (right, $0.values.dtype.rawValue, $0.name) < (left, $1.values.dtype.rawValue, $1.name)
+        }
+        let header = try encodeHeader(ordered)
+        var file = try AtomicFile(replacing: path)
+        try file.append(header.bytes)
+        for entry in ordered {
+            switch entry.values {
+            case .matrix(let matrix, let format): try file.append(matrix.bytes(as: format).bytes)
+            case .doubles(let values): try file.append(values.span.bytes)
+            case .integers(let values): try file.append(values.span.bytes)
+            }
+        }
+        try file.commit()
+    }
+
+    /// The length and the JSON, padded so that the values start at a multiple of 8.
+    private func encodeHeader(_ entries: [Entry]) throws -> Data {
+        var members: [String] = []
+        if !metadata.isEmpty {
+            let pairs = metadata.sorted { $0.key < $1.key }.map { "\(Self.json($0.key)):\(Self.json($0.value))" }
+            members.append("\"\(SafetensorsHeader.metadataKey)\":{\(pairs.joined(separator: ","))}")
+        }
+        var names: Set<String> = [SafetensorsHeader.metadataKey]
+        var offset = 0
+        for entry in entries {
+            let dtype = entry.values.dtype
+            guard names.insert(entry.name).inserted else {
+                throw SafetensorsError.unwritableTensor(tensor: entry.name, problem: "the name is taken")
+            }
+            let byteCount = SafetensorsTensor.byteCount(of: dtype, shape: entry.shape)
+            guard let byteCount, byteCount == entry.values.count * dtype.bitsPerValue / 8 else {
+                let shape = SafetensorsError.shown(entry.shape)
+                throw SafetensorsError.unwritableTensor(
+                    tensor: entry.name, problem: "\(entry.values.count) values do not make the shape \(shape)")
+            }
+            let shape = entry.shape.map(String.init).joined(separator: ",")
+            members.append(
+                "\(Self.json(entry.name)):{\"dtype\":\"\(dtype.rawValue)\",\"shape\":[\(shape)],"
+                    + "\"data_offsets\":[\(offset),\(offset + byteCount)]}")
+            offset += byteCount
+        }
+        var json = Data("{\(members.joined(separator: ","))}".utf8)
+        json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
+        guard json.count <= SafetensorsHeader.maximumLength else {
+            throw SafetensorsError.headerTooLong(
+                file: "header", length: UInt64(json.count), limit: SafetensorsHeader.maximumLength)
+        }
+        let length = UInt64(json.count)
+        return Data((0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }) + json
+    }
+
+    /// A text as a JSON string (RFC 8259, section 7).
+    private static func json(_ text: String) -> String {
+        var escaped = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": escaped += "\\\""
+            case "\\": escaped += "\\\\"
+            case "\n": escaped += "\\n"
+            case "\r": escaped += "\\r"
+            case "\t": escaped += "\\t"
+            case "\u{8}": escaped += "\\b"
+            case "\u{C}": escaped += "\\f"
+            case "\0"..<" ":
+                let digits = String(scalar.value, radix: 16)
+                escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped + "\""
+    }
+}
