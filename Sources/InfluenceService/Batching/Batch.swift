@@ -1,0 +1,102 @@
+import Attribution
+import Foundation
+import Synchronization
+
+/// Queries of several jobs that share one sweep: what is asked, and how far it has come.
+///
+/// The engine's threads report to it while the batcher and requests look at it.
+final class Batch: Sendable {
+    let identity: JobTimings.Batch
+    let queries: [InfluenceQuery]
+    /// The jobs, in the order of their arrival.
+    let jobs: [JobIdentifier]
+    /// Of each query: its job, and its position in that job's request.
+    private let origins: [(job: JobIdentifier, position: Int)]
+    private let state: Mutex<State>
+
+    private struct State {
+        var progress: InfluenceProgress?
+        var stageStart: ContinuousClock.Instant?
+        var seconds: [InfluenceProgress.Stage: Double] = [:]
+        var cancelled: Set<JobIdentifier> = []
+        var isInterrupted = false
+
+        /// Adds the running stage's time.
+        mutating func closeStage(at now: ContinuousClock.Instant) {
+            guard let stage = progress?.stage, let start = stageStart else { return }
+            seconds[stage, default: 0] += start.duration(to: now) / .seconds(1)
+            stageStart = now
+        }
+    }
+
+    /// - Parameter slices: Of each job, the queries that take part.
+    init(number: Int, slices: [WaitingJob]) {
+        queries = slices.flatMap { $0.queries.map(\.query) }
+        origins = slices.flatMap { job in job.queries.map { (job.id, $0.position) } }
+        jobs = slices.map(\.id)
+        identity = JobTimings.Batch(id: JobIdentifier().description, size: queries.count, number: number)
+        state = Mutex(State())
+    }
+
+    /// The latest report of the engine.
+    var progress: InfluenceProgress? { state.withLock { $0.progress } }
+
+    /// Takes a report of the engine, from any thread.
+    func note(_ progress: InfluenceProgress) {
+        let now = ContinuousClock.now
+        state.withLock { state in
+            if let current = state.progress, current.stage == progress.stage {
+                // Reports of several threads may overtake each other.
+                if progress.done > current.done { state.progress = progress }
+            } else {
+                state.closeStage(at: now)
+                state.progress = progress
+                state.stageStart = now
+            }
+        }
+    }
+
+    /// Whether a query's answer is no longer wanted.
+    func isCancelled(_ query: Int) -> Bool {
+        state.withLock { $0.isInterrupted || $0.cancelled.contains(origins[query].job) }
+    }
+
+    /// Whether no query's answer is wanted any more.
+    var isAbandoned: Bool { state.withLock { $0.isInterrupted || jobs.allSatisfy($0.cancelled.contains) } }
+
+    func cancel(_ job: JobIdentifier) { state.withLock { _ = $0.cancelled.insert(job) } }
+
+    /// Ends the sweep for all of its jobs, to run again later.
+    func interrupt() { state.withLock { $0.isInterrupted = true } }
+
+    /// The answers by job. Answers that a cancellation or interruption has cut short are left out.
+    func outcomes(of answers: [Result<InfluenceResult, QueryError>]) -> [JobOutcomes] {
+        let (seconds, isInterrupted) = state.withLock { state in
+            state.closeStage(at: .now)
+            return (state.seconds, state.isInterrupted)
+        }
+        var byJob: [JobIdentifier: [Int: QueryOutcome]] = [:]
+        for (index, origin) in origins.enumerated() {
+            let answer = index < answers.count ? answers[index] : .failure(.failed(reason: "the engine gave no answer"))
+            if isInterrupted, case .failure(.cancelled) = answer { continue }
+            byJob[origin.job, default: [:]][origin.position] = QueryOutcome(answer)
+        }
+        return jobs.map { JobOutcomes(id: $0, outcomes: byJob[$0] ?? [:], seconds: seconds) }
+    }
+}
+
+extension QueryOutcome {
+    init(_ answer: Result<InfluenceResult, QueryError>) {
+        switch answer {
+        case .success(let result):
+            do {
+                self = .result(Data(try jsonText(result).utf8))
+            } catch {
+                // JSON has no infinity and no NaN.
+                self = .failure(QueryFailure(kind: .failed, detail: "the result cannot be written as JSON: \(error)"))
+            }
+        case .failure(let error):
+            self = .failure(QueryFailure(error))
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Logging
+
+/// Everything about a server that can be set.
+///
+/// The defaults are those of `config/tributary.yaml`, which says of each key what it does. Values come, each over the one
+/// before, from these defaults, a file (``init(file:)``), the environment (``apply(environment:)``) and the command line
+/// (``set(_:to:)``); ``ConfigurationSetting`` is the one list of keys that all of them share.
+public struct Configuration: Sendable, Equatable {
+    public var server = Server()
+    public var model = Model()
+    public var workspace = Workspace()
+    public var compute = Compute()
+    public var batching = Batching()
+    public var jobs = Jobs()
+    public var query = Query()
+    public var logging = Logging()
+
+    public init() {}
+
+    /// Where the server listens and what it puts up with.
+    public struct Server: Sendable, Equatable {
+        public var host = "127.0.0.1"
+        /// 0 lets the system choose a free port.
+        public var port = 8080
+        public var ioThreads = 2
+        public var maximumConnections = 1_024
+        public var maximumHeaderBytes = 16_384
+        public var maximumBodyBytes = 4_194_304
+        public var headerTimeoutSeconds = 10.0
+        public var bodyTimeoutSeconds = 30.0
+        public var idleTimeoutSeconds = 60.0
+        public var shutdownGraceSeconds = 30.0
+    }
+
+    public struct Model: Sendable, Equatable {
+        /// A checkpoint folder; `nil` for the embedded model.
+        public var path: String?
+    }
+
+    public struct Workspace: Sendable, Equatable {
+        /// `nil` for a folder under the user's data folder that is named after the model.
+        public var path: String?
+    }
+
+    public struct Compute: Sendable, Equatable {
+        /// Threads that compute; 0 for one a core.
+        public var workers = 0
+    }
+
+    /// How queries are gathered into sweeps.
+    public struct Batching: Sendable, Equatable {
+        /// How long a sweep waits for more queries after the first one's arrival.
+        public var windowMilliseconds = 50
+        public var maximumQueries = 64
+    }
+
+    /// Which jobs are accepted and how long they are kept.
+    public struct Jobs: Sendable, Equatable {
+        /// Queries in one request.
+        public var maximumQueriesPerRequest = 1_000
+        /// Queries that wait or run, in all jobs together.
+        public var maximumQueuedQueries = 10_000
+        /// The longest wait that `Prefer: wait` is granted.
+        public var maximumWaitSeconds = 300.0
+        /// After how many starts that ended in the process's death a job is given up.
+        public var maximumAttempts = 3
+        /// Finished jobs kept.
+        public var keepCount = 10_000
+        /// How long a finished job is kept.
+        public var keepDays = 30.0
+    }
+
+    /// What a query asks for where it does not say.
+    public struct Query: Sendable, Equatable {
+        public var topK = 20
+        public var candidateLimit = 1_000
+        public var rank = 32
+        public var rescore = 100
+    }
+
+    public struct Logging: Sendable, Equatable {
+        public var level = Logger.Level.info
+        public var format = Format.text
+
+        public enum Format: String, Sendable, CaseIterable { case text, json }
+    }
+}

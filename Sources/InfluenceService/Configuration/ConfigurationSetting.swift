@@ -1,0 +1,132 @@
+import Logging
+
+/// One key of the configuration: its name, what it accepts, and the property it sets.
+///
+/// The file, the environment and the command line all go through ``all``, so that none of them knows a key that another
+/// does not.
+public struct ConfigurationSetting: Sendable {
+    /// Section and name as in the file, "server.port".
+    public let key: String
+    /// What is accepted, in words that complete "must be".
+    public let expected: String
+    /// Whether the text of a scalar is taken as it stands even if it looks like a number.
+    let isText: Bool
+
+    private let assign: @Sendable (inout Configuration, String?) -> Bool
+    private let read: @Sendable (Configuration) -> String?
+
+    /// Sets the value.
+    ///
+    /// - Parameter text: The value's text; `nil` for YAML's null.
+    /// - Returns: `false` if the text is not what is expected; the configuration is then as before.
+    func set(_ configuration: inout Configuration, to text: String?) -> Bool { assign(&configuration, text) }
+
+    /// The value's text as a file would hold it; `nil` for null.
+    public func value(in configuration: Configuration) -> String? { read(configuration) }
+
+    /// Every key, in the order of the committed file.
+    public static let all: [ConfigurationSetting] = [
+        text("server.host", \.server.host, "an address or host name to listen on"),
+        integer("server.port", \.server.port, 0...65_535),
+        integer("server.io_threads", \.server.ioThreads, 1...64),
+        integer("server.maximum_connections", \.server.maximumConnections, 1...1_000_000),
+        integer("server.maximum_header_bytes", \.server.maximumHeaderBytes, 1_024...1_048_576),
+        integer("server.maximum_body_bytes", \.server.maximumBodyBytes, 1_024...1_073_741_824),
+        seconds("server.header_timeout_seconds", \.server.headerTimeoutSeconds, 0.001...86_400),
+        seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, 0.001...86_400),
+        seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, 0.001...86_400),
+        seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, 0...86_400),
+        path("model.path", \.model.path),
+        path("workspace.path", \.workspace.path),
+        integer("compute.workers", \.compute.workers, 0...4_096),
+        integer("batching.window_milliseconds", \.batching.windowMilliseconds, 0...60_000),
+        integer("batching.maximum_queries", \.batching.maximumQueries, 1...100_000),
+        integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, 1...100_000),
+        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, 1...10_000_000),
+        seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, 0...86_400),
+        integer("jobs.maximum_attempts", \.jobs.maximumAttempts, 1...1_000),
+        integer("jobs.keep_count", \.jobs.keepCount, 1...1_000_000_000),
+        number("jobs.keep_days", \.jobs.keepDays, 0.001...36_500, "a number of days"),
+        integer("query.top_k", \.query.topK, 1...10_000),
+        integer("query.candidate_limit", \.query.candidateLimit, 1...1_000_000_000),
+        integer("query.rank", \.query.rank, 1...4_096),
+        integer("query.rescore", \.query.rescore, 0...10_000),
+        choice("logging.level", \.logging.level, Logger.Level.allCases),
+        choice("logging.format", \.logging.format, Configuration.Logging.Format.allCases),
+    ]
+
+    /// The setting of a key, if there is one.
+    public static func named(_ key: String) -> ConfigurationSetting? { all.first { $0.key == key } }
+}
+
+// Each kind of value, by the property it sets.
+extension ConfigurationSetting {
+    private typealias Property<Value> = WritableKeyPath<Configuration, Value> & Sendable
+
+    private static func text(
+        _ key: String, _ property: Property<String>, _ expected: String
+    ) -> ConfigurationSetting {
+        ConfigurationSetting(key: key, expected: expected, isText: true) { configuration, text in
+            guard let text, !text.isEmpty else { return false }
+            configuration[keyPath: property] = text
+            return true
+        } read: {
+            $0[keyPath: property]
+        }
+    }
+
+    private static func path(_ key: String, _ property: Property<String?>) -> ConfigurationSetting {
+        ConfigurationSetting(key: key, expected: "a path or null", isText: true) { configuration, text in
+            guard text?.isEmpty != true else { return false }
+            configuration[keyPath: property] = text
+            return true
+        } read: {
+            $0[keyPath: property]
+        }
+    }
+
+    private static func integer(
+        _ key: String, _ property: Property<Int>, _ range: ClosedRange<Int>
+    ) -> ConfigurationSetting {
+        let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+        return ConfigurationSetting(key: key, expected: expected, isText: false) { configuration, text in
+            guard let value = text.flatMap({ Int($0) }), range.contains(value) else { return false }
+            configuration[keyPath: property] = value
+            return true
+        } read: {
+            String($0[keyPath: property])
+        }
+    }
+
+    private static func seconds(
+        _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>
+    ) -> ConfigurationSetting {
+        number(key, property, range, "a number of seconds")
+    }
+
+    private static func number(
+        _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>, _ meaning: String
+    ) -> ConfigurationSetting {
+        let expected = "\(meaning) from \(range.lowerBound) to \(range.upperBound)"
+        return ConfigurationSetting(key: key, expected: expected, isText: false) { configuration, text in
+            guard let value = text.flatMap({ Double($0) }), range.contains(value) else { return false }
+            configuration[keyPath: property] = value
+            return true
+        } read: {
+            String($0[keyPath: property])
+        }
+    }
+
+    private static func choice<Choice: RawRepresentable<String> & Sendable>(
+        _ key: String, _ property: Property<Choice>, _ choices: [Choice]
+    ) -> ConfigurationSetting {
+        let expected = "one of " + choices.map(\.rawValue).joined(separator: ", ")
+        return ConfigurationSetting(key: key, expected: expected, isText: true) { configuration, text in
+            guard let choice = text.flatMap(Choice.init(rawValue:)) else { return false }
+            configuration[keyPath: property] = choice
+            return true
+        } read: {
+            $0[keyPath: property].rawValue
+        }
+    }
+}

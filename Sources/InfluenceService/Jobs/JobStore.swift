@@ -1,0 +1,153 @@
+import Attribution
+import Foundation
+import GRDB
+
+/// Jobs and their results, in a SQLite database that survives the process's death at any moment.
+///
+/// A job is on disk when ``add(_:isList:id:at:)`` returns. The methods suspend, and never block a thread of Swift's pool.
+/// All of them throw ``JobStoreError``.
+public final class JobStore: Sendable {
+    let database: DatabasePool
+    let file: String
+
+    /// Opens the database, or makes it.
+    ///
+    /// Blocks while it does so.
+    ///
+    /// - Throws: ``JobStoreError/cannotOpen(file:reason:)``, ``JobStoreError/newerFormat(file:)``.
+    public init(file: URL) throws(JobStoreError) {
+        self.file = file.path
+        do {
+            var configuration = GRDB.Configuration()
+            configuration.label = "jobs"
+            configuration.busyMode = .timeout(5)
+            database = try DatabasePool(path: file.path, configuration: configuration)
+            // GRDB opens in WAL mode with synchronous = NORMAL, which syncs at checkpoints alone: a commit could be lost
+            // with the power (sqlite.org/pragma.html#pragma_synchronous). An acknowledged job must not.
+            try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            guard try !database.read(JobSchema.migrator.hasBeenSuperseded) else {
+                throw JobStoreError.newerFormat(file: file.path)
+            }
+            try JobSchema.migrator.migrate(database)
+        } catch let error as JobStoreError {
+            throw error
+        } catch let error as DatabaseError {
+            throw .cannotOpen(file: file.path, reason: error.message ?? error.description)
+        } catch {
+            throw .cannotOpen(file: file.path, reason: error.localizedDescription)
+        }
+    }
+
+    // MARK: - Adding and reading
+
+    /// Keeps a new job, queued. It is committed and synced when this returns.
+    ///
+    /// - Parameter queries: At least one.
+    public func add(
+        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), at date: Date = Date()
+    ) async throws -> Job {
+        let job = Job(
+            id: id, status: .queued, isList: isList, queryCount: queries.count, failedQueryCount: 0,
+            created: date.inMilliseconds, attempts: 0, timings: JobTimings())
+        try await write { database in
+            try database.execute(
+                sql: """
+                    INSERT INTO job (id, status, is_list, query_count, created, timings, request)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    id.description, job.status.rawValue, isList, queries.count, job.created.milliseconds,
+                    try jsonText(job.timings), try jsonText(queries),
+                ])
+        }
+        return job
+    }
+
+    /// One job, or `nil` if there is none of that id.
+    public func job(_ id: JobIdentifier) async throws -> Job? {
+        try await read { [file] database in
+            try Row.fetchOne(
+                database, sql: "SELECT \(JobSchema.jobColumns) FROM job WHERE id = ?", arguments: [id.description]
+            ).map { try Job(row: $0, file: file) }
+        }
+    }
+
+    /// The queries of a job as they were understood, or `nil` if there is none of that id.
+    public func queries(of id: JobIdentifier) async throws -> [InfluenceQuery]? {
+        try await read { database in
+            try String.fetchOne(
+                database, sql: "SELECT request FROM job WHERE id = ?", arguments: [id.description]
+            ).map { try JSONDecoder().decode([InfluenceQuery].self, from: Data($0.utf8)) }
+        }
+    }
+
+    /// Jobs from the newest to the oldest.
+    ///
+    /// - Parameters:
+    ///   - status: Only those of this status.
+    ///   - limit: How many at most.
+    ///   - cursor: The ``JobPage/next`` of the page before.
+    public func jobs(status: Job.Status? = nil, limit: Int, after cursor: Int64? = nil) async throws -> JobPage {
+        try await read { [file] database in
+            var conditions = ["number < ?"]
+            var arguments: StatementArguments = [cursor ?? Int64.max]
+            if let status {
+                conditions.append("status = ?")
+                arguments += [status.rawValue]
+            }
+            let rows = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT \(JobSchema.jobColumns) FROM job WHERE \(conditions.joined(separator: " AND "))
+                    ORDER BY number DESC LIMIT ?
+                    """,
+                arguments: arguments + [limit + 1])
+            let shown = rows.prefix(limit)
+            return JobPage(
+                jobs: try shown.map { try Job(row: $0, file: file) },
+                next: rows.count > limit ? shown.last.map { $0["number"] } : nil)
+        }
+    }
+
+    /// What has become of a job's queries, in their order; those not yet done are left out.
+    public func outcomes(of id: JobIdentifier) async throws -> [QueryOutcome] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT succeeded, body FROM outcome JOIN job ON job.number = outcome.job
+                    WHERE id = ? ORDER BY position
+                    """, arguments: [id.description]
+            ).map(QueryOutcome.init)
+        }
+    }
+
+    // MARK: - Errors
+
+    func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        do {
+            return try await database.read(body)
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw JobStoreError(error, file: file)
+        }
+    }
+
+    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        do {
+            return try await database.write(body)
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw JobStoreError(error, file: file)
+        }
+    }
+}
+
+/// Some jobs of a longer list.
+public struct JobPage: Sendable, Equatable {
+    public var jobs: [Job]
+    /// Where the next page starts; `nil` on the last one.
+    public var next: Int64?
+}

@@ -1,0 +1,65 @@
+import Foundation
+
+/// Keeps a workspace folder to one process.
+///
+/// The lock is the kernel's (flock(2) on `workspace.lock`, with the owner's process id inside for people and errors), so that
+/// it ends with the process however that ends. The file stays: removing it would let two processes lock two files of one name.
+/// It is not for folders that several machines share over NFS.
+public final class WorkspaceLock: Sendable {
+    public static let fileName = "workspace.lock"
+
+    /// Open, and with that locked, for as long as this lives.
+    private let handle: FileHandle
+
+    /// Locks a folder, which must exist.
+    ///
+    /// - Throws: ``WorkspaceLockError``.
+    public init(folder: URL) throws(WorkspaceLockError) {
+        let path = folder.appending(path: Self.fileName).path
+        // Close on exec: a child process must not keep the lock.
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw .cannotLock(folder: folder.path, reason: String(cString: strerror(errno)))
+        }
+        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        var status: Int32
+        repeat { status = flock(descriptor, LOCK_EX | LOCK_NB) } while status != 0 && errno == EINTR
+        guard status == 0 else {
+            let error = errno
+            guard error == EWOULDBLOCK else {
+                throw .cannotLock(folder: folder.path, reason: String(cString: strerror(error)))
+            }
+            throw .inUse(folder: folder.path, process: Self.owner(in: path))
+        }
+        do {
+            try handle.truncate(atOffset: 0)
+            try handle.write(contentsOf: Data("\(ProcessInfo.processInfo.processIdentifier)\n".utf8))
+            try handle.synchronize()
+        } catch {
+            throw .cannotLock(folder: folder.path, reason: error.localizedDescription)
+        }
+    }
+
+    private static func owner(in path: String) -> Int32? {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
+        return Int32(text.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+}
+
+/// Why a workspace cannot be used.
+public enum WorkspaceLockError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    /// Another process has it; its id, where the file tells.
+    case inUse(folder: String, process: Int32?)
+    case cannotLock(folder: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .inUse(let folder, let process):
+            "\(folder): in use by \(process.map { "process \($0)" } ?? "another process"): stop it, or give another workspace"
+        case .cannotLock(let folder, let reason):
+            "\(folder): the workspace cannot be locked: \(reason)"
+        }
+    }
+
+    public var errorDescription: String? { description }
+}
