@@ -59,12 +59,7 @@ public struct SafetensorsCollection: Sendable {
 
     private static func readIndex(_ path: String) throws -> [String: String] {
         func malformed(_ problem: String) -> SafetensorsError { .malformedIndex(file: indexName, problem: problem) }
-        let json: Data
-        do {
-            json = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw SafetensorsError.unreadable(path: path, reason: error.localizedDescription)
-        }
+        let json = try SafetensorsFile.map(path)
         let index: Index
         do {
             index = try JSONDecoder().decode(Index.self, from: json)
@@ -124,7 +119,7 @@ public struct SafetensorsCollection: Sendable {
             guard largest == exponent, let bad = values.indices.first(where: { !values[$0].isFinite }) else { return }
             throw SafetensorsError.nonFiniteValue(
                 tensor: name, file: file.fileName, row: bad / matrix.columns, column: bad % matrix.columns,
-                value: values[bad].description)
+                value: values[bad].isNaN ? "NaN" : values[bad].description)
         }
         return matrix
     }

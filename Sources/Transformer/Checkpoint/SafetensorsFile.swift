@@ -39,7 +39,11 @@ public struct SafetensorsFile: Sendable {
         tensors = header.tensors
     }
 
-    private static func map(_ path: String) throws -> Data {
+    /// A file's bytes, mapped.
+    ///
+    /// - Throws: ``SafetensorsError/missingFile(path:)``, ``SafetensorsError/notAFile(path:)`` and
+    ///   ``SafetensorsError/unreadable(path:reason:)``.
+    static func map(_ path: String) throws -> Data {
         var status = stat()
         guard stat(path, &status) == 0 else {
             let code = errno

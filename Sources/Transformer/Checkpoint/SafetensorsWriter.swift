@@ -29,6 +29,17 @@ public struct SafetensorsWriter {
             case .integers: .int64
             }
         }
+
+        /// The place of the type's tensors in a file, the widest first.
+        var storageRank: Int {
+            switch dtype {
+            case .int64: 0
+            case .float64: 1
+            case .float32: 2
+            case .bfloat16: 3
+            default: 4
+            }
+        }
     }
 
     private struct Entry {
@@ -65,10 +76,7 @@ public struct SafetensorsWriter {
     /// - Throws: ``SafetensorsError/unwritableTensor(tensor:problem:)`` for a name that was added twice or a shape that does
     ///   not fit its values, and ``AtomicFileError``. The file that was at the path before is then still there.
     public func write(to path: String) throws {
-        let ordered = entries.sorted {
-            let (left, right) = ($0.values.dtype.bitsPerValue, $1.values.dtype.bitsPerValue)
-            return (right, $0.values.dtype.rawValue, $0.name) < (left, $1.values.dtype.rawValue, $1.name)
-        }
+        let ordered = entries.sorted { ($0.values.storageRank, $0.name) < ($1.values.storageRank, $1.name) }
         let header = try encodeHeader(ordered)
         var file = try AtomicFile(replacing: path)
         try file.append(header.bytes)
