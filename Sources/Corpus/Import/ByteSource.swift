@@ -1,0 +1,81 @@
+import Foundation
+
+/// A stream of bytes, in chunks of the source's choosing.
+protocol ByteSource: AnyObject {
+    /// The next bytes, at least one; nil at the end.
+    func nextChunk() throws -> [UInt8]?
+
+    /// How many bytes were read from disk, or wherever the stream begins.
+    var bytesRead: Int { get }
+}
+
+/// A file's bytes.
+final class FileByteSource: ByteSource {
+    private let handle: FileHandle
+    private let path: String
+    private(set) var bytesRead = 0
+
+    /// How many bytes are read at a time.
+    static let chunkSize = 1 << 18
+
+    init(_ handle: FileHandle, path: String) {
+        self.handle = handle
+        self.path = path
+    }
+
+    func nextChunk() throws -> [UInt8]? {
+        do {
+            guard let data = try handle.read(upToCount: Self.chunkSize), !data.isEmpty else { return nil }
+            bytesRead += data.count
+            return [UInt8](data)
+        } catch {
+            throw CorpusImportError.unreadable(path: path, reason: error.localizedDescription)
+        }
+    }
+}
+
+/// Bytes that are in memory already.
+final class MemoryByteSource: ByteSource {
+    private let bytes: [UInt8]
+    private(set) var bytesRead = 0
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    func nextChunk() throws -> [UInt8]? {
+        guard bytesRead < bytes.count else { return nil }
+        let chunk = Array(bytes[bytesRead...].prefix(FileByteSource.chunkSize))
+        bytesRead += chunk.count
+        return chunk
+    }
+}
+
+/// A source whose first bytes have been looked at.
+final class PeekedByteSource: ByteSource {
+    private let source: any ByteSource
+
+    /// The first bytes of the source.
+    private(set) var start: [UInt8] = []
+
+    /// Reads chunks until they are enough, or the source ends.
+    init(_ source: any ByteSource, until isEnough: ([UInt8]) -> Bool) throws {
+        self.source = source
+        while !isEnough(start), let chunk = try source.nextChunk() {
+            start.append(contentsOf: chunk)
+        }
+    }
+
+    /// Takes away the first bytes of the source if they are these.
+    func drop(_ prefix: [UInt8]) {
+        if start.starts(with: prefix) { start.removeFirst(prefix.count) }
+    }
+
+    var bytesRead: Int { source.bytesRead }
+
+    func nextChunk() throws -> [UInt8]? {
+        guard !start.isEmpty else { return try source.nextChunk() }
+        defer { start = [] }
+        return start
+    }
+}

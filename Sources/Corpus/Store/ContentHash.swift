@@ -1,0 +1,48 @@
+/// The identity of a text: the SHA-256 digest of its UTF-8 form.
+struct ContentHash: Hashable, Sendable {
+    /// 32 bytes.
+    let bytes: [UInt8]
+
+    init(of text: String) {
+        bytes = SHA256.digest(of: Array(text.utf8))
+    }
+
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    var hexadecimal: String { bytes.hexadecimal }
+}
+
+/// A sum of content hashes that does not depend on their order.
+///
+/// The hashes are added as little-endian numbers modulo 2²⁵⁶, so that a document is added in constant time and documents
+/// that were imported in another order give the same sum.
+struct ContentHashSum: Equatable, Sendable {
+    /// 32 bytes, least significant first.
+    private(set) var bytes = [UInt8](repeating: 0, count: 32)
+
+    init() {}
+
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    mutating func add(_ hash: ContentHash) {
+        var carry: UInt16 = 0
+        for (index, byte) in hash.bytes.enumerated() {
+            let sum = UInt16(bytes[index]) + UInt16(byte) + carry
+            bytes[index] = UInt8(truncatingIfNeeded: sum)
+            carry = sum >> 8
+        }
+    }
+}
+
+extension [UInt8] {
+    /// Two lower-case hexadecimal digits a byte.
+    var hexadecimal: String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,163 @@
+import Foundation
+import GRDB
+
+extension CorpusStore {
+    /// The sequences that a name stands for, in order: the one with this identifier, or all pieces of the document with it.
+    ///
+    /// - Returns: No sequences if the name is unknown.
+    public func sequences(named name: String) throws -> [CorpusSequence] {
+        try read { db in
+            guard let rowids = try IdentifierTable(db: db).sequences(named: name) else { return [] }
+            return try sequences(rowids: Array(rowids), db)
+        }
+    }
+
+    /// The rowids of all sequences that names of sequences and documents stand for, in the order of the names.
+    ///
+    /// - Throws: ``CorpusError/unknownIdentifiers(_:)`` with all names that are unknown.
+    public func rowids(named names: [String]) throws -> [Int64] {
+        try read { db in
+            let identifiers = IdentifierTable(db: db)
+            var rowids: [Int64] = []
+            var unknown: [String] = []
+            for name in names {
+                if let found = try identifiers.sequences(named: name) {
+                    rowids.append(contentsOf: found)
+                } else {
+                    unknown.append(name)
+                }
+            }
+            guard unknown.isEmpty else { throw CorpusError.unknownIdentifiers(unknown) }
+            return rowids
+        }
+    }
+
+    /// Sequences by their rowids, in the order of the list.
+    ///
+    /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.
+    public func sequences(rowids: [Int64]) throws -> [CorpusSequence] {
+        try read { db in try sequences(rowids: rowids, db) }
+    }
+
+    /// Sequences' token ids, prefix included, in the order of the list: all that a sweep needs.
+    ///
+    /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.
+    public func tokens(rowids: [Int64]) throws -> [[Int32]] {
+        try read { db in
+            let statement = try db.cachedStatement(sql: "SELECT tokens FROM sequences WHERE id = ?")
+            return try rowids.map { rowid in
+                guard let blob = try Data.fetchOne(statement, arguments: [rowid]) else {
+                    throw CorpusError.unknownRowid(rowid, count: try CorpusState.fetch(db).statistics.sequences)
+                }
+                return TokenBlob.decode(blob, prefix: tokenization.prefix)
+            }
+        }
+    }
+
+    /// The rowids of all sequences, or of those of one source, ascending.
+    public func rowids(source: String? = nil) throws -> [Int64] {
+        try read { db in
+            guard let source else { return Array(1..<(Int64(try CorpusState.fetch(db).statistics.sequences) + 1)) }
+            return try Self.sequenceRanges(source: source, db).flatMap { $0 }
+        }
+    }
+
+    /// Hands over sequences in the order of their rowids, batch by batch.
+    ///
+    /// Sequences that are added meanwhile are not handed over.
+    ///
+    /// - Parameters:
+    ///   - size: How many sequences a batch has at most.
+    ///   - source: If given, only sequences of this source.
+    ///   - body: Takes one batch; what it throws ends the iteration.
+    public func forEachBatch(
+        of size: Int, source: String? = nil, _ body: ([CorpusSequence]) throws -> Void
+    ) throws {
+        let rowids = try rowids(source: source)
+        for start in stride(from: 0, to: rowids.count, by: max(1, size)) {
+            // A transaction of its own for each: one that stays open while the caller works would keep the write-ahead log
+            // from being checkpointed (sqlite.org/wal.html, section 6).
+            try body(sequences(rowids: Array(rowids[start..<min(start + max(1, size), rowids.count)])))
+        }
+    }
+
+    /// The document with this identifier, or the document that the sequence with this identifier is a piece of.
+    public func document(named name: String) throws -> CorpusDocument? {
+        try read { db in
+            guard
+                let rowid = try IdentifierTable(db: db).sequences(named: name)?.lowerBound,
+                let row = try Row.fetchOne(
+                    db,
+                    sql: """
+                        SELECT documents.* FROM documents JOIN sequences ON documents.id = document
+                        WHERE sequences.id = ?
+                        """, arguments: [rowid])
+            else { return nil }
+            let id: Int64 = row["id"]
+            let firstSequence: Int64 = row["first_sequence"]
+            let pieces: Int64 = row["pieces"]
+            return CorpusDocument(
+                id: row["external_id"],
+                otherIDs: try String.fetchAll(
+                    db, sql: "SELECT name FROM identifiers WHERE document = ? AND NOT is_first", arguments: [id]),
+                contentHash: [UInt8](row["content_hash"] as Data).hexadecimal,
+                source: row["source"],
+                metadata: row["metadata"],
+                origin: row["origin"],
+                text: row["text"],
+                copies: row["copies"],
+                sequences: firstSequence...(firstSequence + pieces - 1))
+        }
+    }
+
+    /// The sources that documents name, with the number of sequences of each; documents without source are left out.
+    public func sources() throws -> [(source: String, sequences: Int)] {
+        try read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT source, SUM(pieces) FROM documents WHERE source IS NOT NULL GROUP BY source ORDER BY source
+                    """
+            ).map { row in (row[0], row[1]) }
+        }
+    }
+
+    /// The rowids of a source's sequences, as ascending ranges.
+    static func sequenceRanges(source: String, _ db: Database) throws -> [ClosedRange<Int64>] {
+        try Row.fetchAll(
+            db,
+            sql: "SELECT first_sequence, pieces FROM documents WHERE source = ? ORDER BY first_sequence",
+            arguments: [source]
+        ).map { row in
+            let first: Int64 = row[0]
+            let pieces: Int64 = row[1]
+            return first...(first + pieces - 1)
+        }
+    }
+
+    private func sequences(rowids: [Int64], _ db: Database) throws -> [CorpusSequence] {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT sequences.id - first_sequence, token_offset, tokens, external_id, source, pieces
+                FROM sequences JOIN documents ON documents.id = document
+                WHERE sequences.id = ?
+                """)
+        return try rowids.map { rowid in
+            guard let row = try Row.fetchOne(statement, arguments: [rowid]) else {
+                throw CorpusError.unknownRowid(rowid, count: try CorpusState.fetch(db).statistics.sequences)
+            }
+            let piece: Int = row[0]
+            let documentID: String = row[3]
+            let pieceCount: Int = row[5]
+            return CorpusSequence(
+                rowid: rowid,
+                id: pieceCount == 1 ? documentID : "\(documentID)#\(piece)",
+                documentID: documentID,
+                piece: piece,
+                pieceCount: pieceCount,
+                tokenOffset: row[1],
+                source: row[4],
+                tokens: TokenBlob.decode(row[2], prefix: tokenization.prefix))
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import Foundation
+import GRDB
+
+/// A record that is ready to be written: everything that takes long has been done.
+struct PreparedDocument: Sendable {
+    enum Content: Sendable {
+        /// The text was in the corpus already when it was prepared, in this document.
+        case known(document: Int64)
+        /// The text's own tokens, without prefix.
+        case tokens([Int32])
+    }
+
+    let record: CorpusRecord
+    let hash: ContentHash
+    let content: Content
+}
+
+/// What became of a batch of records.
+struct AppendOutcome: Sendable {
+    var summary = CorpusImportSummary()
+
+    /// The records that could not be taken because their identifier belongs to another text.
+    var refused: [CorpusImportError] = []
+}
+
+extension CorpusStore {
+    /// Which of these texts the corpus has, and in which document.
+    func documents(withHashes hashes: [ContentHash]) throws -> [ContentHash: Int64] {
+        try read { db in
+            let statement = try db.cachedStatement(sql: "SELECT id FROM documents WHERE content_hash = ?")
+            var documents: [ContentHash: Int64] = [:]
+            for hash in hashes {
+                documents[hash] = try Int64.fetchOne(statement, arguments: [Data(hash.bytes)])
+            }
+            return documents
+        }
+    }
+
+    /// Adds documents, their sequences and their postings, in one transaction.
+    ///
+    /// - Parameter skippingRefused: Whether to go on after a record that cannot be taken; otherwise it is the last that was
+    ///   looked at, and all before it are kept.
+    func append(_ documents: [PreparedDocument], skippingRefused: Bool) throws -> AppendOutcome {
+        let identity = tokenization.identity
+        return try write { db in
+            var writer = try CorpusWriter(db, identity: identity)
+            for document in documents {
+                try writer.append(document)
+                if !skippingRefused, !writer.outcome.refused.isEmpty { break }
+            }
+            try writer.finish()
+            return writer.outcome
+        }
+    }
+}
+
+/// Adds documents within one transaction.
+private struct CorpusWriter {
+    private let db: Database
+    private let identity: CorpusTokenizationIdentity
+    private let identifiers: IdentifierTable
+    private var state: CorpusState
+    private var postings: [TermIndex.Addition] = []
+    private(set) var outcome = AppendOutcome()
+
+    init(_ db: Database, identity: CorpusTokenizationIdentity) throws {
+        self.db = db
+        self.identity = identity
+        self.identifiers = IdentifierTable(db: db)
+        self.state = try CorpusState.fetch(db)
+    }
+
+    mutating func append(_ document: PreparedDocument) throws {
+        // The text may have been added since it was prepared, and by this very transaction.
+        if case .known(let id) = document.content {
+            try appendCopy(document, of: id)
+        } else if let id = try existingDocument(document.hash) {
+            try appendCopy(document, of: id)
+        } else if case .tokens(let tokens) = document.content {
+            try appendNew(document, tokens: tokens)
+        }
+    }
+
+    /// Brings the index and the counts up to date with what was appended.
+    func finish() throws {
+        try TermIndex.append(postings, to: db)
+        try state.save(db)
+    }
+
+    private func existingDocument(_ hash: ContentHash) throws -> Int64? {
+        try Int64.fetchOne(
+            db.cachedStatement(sql: "SELECT id FROM documents WHERE content_hash = ?"), arguments: [Data(hash.bytes)])
+    }
+
+    private mutating func appendNew(_ document: PreparedDocument, tokens: [Int32]) throws {
+        guard !tokens.isEmpty else {
+            outcome.summary.empty += 1
+            return
+        }
+        let pieces = identity.pieces(ofTokenCount: tokens.count)
+        guard let name = try freeName(for: document, pieces: Int64(pieces.count)) else {
+            refuse(document)
+            return
+        }
+        let id = Int64(state.statistics.documents) + 1
+        let firstSequence = Int64(state.statistics.sequences) + 1
+        let record = document.record
+        try db.cachedStatement(sql: "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)")
+            .execute(arguments: [
+                id, Data(document.hash.bytes), name, record.source, firstSequence, pieces.count,
+                record.location.description, record.metadata, record.text,
+            ])
+        try identifiers.insert(name, document: id, isFirst: true)
+        let insertion = try db.cachedStatement(sql: "INSERT INTO sequences VALUES (?, ?, ?, ?)")
+        for (rowid, piece) in zip(firstSequence..., pieces) {
+            try insertion.execute(arguments: [rowid, id, piece.lowerBound, TokenBlob.encode(tokens[piece])])
+            postings.append(TermIndex.Addition(rowid: rowid, tokens: tokens[piece]))
+        }
+
+        state.contentSum.add(document.hash)
+        state.statistics.documents += 1
+        state.statistics.sequences += pieces.count
+        state.statistics.tokens += tokens.count
+        outcome.summary.documents += 1
+        outcome.summary.sequences += pieces.count
+        outcome.summary.tokens += tokens.count
+    }
+
+    private mutating func appendCopy(_ document: PreparedDocument, of id: Int64) throws {
+        let isNewCopy: Bool
+        if let name = document.record.id {
+            if let holder = try identifiers.document(named: name) {
+                guard holder.id == id else {
+                    refuse(document)
+                    return
+                }
+                isNewCopy = false
+            } else {
+                let pieces = try Int64.fetchOne(
+                    db.cachedStatement(sql: "SELECT pieces FROM documents WHERE id = ?"), arguments: [id])
+                guard try !identifiers.isTaken(name, pieces: pieces ?? 1) else {
+                    refuse(document)
+                    return
+                }
+                try identifiers.insert(name, document: id, isFirst: false)
+                isNewCopy = true
+            }
+        } else {
+            try db.cachedStatement(
+                sql: """
+                    INSERT OR IGNORE INTO occurrences
+                    SELECT id, ?2 FROM documents WHERE id = ?1 AND origin <> ?2
+                    """
+            ).execute(arguments: [id, document.record.location.description])
+            isNewCopy = db.changesCount > 0
+        }
+
+        outcome.summary.duplicates += 1
+        if isNewCopy {
+            try db.cachedStatement(sql: "UPDATE documents SET copies = copies + 1 WHERE id = ?")
+                .execute(arguments: [id])
+            state.statistics.duplicates += 1
+        }
+    }
+
+    /// The record's own identifier, or one made from its hash; nil if it means something else already.
+    private func freeName(for document: PreparedDocument, pieces: Int64) throws -> String? {
+        let candidates =
+            document.record.id.map { [$0] }
+            ?? [16, 32, 64].map { "sha256-" + document.hash.hexadecimal.prefix($0) }
+        return try candidates.first { try !identifiers.isTaken($0, pieces: pieces) }
+    }
+
+    private mutating func refuse(_ document: PreparedDocument) {
+        outcome.refused.append(
+            .identifierTaken(location: document.record.location, id: document.record.id ?? document.hash.hexadecimal))
+    }
+}
