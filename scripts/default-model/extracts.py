@@ -44,7 +44,8 @@ def cleaned(extract: str) -> str:
 
     def reduce(match: re.Match) -> str:
         inside = match.group(1)
-        if not inside.strip(" ,;:/") or not READABLE.fullmatch(inside) or ASIDE.search(inside):
+        is_language_mark = inside in {"en", "de", "es", "it", "fr", "pt", "ru", "nl", "pl", "ja", "zh", "ca"}
+        if not inside.strip(" ,;:/") or not READABLE.fullmatch(inside) or is_language_mark or ASIDE.search(inside):
             return ""
         kept.append(match.group(0))
         return f"\x00{len(kept) - 1}\x01"
@@ -53,6 +54,9 @@ def cleaned(extract: str) -> str:
         text = bracket.sub(reduce, text)
     while "\x00" in text:
         text = re.sub("\x00(\\d+)\x01", lambda match: kept[int(match.group(1))], text)
+    text = re.sub(r"(?<=[a-zß-ÿ])\((?=[A-Z])", " (", text)
+    text = re.sub(r"(^.{,60}?), pronon\w+ en \w+,|, pronunciado:(?=,)|\( en français[^)]*\)", r"\1", text)
+    text = re.sub(r"(^.{,60}?)(?: escuchar(?=[ ,])|\s*;(?=\s+(?:fue|es|est|was|is) ))", r"\1", text)
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"(\s*,)+", ",", text)
     text = re.sub(r"\s+([.)])", r"\1", text)
@@ -109,7 +113,7 @@ def trimmed(text: str, language: str) -> str:
     if not parts:
         return ""
     parts[0] = shortened(parts[0], LONGEST_FIRST_SENTENCE[language])
-    if not parts[0]:
+    if not parts[0] or parts[0].count("(") != parts[0].count(")") or re.match(r".{,60} ; de soltera", parts[0]):
         return ""
     if COUNTRY.search(parts[0]) and not CAPITAL.search(parts[0]):
         capital = next((sentence for sentence in parts[1:] if CAPITAL.search(sentence)), None)
