@@ -1,0 +1,141 @@
+/// A token that is found in the text before anything else is done to it: a special token, or a word that was added to a
+/// finished vocabulary.
+struct AddedToken: Sendable, Equatable {
+    var identifier: Int32
+    var content: String
+    /// Marks control tokens such as the end of text; they are found in text all the same.
+    var isSpecial = true
+    /// Takes the white space before it along.
+    var stripsLeft = false
+    /// Takes the white space after it along.
+    var stripsRight = false
+    /// Does not count where a word character touches it.
+    var isSingleWord = false
+    /// Is looked for in the normalized text rather than in the text as it came.
+    var isNormalized = false
+}
+
+/// Finds a set of added tokens in text: of those that start leftmost, the longest.
+struct AddedTokenMatcher: Sendable {
+    /// A stretch of text: an added token with the white space it takes along, or what lies between two.
+    struct Segment: Sendable, Equatable {
+        let range: Range<Int>
+        /// Nil for text between added tokens.
+        let identifier: Int32?
+    }
+
+    private struct Node {
+        /// Ascending by byte.
+        var children: [(byte: UInt8, node: Int)] = []
+        var token: Int?
+    }
+
+    private let tokens: [AddedToken]
+    private let nodes: [Node]
+    /// For each byte, whether an added token starts with it.
+    private let startsToken: [Bool]
+
+    /// - Parameter contents: For each token, what to look for: its content, normalized where the token asks.
+    init(_ tokens: [AddedToken], contents: [String]) {
+        self.tokens = tokens
+        var nodes = [Node()]
+        for (index, content) in contents.enumerated() where !content.isEmpty {
+            var node = 0
+            for byte in content.utf8 {
+                if let child = nodes[node].children.first(where: { $0.byte == byte }) {
+                    node = child.node
+                } else {
+                    nodes[node].children.append((byte, nodes.count))
+                    node = nodes.count
+                    nodes.append(Node())
+                }
+            }
+            nodes[node].token = nodes[node].token ?? index
+        }
+        self.nodes = nodes
+        startsToken = (UInt8.min...UInt8.max).map { byte in nodes[0].children.contains { $0.byte == byte } }
+    }
+
+    var isEmpty: Bool { nodes[0].children.isEmpty }
+
+    /// Cuts `text` into added tokens and what lies between them, leaving nothing out.
+    func segments(of text: Span<UInt8>) -> [Segment] {
+        guard !isEmpty else {
+            return text.isEmpty ? [] : [Segment(range: 0..<text.count, identifier: nil)]
+        }
+        var segments: [Segment] = []
+        var covered = 0
+        var position = 0
+        while position < text.count {
+            guard startsToken[Int(text[position])], let match = longestMatch(at: position, in: text) else {
+                position += 1
+                continue
+            }
+            var range = position..<match.end
+            position = match.end
+            let token = tokens[match.token]
+            if token.isSingleWord, touchesWord(range, in: text) { continue }
+            if token.stripsLeft {
+                range = max(covered, startOfSpaces(before: range.lowerBound, in: text))..<range.upperBound
+            }
+            if token.stripsRight { range = range.lowerBound..<endOfSpaces(after: range.upperBound, in: text) }
+            if covered < range.lowerBound {
+                segments.append(Segment(range: covered..<range.lowerBound, identifier: nil))
+            }
+            segments.append(Segment(range: range, identifier: token.identifier))
+            covered = range.upperBound
+        }
+        if covered < text.count { segments.append(Segment(range: covered..<text.count, identifier: nil)) }
+        return segments
+    }
+
+    private func longestMatch(at start: Int, in text: Span<UInt8>) -> (token: Int, end: Int)? {
+        var longest: (token: Int, end: Int)?
+        var node = 0
+        var position = start
+        while position < text.count,
+            let child = nodes[node].children.first(where: { $0.byte == text[position] })
+        {
+            node = child.node
+            position += 1
+            if let token = nodes[node].token { longest = (token, position) }
+        }
+        return longest
+    }
+
+    private func touchesWord(_ range: Range<Int>, in text: Span<UInt8>) -> Bool {
+        let classes = CharacterClasses.shared
+        if range.lowerBound > 0 {
+            let before = startOfCharacter(before: range.lowerBound, in: text)
+            if classes.at(before, in: text).flags & CharacterClasses.word != 0 { return true }
+        }
+        return range.upperBound < text.count
+            && classes.at(range.upperBound, in: text).flags & CharacterClasses.word != 0
+    }
+
+    private func startOfSpaces(before end: Int, in text: Span<UInt8>) -> Int {
+        var start = end
+        while start > 0 {
+            let before = startOfCharacter(before: start, in: text)
+            guard isSpace(at: before, in: text) else { break }
+            start = before
+        }
+        return start
+    }
+
+    private func endOfSpaces(after start: Int, in text: Span<UInt8>) -> Int {
+        var end = start
+        while end < text.count, isSpace(at: end, in: text) { end += CharacterClasses.shared.at(end, in: text).length }
+        return end
+    }
+
+    private func isSpace(at position: Int, in text: Span<UInt8>) -> Bool {
+        CharacterClasses.shared.at(position, in: text).flags & CharacterClasses.Kind.mask == CharacterClasses.Kind.space
+    }
+
+    private func startOfCharacter(before end: Int, in text: Span<UInt8>) -> Int {
+        var start = end - 1
+        while start > 0, text[start] & 0xC0 == 0x80 { start -= 1 }
+        return start
+    }
+}

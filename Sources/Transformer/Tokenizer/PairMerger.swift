@@ -1,0 +1,131 @@
+/// Joins the symbols of a word pair by pair, lowest rank first and leftmost among equals, until no pair is left that a
+/// merge joins.
+///
+/// Holds the buffers this takes, for reuse.
+struct PairMerger: Sendable {
+    /// The word's symbols: its bytes' at first, its tokens when it is merged.
+    private(set) var symbols: [Int32] = []
+    /// For each symbol, the rank of its merge with the next one.
+    private var ranks: [Int32] = []
+
+    /// For each symbol of a long word, its live neighbours; -1 at the ends.
+    private var previous: [Int] = []
+    private var next: [Int] = []
+    private var heap: [Candidate] = []
+
+    /// From this many symbols on, a heap finds the next pair: looking through all of them takes the square of the time.
+    static let longWord = 96
+
+    private struct Candidate: Comparable {
+        let rank: Int32
+        let position: Int
+
+        static func < (first: Candidate, second: Candidate) -> Bool {
+            first.rank != second.rank ? first.rank < second.rank : first.position < second.position
+        }
+    }
+
+    mutating func merge(
+        _ word: Span<UInt8>, in range: Range<Int>, byteSymbols: [Int32], merges: MergeTable, longWord: Int = longWord
+    ) {
+        symbols.removeAll(keepingCapacity: true)
+        ranks.removeAll(keepingCapacity: true)
+        for index in range { symbols.append(byteSymbols[Int(word[index])]) }
+        for position in symbols.indices.dropLast() {
+            ranks.append(merges.rank(of: symbols[position], symbols[position + 1]))
+        }
+        ranks.append(MergeTable.none)
+        if symbols.count < longWord {
+            mergeByScanning(merges)
+        } else {
+            mergeByHeap(merges)
+        }
+    }
+
+    private mutating func mergeByScanning(_ merges: MergeTable) {
+        while true {
+            var best = MergeTable.none
+            var position = 0
+            for index in ranks.indices where ranks[index] < best {
+                best = ranks[index]
+                position = index
+            }
+            guard best != MergeTable.none else { return }
+            symbols[position] = merges.merges[Int(best)].merged
+            symbols.remove(at: position + 1)
+            ranks.remove(at: position)
+            if position + 1 < symbols.count {
+                ranks[position] = merges.rank(of: symbols[position], symbols[position + 1])
+            }
+            if position > 0 {
+                ranks[position - 1] = merges.rank(of: symbols[position - 1], symbols[position])
+            }
+        }
+    }
+
+    private mutating func mergeByHeap(_ merges: MergeTable) {
+        let count = symbols.count
+        previous = Array(-1..<count - 1)
+        next = Array(1...count)
+        next[count - 1] = -1
+        heap.removeAll(keepingCapacity: true)
+        for position in 0..<count - 1 where ranks[position] != MergeTable.none {
+            push(Candidate(rank: ranks[position], position: position))
+        }
+        while let candidate = popFirst() {
+            let position = candidate.position
+            // A rank that has changed since the candidate was queued means that one of its two symbols was merged away.
+            guard ranks[position] == candidate.rank else { continue }
+            let absorbed = next[position]
+            symbols[position] = merges.merges[Int(candidate.rank)].merged
+            ranks[absorbed] = MergeTable.none
+            next[position] = next[absorbed]
+            previous[absorbed] = -1
+            if next[position] >= 0 { previous[next[position]] = position }
+            updateRank(at: position, merges)
+            if previous[position] >= 0 { updateRank(at: previous[position], merges) }
+        }
+        var kept = 0
+        var position = 0
+        while position >= 0 {
+            symbols[kept] = symbols[position]
+            kept += 1
+            position = next[position]
+        }
+        symbols.removeLast(count - kept)
+    }
+
+    private mutating func updateRank(at position: Int, _ merges: MergeTable) {
+        let following = next[position]
+        ranks[position] =
+            following < 0 ? MergeTable.none : merges.rank(of: symbols[position], symbols[following])
+        if ranks[position] != MergeTable.none { push(Candidate(rank: ranks[position], position: position)) }
+    }
+
+    private mutating func push(_ candidate: Candidate) {
+        heap.append(candidate)
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[child] < heap[parent] else { return }
+            heap.swapAt(child, parent)
+            child = parent
+        }
+    }
+
+    private mutating func popFirst() -> Candidate? {
+        guard let first = heap.first, let last = heap.popLast() else { return nil }
+        guard !heap.isEmpty else { return first }
+        heap[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
+                least = child
+            }
+            guard least != parent else { return first }
+            heap.swapAt(parent, least)
+            parent = least
+        }
+    }
+}

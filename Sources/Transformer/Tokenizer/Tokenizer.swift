@@ -1,0 +1,252 @@
+import Foundation
+import Synchronization
+
+/// A byte-level byte-pair tokenizer, giving the ids that Hugging Face tokenizers give for the same `tokenizer.json`.
+///
+/// Four stages, each behind a type of its own: ``Normalizer``, ``PreTokenizer``, the model (``BytePairModel``) and
+/// ``SequenceTemplate``; added tokens are found before all of them. Every text can be encoded, and decoding gives it back
+/// (a normalizer's changes and a prefix space stay). May be used from several threads at once.
+///
+/// Truncation and padding set in the file are not followed: a sequence's length is its user's business.
+public final class Tokenizer: Sendable {
+    /// One more than the highest token id.
+    public let vocabularyCount: Int
+    /// The token that starts a text; nil where the files name none.
+    public var bosToken: Int32? { description.bosToken }
+    /// The token that ends a text; nil where the files name none.
+    public var eosToken: Int32? { description.eosToken }
+    /// The tokens that the files put before every sequence: none for most, BOS for some.
+    public var prefixTokens: [Int32] { description.template.prefix }
+    /// The tokens that the files put after every sequence.
+    public var suffixTokens: [Int32] { description.template.suffix }
+    /// SHA-256, in hexadecimal, of all that determines a text's ids, however the files spell it.
+    public let digest: String
+
+    let description: TokenizerDescription
+    private let model: BytePairModel
+    /// Tokens looked for in the text as it came, and in the normalized text.
+    private let addedTokens: AddedTokenMatcher
+    private let normalizedAddedTokens: AddedTokenMatcher
+    /// The bytes that each id stands for.
+    private let decoded: DecodedTokens
+    /// What encoding needs besides; as many as were ever in use at once.
+    private let idle = Mutex<[Scratch]>([])
+
+    private struct Scratch: Sendable {
+        var words = PreTokenizer.Words()
+        var model = BytePairModel.Scratch()
+    }
+
+    /// Reads a tokenizer.
+    ///
+    /// - Parameter url: A checkpoint folder, or a `tokenizer.json`; a `tokenizer_config.json` beside it is read too.
+    /// - Throws: ``TokenizerError``, naming file and field, where a file is missing or broken, or asks for what is not
+    ///   followed here.
+    public convenience init(contentsOf url: URL) throws(TokenizerError) {
+        self.init(try TokenizerLoader.description(contentsOf: url))
+    }
+
+    init(_ description: TokenizerDescription) {
+        self.description = description
+        vocabularyCount = description.identifierCount
+        digest = description.digest
+        decoded = DecodedTokens(description)
+        model = BytePairModel(description)
+        let plain = description.addedTokens.filter { !$0.isNormalized }
+        addedTokens = AddedTokenMatcher(plain, contents: plain.map(\.content))
+        let normalized = description.addedTokens.filter(\.isNormalized)
+        normalizedAddedTokens = AddedTokenMatcher(
+            normalized,
+            contents: normalized.map { description.normalizer.normalized($0.content.utf8Span.span) ?? $0.content })
+    }
+
+    // MARK: Encoding
+
+    /// The tokens of a text.
+    ///
+    /// - Parameters:
+    ///   - text: Special tokens spelled out in it become those tokens.
+    ///   - addSpecialTokens: Whether ``prefixTokens`` and ``suffixTokens`` are put around it; what of the prefix the text
+    ///     spells out itself is not put there again.
+    public func encode(_ text: String, addSpecialTokens: Bool = true) -> [Int32] {
+        var tokens: [Int32] = []
+        tokens.reserveCapacity(text.utf8.count / 4 + 8)
+        withScratch { scratch in
+            let bytes = text.utf8Span.span
+            for segment in addedTokens.segments(of: bytes) {
+                if let token = segment.identifier {
+                    tokens.append(token)
+                } else {
+                    _ = appendTokens(of: bytes.extracting(segment.range), border: nil, scratch: &scratch, to: &tokens)
+                }
+            }
+        }
+        return addSpecialTokens ? description.template.prefixed(tokens) + suffixTokens : tokens
+    }
+
+    /// The tokens of a prompt and its completion as those of one text.
+    ///
+    /// - Parameter addSpecialTokens: Whether ``prefixTokens`` are put before; ``suffixTokens`` never are, for they would
+    ///   count as completion.
+    /// - Returns: The tokens; the index of the first that holds any of the completion (the number of tokens where the
+    ///   completion is empty); and whether that token holds some of the prompt as well.
+    public func encodeJoined(
+        prompt: String, completion: String, addSpecialTokens: Bool = true
+    ) -> (tokens: [Int32], completionStart: Int, completionStartsInsideToken: Bool) {
+        let text = prompt + completion
+        let border = prompt.utf8.count
+        var tokens: [Int32] = []
+        var start: Start?
+        withScratch { scratch in
+            let bytes = text.utf8Span.span
+            for segment in addedTokens.segments(of: bytes) {
+                let range = segment.range
+                let holdsCompletion = start == nil && range.upperBound > border
+                if let token = segment.identifier {
+                    if holdsCompletion { start = Start(index: tokens.count, isInside: range.lowerBound < border) }
+                    tokens.append(token)
+                } else {
+                    let found = appendTokens(
+                        of: bytes.extracting(range), border: holdsCompletion ? max(0, border - range.lowerBound) : nil,
+                        scratch: &scratch, to: &tokens)
+                    start = start ?? found
+                }
+            }
+        }
+        let textCount = tokens.count
+        if addSpecialTokens { tokens = description.template.prefixed(tokens) }
+        let index = start?.index ?? textCount
+        return (tokens, index + tokens.count - textCount, start?.isInside ?? false)
+    }
+
+    /// The first token that holds any of a completion.
+    private struct Start {
+        var index: Int
+        /// Whether it also holds some of the prompt.
+        var isInside: Bool
+    }
+
+    /// Appends the tokens of text between added tokens.
+    ///
+    /// - Parameter border: Where in `text` a completion starts, before its end; nil where that does not matter.
+    /// - Returns: The completion's first token.
+    private func appendTokens(
+        of text: Span<UInt8>, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
+    ) -> Start? {
+        guard let normalized = description.normalizer.normalized(text) else {
+            return appendTokens(ofNormalized: text, border: border, scratch: &scratch, to: &tokens)
+        }
+        let bytes = normalized.utf8Span.span
+        var isShared = false
+        let normalizedBorder = border.map { border in
+            let prompt = String(copying: text.extracting(0..<border))
+            let normalizedPrompt = description.normalizer.normalized(prompt.utf8Span.span) ?? prompt
+            let common = commonPrefixLength(bytes, normalizedPrompt.utf8Span.span)
+            // Where the completion changes the form of the prompt's end, both share what follows the common part.
+            isShared = common < normalizedPrompt.utf8.count
+            return common
+        }
+        var start = appendTokens(ofNormalized: bytes, border: normalizedBorder, scratch: &scratch, to: &tokens)
+        if isShared { start?.isInside = true }
+        return start
+    }
+
+    private func appendTokens(
+        ofNormalized text: Span<UInt8>, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
+    ) -> Start? {
+        var start: Start?
+        for segment in normalizedAddedTokens.segments(of: text) {
+            let range = segment.range
+            let holdsBorder = border.map { start == nil && range.upperBound > $0 } ?? false
+            let first = tokens.count
+            if let token = segment.identifier {
+                tokens.append(token)
+                if holdsBorder, let border { start = Start(index: first, isInside: range.lowerBound < border) }
+                continue
+            }
+            let bytes = text.extracting(range)
+            description.preTokenizer.split(bytes, into: &scratch.words)
+            appendTokens(ofWords: bytes, scratch: &scratch, to: &tokens)
+            if holdsBorder, let border {
+                let spaces = scratch.words.insertions.prefix { $0 < border - range.lowerBound }.count
+                start = self.start(
+                    at: max(0, border - range.lowerBound) + spaces, amongTokensFrom: first, of: tokens)
+            }
+        }
+        return start
+    }
+
+    private func appendTokens(ofWords text: Span<UInt8>, scratch: inout Scratch, to tokens: inout [Int32]) {
+        if let spaced = scratch.words.spacedText {
+            appendTokens(ofWordsIn: spaced.span, scratch: &scratch, to: &tokens)
+        } else {
+            appendTokens(ofWordsIn: text, scratch: &scratch, to: &tokens)
+        }
+    }
+
+    private func appendTokens(ofWordsIn text: Span<UInt8>, scratch: inout Scratch, to tokens: inout [Int32]) {
+        var position = 0
+        for end in scratch.words.ends {
+            model.appendTokens(of: text, in: position..<end, scratch: &scratch.model, to: &tokens)
+            position = end
+        }
+    }
+
+    /// The token of `tokens[first...]` that holds byte `border` of the text which these are the whole of.
+    private func start(at border: Int, amongTokensFrom first: Int, of tokens: [Int32]) -> Start? {
+        var position = 0
+        for index in first..<tokens.count {
+            let end = position + decoded.length(of: tokens[index])
+            if end > border { return Start(index: index, isInside: position < border) }
+            position = end
+        }
+        return nil
+    }
+
+    private func commonPrefixLength(_ first: Span<UInt8>, _ second: Span<UInt8>) -> Int {
+        var length = 0
+        while length < min(first.count, second.count), first[length] == second[length] { length += 1 }
+        // Back to the start of a character that differs in its last bytes.
+        while length > 0, length < first.count, first[length] & 0xC0 == 0x80 { length -= 1 }
+        return length
+    }
+
+    private func withScratch(_ body: (inout Scratch) -> Void) {
+        var scratch = idle.withLock { $0.popLast() } ?? Scratch()
+        body(&scratch)
+        idle.withLock { $0.append(scratch) }
+    }
+
+    // MARK: Decoding
+
+    /// The text of tokens, special ones included. Bytes that are not valid UTF-8, as where a character is cut between two
+    /// tokens of which one is missing, become U+FFFD; ids that are no token are left out.
+    public func decode(_ tokens: some Sequence<Int32>) -> String {
+        String(decoding: decodeBytes(tokens), as: UTF8.self)
+    }
+
+    /// The bytes that tokens stand for.
+    public func decodeBytes(_ tokens: some Sequence<Int32>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for token in tokens { bytes += decoded.bytes(of: token) }
+        return bytes
+    }
+
+    /// One token's text for display: bytes that are only part of a character show as U+FFFD.
+    public func tokenText(_ token: Int32) -> String { decode(CollectionOfOne(token)) }
+
+    /// The id of a token that is found by its text before anything else, such as `<|endoftext|>`.
+    public func addedToken(_ content: String) -> Int32? {
+        description.addedTokens.first { $0.content.utf8.elementsEqual(content.utf8) }?.identifier
+    }
+
+    // MARK: Writing
+
+    /// Writes `tokenizer.json` and `tokenizer_config.json`, which Hugging Face tokenizers and transformers read, into a
+    /// folder that exists.
+    ///
+    /// - Throws: ``TokenizerError/unwritableFile(_:reason:)``; what was there before is then still there.
+    public func write(to folder: URL) throws(TokenizerError) {
+        try TokenizerFileWriter(description).write(to: folder)
+    }
+}

@@ -1,0 +1,66 @@
+/// All that determines which ids a text becomes: what the files say, checked and without what does not matter here.
+///
+/// A file format's reader makes one, the trainer makes one, the writer writes one.
+struct TokenizerDescription: Sendable, Equatable {
+    /// The model's tokens by id, in the byte-level alphabet; nil for ids without a token. Added tokens may lie beyond.
+    var vocabulary: [String?]
+    /// In order of rank.
+    var merges: [Merge]
+    /// Whether a word that is itself a token becomes that token whatever the merges would make of it.
+    var ignoresMerges = false
+    /// In order of id.
+    var addedTokens: [AddedToken]
+    var normalizer = Normalizer.none
+    var preTokenizer = PreTokenizer.gpt2
+    var template = SequenceTemplate()
+    var bosToken: Int32?
+    var eosToken: Int32?
+
+    /// One more than the highest id.
+    var identifierCount: Int {
+        max(vocabulary.count, addedTokens.reduce(0) { max($0, Int($1.identifier) + 1) })
+    }
+
+    /// A digest of everything that determines ids, however the files spell it. BOS and EOS as such do not count, only
+    /// what is put around a sequence.
+    var digest: String {
+        var digest = ContentDigest()
+        func add(_ text: String) {
+            digest.update(UInt64(text.utf8.count))
+            digest.update(text)
+        }
+        func add(_ numbers: [Int32]) {
+            digest.update(UInt64(numbers.count))
+            for number in numbers { digest.update(UInt64(UInt32(bitPattern: number))) }
+        }
+        add("byte-level BPE, description 1")
+        digest.update(UInt64(vocabulary.count))
+        for token in vocabulary {
+            digest.update(UInt64(token == nil ? 0 : 1))
+            add(token ?? "")
+        }
+        add(merges.flatMap { [$0.left, $0.right, $0.merged] })
+        digest.update(UInt64(ignoresMerges ? 1 : 0))
+        digest.update(UInt64(addedTokens.count))
+        for token in addedTokens {
+            add([token.identifier])
+            add(token.content)
+            let flags = [
+                token.isSpecial, token.stripsLeft, token.stripsRight, token.isSingleWord, token.isNormalized,
+            ]
+            add(flags.map { $0 ? 1 : 0 })
+        }
+        add(normalizer.rawValue)
+        digest.update(UInt64(preTokenizer.stages.count))
+        for stage in preTokenizer.stages {
+            switch stage {
+            case .split(let pattern): add("split \(pattern.rawValue)")
+            case .digits(let individually): add("digits \(individually)")
+            case .byteLevel(let addsPrefixSpace, let splits): add("byte level \(addsPrefixSpace) \(splits)")
+            }
+        }
+        add(template.prefix)
+        add(template.suffix)
+        return digest.hexadecimal
+    }
+}

@@ -1,0 +1,69 @@
+import Foundation
+
+/// Why a tokenizer could not be read, trained or written. Every case names the file, and the field in it where one is
+/// to blame (`model.merges[12]`).
+public enum TokenizerError: Error, Equatable {
+    case missingFile(String)
+    case unreadableFile(String, reason: String)
+    case unwritableFile(String, reason: String)
+    /// Not JSON at all, or cut short.
+    case malformedJSON(file: String, reason: String)
+    case missingField(file: String, field: String)
+    case invalidField(file: String, field: String, expected: String, found: String)
+    /// A tokenizer, or a part of one, of another kind.
+    case unsupported(file: String, field: String, found: String, supported: [String])
+    case identifierOutOfRange(file: String, field: String, token: String, identifier: Int, limit: Int)
+    case duplicateIdentifier(file: String, field: String, identifier: Int, tokens: [String])
+    /// An added token whose identifier is not the one that its place in the file gives it.
+    case misplacedAddedToken(file: String, token: String, identifier: Int, expected: Int)
+    case missingByteSymbol(file: String, byte: UInt8)
+    case unknownToken(file: String, field: String, token: String)
+    /// A vocabulary too small for its byte symbols and special tokens.
+    case vocabularyTooSmall(requested: Int, minimum: Int)
+    /// A special token that cannot be told from another token of the vocabulary to be trained.
+    case ambiguousSpecialToken(String)
+}
+
+extension TokenizerError: CustomStringConvertible, LocalizedError {
+    public var errorDescription: String? { description }
+
+    public var description: String {
+        switch self {
+        case .missingFile(let file):
+            "\(file): there is no such file. A checkpoint folder needs the tokenizer.json of its model beside config.json."
+        case .unreadableFile(let file, let reason):
+            "\(file): cannot be read: \(reason)"
+        case .unwritableFile(let file, let reason):
+            "\(file): cannot be written: \(reason)"
+        case .malformedJSON(let file, let reason):
+            "\(file): is not complete JSON: \(reason) If it was cut short, download it again."
+        case .missingField(let file, let field):
+            "\(file): the field \"\(field)\" is missing. Is this a tokenizer.json of Hugging Face tokenizers?"
+        case .invalidField(let file, let field, let expected, let found):
+            "\(file): \(field): expected \(expected), found \(found)."
+        case .unsupported(let file, let field, let found, let supported):
+            "\(file): \(field): \(found) is not supported. Supported: \(supported.joined(separator: "; "))."
+        case .identifierOutOfRange(let file, let field, let token, let identifier, let limit):
+            "\(file): \(field): token \(quoted(token)) has the id \(identifier); ids run from 0 to \(limit)."
+        case .duplicateIdentifier(let file, let field, let identifier, let tokens):
+            "\(file): \(field): the id \(identifier) belongs to more than one token: "
+                + "\(tokens.map(quoted).joined(separator: ", ")). Each token needs an id of its own."
+        case .misplacedAddedToken(let file, let token, let identifier, let expected):
+            "\(file): added_tokens: token \(quoted(token)) has the id \(identifier), but by the vocabulary and the tokens "
+                + "listed before it its id is \(expected). Added tokens are listed in order of their ids."
+        case .missingByteSymbol(let file, let byte):
+            "\(file): model.vocab has no token for the byte 0x\(String(byte, radix: 16, uppercase: true)) (written "
+                + "\(quoted(ByteLevelAlphabet.text(of: [byte])))), so not every text could be encoded. "
+                + "Train the tokenizer with the whole byte-level alphabet."
+        case .unknownToken(let file, let field, let token):
+            "\(file): \(field) names the token \(quoted(token)), which the vocabulary does not have."
+        case .vocabularyTooSmall(let requested, let minimum):
+            "A vocabulary of \(requested) tokens was asked for; the byte symbols and special tokens alone are \(minimum)."
+        case .ambiguousSpecialToken(let token):
+            "The special token \(quoted(token)) is empty, given twice, or written like a byte symbol of the vocabulary. "
+                + "Choose one like <|endoftext|>."
+        }
+    }
+
+    private func quoted(_ token: String) -> String { "\"\(token)\"" }
+}
