@@ -1,0 +1,50 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+const uint32_t tributary_epoll_readable = EPOLLIN;
+const uint32_t tributary_epoll_writable = EPOLLOUT;
+const uint32_t tributary_epoll_error = EPOLLERR;
+const uint32_t tributary_epoll_hang_up = EPOLLHUP;
+const uint32_t tributary_epoll_peer_finished = EPOLLRDHUP;
+
+int tributary_epoll_create(void) {
+    return epoll_create1(EPOLL_CLOEXEC);
+}
+
+static int control(int epoll, int operation, int descriptor, uint32_t interest, uint64_t token) {
+    struct epoll_event event = {.events = interest, .data = {.u64 = token}};
+    return epoll_ctl(epoll, operation, descriptor, &event);
+}
+
+int tributary_epoll_add(int epoll, int descriptor, uint32_t interest, uint64_t token) {
+    return control(epoll, EPOLL_CTL_ADD, descriptor, interest, token);
+}
+
+int tributary_epoll_modify(int epoll, int descriptor, uint32_t interest, uint64_t token) {
+    return control(epoll, EPOLL_CTL_MOD, descriptor, interest, token);
+}
+
+int tributary_epoll_remove(int epoll, int descriptor) {
+    return control(epoll, EPOLL_CTL_DEL, descriptor, 0, 0);
+}
+
+int tributary_epoll_wait(int epoll, tributary_epoll_event *events, int capacity, int timeout_milliseconds) {
+    struct epoll_event ready[256];
+    int count = epoll_wait(epoll, ready, capacity < 256 ? capacity : 256, timeout_milliseconds);
+    for (int index = 0; index < count; index++) {
+        events[index].token = ready[index].data.u64;
+        events[index].readiness = ready[index].events;
+    }
+    return count;
+}
+
+int tributary_accept(int listener, struct sockaddr_storage *address, socklen_t *length) {
+    return accept4(listener, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int tributary_eventfd(void) {
+    return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}

@@ -1,0 +1,35 @@
+// Linux calls that Swift's Glibc module does not export: epoll, accept4 and eventfd.
+//
+// Each function is the system call of the same name with the arguments this project uses, returning -1 and setting errno as
+// the call does. Descriptors are made non-blocking and closed on exec.
+
+#ifndef TRIBUTARY_CLINUX_H
+#define TRIBUTARY_CLINUX_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+// Readiness, with the values of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP and EPOLLRDHUP.
+extern const uint32_t tributary_epoll_readable;
+extern const uint32_t tributary_epoll_writable;
+extern const uint32_t tributary_epoll_error;
+extern const uint32_t tributary_epoll_hang_up;
+extern const uint32_t tributary_epoll_peer_finished;
+
+/// struct epoll_event without its packed union, which Swift cannot lay out.
+typedef struct tributary_epoll_event {
+    uint64_t token;
+    uint32_t readiness;
+} tributary_epoll_event;
+
+int tributary_epoll_create(void);
+int tributary_epoll_add(int epoll, int descriptor, uint32_t interest, uint64_t token);
+int tributary_epoll_modify(int epoll, int descriptor, uint32_t interest, uint64_t token);
+int tributary_epoll_remove(int epoll, int descriptor);
+/// Fills at most min(capacity, 256) events. A timeout of -1 milliseconds waits for ever.
+int tributary_epoll_wait(int epoll, tributary_epoll_event *events, int capacity, int timeout_milliseconds);
+
+int tributary_accept(int listener, struct sockaddr_storage *address, socklen_t *length);
+int tributary_eventfd(void);
+
+#endif

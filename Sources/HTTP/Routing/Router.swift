@@ -1,0 +1,120 @@
+import HTTPTypes
+import Logging
+
+/// Finds the route for a request and answers with it.
+///
+/// A literal segment is preferred to a parameter. HEAD is answered by the GET route where it has none of its own, and OPTIONS
+/// with the methods there are. An unknown path is answered with 404, a known path with another method with 405.
+public struct Router: Sendable {
+    /// All routes, in the order given.
+    public let routes: [Route]
+    private let logger: Logger
+    private var root = Node()
+
+    /// The routes that share the path up to here.
+    private struct Node: Sendable {
+        var literals: [String: Node] = [:]
+        /// At most one element: the node for any other segment. (An array, as a struct cannot hold itself.)
+        var parameter: [Node] = []
+        var endpoints: [HTTPRequest.Method: Endpoint] = [:]
+    }
+
+    private struct Endpoint: Sendable {
+        var route: Route
+        /// The names of the path's parameters, in order.
+        var parameters: [String]
+    }
+
+    /// - Throws: ``RouterError`` for a malformed pattern and for two routes that take the same requests.
+    public init(routes: [Route], logger: Logger) throws(RouterError) {
+        self.routes = routes
+        self.logger = logger
+        for route in routes {
+            let segments = try PathPattern(route.pattern).segments
+            let parameters = segments.compactMap { if case .parameter(let name) = $0 { name } else { nil } }
+            let endpoint = Endpoint(route: route, parameters: parameters)
+            try Self.insert(endpoint, at: segments[...], into: &root)
+        }
+    }
+
+    private static func insert(
+        _ endpoint: Endpoint, at path: ArraySlice<PathPattern.Segment>, into node: inout Node
+    ) throws(RouterError) {
+        let rest = path.dropFirst()
+        switch path.first {
+        case .literal(let literal):
+            try insert(endpoint, at: rest, into: &node.literals[literal, default: Node()])
+        case .parameter:
+            if node.parameter.isEmpty { node.parameter.append(Node()) }
+            try insert(endpoint, at: rest, into: &node.parameter[0])
+        case nil:
+            let route = endpoint.route
+            if let other = node.endpoints.updateValue(endpoint, forKey: route.method) {
+                throw .duplicateRoute(
+                    method: route.method.rawValue, pattern: route.pattern, other: other.route.pattern)
+            }
+        }
+    }
+
+    /// Answers a request. Never throws: what goes wrong is answered with a problem.
+    public func respond(to request: Request) async -> Response {
+        if request.path == "*" { return Self.options(allowed: Set(routes.map(\.method))) }
+        guard let match = Self.match(request.pathSegments[...], in: root) else {
+            return Problem.unknownRoute(path: request.path).response(path: request.path)
+        }
+        guard let endpoint = Self.endpoint(for: request.method, among: match.endpoints) else {
+            let methods = Set(match.endpoints.keys)
+            if request.method == .options { return Self.options(allowed: methods) }
+            return Problem.methodNotAllowed(request.method, path: request.path, allowed: Self.allowed(methods))
+                .response(path: request.path)
+        }
+        var request = request
+        request.routePattern = endpoint.route.pattern
+        for (name, value) in zip(endpoint.parameters, match.values) { request.parameters[name] = value }
+        do {
+            return try await endpoint.route.handler(request)
+        } catch let problem as Problem {
+            return problem.response(path: request.path)
+        } catch is CancellationError {
+            // The client has gone or the server is closing: if anyone reads this, it is to try again.
+            return Problem.unavailable(detail: "The request was cancelled: send it again.", retryAfter: 1)
+                .response(path: request.path)
+        } catch {
+            logger.error(
+                "a handler failed",
+                metadata: [
+                    "error": "\(error)", "request": "\(request.id)", "route": "\(endpoint.route.pattern)",
+                ])
+            return Problem.internalError().response(path: request.path)
+        }
+    }
+
+    private static func match(
+        _ path: ArraySlice<String>, in node: Node
+    ) -> (endpoints: [HTTPRequest.Method: Endpoint], values: [String])? {
+        guard let segment = path.first else { return node.endpoints.isEmpty ? nil : (node.endpoints, []) }
+        let rest = path.dropFirst()
+        if let next = node.literals[segment], let match = match(rest, in: next) { return match }
+        guard !segment.isEmpty, let next = node.parameter.first, let match = match(rest, in: next) else { return nil }
+        return (match.endpoints, [segment] + match.values)
+    }
+
+    private static func endpoint(
+        for method: HTTPRequest.Method, among endpoints: [HTTPRequest.Method: Endpoint]
+    ) -> Endpoint? {
+        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection leaves out.
+        endpoints[method] ?? (method == .head ? endpoints[.get] : nil)
+    }
+
+    private static func options(allowed methods: Set<HTTPRequest.Method>) -> Response {
+        let list = allowed(methods).map(\.rawValue).joined(separator: ", ")
+        return Response(status: .noContent, headers: [.allow: list])
+    }
+
+    /// The methods of an Allow field (RFC 9110 section 10.2.1), in a fixed order.
+    private static func allowed(_ methods: Set<HTTPRequest.Method>) -> [HTTPRequest.Method] {
+        var methods = methods.union([.options])
+        if methods.contains(.get) { methods.insert(.head) }
+        return methods.sorted { $0.rawValue < $1.rawValue }
+    }
+}

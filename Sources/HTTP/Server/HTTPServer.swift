@@ -1,0 +1,142 @@
+import Logging
+import Synchronization
+
+/// An HTTP/1.1 server.
+///
+///     let router = try Router(routes: routes, logger: logger)
+///     let server = HTTPServer(configuration: HTTPServerConfiguration(port: 0), logger: logger, router: router)
+///     let addresses = try await server.start()
+///     ...
+///     await server.shutdown(grace: .seconds(10))
+///
+/// A few threads wait for sockets and do nothing else; handlers run as Swift tasks, each request's in a task of its own that
+/// is cancelled when its client goes away.
+///
+/// Log lines name requests by method and path. Neither queries nor bodies are logged.
+public actor HTTPServer {
+    /// Answers every request. What can go wrong is answered, too: see ``Router/respond(to:)``.
+    public typealias Handler = @Sendable (Request) async -> Response
+
+    private enum State {
+        case new
+        case running(listeners: [Listener], loops: [EventLoop], registry: ConnectionRegistry)
+        case stopped
+    }
+
+    public nonisolated let configuration: HTTPServerConfiguration
+    private let logger: Logger
+    private let handler: Handler
+    private var state = State.new
+
+    /// Where the server listens; with port 0 in the configuration, the port that was free. Empty unless it runs.
+    public private(set) var addresses: [SocketAddress] = []
+
+    public init(configuration: HTTPServerConfiguration, logger: Logger, handler: @escaping Handler) {
+        self.configuration = configuration
+        self.logger = logger
+        self.handler = handler
+    }
+
+    public init(configuration: HTTPServerConfiguration, logger: Logger, router: Router) {
+        self.init(configuration: configuration, logger: logger) { await router.respond(to: $0) }
+    }
+
+    /// Binds the address and begins to answer.
+    ///
+    /// - Returns: ``addresses``: one for each address that the host name stands for.
+    /// - Throws: ``HTTPServerError``. The server can then not be started again.
+    @discardableResult
+    public func start() throws(HTTPServerError) -> [SocketAddress] {
+        guard case .new = state else { throw .alreadyStarted }
+        state = .stopped
+        let registry = ConnectionRegistry(limit: configuration.maximumConnections)
+        let environment = ConnectionEnvironment(
+            limits: configuration.limits, timeouts: configuration.timeouts, scheme: "http", handler: handler,
+            logger: logger, registry: registry)
+        let loops = try makeLoops()
+        let listeners = try bind(loops: loops, environment: environment)
+        for loop in loops { loop.start() }
+        do {
+            for listener in listeners { try listener.open() }
+        } catch {
+            for loop in loops { loop.stop() }
+            throw described(error)
+        }
+        addresses = listeners.map(\.address)
+        state = .running(listeners: listeners, loops: loops, registry: registry)
+        logger.info("listening", metadata: ["addresses": "\(addresses)"])
+        return addresses
+    }
+
+    private func makeLoops() throws(HTTPServerError) -> [EventLoop] {
+        do {
+            var loops: [EventLoop] = []
+            for index in 0..<max(configuration.threads, 1) { loops.append(try EventLoop(name: "http-\(index)")) }
+            return loops
+        } catch {
+            throw described(error)
+        }
+    }
+
+    /// Binds every address that the host name stands for, with the same port on each.
+    private func bind(
+        loops: [EventLoop], environment: ConnectionEnvironment
+    ) throws(HTTPServerError) -> [Listener] {
+        let candidates: [RawSocketAddress]
+        do {
+            candidates = try RawSocketAddress.resolve(host: configuration.host, port: configuration.port)
+        } catch {
+            throw .unknownHost(configuration.host, reason: error.reason)
+        }
+        var listeners: [Listener] = []
+        var port = configuration.port
+        for (index, candidate) in candidates.enumerated() {
+            do {
+                let backlog = Int32(clamping: max(configuration.backlog, 1))
+                let socket = try Socket.listening(on: candidate.with(port: port), backlog: backlog)
+                let address = try socket.localAddress()
+                port = address.port
+                listeners.append(
+                    Listener(socket: socket, address: address, loops: loops, on: loops[0], environment: environment))
+            } catch {
+                // A name may stand for addresses of a family that this machine does not have: one that works is enough.
+                let isLast = index == candidates.count - 1
+                guard case .addressNotAvailable = described(error), !(isLast && listeners.isEmpty) else {
+                    throw described(error)
+                }
+            }
+        }
+        return listeners
+    }
+
+    private func described(_ error: SystemError) -> HTTPServerError {
+        HTTPServerError(error, host: configuration.host, port: configuration.port)
+    }
+
+    /// Stops accepting, lets requests under way finish, and ends.
+    ///
+    /// Idle connections are closed at once. Responses that begin from now on tell their client that the connection closes.
+    ///
+    /// - Parameter grace: How long requests may take to finish. Those that take longer are cancelled and cut off.
+    /// - Returns: The number of connections that were cut off.
+    @discardableResult
+    public func shutdown(grace: Duration) async -> Int {
+        guard case .running(let listeners, let loops, let registry) = state else { return 0 }
+        state = .stopped
+        for listener in listeners { await listener.close() }
+        addresses = []
+        for connection in registry.all { await connection.drain() }
+        let deadline = Task.detached {
+            try await Task.sleep(for: grace)
+            let late = registry.all
+            for connection in late { await connection.close() }
+            return late.count
+        }
+        await registry.waitUntilEmpty()
+        deadline.cancel()
+        let late = (try? await deadline.value) ?? 0
+        for loop in loops { loop.stop() }
+        logger.info("stopped", metadata: ["cutOff": "\(late)"])
+        return late
+    }
+}

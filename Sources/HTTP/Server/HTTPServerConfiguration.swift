@@ -1,0 +1,60 @@
+import Foundation
+
+/// How a server listens, and what it bears with.
+public struct HTTPServerConfiguration: Sendable, Equatable {
+    /// A host name, an IPv4 or an IPv6 address. `0.0.0.0` and `::` stand for all of the machine's.
+    public var host: String
+    /// The port; 0 for any that is free.
+    public var port: UInt16
+    /// Threads that read and write sockets. Handlers run elsewhere.
+    public var threads: Int
+    /// The most connections at a time. Further ones wait in the kernel's queue until one closes.
+    public var maximumConnections: Int
+    /// How many connections the kernel keeps waiting to be accepted.
+    public var backlog: Int
+    public var limits: RequestLimits
+    public var timeouts: Timeouts
+
+    /// How long the server waits for a client.
+    public struct Timeouts: Sendable, Equatable {
+        /// For a whole header section, from a request's first byte; and for the first byte of a new connection.
+        public var header: Duration
+        /// For a whole body, from the end of the header section, to which each ``minimumBodyRate`` bytes add a second.
+        public var body: Duration
+        /// Bytes a second below which a body is given up.
+        public var minimumBodyRate: Int
+        /// For the next request on a connection that has served one.
+        public var idle: Duration
+        /// For the client to take some of a response.
+        public var write: Duration
+        /// For the client to close after the last response.
+        public var linger: Duration
+
+        public init(
+            header: Duration = .seconds(10), body: Duration = .seconds(30), minimumBodyRate: Int = 1024,
+            idle: Duration = .seconds(60), write: Duration = .seconds(30), linger: Duration = .seconds(2)
+        ) {
+            self.header = header
+            self.body = body
+            self.minimumBodyRate = minimumBodyRate
+            self.idle = idle
+            self.write = write
+            self.linger = linger
+        }
+    }
+
+    public init(
+        host: String = "127.0.0.1", port: UInt16 = 8080,
+        threads: Int = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount / 2)),
+        maximumConnections: Int = 4096, backlog: Int = 1024, limits: RequestLimits = RequestLimits(),
+        timeouts: Timeouts = Timeouts()
+    ) {
+        self.host = host
+        self.port = port
+        self.threads = threads
+        self.maximumConnections = maximumConnections
+        self.backlog = backlog
+        self.limits = limits
+        self.timeouts = timeouts
+    }
+}

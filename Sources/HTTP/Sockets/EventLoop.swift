@@ -1,0 +1,201 @@
+import CLinux
+import Foundation
+import Synchronization
+
+/// An actor that an event loop tells about its descriptor.
+///
+/// A handler's executor must be its loop, so that the loop can call it without suspending and its state has no locks.
+protocol EventHandler: Actor {
+    /// Distinguishes the handler from all others, past ones included: a descriptor's number is used again at once.
+    nonisolated var token: UInt64 { get }
+    /// The descriptor is ready for something it was watched for, or has hung up.
+    func ready(_ readiness: Readiness)
+    /// Some time has passed; deadlines are looked at here.
+    func tick(now: ContinuousClock.Instant)
+}
+
+/// A thread that waits for sockets and runs the actors that own them.
+///
+/// It is an executor: actors that name it as theirs run on its thread, both when a descriptor becomes ready and when other
+/// tasks call them. Nothing on it may block or compute for long; request handlers run elsewhere.
+final class EventLoop: SerialExecutor, Sendable {
+    /// How often handlers are told the time while there are any. Deadlines are this late at most.
+    static let tickInterval: Duration = .milliseconds(100)
+
+    private struct State {
+        var jobs: [UnownedJob] = []
+        var handlers: [UInt64: any EventHandler] = [:]
+        /// The handlers that are told the time.
+        var timed: [UInt64: any EventHandler] = [:]
+        var isWaiting = false
+        var isStopping = false
+        var hasEnded = false
+    }
+
+    private let name: String
+    private let poller: Poller
+    private let state = Mutex(State())
+    private let thread = Atomic<UInt>(0)
+    private let dates = Mutex(DateCache())
+    /// Runs what is still sent to the loop's actors once its thread has ended, such as a handler that outlived the server.
+    private let afterlife: DispatchQueue
+
+    /// - Throws: The ``SystemError`` of `epoll_create1` or `eventfd`, as when the process has no descriptors left.
+    init(name: String) throws(SystemError) {
+        self.name = name
+        poller = try Poller()
+        afterlife = DispatchQueue(label: "\(name) afterlife")
+    }
+
+    func start() {
+        let thread = Thread { self.run() }
+        thread.name = name
+        thread.start()
+    }
+
+    /// Ends the thread after the events at hand. Handlers must have been removed.
+    func stop() {
+        state.withLock { $0.isStopping = true }
+        poller.ring()
+    }
+
+    // MARK: Handlers
+
+    /// Watches a descriptor on behalf of a handler, from any thread.
+    ///
+    /// - Parameter ticks: Whether the handler has deadlines, and so is told the time. Without such handlers an idle loop
+    ///   sleeps.
+    func add(
+        _ handler: any EventHandler, descriptor: Int32, interest: Readiness, ticks: Bool
+    ) throws(SystemError) {
+        let token = handler.token
+        let startsTicking = state.withLock { state in
+            state.handlers[token] = handler
+            guard ticks else { return false }
+            state.timed[token] = handler
+            return state.timed.count == 1
+        }
+        do {
+            try poller.add(descriptor, interest: interest, token: token)
+        } catch {
+            forget(token)
+            throw error
+        }
+        if startsTicking { poller.ring() }
+    }
+
+    func modify(_ handler: any EventHandler, descriptor: Int32, interest: Readiness) throws(SystemError) {
+        try poller.modify(descriptor, interest: interest, token: handler.token)
+    }
+
+    /// Stops watching. To be called before the descriptor is closed.
+    func remove(_ handler: any EventHandler, descriptor: Int32) {
+        poller.remove(descriptor)
+        forget(handler.token)
+    }
+
+    private func forget(_ token: UInt64) {
+        let removed = state.withLock { state in
+            _ = state.timed.removeValue(forKey: token)
+            return state.handlers.removeValue(forKey: token)
+        }
+        // Released here and not under the lock: the last release runs the handler's deinit.
+        _ = removed
+    }
+
+    /// The time of day for a Date field.
+    func date() -> String {
+        dates.withLock { $0.current() }
+    }
+
+    // MARK: Executor
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let (mustRing, hasEnded) = state.withLock { state in
+            guard !state.hasEnded else { return (false, true) }
+            state.jobs.append(job)
+            defer { state.isWaiting = false }
+            return (state.isWaiting, false)
+        }
+        if mustRing { poller.ring() }
+        if hasEnded {
+            afterlife.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+        }
+    }
+
+    func isIsolatingCurrentContext() -> Bool? {
+        thread.load(ordering: .relaxed) == UInt(pthread_self())
+    }
+
+    // MARK: The thread
+
+    private func run() {
+        thread.store(UInt(pthread_self()), ordering: .relaxed)
+        defer { thread.store(0, ordering: .relaxed) }
+        var events = [tributary_epoll_event](repeating: tributary_epoll_event(), count: 256)
+        var jobs: [UnownedJob] = []
+        var lastTick = ContinuousClock.now
+
+        while true {
+            let count = poller.wait(milliseconds: beginWaiting(), into: &events)
+            endWaiting(taking: &jobs)
+            for event in events[..<count] {
+                let handler = state.withLock { $0.handlers[event.token] }
+                if let handler { deliver(Readiness(rawValue: event.readiness), to: handler) }
+            }
+            for job in jobs { job.runSynchronously(on: asUnownedSerialExecutor()) }
+            jobs.removeAll(keepingCapacity: true)
+
+            let now = ContinuousClock.now
+            if now - lastTick >= Self.tickInterval {
+                lastTick = now
+                for handler in state.withLock({ Array($0.timed.values) }) { deliverTick(now, to: handler) }
+            }
+            if endIfStopped() { return }
+        }
+    }
+
+    /// The timeout of the next wait: none while there is work, for ever while there is nothing to time.
+    private func beginWaiting() -> Int32 {
+        state.withLock { state in
+            guard state.jobs.isEmpty, !state.isStopping else { return 0 }
+            state.isWaiting = true
+            return state.timed.isEmpty ? -1 : Int32(Self.tickInterval / .milliseconds(1))
+        }
+    }
+
+    private func endWaiting(taking jobs: inout [UnownedJob]) {
+        state.withLock { state in
+            state.isWaiting = false
+            swap(&state.jobs, &jobs)
+        }
+    }
+
+    private func endIfStopped() -> Bool {
+        let abandoned: [any EventHandler]? = state.withLock { state in
+            guard state.isStopping, state.jobs.isEmpty else { return nil }
+            state.hasEnded = true
+            defer { (state.handlers, state.timed) = ([:], [:]) }
+            return Array(state.handlers.values)
+        }
+        return abandoned != nil
+    }
+
+    private func deliver(_ readiness: Readiness, to handler: some EventHandler) {
+        handler.assumeIsolated { $0.ready(readiness) }
+    }
+
+    private func deliverTick(_ now: ContinuousClock.Instant, to handler: some EventHandler) {
+        handler.assumeIsolated { $0.tick(now: now) }
+    }
+}
+
+/// Numbers handlers, from one upwards, for the life of the process.
+enum EventToken {
+    private static let last = Atomic<UInt64>(0)
+
+    static func next() -> UInt64 {
+        last.add(1, ordering: .relaxed).newValue
+    }
+}

@@ -1,0 +1,166 @@
+import CLinux
+import Glibc
+
+/// A non-blocking TCP socket, closed when its owner lets go of it.
+///
+/// This is the only file that hands memory to the kernel. Every call returns at once; what would block says so.
+struct Socket: ~Copyable, Sendable {
+    private let descriptor: Descriptor
+
+    /// What a read brought.
+    enum ReadResult: Equatable {
+        case bytes([UInt8])
+        /// The peer has finished sending.
+        case finished
+        case wouldBlock
+        /// The connection is gone, with its `errno`.
+        case failed(Int32)
+    }
+
+    /// What a write took.
+    enum WriteResult: Equatable {
+        case wrote(Int)
+        case wouldBlock
+        /// The connection is gone, with its `errno`.
+        case failed(Int32)
+    }
+
+    private init(owning rawValue: Int32) {
+        descriptor = Descriptor(owning: rawValue)
+    }
+
+    var rawDescriptor: Int32 { descriptor.rawValue }
+
+    // MARK: Data
+
+    /// Reads what has arrived, at most `capacity` bytes, into an array of its own.
+    func read(upTo capacity: Int) -> ReadResult {
+        var received = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
+            repeat {
+                received = recv(descriptor.rawValue, buffer.baseAddress, buffer.count, 0)
+            } while received < 0 && errno == EINTR
+            count = max(received, 0)
+        }
+        if received > 0 { return .bytes(bytes) }
+        if received == 0 { return .finished }
+        return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+    }
+
+    /// Reads and forgets what has arrived, at most `capacity` bytes.
+    func discard(upTo capacity: Int) -> ReadResult {
+        // With MSG_TRUNC Linux drops the bytes of a TCP stream in the kernel (tcp(7)) and touches no memory of ours.
+        var received = 0
+        repeat {
+            received = recv(descriptor.rawValue, nil, capacity, Int32(MSG_TRUNC))
+        } while received < 0 && errno == EINTR
+        if received > 0 { return .bytes([]) }
+        if received == 0 { return .finished }
+        return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+    }
+
+    /// Writes as much as the kernel takes of several buffers with one system call.
+    ///
+    /// - Parameters:
+    ///   - segments: The buffers in order; those after the sixteenth wait for the next call.
+    ///   - offset: How much of the first buffer was written before.
+    func write(_ segments: [[UInt8]], skipping offset: Int) -> WriteResult {
+        var vectors: [iovec] = []
+        vectors.reserveCapacity(min(segments.count, Self.vectorLimit))
+        let sent = gather(segments.prefix(Self.vectorLimit), skipping: offset, into: &vectors) { vectors in
+            var message = msghdr()
+            message.msg_iovlen = vectors.count
+            return vectors.withUnsafeMutableBufferPointer { buffer in
+                message.msg_iov = buffer.baseAddress
+                var sent = 0
+                repeat {
+                    // sendmsg is writev with flags; without MSG_NOSIGNAL a reset peer would raise SIGPIPE.
+                    sent = sendmsg(descriptor.rawValue, &message, Int32(MSG_NOSIGNAL))
+                } while sent < 0 && errno == EINTR
+                return sent
+            }
+        }
+        if sent >= 0 { return .wrote(sent) }
+        return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+    }
+
+    private static let vectorLimit = 16
+
+    /// Nests one pointer scope a segment, so that each pointer is used only while it is valid.
+    private func gather(
+        _ segments: ArraySlice<[UInt8]>, skipping offset: Int, into vectors: inout [iovec],
+        _ body: (inout [iovec]) -> Int
+    ) -> Int {
+        guard let first = segments.first else { return body(&vectors) }
+        return first.withUnsafeBytes { bytes in
+            let rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(offset))
+            vectors.append(iovec(iov_base: UnsafeMutableRawPointer(mutating: rest.baseAddress), iov_len: rest.count))
+            return gather(segments.dropFirst(), skipping: 0, into: &vectors, body)
+        }
+    }
+
+    /// Says that nothing more will be sent; the peer reads what is under way and then the end.
+    func finishWriting() {
+        _ = shutdown(descriptor.rawValue, Int32(SHUT_WR))
+    }
+
+    // MARK: Listening
+
+    /// A socket that listens on an address.
+    ///
+    /// - Throws: The ``SystemError`` of `socket`, `bind` or `listen`.
+    static func listening(on address: RawSocketAddress, backlog: Int32) throws(SystemError) -> Socket {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let rawValue = Glibc.socket(address.family, type, 0)
+        guard rawValue >= 0 else { throw .last("socket") }
+        let socket = Socket(owning: rawValue)
+        // Lets a restarted server bind while old connections are in TIME_WAIT. SO_REUSEPORT is not set: with it a second
+        // server would share the port in silence instead of being told that it is taken.
+        socket.enable(SO_REUSEADDR, level: SOL_SOCKET)
+        if address.family == AF_INET6, address.socketAddress.host != "::" {
+            socket.enable(Int32(IPV6_V6ONLY), level: Int32(IPPROTO_IPV6))
+        }
+        guard address.withPointer({ Glibc.bind(rawValue, $0, $1) }) == 0 else { throw .last("bind") }
+        guard Glibc.listen(rawValue, backlog) == 0 else { throw .last("listen") }
+        return socket
+    }
+
+    /// The address the socket is bound to; after binding port 0, the port the kernel chose.
+    func localAddress() throws(SystemError) -> SocketAddress {
+        var address = RawSocketAddress()
+        let status = address.withMutablePointer { storage, length in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(descriptor.rawValue, $0, length)
+            }
+        }
+        guard status == 0 else { throw .last("getsockname") }
+        return address.socketAddress
+    }
+
+    /// Takes the next waiting connection, or returns nil when there is none.
+    ///
+    /// - Throws: The ``SystemError`` of `accept4`.
+    func accept() throws(SystemError) -> AcceptedSocket? {
+        var address = RawSocketAddress()
+        let rawValue = address.withMutablePointer { tributary_accept(descriptor.rawValue, $0, $1) }
+        guard rawValue >= 0 else {
+            if errno == EAGAIN || errno == EWOULDBLOCK { return nil }
+            throw .last("accept4")
+        }
+        let socket = Socket(owning: rawValue)
+        // Each response leaves in one write, so waiting to fill a segment would only delay it.
+        socket.enable(Int32(TCP_NODELAY), level: Int32(IPPROTO_TCP))
+        return AcceptedSocket(socket: socket, peer: address.socketAddress)
+    }
+
+    private func enable(_ option: Int32, level: Int32) {
+        var on: Int32 = 1
+        _ = setsockopt(descriptor.rawValue, level, option, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+}
+
+/// A connection that has just been accepted.
+struct AcceptedSocket: ~Copyable, Sendable {
+    let socket: Socket
+    let peer: SocketAddress
+}

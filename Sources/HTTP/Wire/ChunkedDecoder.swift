@@ -1,0 +1,92 @@
+/// Decodes a body in the chunked transfer coding (RFC 9112 section 7.1), however its bytes are split.
+struct ChunkedDecoder: Sendable {
+    private enum State {
+        /// In a line such as `1a;name=value`.
+        case size
+        /// In a chunk, with this many bytes still to come.
+        case data(remaining: Int)
+        /// After a chunk's data, where an empty line must follow.
+        case dataEnd
+        /// After the chunk of size zero, in fields up to an empty line.
+        case trailer
+    }
+
+    /// The longest chunk-size line. Extensions have no limit in the RFC; unlimited, they would be a way to send without end.
+    private static let sizeLineLimit = 256
+
+    private let limits: RequestLimits
+    private var state = State.size
+    private var line = LineReader()
+    private var extensionBytes = 0
+    private var trailer: FieldSectionMeter
+    private(set) var body: [UInt8] = []
+
+    init(limits: RequestLimits) {
+        self.limits = limits
+        trailer = FieldSectionMeter(limits: limits)
+    }
+
+    /// Takes bytes from the front of the input up to the end of the body.
+    ///
+    /// - Returns: True when the body is complete and stands in ``body``; false when the input is used up.
+    mutating func decode(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Bool {
+        while !input.isEmpty {
+            switch state {
+            case .size:
+                guard try readLine(&input, limit: Self.sizeLineLimit, "A chunk-size line is longer than 256 bytes.")
+                else { return false }
+                let size = try chunkSize(of: line.bytes)
+                line.reset()
+                state = size == 0 ? .trailer : .data(remaining: size)
+            case .data(let remaining):
+                let taken = input.prefix(remaining)
+                body.append(contentsOf: taken)
+                input = input[taken.endIndex...]
+                state = taken.count == remaining ? .dataEnd : .data(remaining: remaining - taken.count)
+            case .dataEnd:
+                guard try readLine(&input, limit: 0, "A chunk's data does not end where its size says.") else {
+                    return false
+                }
+                state = .size
+            case .trailer:
+                guard
+                    try line.read(
+                        &input, limit: trailer.remainingBytes, orReject: .headerTooLarge(limit: limits.headerBytes))
+                else { return false }
+                if line.bytes.isEmpty { return true }
+                // Trailer fields are checked and dropped: RFC 9110 section 6.5.1 lets a recipient ignore them, and none
+                // of them may change what the header section said.
+                try trailer.count(line.bytes)
+                _ = try FieldLine(line.bytes)
+                line.reset()
+            }
+        }
+        return false
+    }
+
+    private mutating func readLine(
+        _ input: inout ArraySlice<UInt8>, limit: Int, _ sentence: String
+    ) throws(RequestRejection) -> Bool {
+        try line.read(&input, limit: limit, orReject: .malformed(sentence))
+    }
+
+    /// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1). Extensions are read over, as section 7.1.1 asks.
+    private mutating func chunkSize(of bytes: [UInt8]) throws(RequestRejection) -> Int {
+        let digits = bytes.prefix { $0.hexadecimalValue != nil }
+        guard !digits.isEmpty else { throw .malformed("A chunk size is not a hexadecimal number.") }
+        let rest = bytes[digits.endIndex...]
+        guard rest.isEmpty || rest.trimmingWhitespace.first == UInt8(ascii: ";") else {
+            throw .malformed("A chunk size is followed by something other than an extension.")
+        }
+        extensionBytes += rest.count
+        guard extensionBytes <= limits.headerBytes else { throw .headerTooLarge(limit: limits.headerBytes) }
+
+        var size = 0
+        for digit in digits {
+            // Checked at each digit, so that no number of digits overflows.
+            size = size * 16 + (digit.hexadecimalValue ?? 0)
+            guard size <= limits.bodyBytes - body.count else { throw .bodyTooLarge(limit: limits.bodyBytes) }
+        }
+        return size
+    }
+}

@@ -1,0 +1,28 @@
+/// How much of a request is accepted.
+public struct RequestLimits: Sendable, Equatable {
+    /// The longest request target, in bytes. Longer ones are answered with 414.
+    public var targetBytes: Int
+    /// The most bytes in the header section, and again in the trailer section. More are answered with 431.
+    public var headerBytes: Int
+    /// The most fields in the header section, and again in the trailer section. More are answered with 431.
+    public var headerCount: Int
+    /// The longest body, in bytes after decoding. Longer ones are answered with 413.
+    public var bodyBytes: Int
+
+    public init(
+        targetBytes: Int = 8 << 10, headerBytes: Int = 32 << 10, headerCount: Int = 100, bodyBytes: Int = 16 << 20
+    ) {
+        self.targetBytes = targetBytes
+        self.headerBytes = headerBytes
+        self.headerCount = headerCount
+        self.bodyBytes = bodyBytes
+    }
+
+    /// The same limits where arithmetic on them cannot overflow.
+    var clamped: RequestLimits {
+        func clamp(_ value: Int) -> Int { min(max(value, 0), Int.max / 64) }
+        return RequestLimits(
+            targetBytes: clamp(targetBytes), headerBytes: clamp(headerBytes), headerCount: clamp(headerCount),
+            bodyBytes: clamp(bodyBytes))
+    }
+}

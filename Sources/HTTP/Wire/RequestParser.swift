@@ -1,0 +1,136 @@
+/// Reads HTTP/1.1 requests out of a stream of bytes (RFC 9112).
+///
+/// The parser knows no socket: it is fed what has arrived, however it was split, and says when a request is complete. The
+/// same bytes give the same events and the same rejection in whatever pieces they come. What RFC 9112 leaves to the server
+/// is decided for the stricter reading, because leniency is what request smuggling lives on.
+///
+/// After a rejection the parser must not be fed again.
+struct RequestParser: Sendable {
+    enum Event: Sendable, Equatable {
+        /// The header section is complete and a body follows.
+        case head(RequestHead)
+        /// The request is complete. The parser is ready for the next.
+        case request(RequestHead, body: [UInt8])
+    }
+
+    private enum State {
+        case requestLine
+        case fields
+        case fixedBody
+        case chunkedBody
+    }
+
+    /// RFC 9112 section 2.2 asks a server to skip an empty line before a request, as old clients sent one after a body.
+    private static let emptyLineLimit = 4
+    /// What a request line may hold beside its target: the method, two spaces and the version.
+    private static let requestLineOverhead = 64
+
+    private let limits: RequestLimits
+    private let scheme: String
+    private var state = State.requestLine
+    private var line = LineReader()
+    private var emptyLines = 0
+    private var builder: RequestHeadBuilder?
+    private var head: RequestHead?
+    private var remaining = 0
+    private var body: [UInt8] = []
+    private var chunks: ChunkedDecoder?
+
+    /// - Parameters:
+    ///   - limits: What larger requests are refused for.
+    ///   - scheme: `http` or `https`, the scheme that the connection serves.
+    init(limits: RequestLimits, scheme: String = "http") {
+        self.limits = limits.clamped
+        self.scheme = scheme
+    }
+
+    /// Whether the parser is between requests.
+    var isIdle: Bool { state == .requestLine && line.isEmpty }
+
+    /// Whether a header section is complete and its body is not.
+    var isInBody: Bool { state == .fixedBody || state == .chunkedBody }
+
+    /// Takes bytes from the front of the input up to the next event.
+    ///
+    /// - Returns: The event, with the bytes after it left in the input; nil when the input is used up.
+    /// - Throws: ``RequestRejection`` at the first byte or line that cannot be accepted.
+    mutating func parse(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
+        while !input.isEmpty {
+            let event =
+                switch state {
+                case .requestLine: try parseRequestLine(&input)
+                case .fields: try parseField(&input)
+                case .fixedBody: parseFixedBody(&input)
+                case .chunkedBody: try parseChunkedBody(&input)
+                }
+            if let event { return event }
+        }
+        return nil
+    }
+
+    private mutating func parseRequestLine(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
+        let limit = limits.targetBytes + Self.requestLineOverhead
+        guard try line.read(&input, limit: limit, orReject: .targetTooLong(limit: limits.targetBytes)) else {
+            return nil
+        }
+        if line.bytes.isEmpty {
+            emptyLines += 1
+            guard emptyLines <= Self.emptyLineLimit else { throw .malformed("Empty lines instead of a request.") }
+            return nil
+        }
+        builder = try RequestHeadBuilder(requestLine: line.bytes, scheme: scheme, limits: limits)
+        line.reset()
+        emptyLines = 0
+        state = .fields
+        return nil
+    }
+
+    private mutating func parseField(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
+        let limit = builder?.remainingBytes ?? 0
+        guard try line.read(&input, limit: limit, orReject: .headerTooLarge(limit: limits.headerBytes)) else {
+            return nil
+        }
+        if !line.bytes.isEmpty {
+            try builder?.add(line.bytes)
+            line.reset()
+            return nil
+        }
+        let complete = try builder?.head()
+        builder = nil
+        head = complete
+        guard let complete else { return nil }
+        switch complete.framing {
+        case .none, .length(0):
+            return finish(body: [])
+        case .length(let length):
+            remaining = length
+            state = .fixedBody
+        case .chunked:
+            chunks = ChunkedDecoder(limits: limits)
+            state = .chunkedBody
+        }
+        return .head(complete)
+    }
+
+    private mutating func parseFixedBody(_ input: inout ArraySlice<UInt8>) -> Event? {
+        // Memory grows with what has arrived and not with what was announced.
+        let taken = input.prefix(remaining)
+        body.append(contentsOf: taken)
+        input = input[taken.endIndex...]
+        remaining -= taken.count
+        return remaining == 0 ? finish(body: body) : nil
+    }
+
+    private mutating func parseChunkedBody(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
+        guard try chunks?.decode(&input) == true else { return nil }
+        return finish(body: chunks?.body ?? [])
+    }
+
+    private mutating func finish(body: [UInt8]) -> Event? {
+        defer {
+            (head, chunks, self.body) = (nil, nil, [])
+            state = .requestLine
+        }
+        return head.map { .request($0, body: body) }
+    }
+}

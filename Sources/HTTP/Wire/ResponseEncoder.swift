@@ -1,0 +1,91 @@
+import HTTPTypes
+
+/// Writes a response's status line and header section (RFC 9112 sections 4 and 5).
+struct ResponseEncoder {
+    /// How the client learns where the body ends (RFC 9112 section 6.3).
+    enum Framing: Equatable {
+        /// The status has no body, and no length is said (RFC 9110 section 8.6).
+        case none
+        case length(Int)
+        case chunked
+        /// The body ends with the connection; for HTTP/1.0 clients, which know no chunks.
+        case close
+    }
+
+    let response: Response
+    let request: RequestContext
+    let framing: Framing
+    /// Whether the connection stays open after the response.
+    let keepsAlive: Bool
+
+    /// What the encoder must know of the request it answers.
+    struct RequestContext {
+        var isHead: Bool
+        var version: HTTPVersion
+        var identifier: String
+    }
+
+    /// Decides how a response is framed for the request it answers.
+    init(_ response: Response, to request: RequestContext, keepsAlive: Bool) {
+        self.response = response
+        self.request = request
+        let framing: Framing =
+            switch response.body {
+            // RFC 9110 sections 6.4.1 and 15: informational, No Content and Not Modified responses have no body.
+            case _ where response.status.code < 200 || [204, 304].contains(response.status.code): .none
+            case .bytes(let bytes): .length(bytes.count)
+            case .stream where request.version == .http10: .close
+            case .stream: .chunked
+            }
+        self.framing = framing
+        self.keepsAlive = keepsAlive && framing != .close
+    }
+
+    /// Whether bytes of the body follow the head: not after HEAD (RFC 9110 section 9.3.2), and not where there is no body.
+    var sendsBody: Bool { !request.isHead && framing != .none }
+
+    /// Fields that belong to the connection and not to the handler.
+    private static let ownFields: Set<HTTPField.Name> = [
+        .contentLength, .transferEncoding, .connection, .date, .upgrade, .trailer,
+    ]
+
+    /// The status line, the fields and the empty line after them.
+    func head(date: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(256)
+        // RFC 9110 section 2.5: the version is the server's own, also towards an older client.
+        bytes.append(contentsOf: "HTTP/1.1 \(response.status.code) \(response.status.reasonPhrase)\r\n".utf8)
+        bytes.append(contentsOf: "Date: \(date)\r\n".utf8)
+        bytes.append(contentsOf: "X-Request-Id: \(request.identifier)\r\n".utf8)
+        switch framing {
+        case .none, .close: break
+        case .length(let length): bytes.append(contentsOf: "Content-Length: \(length)\r\n".utf8)
+        case .chunked: bytes.append(contentsOf: "Transfer-Encoding: chunked\r\n".utf8)
+        }
+        if !keepsAlive {
+            bytes.append(contentsOf: "Connection: close\r\n".utf8)
+        } else if request.version == .http10 {
+            bytes.append(contentsOf: "Connection: keep-alive\r\n".utf8)
+        }
+        for field in response.headers where !Self.ownFields.contains(field.name) {
+            bytes.append(contentsOf: field.name.rawName.utf8)
+            bytes.append(contentsOf: ": ".utf8)
+            bytes.append(contentsOf: field.value.utf8)
+            bytes.append(contentsOf: "\r\n".utf8)
+        }
+        bytes.append(contentsOf: "\r\n".utf8)
+        return bytes
+    }
+
+    /// One chunk of a streamed body, framed as the head announced. Empty for empty data, which would end a chunked body.
+    static func frame(_ data: [UInt8], as framing: Framing) -> [[UInt8]] {
+        guard !data.isEmpty else { return [] }
+        guard framing == .chunked else { return [data] }
+        return [Array("\(String(data.count, radix: 16))\r\n".utf8), data, [.carriageReturn, .lineFeed]]
+    }
+
+    /// What ends a streamed body.
+    static func end(of framing: Framing) -> [UInt8] {
+        framing == .chunked ? Array("0\r\n\r\n".utf8) : []
+    }
+}
