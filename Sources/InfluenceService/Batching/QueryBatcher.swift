@@ -29,6 +29,7 @@ public actor QueryBatcher {
 
     private enum Event: Hashable {
         case arrival
+        case fullBatch
         case end(of: JobIdentifier)
         case stop
         case retry
@@ -80,7 +81,10 @@ public actor QueryBatcher {
         if waiting.isEmpty { windowEnd = .now + .milliseconds(batching.windowMilliseconds) }
         waiting.append(job)
         sleepers.wake(.arrival)
+        if isBatchFull { sleepers.wake(.fullBatch) }
     }
+
+    private var isBatchFull: Bool { waiting.reduce(0) { $0 + $1.queries.count } >= batching.maximumQueries }
 
     /// Ends a job that has not ended: its queries leave the queue, or the running sweep at its next micro-batch.
     ///
@@ -135,8 +139,7 @@ public actor QueryBatcher {
     /// Stops: the running sweep is given `grace` seconds, and what is then unfinished runs again at the next start.
     public func stop(grace: Double) async {
         isStopping = true
-        sleepers.wake(.arrival)
-        sleepers.wake(.retry)
+        for event in [Event.arrival, .fullBatch, .retry] { sleepers.wake(event) }
         // Whoever waits for a job of the running sweep may still see its end.
         for job in open.keys where current?.jobs.contains(job) != true || isWaiting(job) {
             sleepers.wake(.end(of: job))
@@ -165,8 +168,8 @@ public actor QueryBatcher {
                 await sleep(until: .arrival, seconds: nil)
                 continue
             }
-            if waiting.reduce(0, { $0 + $1.queries.count }) < batching.maximumQueries {
-                try? await Task.sleep(until: windowEnd, clock: .continuous)
+            if !isBatchFull {
+                await sleep(until: .fullBatch, seconds: ContinuousClock.now.duration(to: windowEnd) / .seconds(1))
             }
             guard !isStopping, !waiting.isEmpty, let engine else { continue }
             sweepCount += 1

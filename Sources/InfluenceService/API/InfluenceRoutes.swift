@@ -1,0 +1,49 @@
+import Attribution
+import HTTP
+import HTTPTypes
+
+extension API {
+    var influenceRoutes: [Route] {
+        [
+            route(
+                .post, "/v1/influence",
+                "Ask which training sequences made the model say something: one query, or a list",
+                postInfluence)
+        ]
+    }
+
+    /// Answers with 202 and the job, or, where `Prefer: wait=SECONDS` is met in time, with 200 and the result.
+    ///
+    /// A single query that cannot be answered is refused with 422. In a list only what is wrong with its form is: what the
+    /// model or the corpus has against a query is the business of its own entry in the result.
+    @Sendable private func postInfluence(_ request: Request) async throws -> Response {
+        let body = try request.json()
+        let asked = try InfluenceRequest(
+            body, defaults: configuration.query, maximumQueries: configuration.jobs.maximumQueriesPerRequest)
+        let engine = try readiness.engine()
+        if !asked.isList, let query = asked.queries.first {
+            try await lookups.run { try engine.validate(query) }
+        }
+        let job = try await batcher.submit(asked.queries, isList: asked.isList)
+        guard let wait = Preferences(request.headers).wait else { return try accepted(job) }
+        let seconds = min(Double(wait), configuration.jobs.maximumWaitSeconds)
+        await batcher.waitForEnd(of: job.id, seconds: seconds)
+        var response = try await resultOrAccepted(job.id, fallback: job)
+        // RFC 7240 section 3: what was applied, which may be less than was asked for.
+        if let name = HTTPField.Name("Preference-Applied") { response.headers[name] = "wait=\(Int(seconds))" }
+        return response
+    }
+
+    private func resultOrAccepted(_ id: JobIdentifier, fallback: Job) async throws -> Response {
+        guard let job = try await store.job(id), job.status.isFinal else {
+            return try accepted(try await store.job(id) ?? fallback)
+        }
+        var response = try await result(of: job, as: ResultDocument.json)
+        response.headers[.contentLocation] = id.resultPath
+        return response
+    }
+
+    private func accepted(_ job: Job) throws -> Response {
+        try .json(encoding: JobDocument(job), status: .accepted, headers: [.location: job.id.path])
+    }
+}

@@ -1,0 +1,188 @@
+/// Decodes values from a ``JSONTree``.
+///
+/// Errors are `DecodingError`s whose description says, for people, what was expected and what was found, at the path of the
+/// value at fault. (Foundation's have no path where a number does not fit.)
+struct JSONTreeDecoder: Decoder {
+    let tree: JSONTree
+    var codingPath: [any CodingKey] = []
+    let userInfo: [CodingUserInfoKey: Any] = [:]
+
+    func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+        guard case .object(let members) = tree else { throw mismatch("an object") }
+        return KeyedDecodingContainer(JSONObjectContainer(decoder: self, members: members))
+    }
+
+    func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        guard case .array(let elements) = tree else { throw mismatch("a list") }
+        return JSONArrayContainer(decoder: self, elements: elements)
+    }
+
+    func singleValueContainer() -> any SingleValueDecodingContainer { self }
+
+    /// The decoder of a value inside of this one.
+    func decoder(for tree: JSONTree, at key: any CodingKey) -> JSONTreeDecoder {
+        JSONTreeDecoder(tree: tree, codingPath: codingPath + [key])
+    }
+
+    func mismatch(_ expected: String) -> DecodingError {
+        .dataCorrupted(.init(codingPath: codingPath, debugDescription: "expected \(expected), found \(tree.shown)"))
+    }
+
+    private func integer<Integer: FixedWidthInteger>(_ type: Integer.Type) throws -> Integer {
+        guard case .number(let digits) = tree else { throw mismatch("a whole number") }
+        // 1e3 and 20.0 are whole numbers, too.
+        guard let value = Integer(digits) ?? Double(digits).flatMap(Integer.init(exactly:)) else {
+            throw mismatch("a whole number from \(Integer.min) to \(Integer.max)")
+        }
+        return value
+    }
+
+    private func floatingPoint<Number: BinaryFloatingPoint & LosslessStringConvertible>(
+        _ type: Number.Type
+    ) throws -> Number {
+        guard case .number(let digits) = tree else { throw mismatch("a number") }
+        guard let value = Number(digits), value.isFinite else {
+            throw mismatch("a number of at most \(Number.greatestFiniteMagnitude)")
+        }
+        return value
+    }
+
+    /// What an enumeration of strings accepts.
+    private func choices(of type: any CaseIterable.Type) -> [String] {
+        func names<Choice: CaseIterable>(_ type: Choice.Type) -> [String] {
+            type.allCases.compactMap { ($0 as? any RawRepresentable)?.rawValue as? String }
+        }
+        return names(type)
+    }
+}
+
+extension JSONTreeDecoder: SingleValueDecodingContainer {
+    func decodeNil() -> Bool { tree == .null }
+
+    func decode(_ type: Bool.Type) throws -> Bool {
+        guard case .boolean(let value) = tree else { throw mismatch("true or false") }
+        return value
+    }
+
+    func decode(_ type: String.Type) throws -> String {
+        guard case .string(let value) = tree else { throw mismatch("a string") }
+        return value
+    }
+
+    func decode(_ type: Double.Type) throws -> Double { try floatingPoint(type) }
+    func decode(_ type: Float.Type) throws -> Float { try floatingPoint(type) }
+    func decode(_ type: Int.Type) throws -> Int { try integer(type) }
+    func decode(_ type: Int8.Type) throws -> Int8 { try integer(type) }
+    func decode(_ type: Int16.Type) throws -> Int16 { try integer(type) }
+    func decode(_ type: Int32.Type) throws -> Int32 { try integer(type) }
+    func decode(_ type: Int64.Type) throws -> Int64 { try integer(type) }
+    func decode(_ type: UInt.Type) throws -> UInt { try integer(type) }
+    func decode(_ type: UInt8.Type) throws -> UInt8 { try integer(type) }
+    func decode(_ type: UInt16.Type) throws -> UInt16 { try integer(type) }
+    func decode(_ type: UInt32.Type) throws -> UInt32 { try integer(type) }
+    func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
+
+    func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
+        guard let enumeration = type as? any CaseIterable.Type, case let names = choices(of: enumeration),
+            !names.isEmpty
+        else { return try Value(from: self) }
+        let expected = "one of \(names.map { "\"\($0)\"" }.joined(separator: ", "))"
+        guard case .string(let name) = tree, names.contains(name) else { throw mismatch(expected) }
+        return try Value(from: self)
+    }
+}
+
+/// The members of an object.
+private struct JSONObjectContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
+    let decoder: JSONTreeDecoder
+    let members: [JSONTree.Member]
+
+    var codingPath: [any CodingKey] { decoder.codingPath }
+    var allKeys: [Key] { members.compactMap { Key(stringValue: $0.name) } }
+
+    func contains(_ key: Key) -> Bool { members.contains { $0.name == key.stringValue } }
+
+    private func member(_ key: Key) throws -> JSONTreeDecoder {
+        guard let member = members.first(where: { $0.name == key.stringValue }) else {
+            throw DecodingError.keyNotFound(
+                key, .init(codingPath: codingPath, debugDescription: "expected a value, but the field is missing"))
+        }
+        return decoder.decoder(for: member.value, at: key)
+    }
+
+    func decodeNil(forKey key: Key) throws -> Bool { try member(key).decodeNil() }
+
+    func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value {
+        try member(key).decode(type)
+    }
+
+    func nestedContainer<Nested: CodingKey>(
+        keyedBy type: Nested.Type, forKey key: Key
+    ) throws -> KeyedDecodingContainer<Nested> { try member(key).container(keyedBy: type) }
+
+    func nestedUnkeyedContainer(forKey key: Key) throws -> any UnkeyedDecodingContainer {
+        try member(key).unkeyedContainer()
+    }
+
+    func superDecoder() throws -> any Decoder { decoder }
+    func superDecoder(forKey key: Key) throws -> any Decoder { try member(key) }
+}
+
+/// The elements of an array, one after the other.
+private struct JSONArrayContainer: UnkeyedDecodingContainer {
+    let decoder: JSONTreeDecoder
+    let elements: [JSONTree]
+    private(set) var currentIndex = 0
+
+    init(decoder: JSONTreeDecoder, elements: [JSONTree]) {
+        self.decoder = decoder
+        self.elements = elements
+    }
+
+    var codingPath: [any CodingKey] { decoder.codingPath }
+    var count: Int? { elements.count }
+    var isAtEnd: Bool { currentIndex >= elements.count }
+
+    private func current() throws -> JSONTreeDecoder {
+        let key = IndexKey(currentIndex)
+        guard !isAtEnd else {
+            throw DecodingError.valueNotFound(
+                JSONTree.self, .init(codingPath: codingPath + [key], debugDescription: "expected another element"))
+        }
+        return decoder.decoder(for: elements[currentIndex], at: key)
+    }
+
+    private mutating func take<Value>(_ decode: (JSONTreeDecoder) throws -> Value) throws -> Value {
+        let value = try decode(try current())
+        currentIndex += 1
+        return value
+    }
+
+    mutating func decodeNil() throws -> Bool {
+        guard try current().decodeNil() else { return false }
+        currentIndex += 1
+        return true
+    }
+
+    mutating func decode<Value: Decodable>(_ type: Value.Type) throws -> Value { try take { try $0.decode(type) } }
+
+    mutating func nestedContainer<Nested: CodingKey>(
+        keyedBy type: Nested.Type
+    ) throws -> KeyedDecodingContainer<Nested> { try take { try $0.container(keyedBy: type) } }
+
+    mutating func nestedUnkeyedContainer() throws -> any UnkeyedDecodingContainer {
+        try take { try $0.unkeyedContainer() }
+    }
+
+    mutating func superDecoder() throws -> any Decoder { try take { $0 } }
+}
+
+/// A place in a list.
+struct IndexKey: CodingKey {
+    let intValue: Int?
+    var stringValue: String { intValue.map(String.init) ?? "" }
+
+    init(_ index: Int) { intValue = index }
+    init?(intValue: Int) { self.init(intValue) }
+    init?(stringValue: String) { nil }
+}

@@ -1,0 +1,90 @@
+import Attribution
+import Foundation
+import HTTP
+
+/// A job as clients see it.
+struct JobDocument: Encodable {
+    var id: String
+    var status: Job.Status
+    var stage: InfluenceProgress.Stage?
+    var progress: Progress?
+    /// How many queries it holds, and how many of them have failed so far.
+    var queries: Int
+    var failedQueries: Int
+    var createdAt: String
+    var startedAt: String?
+    var finishedAt: String?
+    /// More than one where the server died while the job ran.
+    var attempts: Int
+    var timings: JobTimings
+    var error: ProblemDocument?
+    /// Where its result is, once there is one.
+    var result: String?
+    /// The queries as they were understood; not in lists of jobs.
+    var request: Request?
+
+    struct Progress: Encodable {
+        var done: Int
+        var total: Int
+    }
+
+    /// In the shape in which it was posted.
+    enum Request: Encodable {
+        case one(InfluenceQuery)
+        case list([InfluenceQuery])
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .one(let query): try container.encode(query)
+            case .list(let queries): try container.encode(queries)
+            }
+        }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, status, stage, progress, queries
+        case failedQueries = "failed_queries"
+        case createdAt = "created_at"
+        case startedAt = "started_at"
+        case finishedAt = "finished_at"
+        case attempts, timings, error, result, request
+    }
+
+    /// - Parameter progress: How far its sweep is; what the store has may be a moment old.
+    init(_ job: Job, progress: InfluenceProgress? = nil, queries: [InfluenceQuery]? = nil) {
+        id = job.id.description
+        status = job.status
+        if job.status == .running, let progress = progress ?? job.progress {
+            stage = progress.stage
+            self.progress = Progress(done: progress.done, total: progress.total)
+        }
+        self.queries = job.queryCount
+        failedQueries = job.failedQueryCount
+        createdAt = job.created.rfc3339
+        startedAt = job.started?.rfc3339
+        finishedAt = job.finished?.rfc3339
+        attempts = job.attempts
+        timings = job.timings
+        error = job.failure.map { ProblemDocument(Problem($0)) }
+        if job.hasResult { result = job.id.resultPath }
+        if let queries { request = job.isList ? .list(queries) : queries.first.map(Request.one) }
+    }
+}
+
+extension Job {
+    /// Whether GET .../result answers with results: a list has some even if every query of it failed.
+    var hasResult: Bool { status == .succeeded || (status == .failed && isList && failure?.kind != .abandoned) }
+}
+
+extension JobIdentifier {
+    var path: String { "/v1/jobs/\(self)" }
+    var resultPath: String { path + "/result" }
+}
+
+extension Date {
+    /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+    var rfc3339: String {
+        formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import HTTP
+import HTTPTypes
+
+/// A request's JSON.
+extension Request {
+    /// The body as JSON.
+    ///
+    /// - Throws: A ``Problem``: 415 if the body is of another type, 400 if it is not JSON.
+    func json() throws(Problem) -> JSONTree {
+        let sent = headers[.contentType] ?? ""
+        let type = sent.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
+        guard type == "application/json" else {
+            let found = sent.isEmpty ? "The body has no Content-Type" : "The body's Content-Type is \"\(sent)\""
+            throw .unsupportedMediaType("\(found): send JSON with \"Content-Type: application/json\".")
+        }
+        if let coding = headers[.contentEncoding], coding.lowercased() != "identity" {
+            throw .unsupportedMediaType("The body's Content-Encoding is \"\(coding)\": send it uncompressed.")
+        }
+        do {
+            return try JSONReader.read(body)
+        } catch {
+            throw .malformedJSON(error)
+        }
+    }
+
+    /// The query's item of a name, of those that a route knows.
+    func item<Value>(_ name: String, expected: String, _ read: (String) -> Value?) throws(Problem) -> Value? {
+        guard let text = query(name) else { return nil }
+        guard let value = read(text) else {
+            throw .invalidField(name, detail: "The query item \"\(name)\" must be \(expected), but is \"\(text)\".")
+        }
+        return value
+    }
+
+    /// A whole number among the query's items.
+    func number(_ name: String, in range: ClosedRange<Int>, default fallback: Int) throws(Problem) -> Int {
+        try item(name, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)") { text in
+            Int(text).flatMap { range.contains($0) ? $0 : nil }
+        } ?? fallback
+    }
+
+    /// Refuses query items beside the known ones: a misspelt one would otherwise be silently ignored.
+    func refuseItems(besides known: [String]) throws(Problem) {
+        guard let unknown = query.first(where: { !known.contains($0.name) }) else { return }
+        let list = known.isEmpty ? "there are none here" : "known here are \(known.joined(separator: ", "))"
+        throw .invalidField(unknown.name, detail: "The query item \"\(unknown.name)\" is unknown; \(list).")
+    }
+}
+
+extension JSONTree {
+    /// Decodes a value of the request.
+    ///
+    /// - Parameter path: Where in the body this is.
+    /// - Throws: A ``Problem`` with status 422 that names the field.
+    func decoded<Value: Decodable>(as type: Value.Type, at path: [any CodingKey] = []) throws -> Value {
+        do {
+            return try Value(from: JSONTreeDecoder(tree: self, codingPath: path))
+        } catch let error as DecodingError {
+            switch error {
+            case .keyNotFound(let key, let context):
+                throw Problem.unusableField(Self.text(of: context.codingPath + [key]), context.debugDescription)
+            case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+                throw Problem.unusableField(Self.text(of: context.codingPath), context.debugDescription)
+            @unknown default:
+                throw Problem.unusableField("", "cannot be read")
+            }
+        }
+    }
+
+    /// A path as people write it: `[3].candidates.limit`.
+    static func text(of path: [any CodingKey]) -> String {
+        path.reduce(into: "") { text, key in
+            if let index = key.intValue {
+                text += "[\(index)]"
+            } else {
+                text += text.isEmpty ? key.stringValue : ".\(key.stringValue)"
+            }
+        }
+    }
+}

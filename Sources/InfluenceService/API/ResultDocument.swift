@@ -1,0 +1,89 @@
+import Attribution
+import Foundation
+import HTTP
+
+/// The results of a job in one of the forms a client may ask for.
+///
+/// JSON: what one query's result is, or for a list `{"results": [...]}`, in the list's order. NDJSON: a line a query. In both a
+/// query that failed is `{"query": {...}, "error": {...}}`. CSV: a line a sequence, or a line a failed query.
+struct ResultDocument {
+    static let json = "application/json"
+    static let ndjson = "application/x-ndjson"
+    static let csv = "text/csv"
+    /// The favourite first.
+    static let mediaTypes = [json, ndjson, csv]
+
+    var isList: Bool
+    var queries: [InfluenceQuery]
+    /// One a query.
+    var outcomes: [QueryOutcome]
+
+    /// The document in one of ``mediaTypes``.
+    func bytes(of mediaType: String) throws -> [UInt8] {
+        switch mediaType {
+        case Self.csv: Array(try csv().utf8)
+        case Self.ndjson: try entries().reduce(into: []) { $0 += $1 + [0x0A] }
+        default: try jsonBytes()
+        }
+    }
+
+    private func jsonBytes() throws -> [UInt8] {
+        let entries = try entries()
+        guard isList else { return (entries.first ?? []) + [0x0A] }
+        return Array("{\"results\":[".utf8) + entries.joined(separator: [0x2C]) + Array("]}\n".utf8)
+    }
+
+    /// Each query's result or error as JSON without line ends.
+    private func entries() throws -> [[UInt8]] {
+        try zip(queries, outcomes).map { query, outcome in
+            switch outcome {
+            case .result(let body): Array(body)
+            case .failure(let failure): Array(try jsonText(FailedQuery(query, failure)).utf8)
+            }
+        }
+    }
+
+    private struct FailedQuery: Encodable {
+        var query: Query
+        var error: ProblemDocument
+
+        struct Query: Encodable {
+            var id: String?
+            var prompt: String
+            var completion: String
+        }
+
+        init(_ query: InfluenceQuery, _ failure: QueryFailure) {
+            self.query = Query(id: query.id, prompt: query.prompt, completion: query.completion)
+            error = ProblemDocument(Problem(failure))
+        }
+    }
+
+    private func csv() throws -> String {
+        var lines = ["query,query_id,rank,id,source,score,nats_per_copy,spurious,text,error"]
+        for (index, (query, outcome)) in zip(queries, outcomes).enumerated() {
+            let start = [String(index), query.id ?? ""]
+            switch outcome {
+            case .result(let body):
+                let result = try JSONDecoder().decode(InfluenceResult.self, from: body)
+                for sequence in result.sequences {
+                    let fields = [
+                        String(sequence.rank), sequence.id, sequence.source ?? "", String(sequence.score),
+                        String(sequence.natsPerCopy), String(sequence.spurious), sequence.text, "",
+                    ]
+                    lines.append((start + fields).map(Self.quoted).joined(separator: ","))
+                }
+            case .failure(let failure):
+                let fields = ["", "", "", "", "", "", "", Problem(failure).detail]
+                lines.append((start + fields).map(Self.quoted).joined(separator: ","))
+            }
+        }
+        return lines.map { $0 + "\r\n" }.joined()
+    }
+
+    /// A field as RFC 4180 section 2 has it.
+    private static func quoted(_ field: String) -> String {
+        let needsQuotes = field.unicodeScalars.contains { $0 == "," || $0 == "\"" || $0 == "\n" || $0 == "\r" }
+        return needsQuotes ? "\"\(field.replacingOccurrences(of: "\"", with: "\"\""))\"" : field
+    }
+}

@@ -1,0 +1,85 @@
+import Attribution
+import Foundation
+import HTTP
+import Logging
+
+/// The server as a whole: jobs, sweeps and HTTP.
+///
+///     let service = try Service(configuration: configuration, workspace: folder, logger: logger)
+///     let addresses = try await service.start()        // answers /healthz and /readyz, and shows earlier jobs
+///     try await service.become(ready: engine)          // answers queries, first those left unfinished
+///     await service.shutdown(grace: .seconds(30))
+///
+/// The caller holds the workspace's ``WorkspaceLock``. Log lines name jobs by id and never have the text of a query.
+public final class Service: Sendable {
+    /// The job database's name in the workspace.
+    public static let jobsFileName = "jobs.sqlite"
+
+    private let batcher: QueryBatcher
+    private let readiness = Readiness()
+    private let server: HTTPServer
+    private let logger: Logger
+
+    /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened.
+    public init(configuration: Configuration, workspace: URL, logger: Logger) throws {
+        self.logger = logger
+        let store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
+        batcher = QueryBatcher(
+            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger)
+        let api = API(
+            configuration: configuration, store: store, batcher: batcher, readiness: readiness, logger: logger)
+        server = HTTPServer(
+            configuration: HTTPServerConfiguration(configuration.server), logger: logger,
+            router: try Router(routes: api.routes, logger: logger))
+    }
+
+    /// Begins to listen.
+    ///
+    /// - Returns: Where; with port 0 in the configuration, the port that was free.
+    /// - Throws: ``HTTPServerError``.
+    @discardableResult
+    public func start() async throws -> [SocketAddress] { try await server.start() }
+
+    /// Says what is being done until the engine is there, for /readyz.
+    public func note(starting stage: String) { readiness.become(.starting(stage: stage)) }
+
+    /// Takes the engine, and begins to answer queries: first those that an earlier process left unfinished.
+    ///
+    /// - Throws: ``JobStoreError``.
+    public func become(ready engine: any InfluenceAnswering) async throws {
+        try await batcher.start(engine)
+        readiness.become(.ready(engine))
+        logger.info("ready")
+    }
+
+    /// Says that there will be no engine; jobs of earlier processes can still be read.
+    public func fail(starting error: any Error) {
+        readiness.become(.failed(reason: "\(error)"))
+        logger.error("the engine did not start", metadata: ["error": "\(error)"])
+    }
+
+    /// Stops: no new requests, and `grace` for those under way and the running sweep.
+    ///
+    /// Jobs that are then not finished run again at the next start.
+    public func shutdown(grace: Duration) async {
+        readiness.become(.stopping)
+        logger.info("stopping", metadata: ["grace": "\(grace)"])
+        async let sweeps: Void = batcher.stop(grace: grace / .seconds(1))
+        async let requests = server.shutdown(grace: grace)
+        _ = await (sweeps, requests)
+    }
+}
+
+extension HTTPServerConfiguration {
+    init(_ settings: Configuration.Server) {
+        var timeouts = Timeouts()
+        timeouts.header = .seconds(settings.headerTimeoutSeconds)
+        timeouts.body = .seconds(settings.bodyTimeoutSeconds)
+        timeouts.idle = .seconds(settings.idleTimeoutSeconds)
+        self.init(
+            host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
+            maximumConnections: settings.maximumConnections,
+            limits: RequestLimits(headerBytes: settings.maximumHeaderBytes, bodyBytes: settings.maximumBodyBytes),
+            timeouts: timeouts)
+    }
+}
