@@ -86,10 +86,8 @@ public struct Matrix: Sendable {
         return try body(&span)
     }
 
-    /// Whether both are the same block of memory, and so hold the same values at no further cost.
-    public func sharesStorage(with other: Matrix) -> Bool {
-        storage === other.storage && rows == other.rows && columns == other.columns
-    }
+    /// Identifies the block of memory that holds the values.
+    public var storageIdentifier: ObjectIdentifier { ObjectIdentifier(storage) }
 
     /// Bytes that the values take.
     public var byteCount: Int { count * MemoryLayout<Float>.stride }

@@ -87,6 +87,12 @@ extension Matrix {
         }
     }
 
+    /// Becomes a copy of another matrix, in the memory that this one has.
+    public mutating func copyValues(of source: Matrix) {
+        resize(rows: source.rows, columns: source.columns)
+        uniquePointer().update(from: source.pointer, count: count)
+    }
+
     /// Becomes the given rows of another matrix, in the order asked for.
     public mutating func gatherRows(_ indices: [Int], of source: Matrix) {
         resize(rows: indices.count, columns: source.columns)

@@ -22,6 +22,12 @@ public struct SymmetricEigen: Sendable {
     /// `Q`: the eigenvectors, in columns in the order of the values.
     public let vectors: Matrix
 
+    /// Takes up a decomposition found before.
+    public init(values: [Double], vectors: Matrix) {
+        self.values = values
+        self.vectors = vectors
+    }
+
     /// Decomposes a symmetric matrix with LAPACK's `dsyevd`.
     ///
     /// - Parameters:

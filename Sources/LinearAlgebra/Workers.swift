@@ -41,3 +41,17 @@ public struct Workers: Sendable, Equatable {
         return try partials.joined().sorted { $0.index < $1.index }.map { try $0.value.get() }
     }
 }
+
+/// What one worker keeps from task to task, such as its workspace.
+public final class WorkerSlot<State: Sendable>: Sendable {
+    private let state: Mutex<State>
+
+    public init(_ state: State) {
+        self.state = Mutex(state)
+    }
+
+    /// Gives the worker its state; another that asked for the same at the same time would wait.
+    public func withState<Value: Sendable>(_ body: (inout State) throws -> Value) rethrows -> Value {
+        try state.withLock { try body(&$0) }
+    }
+}

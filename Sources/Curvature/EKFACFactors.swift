@@ -1,0 +1,112 @@
+import LinearAlgebra
+import Transformer
+
+/// One layer's eigenvalue-corrected Kronecker factors (George et al. 2018; Grosse et al. 2023, section 2.2.2).
+///
+/// The curvature of the layer's weights is taken to be `(Qs ⊗ Qa) diag(Λ) (Qs ⊗ Qa)ᵀ`.
+public struct LayerFactors: Sendable {
+    /// `Qa`: in × in, eigenvectors of the activations' covariance in columns, eigenvalues ascending.
+    public var activationVectors: Matrix
+    /// `Qs`: out × out, those of the output gradients' covariance.
+    public var gradientVectors: Matrix
+    /// Eigenvalues of the mean over tokens of `a aᵀ`, ascending.
+    public var activationValues: [Double]
+    /// Eigenvalues of the mean over tokens of `d dᵀ`, ascending.
+    public var gradientValues: [Double]
+    /// `Λ`: out × in, the mean over sequences of `((D Qs)ᵀ (A Qa))²`, element by element.
+    public var eigenvalues: Matrix
+
+    /// The damping `λ` that is used unless another is asked for: 0.1 times the mean of `Λ`.
+    public var defaultDamping: Double {
+        let sum = eigenvalues.withSpan { span in span.indices.reduce(0.0) { $0 + Double(span[$1]) } }
+        return 0.1 * sum / Double(max(eigenvalues.count, 1))
+    }
+
+    /// A gradient in the eigenbasis: `Qsᵀ G Qa` for `G = Dᵀ A`.
+    ///
+    /// The tokens are rotated first: `T (in² + out²) + T in out` multiply-adds for T tokens, where rotating `G` itself would
+    /// take `in out (in + out)`.
+    ///
+    /// - Parameters:
+    ///   - inputs: `A`, tokens × in
+    ///   - outputGradients: `D`, tokens × out
+    /// - Returns: out × in
+    public func rotatedGradient(inputs: Matrix, outputGradients: Matrix) -> Matrix {
+        var rotatedInputs = Matrix()
+        rotatedInputs.formProduct(inputs.slice, activationVectors.slice)
+        var rotatedOutputs = Matrix()
+        rotatedOutputs.formProduct(outputGradients.slice, gradientVectors.slice)
+        var gradient = Matrix()
+        gradient.formProduct(rotatedOutputs.transposed, rotatedInputs.slice)
+        return gradient
+    }
+
+    /// A matrix given in the eigenbasis, in the layer's own coordinates: `Qs M Qaᵀ`, out × in.
+    public func unrotated(_ matrix: Matrix) -> Matrix {
+        var half = Matrix()
+        half.formProduct(gradientVectors.slice, matrix.slice)
+        var whole = Matrix()
+        whole.formProduct(half.slice, activationVectors.transposed)
+        return whole
+    }
+}
+
+/// The fitted factors of every tracked layer of a model.
+public struct EKFACFactors: Sendable {
+    public let tracked: TrackedLayers
+    /// In the order of `tracked.layers`. Layers that read the same inputs share one `Qa` in memory.
+    public let layers: [LayerFactors]
+    public let provenance: FactorProvenance
+
+    public init(tracked: TrackedLayers, layers: [LayerFactors], provenance: FactorProvenance) {
+        precondition(tracked.layers.count == layers.count, "one set of factors for each tracked layer")
+        self.tracked = tracked
+        self.layers = layers
+        self.provenance = provenance
+    }
+
+    /// Bytes of all factors in memory, what is shared counted once.
+    public var byteCount: Int {
+        zip(tracked.layers, layers).reduce(0) { sum, entry in
+            let (layer, factors) = entry
+            let activation = layer.inputOwner == layer.index ? factors.activationVectors.byteCount : 0
+            return sum + activation + factors.gradientVectors.byteCount + factors.eigenvalues.byteCount
+        }
+    }
+}
+
+/// Where factors come from.
+public struct FactorProvenance: Sendable, Equatable, Codable {
+    /// Whose labels the gradients of the fit are of.
+    public enum Fisher: String, Sendable, Codable, CaseIterable {
+        /// Drawn from the model's own output distribution: the true Fisher.
+        case sampled
+        /// The sequences' own next tokens.
+        case empirical
+    }
+
+    public var fisher: Fisher
+    /// Digest of the model; nil where another program fitted the factors.
+    public var model: String?
+    /// Digest of the corpus.
+    public var corpus: String?
+    /// Sequences used.
+    public var sequences: Int
+    public var tokens: Int?
+    /// Seed of sampled labels.
+    public var seed: UInt64?
+    /// The program that fitted them, and its version.
+    public var program: String
+
+    public init(
+        fisher: Fisher, model: String?, corpus: String?, sequences: Int, tokens: Int?, seed: UInt64?, program: String
+    ) {
+        self.fisher = fisher
+        self.model = model
+        self.corpus = corpus
+        self.sequences = sequences
+        self.tokens = tokens
+        self.seed = seed
+        self.program = program
+    }
+}

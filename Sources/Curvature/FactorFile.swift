@@ -1,0 +1,168 @@
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// A folder of EK-FAC factors, in the files and under the tensor names that kronfluence writes, so that a folder of its own loads as
+/// it is and ours loads there.
+///
+/// | file (.safetensors) | tensor, one a tracked layer by module name |
+/// |---|---|
+/// | activation_eigenvectors | `Qa` [in, in], eigenvectors in columns, eigenvalues ascending |
+/// | gradient_eigenvectors | `Qs` [out, out] |
+/// | activation_eigenvalues, gradient_eigenvalues | [in], [out] |
+/// | lambda_matrix | the sum over sequences of `((D Qs)ᵀ (A Qa))²`, [out, in] |
+/// | num_lambda_processed | how many sequences that is, int64 [1] |
+///
+/// A layer with a bias counts a 1 among its inputs. Damping is not stored. The metadata entry `tributary` of lambda_matrix holds
+/// the ``FactorProvenance`` as JSON.
+public enum FactorFile {
+    private static let provenanceKey = "tributary"
+
+    /// Writes a folder beside its place and renames it into place; what was there before is removed then.
+    public static func write(_ factors: EKFACFactors, to folder: String) throws {
+        let place = URL(fileURLWithPath: folder)
+        let beside = place.deletingLastPathComponent()
+            .appendingPathComponent(".\(place.lastPathComponent).writing-\(ProcessInfo.processInfo.processIdentifier)")
+        let files = FileManager.default
+        try? files.removeItem(at: beside)
+        try files.createDirectory(at: beside, withIntermediateDirectories: true)
+        let sequences = factors.provenance.sequences
+        let provenance = String(decoding: try JSONEncoder().encode(factors.provenance), as: UTF8.self)
+        func write(_ name: String, _ add: (inout SafetensorsWriter, String, LayerFactors) -> Void) throws {
+            var writer = SafetensorsWriter(metadata: [
+                provenanceKey: provenance, "strategy": "ekfac",
+                "use_empirical_fisher": factors.provenance.fisher == .empirical ? "True" : "False",
+            ])
+            for (layer, layerFactors) in zip(factors.tracked.layers, factors.layers) {
+                add(&writer, layer.name, layerFactors)
+            }
+            try writer.write(to: beside.appendingPathComponent(name + ".safetensors").path)
+        }
+        func vector(_ values: [Double]) -> Matrix {
+            Matrix(rows: 1, columns: values.count, elements: values.map(Float.init))
+        }
+        try write("activation_eigenvectors") { $0.add($1, $2.activationVectors) }
+        try write("gradient_eigenvectors") { $0.add($1, $2.gradientVectors) }
+        try write("activation_eigenvalues") {
+            $0.add($1, vector($2.activationValues), shape: [$2.activationValues.count])
+        }
+        try write("gradient_eigenvalues") { $0.add($1, vector($2.gradientValues), shape: [$2.gradientValues.count]) }
+        try write("lambda_matrix") { writer, name, layer in
+            var sum = layer.eigenvalues
+            sum.scale(by: Float(sequences))
+            writer.add(name, sum)
+        }
+        try write("num_lambda_processed") { writer, name, _ in
+            writer.add(name, integers: [Int64(sequences)], shape: [1])
+        }
+        if files.fileExists(atPath: place.path) {
+            // A folder cannot be renamed over another: the old one steps aside first.
+            let old = beside.appendingPathExtension("old")
+            try? files.removeItem(at: old)
+            try files.moveItem(at: place, to: old)
+            try files.moveItem(at: beside, to: place)
+            try? files.removeItem(at: old)
+        } else {
+            try files.moveItem(at: beside, to: place)
+        }
+    }
+
+    /// Loads a folder.
+    ///
+    /// - Parameters:
+    ///   - decoder: The model that the factors must be of.
+    ///   - modelDigest: Compared with what the folder records, if it records any.
+    /// - Throws: ``FactorFileError``, or ``SafetensorsError`` for a damaged file.
+    public static func load(folder: String, for decoder: DecoderModel, modelDigest: String?) throws -> EKFACFactors {
+        func open(_ name: String) throws -> SafetensorsFile {
+            let path = URL(fileURLWithPath: folder).appendingPathComponent(name + ".safetensors").path
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw FactorFileError.missingFile(name + ".safetensors", folder: folder)
+            }
+            return try SafetensorsFile(path: path)
+        }
+        let lambda = try open("lambda_matrix")
+        let recorded = lambda.metadata[provenanceKey].flatMap {
+            try? JSONDecoder().decode(FactorProvenance.self, from: Data($0.utf8))
+        }
+        if let model = recorded?.model, let modelDigest, model != modelDigest {
+            throw FactorFileError.ofAnotherModel(
+                folder: folder, difference: "they were fitted to weights with digest \(model.prefix(12))…, and this "
+                    + "model's is \(modelDigest.prefix(12))…")
+        }
+        let tracked = try trackedLayers(named: Set(lambda.tensors.keys), of: decoder, folder: folder)
+        let activationVectors = try open("activation_eigenvectors")
+        let gradientVectors = try open("gradient_eigenvectors")
+        let activationValues = try open("activation_eigenvalues")
+        let gradientValues = try open("gradient_eigenvalues")
+        let counts = try open("num_lambda_processed")
+        var layers: [LayerFactors] = []
+        var sequences = 0
+        for layer in tracked.layers {
+            guard let count = try counts.integers(named: layer.name).first, count > 0 else {
+                throw FactorFileError.missingFile("count of layer \(layer.name)", folder: folder)
+            }
+            sequences = Int(count)
+            var eigenvalues = try lambda.matrix(named: layer.name, rows: layer.outputs, columns: layer.inputs)
+            eigenvalues.scale(by: 1 / Float(count))
+            var vectors = try activationVectors.matrix(named: layer.name, rows: layer.inputs, columns: layer.inputs)
+            // Layers that read the same inputs have the same Qa: keep it once.
+            if layer.inputOwner != layer.index, vectors == layers[layer.inputOwner].activationVectors {
+                vectors = layers[layer.inputOwner].activationVectors
+            }
+            let factors = LayerFactors(
+                activationVectors: vectors,
+                gradientVectors: try gradientVectors.matrix(
+                    named: layer.name, rows: layer.outputs, columns: layer.outputs),
+                activationValues: try activationValues.doubles(named: layer.name),
+                gradientValues: try gradientValues.doubles(named: layer.name), eigenvalues: eigenvalues)
+            guard factors.activationVectors.isFinite, factors.gradientVectors.isFinite, eigenvalues.isFinite else {
+                throw FactorFileError.notFinite(layer: layer.name, folder: folder)
+            }
+            layers.append(factors)
+        }
+        let provenance = recorded
+            ?? FactorProvenance(
+                fisher: lambda.metadata["use_empirical_fisher"] == "True" ? .empirical : .sampled, model: nil, corpus: nil,
+                sequences: sequences, tokens: nil, seed: nil, program: "kronfluence")
+        return EKFACFactors(tracked: tracked, layers: layers, provenance: provenance)
+    }
+
+    /// Whether a folder holds factors.
+    public static func exists(at folder: String) -> Bool {
+        FileManager.default.fileExists(
+            atPath: URL(fileURLWithPath: folder).appendingPathComponent("lambda_matrix.safetensors").path)
+    }
+
+    /// The selection of layers that has just these names.
+    private static func trackedLayers(named names: Set<String>, of decoder: DecoderModel, folder: String) throws
+        -> TrackedLayers
+    {
+        for selection in [LayerSelection.feedForward, .attention, .all] {
+            let tracked = TrackedLayers(of: decoder, selection)
+            if Set(tracked.layers.map(\.name)) == names { return tracked }
+        }
+        let expected = TrackedLayers(of: decoder).layers.first?.name ?? "none"
+        throw FactorFileError.ofAnotherModel(
+            folder: folder, difference: "they name layers such as \"\(names.sorted().first ?? "none")\" (\(names.count) in "
+                + "all), and this model's are such as \"\(expected)\"")
+    }
+}
+
+/// Why a folder of factors cannot be used.
+public enum FactorFileError: Error, Equatable, CustomStringConvertible {
+    case missingFile(String, folder: String)
+    case ofAnotherModel(folder: String, difference: String)
+    case notFinite(layer: String, folder: String)
+
+    public var description: String {
+        switch self {
+        case .missingFile(let file, let folder): "\(folder): there is no \(file): fit the factors again"
+        case .ofAnotherModel(let folder, let difference):
+            "\(folder): these factors are of another model: \(difference). Fit factors for this model, or name the one they "
+                + "belong to."
+        case .notFinite(let layer, let folder):
+            "\(folder): the factors of layer \"\(layer)\" hold values that are not finite: fit them again"
+        }
+    }
+}

@@ -1,0 +1,254 @@
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// Fits EK-FAC factors: covariances of activations and output gradients over the sequences, their eigenvectors, and then the
+/// eigenvalues in that basis from one gradient a sequence (Grosse et al. 2023, section 2.2).
+///
+/// A sum over sequences throughout: each worker keeps sums of its own, and they are added in the workers' order at the end, so
+/// that one seed and one number of workers give the same factors bit for bit, interrupted or not. Gradients enter
+/// in Float32 and sums are Float64 (``SymmetricAccumulator``, ``SquareAccumulator``), which makes batch size and order
+/// invisible in the result.
+public struct FactorFit: Sendable {
+    /// The sequences to fit on, in an order that does not change.
+    public struct Source: Sendable {
+        public let count: Int
+        /// Digest of what they are.
+        public let digest: String
+        /// The tokens of some of them.
+        public let tokens: @Sendable (Range<Int>) throws -> [[Int32]]
+
+        public init(count: Int, digest: String, tokens: @escaping @Sendable (Range<Int>) throws -> [[Int32]]) {
+            self.count = count
+            self.digest = digest
+            self.tokens = tokens
+        }
+    }
+
+    public enum Stage: String, Sendable, Codable, CaseIterable {
+        case covariances, eigendecomposition, eigenvalues
+    }
+
+    public struct Progress: Sendable, Equatable {
+        public let stage: Stage
+        /// Sequences done, or matrices decomposed.
+        public let done: Int
+        public let total: Int
+    }
+
+    let decoder: DecoderModel
+    let tracked: TrackedLayers
+    let source: Source
+    let identity: FactorProvenance
+    let workers: Workers
+    /// Tokens of a micro-batch, at least one sequence.
+    let batchTokens: Int
+    let labels: @Sendable (_ stage: Stage, _ sequence: Int) -> TokenBatch.Labels
+    /// Seconds between saved states.
+    let saveInterval: Double
+
+    /// - Parameters:
+    ///   - modelDigest: Recorded with the factors.
+    ///   - maximumSequences: How many of the source's sequences are used, evenly spread over it; all by default.
+    ///   - seed: Of sampled labels.
+    public init(
+        decoder: DecoderModel, modelDigest: String, source: Source, fisher: FactorProvenance.Fisher = .sampled,
+        selection: LayerSelection = .feedForward, maximumSequences: Int? = nil, seed: UInt64 = 0,
+        workers: Workers = Workers(), batchTokens: Int = 1_024, saveInterval: Double = 30
+    ) {
+        self.init(
+            decoder: decoder, modelDigest: modelDigest, source: source, fisher: fisher, selection: selection,
+            maximumSequences: maximumSequences, seed: seed, workers: workers, batchTokens: batchTokens,
+            saveInterval: saveInterval
+        ) { stage, sequence in
+            switch fisher {
+            case .empirical: .nextTokens
+            // Each pass draws its own labels, as two independent estimates need.
+            case .sampled:
+                .sampled(seed: stage == .covariances ? seed : ~seed, key: UInt64(sequence))
+            }
+        }
+    }
+
+    init(
+        decoder: DecoderModel, modelDigest: String, source: Source, fisher: FactorProvenance.Fisher,
+        selection: LayerSelection, maximumSequences: Int?, seed: UInt64, workers: Workers, batchTokens: Int,
+        saveInterval: Double, labels: @escaping @Sendable (Stage, Int) -> TokenBatch.Labels
+    ) {
+        self.decoder = decoder
+        tracked = TrackedLayers(of: decoder, selection)
+        self.source = source.spread(over: maximumSequences)
+        identity = FactorProvenance(
+            fisher: fisher, model: modelDigest, corpus: source.digest, sequences: self.source.count, tokens: nil,
+            seed: fisher == .sampled ? seed : nil, program: FactorFit.program)
+        self.workers = workers
+        self.batchTokens = batchTokens
+        self.labels = labels
+        self.saveInterval = saveInterval
+    }
+
+    static let program = "tributary 1"
+
+    /// Fits the factors.
+    ///
+    /// - Parameters:
+    ///   - statePath: Where the state of an interrupted fit is kept, and taken up if it is of this very fit; nil keeps none.
+    ///   - isCancelled: Asked every few micro-batches; the state is saved then.
+    /// - Throws: ``FitError``, or what reading the sequences threw.
+    public func run(
+        statePath: String? = nil, progress: (Progress) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    ) throws -> EKFACFactors {
+        guard source.count > 0 else { throw FitError.noSequences }
+        let state = statePath.map { FitState(path: $0, identity: identity, tracked: tracked, workers: workers.count) }
+        let saved = try state?.load()
+
+        var bases: [Eigenbasis]
+        var eigenvalueTaps: [EigenvalueTap]
+        var eigenvalueStart = 0
+        if case .eigenvalues(let savedBases, let taps, let next) = saved {
+            (bases, eigenvalueTaps, eigenvalueStart) = (savedBases, taps, next)
+        } else {
+            var taps = (0..<workers.count).map { _ in CovarianceTap(tracked) }
+            var start = 0
+            if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
+            let covariances = try sweep(
+                .covariances, taps: taps, from: start, progress: progress, isCancelled: isCancelled
+            ) { taps, next in try state?.save(covariances: taps, next: next) }
+            bases = try decompose(covariances.merged { $0.merge($1) }, progress: progress)
+            eigenvalueTaps = (0..<workers.count).map { _ in EigenvalueTap(tracked, bases: bases) }
+            try state?.save(bases: bases, eigenvalues: eigenvalueTaps, next: 0)
+        }
+        let found = bases
+        let sums = try sweep(
+            .eigenvalues, taps: eigenvalueTaps, from: eigenvalueStart, progress: progress, isCancelled: isCancelled
+        ) { taps, next in try state?.save(bases: found, eigenvalues: taps, next: next) }
+        .merged { $0.merge($1) }
+        var provenance = identity
+        provenance.tokens = sums.tokens
+        let factors = EKFACFactors(
+            tracked: tracked,
+            layers: zip(bases, sums.sums).map { basis, sum in
+                LayerFactors(
+                    activationVectors: basis.activations.vectors, gradientVectors: basis.gradients.vectors,
+                    activationValues: basis.activations.values, gradientValues: basis.gradients.values,
+                    eigenvalues: sum.mean(over: Double(sums.sequences)))
+            },
+            provenance: provenance)
+        state?.remove()
+        return factors
+    }
+
+    /// Runs every remaining micro-batch through its worker's tap.
+    private func sweep<Tap: GradientTap & Sendable>(
+        _ stage: Stage, taps: [Tap], from start: Int, progress: (Progress) -> Void, isCancelled: () -> Bool,
+        save: ([Tap], Int) throws -> Void
+    ) throws -> [Tap] {
+        let slots = taps.map { WorkerSlot((workspace: DecoderWorkspace(), tap: $0)) }
+        let batchesPerRound = 4
+        var lastSave = Date()
+        var next = start
+        while next < source.count {
+            progress(Progress(stage: stage, done: next, total: source.count))
+            let (batches, end) = try round(stage, from: next, batches: batchesPerRound * workers.count)
+            _ = try workers.run { worker in
+                try slots[worker].withState { state in
+                    for index in stride(from: worker, to: batches.count, by: slots.count) {
+                        let losses = decoder.run(
+                            batches[index], in: &state.workspace, tracked: tracked, tap: &state.tap)
+                        guard losses.losses.allSatisfy(\.isFinite) else { throw FitError.notFinite }
+                    }
+                }
+            }
+            next = end
+            let isInterrupted = isCancelled()
+            if isInterrupted || Date().timeIntervalSince(lastSave) > saveInterval {
+                try save(slots.map { $0.withState { $0.tap } }, next)
+                lastSave = Date()
+            }
+            if isInterrupted { throw FitError.interrupted(stage: stage, done: next, total: source.count) }
+        }
+        progress(Progress(stage: stage, done: source.count, total: source.count))
+        return slots.map { $0.withState { $0.tap } }
+    }
+
+    /// The next few micro-batches.
+    private func round(_ stage: Stage, from start: Int, batches count: Int) throws -> ([TokenBatch], end: Int) {
+        var batches: [TokenBatch] = []
+        var batch = TokenBatch()
+        var next = start
+        reading: while next < source.count {
+            let end = min(next + 64, source.count)
+            for sequence in try source.tokens(next..<end) {
+                if !batch.tokens.isEmpty, batch.tokens.count + sequence.count > batchTokens {
+                    batches.append(batch)
+                    batch = TokenBatch()
+                    if batches.count == count { break reading }
+                }
+                batch.append(sequence, labels: labels(stage, next))
+                next += 1
+            }
+        }
+        if !batch.tokens.isEmpty { batches.append(batch) }
+        return (batches, next)
+    }
+
+    /// The eigendecompositions of all covariances, as many at once as there are workers.
+    private func decompose(_ covariances: CovarianceTap, progress: (Progress) -> Void) throws -> [Eigenbasis] {
+        let owners = covariances.activations.keys.sorted()
+        let count = Double(covariances.tokens)
+        let total = owners.count + covariances.gradients.count
+        progress(Progress(stage: .eigendecomposition, done: 0, total: total))
+        let decompositions = try workers.map(0..<total) { index in
+            let sum = index < owners.count
+                ? covariances.activations[owners[index]] : covariances.gradients[index - owners.count]
+            return try sum.map { try SymmetricEigen(of: $0.mean(over: count), order: $0.order) }
+        }
+        progress(Progress(stage: .eigendecomposition, done: total, total: total))
+        let ownerPosition = Dictionary(uniqueKeysWithValues: zip(owners, 0...))
+        return tracked.layers.compactMap { layer in
+            guard let position = ownerPosition[layer.inputOwner], let activations = decompositions[position],
+                let gradients = decompositions[owners.count + layer.index]
+            else { return nil }
+            return Eigenbasis(activations: activations, gradients: gradients)
+        }
+    }
+}
+
+extension FactorFit.Source {
+    /// At most `maximum` of the sequences, evenly spread.
+    fileprivate func spread(over maximum: Int?) -> FactorFit.Source {
+        guard let maximum, maximum < count, maximum > 0 else { return self }
+        let all = self
+        return FactorFit.Source(count: maximum, digest: digest) { range in
+            try range.map { index in
+                let place = index * all.count / maximum
+                return try all.tokens(place..<(place + 1)).first ?? []
+            }
+        }
+    }
+}
+
+extension Array {
+    /// All elements added into the first.
+    fileprivate func merged(_ add: (inout Element, Element) -> Void) -> Element {
+        var result = self[0]
+        for element in dropFirst() { add(&result, element) }
+        return result
+    }
+}
+
+/// Why a fit ended without factors.
+public enum FitError: Error, Equatable, CustomStringConvertible {
+    case noSequences
+    case notFinite
+    case interrupted(stage: FactorFit.Stage, done: Int, total: Int)
+
+    public var description: String {
+        switch self {
+        case .noSequences: "the corpus has no sequences to fit on: import some first"
+        case .notFinite: "the model's loss is not finite on a sequence of the corpus: its weights may be damaged"
+        case .interrupted(let stage, let done, let total):
+            "interrupted in \(stage.rawValue) at \(done) of \(total); run the same command again to go on from there"
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// The saved state of an unfinished fit: each worker's sums as they are, so that going on gives what an undisturbed run gives.
+struct FitState {
+    enum Saved {
+        case covariances([CovarianceTap], next: Int)
+        case eigenvalues([Eigenbasis], [EigenvalueTap], next: Int)
+    }
+
+    let path: String
+    let identity: FactorProvenance
+    let tracked: TrackedLayers
+    let workers: Int
+
+    private var identityText: String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return (try? encoder.encode(identity)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
+    private func metadata(stage: FactorFit.Stage, next: Int) -> [String: String] {
+        [
+            "identity": identityText, "layers": tracked.layers.map(\.name).joined(separator: ","),
+            "workers": "\(workers)", "stage": stage.rawValue, "next": "\(next)",
+        ]
+    }
+
+    func save(covariances taps: [CovarianceTap], next: Int) throws {
+        var writer = SafetensorsWriter(metadata: metadata(stage: .covariances, next: next))
+        for (worker, tap) in taps.enumerated() {
+            for (owner, sum) in tap.activations { writer.add(sum.upperTriangle, "\(worker).activation.\(owner)") }
+            for (layer, sum) in tap.gradients.enumerated() {
+                writer.add(sum.upperTriangle, "\(worker).gradient.\(layer)")
+            }
+            writer.addCounts("\(worker).counts", tap.tokens, tap.sequences)
+        }
+        try writer.write(to: path)
+    }
+
+    func save(bases: [Eigenbasis], eigenvalues taps: [EigenvalueTap], next: Int) throws {
+        var writer = SafetensorsWriter(metadata: metadata(stage: .eigenvalues, next: next))
+        for (layer, basis) in zip(tracked.layers, bases) {
+            if layer.index == layer.inputOwner {
+                writer.add("activation.vectors.\(layer.index)", basis.activations.vectors)
+                writer.add(basis.activations.values, "activation.values.\(layer.index)")
+            }
+            writer.add("gradient.vectors.\(layer.index)", basis.gradients.vectors)
+            writer.add(basis.gradients.values, "gradient.values.\(layer.index)")
+        }
+        for (worker, tap) in taps.enumerated() {
+            for (layer, sum) in tap.sums.enumerated() { writer.add(sum.values, "\(worker).squares.\(layer)") }
+            writer.addCounts("\(worker).counts", tap.tokens, tap.sequences)
+        }
+        try writer.write(to: path)
+    }
+
+    func remove() {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    /// - Returns: `nil` if there is no state, or if it is of another fit: that one is then overwritten.
+    func load() throws -> Saved? {
+        guard FileManager.default.fileExists(atPath: path), let file = try? SafetensorsFile(path: path) else { return nil }
+        guard let next = file.metadata["next"].flatMap({ Int($0) }),
+            let stage = file.metadata["stage"].flatMap(FactorFit.Stage.init(rawValue:)),
+            file.metadata == metadata(stage: stage, next: next)
+        else { return nil }
+        switch stage {
+        case .covariances: return try covariances(file).map { .covariances($0, next: next) }
+        case .eigendecomposition: return nil
+        case .eigenvalues:
+            guard let bases = try bases(file), let taps = try eigenvalues(file, bases) else { return nil }
+            return .eigenvalues(bases, taps, next: next)
+        }
+    }
+
+    private func covariances(_ file: SafetensorsFile) throws -> [CovarianceTap]? {
+        var taps: [CovarianceTap] = []
+        for worker in 0..<workers {
+            var activations: [Int: SymmetricAccumulator] = [:]
+            var gradients: [SymmetricAccumulator] = []
+            for layer in tracked.layers {
+                if layer.index == layer.inputOwner {
+                    activations[layer.index] = SymmetricAccumulator(
+                        order: layer.inputs,
+                        upperTriangle: try file.doubles(named: "\(worker).activation.\(layer.index)"))
+                }
+                let triangle = try file.doubles(named: "\(worker).gradient.\(layer.index)")
+                guard let sum = SymmetricAccumulator(order: layer.outputs, upperTriangle: triangle) else { return nil }
+                gradients.append(sum)
+            }
+            let counts = try file.integers(named: "\(worker).counts")
+            guard counts.count == 2 else { return nil }
+            taps.append(
+                CovarianceTap(
+                    activations: activations, gradients: gradients, tokens: Int(counts[0]), sequences: Int(counts[1])))
+        }
+        return taps
+    }
+
+    private func bases(_ file: SafetensorsFile) throws -> [Eigenbasis]? {
+        var activations: [Int: SymmetricEigen] = [:]
+        var bases: [Eigenbasis] = []
+        for layer in tracked.layers {
+            if layer.index == layer.inputOwner {
+                activations[layer.index] = SymmetricEigen(
+                    values: try file.doubles(named: "activation.values.\(layer.index)"),
+                    vectors: try file.matrix(
+                        named: "activation.vectors.\(layer.index)", rows: layer.inputs, columns: layer.inputs))
+            }
+            guard let shared = activations[layer.inputOwner] else { return nil }
+            bases.append(
+                Eigenbasis(
+                    activations: shared,
+                    gradients: SymmetricEigen(
+                        values: try file.doubles(named: "gradient.values.\(layer.index)"),
+                        vectors: try file.matrix(
+                            named: "gradient.vectors.\(layer.index)", rows: layer.outputs, columns: layer.outputs))))
+        }
+        return bases
+    }
+
+    private func eigenvalues(_ file: SafetensorsFile, _ bases: [Eigenbasis]) throws -> [EigenvalueTap]? {
+        var taps: [EigenvalueTap] = []
+        for worker in 0..<workers {
+            var sums: [SquareAccumulator] = []
+            for layer in tracked.layers {
+                let values = try file.doubles(named: "\(worker).squares.\(layer.index)")
+                guard let sum = SquareAccumulator(rows: layer.outputs, columns: layer.inputs, values: values) else {
+                    return nil
+                }
+                sums.append(sum)
+            }
+            let counts = try file.integers(named: "\(worker).counts")
+            guard counts.count == 2 else { return nil }
+            taps.append(EigenvalueTap(bases: bases, sums: sums, tokens: Int(counts[0]), sequences: Int(counts[1])))
+        }
+        return taps
+    }
+}
+
+extension SafetensorsWriter {
+    fileprivate mutating func add(_ values: [Double], _ name: String) {
+        add(name, doubles: values, shape: [values.count])
+    }
+
+    fileprivate mutating func addCounts(_ name: String, _ tokens: Int, _ sequences: Int) {
+        add(name, integers: [Int64(tokens), Int64(sequences)], shape: [2])
+    }
+}

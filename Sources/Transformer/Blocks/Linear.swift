@@ -1,0 +1,27 @@
+import LinearAlgebra
+
+/// A linear layer `y = W x`, its bias, if any, the last column of `W` against a 1 appended to `x`.
+public struct LinearLayer: Sendable {
+    /// The module's name in the checkpoint, without ".weight".
+    public let name: String
+    /// outputs × inputs, one more column where there is a bias.
+    public var weight: Matrix
+    public let hasBias: Bool
+
+    /// Width of the inputs, without the 1 appended for a bias.
+    var inputWidth: Int { weight.columns - (hasBias ? 1 : 0) }
+    var outputWidth: Int { weight.rows }
+
+    /// Writes `x Wᵀ` into the columns of `outputs` from the given one on.
+    ///
+    /// - Parameter inputs: tokens × `weight.columns`; the last column is 1 where there is a bias.
+    func forward(_ inputs: Matrix, into outputs: inout Matrix, column: Int) {
+        outputs.setBlock(row: 0, column: column, toProduct: inputs.slice, weight.transposed)
+    }
+
+    /// Adds `D W`, or sets it: the gradient with respect to the inputs, without the appended 1.
+    func backward(_ outputGradients: MatrixSlice, into inputGradients: inout Matrix, adding: Bool) {
+        inputGradients.setBlock(
+            row: 0, column: 0, toProduct: outputGradients, weight[columns: 0..<inputWidth], adding: adding)
+    }
+}

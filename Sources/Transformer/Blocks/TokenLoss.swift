@@ -1,0 +1,69 @@
+import LinearAlgebra
+
+/// Cross-entropy of the positions that carry loss, found in blocks of rows: the logits of a batch never exist all at once.
+struct TokenLoss {
+    /// Rows whose logits exist at a time.
+    static let block = 128
+
+    /// Room for intermediate results.
+    struct Scratch {
+        /// positions with loss × width
+        var hidden = Matrix()
+        var hiddenGradients = Matrix()
+        /// block × vocabulary
+        var logits = Matrix()
+        var blockInputs = Matrix()
+    }
+
+    /// Computes losses, and the gradients of the final hidden states.
+    ///
+    /// - Parameters:
+    ///   - hidden: tokens × width, after the last normalisation.
+    ///   - head: vocabulary × width
+    ///   - gradients: Becomes tokens × width, zero where there is no loss; left alone if nil is passed.
+    /// - Returns: The loss of each position in nats (zero where none is asked), and the labels used.
+    static func evaluate<Tap: GradientTap>(
+        hidden: Matrix, head: Matrix, batch: TokenBatch, _ scratch: inout Scratch, gradients: inout Matrix,
+        wantsGradients: Bool, tap: inout Tap
+    ) -> TokenLosses {
+        let positions = batch.lossPositions
+        var result = TokenLosses(losses: [Float](repeating: 0, count: batch.tokens.count), labels: batch.targets)
+        scratch.hidden.gatherRows(positions, of: hidden)
+        scratch.hiddenGradients.resize(rows: positions.count, columns: hidden.columns)
+        for start in stride(from: 0, to: positions.count, by: block) {
+            let rows = start..<min(start + block, positions.count)
+            let inputs = scratch.hidden[rows: rows]
+            scratch.logits.formProduct(inputs, head.transposed)
+            var labels = rows.map { batch.targets[positions[$0]] }
+            var losses = [Float](repeating: 0, count: rows.count)
+            let uniforms = batch.samplesLabels ? rows.map { batch.uniforms[positions[$0]] } : nil
+            scratch.logits.applySoftmaxCrossEntropy(labels: &labels, uniforms: uniforms, losses: &losses)
+            for (offset, row) in rows.enumerated() {
+                result.losses[positions[row]] = losses[offset]
+                result.labels[positions[row]] = labels[offset]
+            }
+            guard wantsGradients else { continue }
+            if tap.needsEveryParameter {
+                scratch.blockInputs.gatherRows(Array(rows), of: scratch.hidden)
+                tap.recordHead(inputs: scratch.blockInputs, outputGradients: scratch.logits)
+            }
+            scratch.hiddenGradients.setBlock(
+                row: start, column: 0, toProduct: scratch.logits.slice, head.slice)
+        }
+        if wantsGradients {
+            gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)
+        }
+        return result
+    }
+}
+
+/// What each position of a batch lost.
+public struct TokenLosses: Sendable {
+    /// `-log p(label | everything before)` in nats, one a position; zero where no prediction is asked.
+    public var losses: [Float]
+    /// The label predicted at each position: the batch's target, or what was sampled.
+    public var labels: [Int32]
+
+    /// The summed loss of some rows.
+    public func sum(over rows: Range<Int>) -> Double { losses[rows].reduce(0) { $0 + Double($1) } }
+}

@@ -1,0 +1,93 @@
+import Foundation
+
+/// Reads fields of a `config.json`, and says by name what is missing or of the wrong type.
+struct ModelConfiguration {
+    private let fields: [String: Any]
+    private let path: String
+
+    init(json: Data) throws {
+        let object: Any
+        do {
+            object = try JSONSerialization.jsonObject(with: json)
+        } catch {
+            throw CheckpointError.malformedConfiguration(
+                field: "the file", expected: "a JSON object", found: "text that is not JSON")
+        }
+        guard let fields = object as? [String: Any] else {
+            throw CheckpointError.malformedConfiguration(
+                field: "the file", expected: "a JSON object", found: "another JSON value")
+        }
+        self.init(fields: fields, path: "")
+    }
+
+    private init(fields: [String: Any], path: String) {
+        self.fields = fields
+        self.path = path
+    }
+
+    /// A nested object, if it is there and not null.
+    func object(_ name: String) throws -> ModelConfiguration? {
+        guard let value = present(name) else { return nil }
+        guard let nested = value as? [String: Any] else { throw wrongType(name, "an object", value) }
+        return ModelConfiguration(fields: nested, path: path + name + ".")
+    }
+
+    func string(_ name: String) throws -> String? {
+        guard let value = present(name) else { return nil }
+        guard let text = value as? String else { throw wrongType(name, "a string", value) }
+        return text
+    }
+
+    func boolean(_ name: String, default fallback: Bool) throws -> Bool {
+        guard let value = present(name) else { return fallback }
+        guard let number = value as? NSNumber, number === NSNumber(value: true) || number === NSNumber(value: false)
+                || value is Bool
+        else { throw wrongType(name, "true or false", value) }
+        return number.boolValue
+    }
+
+    func number(_ name: String) throws -> Double? {
+        guard let value = present(name) else { return nil }
+        guard let number = value as? NSNumber, number.doubleValue.isFinite else {
+            throw wrongType(name, "a number", value)
+        }
+        return number.doubleValue
+    }
+
+    /// A dimension: at least 1, and no larger than any model has.
+    func dimension(_ name: String, default fallback: Int? = nil) throws -> Int {
+        guard let value = try number(name) else {
+            guard let fallback else {
+                throw CheckpointError.malformedConfiguration(
+                    field: path + name, expected: "a number", found: "nothing")
+            }
+            return fallback
+        }
+        guard value >= 1, value <= 16_777_216, value == value.rounded() else {
+            throw CheckpointError.malformedConfiguration(
+                field: path + name, expected: "a whole number from 1 to 16777216", found: "\(value)")
+        }
+        return Int(value)
+    }
+
+    /// Refuses a value other than the supported ones; a field that is absent is as it should be.
+    func require(_ name: String, oneOf supported: [String]) throws {
+        guard let found = try string(name), !supported.contains(found) else { return }
+        throw CheckpointError.unsupportedOption(
+            field: path + name, found: "\"\(found)\"", supported: supported.joined(separator: " or "))
+    }
+
+    func require(_ name: String, toBe supported: Bool) throws {
+        guard try boolean(name, default: supported) != supported else { return }
+        throw CheckpointError.unsupportedOption(field: path + name, found: "\(!supported)", supported: "\(supported)")
+    }
+
+    private func present(_ name: String) -> Any? {
+        guard let value = fields[name], !(value is NSNull) else { return nil }
+        return value
+    }
+
+    private func wrongType(_ name: String, _ expected: String, _ found: Any) -> CheckpointError {
+        .malformedConfiguration(field: path + name, expected: expected, found: "\(found)")
+    }
+}

@@ -1,0 +1,68 @@
+import LinearAlgebra
+
+/// Sequences packed one behind another, with what is to be predicted at each position.
+///
+/// Nothing is padded: linear layers see all tokens as one matrix, and attention alone knows where each sequence starts.
+public struct TokenBatch: Sendable {
+    /// No prediction is asked at this position.
+    public static let noTarget: Int32 = -1
+
+    public private(set) var tokens: [Int32] = []
+    /// Position of each token in its own sequence.
+    public private(set) var positions: [Int32] = []
+    /// Rows of each sequence.
+    public private(set) var sequences: [Range<Int>] = []
+    /// For each position the token to predict there, or ``noTarget``.
+    public private(set) var targets: [Int32] = []
+    /// Where labels are to be sampled: one value in [0, 1) a position; empty otherwise.
+    public private(set) var uniforms: [Float] = []
+
+    public init() {}
+
+    /// How the labels of a sequence are chosen.
+    public enum Labels: Sendable {
+        /// The sequence's own next tokens: the training loss `L(z) = -Σ log p(t_i | t_<i)` over i ≥ 2.
+        case nextTokens
+        /// Its own tokens from the given index on: the measurement of a query, where these are the completion.
+        case nextTokensFrom(Int)
+        /// Tokens drawn from the model's own output distribution, for the true Fisher. What is drawn depends on seed, key and
+        /// position alone, not on how sequences are batched.
+        case sampled(seed: UInt64, key: UInt64)
+        /// Entry i takes the place of token i; negative entries carry no loss.
+        case given([Int32])
+    }
+
+    /// Packs one more sequence behind those it has.
+    public mutating func append(_ sequence: [Int32], labels: Labels = .nextTokens) {
+        let start = tokens.count
+        let count = sequence.count
+        tokens += sequence
+        positions += (0..<count).map(Int32.init)
+        sequences.append(start..<(start + count))
+        guard count > 0 else { return }
+        var following = [Int32](repeating: Self.noTarget, count: count)
+        switch labels {
+        case .nextTokens, .sampled:
+            for position in 0..<(count - 1) { following[position] = sequence[position + 1] }
+        case .nextTokensFrom(let first):
+            for position in max(0, first - 1)..<max(count - 1, first - 1, 0) {
+                following[position] = sequence[position + 1]
+            }
+        case .given(let labels):
+            for position in 0..<(count - 1) where position + 1 < labels.count && labels[position + 1] >= 0 {
+                following[position] = labels[position + 1]
+            }
+        }
+        targets += following
+        if case .sampled(let seed, let key) = labels {
+            uniforms += [Float](repeating: 0, count: start - uniforms.count)
+            uniforms += (0..<count).map { SplitMix64.uniform(seed: seed, keys: key, UInt64($0)) }
+        }
+    }
+
+    /// Whether labels are to be drawn from the model. A batch either samples all its labels or none.
+    public var samplesLabels: Bool { !uniforms.isEmpty }
+
+    /// The positions that carry loss.
+    public var lossPositions: [Int] { targets.indices.filter { targets[$0] != Self.noTarget } }
+}

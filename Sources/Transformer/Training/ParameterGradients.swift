@@ -1,0 +1,67 @@
+import LinearAlgebra
+
+/// The tap of training: the gradient of the summed loss with respect to every parameter.
+struct ParameterGradients: GradientTap, Sendable {
+    static let tokenEmbedding = "token embedding"
+    static let positionEmbedding = "position embedding"
+    static let head = "head"
+
+    /// Gradients by parameter name, each of its parameter's shape.
+    private(set) var gradients: [String: Matrix] = [:]
+    private let isHeadTied: Bool
+
+    /// Gradients of zero for every parameter.
+    init(of decoder: DecoderModel) {
+        isHeadTied = decoder.untiedHead == nil
+        var decoder = decoder
+        var zeros: [String: Matrix] = [:]
+        decoder.updateParameters { name, parameter in
+            zeros[name] = Matrix(rows: parameter.rows, columns: parameter.columns)
+        }
+        gradients = zeros
+    }
+
+    var needsEveryParameter: Bool { true }
+
+    mutating func record(_ pass: LayerPass) {
+        gradients[pass.layer.name]?.addProduct(pass.outputGradients.transposed, pass.inputs)
+    }
+
+    mutating func record(_ pass: NormalizationPass) {
+        var bias = gradients.removeValue(forKey: pass.name + ".bias")
+        gradients[pass.name + ".gain"]?.addGainGradient(
+            bias: &bias, outputGradients: pass.outputGradients, inputs: pass.inputs, statistics: pass.statistics)
+        gradients[pass.name + ".bias"] = bias
+    }
+
+    mutating func record(_ pass: EmbeddingPass) {
+        for (row, token) in pass.batch.tokens.enumerated() {
+            gradients[Self.tokenEmbedding]?.addRow(row, of: pass.outputGradients, to: Int(token))
+        }
+        guard gradients[Self.positionEmbedding] != nil else { return }
+        for (row, position) in pass.batch.positions.enumerated() {
+            gradients[Self.positionEmbedding]?.addRow(row, of: pass.outputGradients, to: Int(position))
+        }
+    }
+
+    mutating func recordHead(inputs: Matrix, outputGradients: Matrix) {
+        gradients[isHeadTied ? Self.tokenEmbedding : Self.head]?.addProduct(outputGradients.transposed, inputs.slice)
+    }
+
+    /// Adds another worker's gradients.
+    mutating func merge(_ other: ParameterGradients) {
+        for (name, gradient) in other.gradients { gradients[name]?.add(gradient) }
+    }
+
+    /// Makes every gradient zero.
+    mutating func reset() {
+        for name in gradients.keys {
+            guard var gradient = gradients.removeValue(forKey: name) else { continue }
+            gradient.resize(rows: gradient.rows, columns: gradient.columns, filledWith: 0)
+            gradients[name] = gradient
+        }
+    }
+
+    /// The norm of all gradients as one vector.
+    var norm: Double { gradients.values.reduce(0) { $0 + $1.squaredNorm }.squareRoot() }
+}

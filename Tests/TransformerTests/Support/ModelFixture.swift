@@ -1,0 +1,37 @@
+import Foundation
+import Testing
+import LinearAlgebra
+@testable import Transformer
+
+/// A tiny checkpoint with what Hugging Face transformers computes from it (scripts/fixtures/models.py).
+struct ModelFixture: CustomTestStringConvertible, Sendable {
+    let name: String
+
+    static let all = [
+        "gpt2", "gpt2-unprefixed", "llama-grouped-tied", "llama-biases-untied", "llama-f16", "llama-bf16",
+        "llama-sharded", "llama-transformers4",
+    ].map(ModelFixture.init)
+
+    var testDescription: String { name }
+
+    var folder: String { Self.folder(name) }
+
+    static func folder(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/models/\(name)").path
+    }
+
+    func decoder() throws -> DecoderModel { try Checkpoint.loadDecoder(folder: folder) }
+
+    func expected() throws -> SafetensorsFile { try SafetensorsFile(path: folder + "/expected.safetensors") }
+
+    func sequences() throws -> [[Int32]] {
+        let expected = try expected()
+        let ids = try expected.doubles(named: "input_ids")
+        let lengths = try expected.doubles(named: "lengths").map { Int($0) }
+        let width = ids.count / lengths.count
+        return lengths.enumerated().map { row, length in
+            ids[(row * width)..<(row * width + length)].map { Int32($0) }
+        }
+    }
+}
