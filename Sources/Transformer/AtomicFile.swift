@@ -15,7 +15,9 @@ public struct AtomicFile: ~Copyable {
     /// - Throws: ``AtomicFileError``, also where the folder is missing or not writable.
     public init(replacing path: String) throws {
         let place = URL(fileURLWithPath: path)
-        let name = ".\(place.lastPathComponent.prefix(100)).\(UUID().uuidString).partial"
+        // Part of the name tells whose remains these are after a crash; all of it could be too long for the file system.
+        let start = String(decoding: place.lastPathComponent.utf8.prefix(100), as: UTF8.self)
+        let name = ".\(start).\(UUID().uuidString).partial"
         let temporary = place.deletingLastPathComponent().appendingPathComponent(name).path
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw AtomicFileError(path: path, code: errno) }

@@ -108,11 +108,11 @@ struct AtomicFileTests {
         #expect(try scratch.fileNames == ["file"])
     }
 
-    @Test("takes a name as long as the file system allows, beside one in the working folder")
-    func names() throws {
-        let long = scratch.path(String(repeating: "n", count: 255))
-        try AtomicFile.write(Data("long".utf8), to: long)
-        #expect(try String(contentsOfFile: long, encoding: .utf8) == "long")
+    @Test("takes a name as long as the file system allows", arguments: ["n", "é", "🏞"])
+    func names(character: String) throws {
+        let long = String(repeating: character, count: 255 / character.utf8.count)
+        try AtomicFile.write(Data("long".utf8), to: scratch.path(long))
+        #expect(try text(long) == "long")
     }
 
     @Test("is one of those written at the same time, whole")

@@ -60,6 +60,9 @@ public struct SafetensorsCollection: Sendable {
     private static func readIndex(_ path: String) throws -> [String: String] {
         func malformed(_ problem: String) -> SafetensorsError { .malformedIndex(file: indexName, problem: problem) }
         let json = try SafetensorsFile.map(path)
+        guard json.count <= SafetensorsHeader.maximumLength else {
+            throw malformed("is \(json.count) bytes long; expected at most \(SafetensorsHeader.maximumLength)")
+        }
         let index: Index
         do {
             index = try JSONDecoder().decode(Index.self, from: json)

@@ -32,6 +32,7 @@ public enum SafetensorsError: Error, Equatable {
 
     // Writing.
     case unwritableTensor(tensor: String, problem: String)
+    case unwritableHeader(byteCount: Int, limit: Int)
 }
 
 extension SafetensorsError: CustomStringConvertible, LocalizedError {
@@ -93,6 +94,9 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
 
         case .unwritableTensor(let tensor, let problem):
             return "tensor \(Self.quoted(tensor)) cannot be written: \(problem)."
+        case .unwritableHeader(let byteCount, let limit):
+            return "names, shapes and metadata take \(byteCount) bytes; a safetensors file has room for \(limit). "
+                + "Shorten the metadata, or write several files."
         }
     }
 

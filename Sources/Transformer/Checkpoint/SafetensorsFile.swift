@@ -16,7 +16,11 @@ public struct SafetensorsFile: Sendable {
     ///
     /// - Throws: ``SafetensorsError``.
     public init(path: String) throws {
-        let contents = try Self.map(path)
+        try self.init(path: path, contents: Self.map(path))
+    }
+
+    /// Checks a file's whole header, whatever holds its bytes.
+    init(path: String, contents: Data) throws {
         let file = Self.fileName(of: path)
         guard contents.count >= SafetensorsHeader.lengthBytes else {
             throw SafetensorsError.tooShort(file: file, byteCount: contents.count)

@@ -6,7 +6,7 @@ import LinearAlgebra
 /// Values are kept as they were given, and converted one tensor at a time as they are written. Wider types come first and
 /// names are in order within a type, as the reference implementation has it: so every tensor is aligned to its type, and the same
 /// tensors make the same bytes.
-public struct SafetensorsWriter {
+public struct SafetensorsWriter: Sendable {
     private enum Values {
         case matrix(Matrix, NumberFormat)
         case doubles([Double])
@@ -50,6 +50,8 @@ public struct SafetensorsWriter {
 
     private let metadata: [String: String]
     private var entries: [Entry] = []
+    /// Bytes that a header may take.
+    var headerLimit = SafetensorsHeader.maximumLength
 
     public init(metadata: [String: String] = [:]) {
         self.metadata = metadata
@@ -74,7 +76,7 @@ public struct SafetensorsWriter {
     /// Writes everything that was added.
     ///
     /// - Throws: ``SafetensorsError/unwritableTensor(tensor:problem:)`` for a name that was added twice or a shape that does
-    ///   not fit its values, and ``AtomicFileError``. The file that was at the path before is then still there.
+    ///   not fit its values, ``SafetensorsError/unwritableHeader(byteCount:limit:)``, and ``AtomicFileError``. The file that was at the path before is then still there.
     public func write(to path: String) throws {
         let ordered = entries.sorted { ($0.values.storageRank, $0.name) < ($1.values.storageRank, $1.name) }
         let header = try encodeHeader(ordered)
@@ -82,6 +84,7 @@ public struct SafetensorsWriter {
         try file.append(header.bytes)
         for entry in ordered {
             switch entry.values {
+            case .matrix(let matrix, .float32): try matrix.withSpan { try file.append($0.bytes) }
             case .matrix(let matrix, let format): try file.append(matrix.bytes(as: format).bytes)
             case .doubles(let values): try file.append(values.span.bytes)
             case .integers(let values): try file.append(values.span.bytes)
@@ -118,9 +121,9 @@ public struct SafetensorsWriter {
         }
         var json = Data("{\(members.joined(separator: ","))}".utf8)
         json.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8))
-        guard json.count <= SafetensorsHeader.maximumLength else {
-            throw SafetensorsError.headerTooLong(
-                file: "header", length: UInt64(json.count), limit: SafetensorsHeader.maximumLength)
+        guard json.count <= headerLimit else {
+            throw SafetensorsError.unwritableHeader(
+                byteCount: json.count, limit: headerLimit)
         }
         let length = UInt64(json.count)
         return Data((0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }) + json
@@ -128,22 +131,21 @@ public struct SafetensorsWriter {
 
     /// A text as a JSON string (RFC 8259, section 7).
     private static func json(_ text: String) -> String {
-        var escaped = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": escaped += "\\\""
-            case "\\": escaped += "\\\\"
-            case "\n": escaped += "\\n"
-            case "\r": escaped += "\\r"
-            case "\t": escaped += "\\t"
-            case "\u{8}": escaped += "\\b"
-            case "\u{C}": escaped += "\\f"
-            case "\0"..<" ":
-                let digits = String(scalar.value, radix: 16)
-                escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: escaped.unicodeScalars.append(scalar)
+        var escaped = [UInt8(ascii: "\"")]
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""): escaped += "\\\"".utf8
+            case UInt8(ascii: "\\"): escaped += "\\\\".utf8
+            case UInt8(ascii: "\n"): escaped += "\\n".utf8
+            case UInt8(ascii: "\r"): escaped += "\\r".utf8
+            case UInt8(ascii: "\t"): escaped += "\\t".utf8
+            case 0x08: escaped += "\\b".utf8
+            case 0x0C: escaped += "\\f".utf8
+            case 0..<0x20: escaped += ((byte < 0x10 ? "\\u000" : "\\u00") + String(byte, radix: 16)).utf8
+            default: escaped.append(byte)
             }
         }
-        return escaped + "\""
+        escaped.append(UInt8(ascii: "\""))
+        return String(decoding: escaped, as: UTF8.self)
     }
 }

@@ -139,6 +139,17 @@ struct SafetensorsCollectionTests {
         }
     }
 
+    @Test("does not read an index of absurd length")
+    func longIndex() throws {
+        try writeIndex("{}")
+        #expect(truncate(scratch.path("model.safetensors.index.json"), 100_000_001) == 0)
+        guard case .malformedIndex(_, let problem) = refusal() else {
+            Issue.record("the index was not refused")
+            return
+        }
+        #expect(problem.contains("100000001 bytes"))
+    }
+
     @Test("does not take a folder for an index")
     func folderAsIndex() throws {
         try FileManager.default.createDirectory(

@@ -24,7 +24,7 @@ struct SafetensorsWriterTests {
     func roundTrip() throws {
         let matrix = randomMatrix(rows: 33, columns: 7, seed: 1)
         let half = Matrix(rows: 1, columns: 3, elements: [1.5, -2, 0.25])
-        var writer = SafetensorsWriter(metadata: ["format": "pt", "quote \" \\ \n\u{1}é😀": "\t\u{8}\u{C}\r/"])
+        var writer = SafetensorsWriter(metadata: ["format": "pt", "quote \" \\ \n\u{1}\u{1F}é😀": "\t\u{8}\u{C}\r/"])
         writer.add("w", matrix)
         writer.add("v", matrix, shape: [231])
         writer.add("cube", matrix, shape: [3, 11, 7])
@@ -37,7 +37,7 @@ struct SafetensorsWriterTests {
         try writer.write(to: path)
 
         let file = try SafetensorsFile(path: path)
-        #expect(file.metadata == ["format": "pt", "quote \" \\ \n\u{1}é😀": "\t\u{8}\u{C}\r/"])
+        #expect(file.metadata == ["format": "pt", "quote \" \\ \n\u{1}\u{1F}é😀": "\t\u{8}\u{C}\r/"])
         #expect(file.tensors.count == 9)
         #expect(try file.matrix(named: "w", rows: 33, columns: 7) == matrix)
         #expect(try file.matrix(named: "v", rows: 1, columns: 231).elements == matrix.elements)
@@ -149,5 +149,18 @@ struct SafetensorsWriterTests {
             refusal { $0.add("x", doubles: [1], shape: [2]) }
                 == .unwritableTensor(tensor: "x", problem: "1 values do not make the shape [2]"))
         #expect(try scratch.fileNames.isEmpty)
+    }
+
+    @Test("refuses metadata that no reader would accept")
+    func longMetadata() throws {
+        // {"__metadata__":{"x":"..."}} and its padding.
+        var writer = SafetensorsWriter(metadata: ["x": String(repeating: "x", count: 1000)])
+        #expect(writer.headerLimit == 100_000_000)
+        writer.headerLimit = 1031
+        #expect(
+            safetensorsError { try writer.write(to: path) } == .unwritableHeader(byteCount: 1032, limit: 1031))
+        #expect(try scratch.fileNames.isEmpty)
+        writer.headerLimit = 1032
+        try writer.write(to: path)
     }
 }
