@@ -1,0 +1,96 @@
+import Foundation
+
+@testable import Corpus
+
+/// A folder of its own, removed when the last reference to it goes.
+final class TemporaryFolder: Sendable {
+    let url: URL
+
+    init() throws {
+        url = FileManager.default.temporaryDirectory.appendingPathComponent("corpus-tests-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: url)
+    }
+
+    func write(_ bytes: [UInt8], to name: String) throws -> String {
+        let file = url.appendingPathComponent(name)
+        try Data(bytes).write(to: file)
+        return file.path
+    }
+
+    func write(_ text: String, to name: String) throws -> String {
+        try write(Array(text.utf8), to: name)
+    }
+}
+
+/// Tokenizers that need no files.
+enum ToyTokenizer {
+    /// One token a byte of UTF-8.
+    static let bytes: @Sendable (String) throws -> [Int32] = { text in text.utf8.map(Int32.init) }
+
+    /// One token a word of the form `w7`: its number.
+    static let numberedWords: @Sendable (String) throws -> [Int32] = { text in
+        text.split(separator: " ").compactMap { Int32($0.dropFirst()) }
+    }
+}
+
+/// A corpus in a folder of its own.
+final class TestCorpus: Sendable {
+    let folder: TemporaryFolder
+    let store: CorpusStore
+
+    init(
+        sequenceLength: Int = 1000, prefix: [Int32] = [], digest: String = "bytes",
+        encode: @escaping @Sendable (String) throws -> [Int32] = ToyTokenizer.bytes
+    ) throws {
+        folder = try TemporaryFolder()
+        store = try CorpusStore(
+            folder: folder.url,
+            tokenization: CorpusTokenization(
+                tokenizerDigest: digest, sequenceLength: sequenceLength, prefix: prefix, encode: encode))
+    }
+
+    /// Imports JSON lines, or other text, as an input named `test.jsonl`.
+    @discardableResult
+    func add(
+        _ text: String, name: String = "test.jsonl", format: CorpusInput.Format? = nil,
+        badRecords: CorpusImport.BadRecords = .stop
+    ) throws -> CorpusImportSummary {
+        try CorpusImport(into: store, badRecords: badRecords)
+            .run([.bytes(Array(text.utf8), name: name, format: format)])
+    }
+
+    /// All that the corpus has, for comparisons.
+    func contents() throws -> [CorpusSequence] {
+        try store.sequences(rowids: store.rowids())
+    }
+}
+
+/// A line of JSON with an id and a text.
+func jsonLine(id: String? = nil, text: String, more: String = "") -> String {
+    "{" + (id.map { "\"id\": \"\($0)\", " } ?? "") + "\"text\": \"\(text)\"\(more)}\n"
+}
+
+/// Many JSON lines with different texts.
+func jsonLines(_ numbers: Range<Int>) -> String {
+    numbers.map { jsonLine(id: "doc-\($0)", text: "w\($0 % 17) w\($0 % 5) w\($0)") }.joined()
+}
+
+/// What an operation throws, if it is an import failure.
+func importFailure(_ body: () throws -> Void) -> CorpusImportFailure? {
+    do {
+        try body()
+        return nil
+    } catch {
+        return error as? CorpusImportFailure
+    }
+}
+
+extension CorpusInputLocation {
+    static func line(_ line: Int, of file: String = "test.jsonl") -> CorpusInputLocation {
+        CorpusInputLocation(file: file, line: line)
+    }
+}
