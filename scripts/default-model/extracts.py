@@ -55,7 +55,9 @@ def cleaned(extract: str) -> str:
     while "\x00" in text:
         text = re.sub("\x00(\\d+)\x01", lambda match: kept[int(match.group(1))], text)
     text = re.sub(r"(?<=[a-zß-ÿ])\((?=[A-Z])", " (", text)
-    text = re.sub(r"(^.{,60}?), pronon\w+ en \w+,|, pronunciado:(?=,)|\( en français[^)]*\)", r"\1", text)
+    text = re.sub(
+        r"(^.{,60}?), pronon\w+(?: en \w+)?\s*:?,|, pronunciado:(?=,)|\( (?:en français|audio)[^)]*\)", r"\1", text
+    )
     text = re.sub(r"(^.{,60}?)(?: escuchar(?=[ ,])|\s*;(?=\s+(?:fue|es|est|was|is) ))", r"\1", text)
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"(\s*,)+", ",", text)
