@@ -4,7 +4,7 @@ import Synchronization
 final class ConnectionRegistry: Sendable {
     private struct State {
         var connections: [UInt64: Connection] = [:]
-        var waitingForRoom: [@Sendable () -> Void] = []
+        var waitingForRoom: [UInt64: @Sendable () -> Void] = [:]
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -16,14 +16,15 @@ final class ConnectionRegistry: Sendable {
     }
 
     /// Whether one more connection may be taken.
+    var hasRoom: Bool {
+        state.withLock { $0.connections.count < limit }
+    }
+
+    /// Calls back once, from any thread, when a connection has closed.
     ///
-    /// - Parameter notify: Is called once, from any thread, when there is room again after the answer was no.
-    func hasRoom(orLater notify: @escaping @Sendable () -> Void) -> Bool {
-        state.withLock { state in
-            if state.connections.count < limit { return true }
-            state.waitingForRoom.append(notify)
-            return false
-        }
+    /// - Parameter token: Whose call this is; a later one of the same replaces it.
+    func whenOneCloses(token: UInt64, notify: @escaping @Sendable () -> Void) {
+        state.withLock { $0.waitingForRoom[token] = notify }
     }
 
     func insert(_ connection: Connection) {
@@ -35,8 +36,8 @@ final class ConnectionRegistry: Sendable {
             state.connections[connection.token] = nil
             var ended: [CheckedContinuation<Void, Never>] = []
             if state.connections.isEmpty { swap(&ended, &state.waitingForEnd) }
-            defer { state.waitingForRoom = [] }
-            return (state.waitingForRoom, ended)
+            defer { state.waitingForRoom = [:] }
+            return (state.waitingForRoom.values, ended)
         }
         for notify in waitingForRoom { notify() }
         for continuation in waitingForEnd { continuation.resume() }

@@ -7,7 +7,7 @@ actor Listener: EventHandler {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    /// How long to wait before accepting again when the process has run out of descriptors or memory.
+    /// How long to wait before accepting again when there is no room, or no descriptor or memory is left.
     private static let recovery: Duration = .milliseconds(100)
     /// Connections accepted before other sockets have their turn.
     private static let batch = 64
@@ -44,25 +44,27 @@ actor Listener: EventHandler {
     }
 
     func ready(_ readiness: Readiness) {
-        for _ in 0..<Self.batch {
-            guard hasRoom() else { return pause() }
+        guard environment.registry.hasRoom else { return makeRoom() }
+        for _ in 0..<Self.batch where environment.registry.hasRoom {
             do {
                 guard let accepted = try socket?.accept() else { return }
                 hand(accepted)
             } catch {
-                guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.code) else {
-                    // The client gave up while it waited, or another passing condition (accept(2), "Error handling").
-                    continue
-                }
+                // Others are passing conditions, such as a client that gave up while it waited (accept(2)).
+                guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.code) else { continue }
                 warn(error)
-                pause()
-                Task.detached {
-                    try await Task.sleep(for: Self.recovery)
-                    await self.resume()
-                }
-                return
+                return pause()
             }
         }
+    }
+
+    /// Lets a client in that waits although the limit is reached: connections that wait for a next request are closed, and
+    /// whichever connection closes first makes room.
+    private func makeRoom() {
+        let registry = environment.registry
+        registry.whenOneCloses(token: token) { Task.detached { await self.resume() } }
+        pause()
+        Task.detached { for connection in registry.all { await connection.closeIfSpare() } }
     }
 
     func tick(now: ContinuousClock.Instant) {}
@@ -75,22 +77,17 @@ actor Listener: EventHandler {
         connection.open()
     }
 
-    /// Whether the limit on connections lets another one in. Where it does not, connections that wait for a next request
-    /// are asked to make room, and accepting goes on when one of any kind has closed.
-    private func hasRoom() -> Bool {
-        let registry = environment.registry
-        if registry.hasRoom(orLater: { Task.detached { await self.resume() } }) { return true }
-        Task.detached { for connection in registry.all { await connection.closeIfSpare() } }
-        return false
-    }
-
-    /// Leaves connections in the kernel's queue for now.
+    /// Leaves connections in the kernel's queue for a short while.
     private func pause() {
         isPaused = true
         try? loop.modify(self, descriptor: descriptor, interest: [])
+        Task.detached {
+            try await Task.sleep(for: Self.recovery)
+            await self.resume()
+        }
     }
 
-    /// Accepts again after a pause.
+    /// Accepts again before the pause is over.
     func resume() {
         guard isPaused, socket != nil else { return }
         isPaused = false

@@ -1,0 +1,129 @@
+import Foundation
+import HTTPTypes
+import Testing
+
+@testable import HTTP
+
+@Suite("A server that waits for a client")
+struct ServerTimeoutTests {
+    /// One timeout short, the others longer than a test's client waits.
+    private static func timeouts(
+        _ change: (inout HTTPServerConfiguration.Timeouts) -> Void
+    ) -> HTTPServerConfiguration {
+        var timeouts = HTTPServerConfiguration.Timeouts(
+            header: .seconds(60), body: .seconds(60), idle: .seconds(60), write: .seconds(60), linger: .seconds(60))
+        change(&timeouts)
+        return .with { $0.timeouts = timeouts }
+    }
+
+    @Test("gives up a header section that does not end")
+    func header() async throws {
+        try await withServer(configuration: Self.timeouts { $0.header = .milliseconds(100) }) { port, _ in
+            let client = try RawClient(port: port)
+            let response = try client.exchange("GET /hello HTTP/1.1\r\nHo")
+            #expect(response.status == 408 && response.problem == "/problems/request-timeout")
+            #expect(try client.isAtEnd())
+        }
+    }
+
+    @Test("gives up a header section that comes byte by byte")
+    func drip() async throws {
+        try await withServer(configuration: Self.timeouts { $0.header = .milliseconds(200) }) { port, _ in
+            let client = try RawClient(port: port)
+            let drip = Thread {
+                for _ in 0..<100 {
+                    try? client.send("X")
+                    usleep(10_000)
+                }
+                client.finishSending()
+            }
+            drip.start()
+            #expect(try client.response().status == 408)
+        }
+    }
+
+    @Test("closes a connection on which nothing comes")
+    func silence() async throws {
+        try await withServer(configuration: Self.timeouts { $0.header = .milliseconds(100) }) { port, _ in
+            let client = try RawClient(port: port)
+            #expect(try client.isAtEnd())
+        }
+    }
+
+    @Test("gives up a body that does not end")
+    func body() async throws {
+        try await withServer(configuration: Self.timeouts { $0.body = .milliseconds(100) }) { port, _ in
+            let client = try RawClient(port: port)
+            let response = try client.exchange("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel")
+            #expect(response.status == 408 && response.body.contains("body"))
+        }
+    }
+
+    @Test("bears with a body that is long but comes along")
+    func slowBody() async throws {
+        let configuration = Self.timeouts {
+            $0.body = .milliseconds(100)
+            $0.minimumBodyRate = 1
+        }
+        try await withServer(configuration: configuration) { port, _ in
+            let client = try RawClient(port: port)
+            try client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789")
+            // The ten bytes have earned ten seconds, of which this takes more than the timeout.
+            usleep(400_000)
+            #expect(try client.exchange("0123456789").body == "01234567890123456789")
+        }
+    }
+
+    @Test("closes a connection on which no further request comes")
+    func idle() async throws {
+        try await withServer(configuration: Self.timeouts { $0.idle = .milliseconds(100) }) { port, _ in
+            let client = try RawClient(port: port)
+            #expect(try client.exchange(get("/hello")).status == 200)
+            #expect(try client.isAtEnd())
+        }
+    }
+
+    @Test("does not hurry handlers")
+    func handlers() async throws {
+        let routes = [
+            Route(.get, "/slow", summary: "") { _ in
+                try await Task.sleep(for: .milliseconds(500))
+                return .text("slow")
+            }
+        ]
+        let configuration = Self.timeouts {
+            $0 = .init(
+                header: .milliseconds(100), body: .milliseconds(100), idle: .milliseconds(100),
+                write: .milliseconds(100))
+        }
+        try await withServer(routes, configuration: configuration) { port, _ in
+            let client = try RawClient(port: port)
+            #expect(try client.exchange(get("/slow")).body == "slow")
+        }
+    }
+
+    @Test("cuts off a client that does not read")
+    func write() async throws {
+        let routes = [
+            Route(.get, "/endless", summary: "") { _ in
+                Response(body: .stream(CountingStream(count: .max, pieceBytes: 100_000)))
+            }
+        ]
+        try await withServer(routes, configuration: Self.timeouts { $0.write = .milliseconds(200) }) { port, server in
+            let client = try RawClient(port: port)
+            try client.send(get("/endless"))
+            #expect(try client.readLine() == "HTTP/1.1 200 OK")
+            // The response has no end: only the timeout can end it within the grace.
+            #expect(await server.shutdown(grace: .seconds(10)) == 0)
+        }
+    }
+
+    @Test("closes a connection that the client leaves open after the last response")
+    func linger() async throws {
+        try await withServer(configuration: Self.timeouts { $0.linger = .milliseconds(100) }) { port, server in
+            let client = try RawClient(port: port)
+            #expect(try client.exchange(get("/hello", "Connection: close\r\n")).status == 200)
+            #expect(await server.shutdown(grace: .seconds(5)) == 0)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import HTTPTypes
+import Logging
+import Testing
+
+@testable import HTTP
+
+/// Runs tasks on threads of their own, so that a test's blocking calls do not take the few threads that handlers need.
+final class BlockingExecutor: TaskExecutor {
+    static let shared = BlockingExecutor()
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        Thread.detachNewThread { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
+}
+
+extension Logger {
+    static var silent: Logger {
+        Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    }
+}
+
+extension HTTPServerConfiguration {
+    /// Any free port and two threads, with changes.
+    static func with(_ change: (inout HTTPServerConfiguration) -> Void) -> HTTPServerConfiguration {
+        var configuration = HTTPServerConfiguration(port: 0, threads: 2)
+        change(&configuration)
+        return configuration
+    }
+}
+
+/// Starts a server, runs the test's body on a thread where it may block, and shuts the server down.
+func withServer(
+    _ routes: [Route] = .standard, configuration: HTTPServerConfiguration = .with { _ in },
+    _ body: @Sendable (UInt16, HTTPServer) async throws -> Void
+) async throws {
+    let router = try Router(routes: routes, logger: .silent)
+    let server = HTTPServer(configuration: configuration, logger: .silent, router: router)
+    let port = try #require(try await server.start().first).port
+    do {
+        try await withTaskExecutorPreference(BlockingExecutor.shared) { try await body(port, server) }
+    } catch {
+        await server.shutdown(grace: .zero)
+        throw error
+    }
+    await server.shutdown(grace: .seconds(10))
+}
+
+func get(_ path: String, _ fields: String = "") -> String {
+    "GET \(path) HTTP/1.1\r\nHost: test\r\n\(fields)\r\n"
+}
+
+func post(_ path: String, _ body: String, _ fields: String = "") -> String {
+    "POST \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
+}
+
+extension [Route] {
+    /// What most tests need: a constant, an echo, a parameter, and a stream.
+    static var standard: [Route] {
+        [
+            Route(.get, "/hello", summary: "Greets") { _ in .text("hello") },
+            Route(.post, "/echo", summary: "Returns the body") { .text(String(decoding: $0.body, as: UTF8.self)) },
+            Route(.get, "/items/{id}", summary: "Returns the parameter") { .text(try $0.parameter("id")) },
+            Route(.get, "/stream/{count}", summary: "Counts, in pieces") { request in
+                let count = Int(try request.parameter("count")) ?? 0
+                return Response(body: .stream(CountingStream(count: count)))
+            },
+        ]
+    }
+}
+
+/// `0\n`, `1\n` and so on, each a piece, made only when asked for.
+struct CountingStream: AsyncSequence, Sendable {
+    typealias Element = [UInt8]
+    typealias Failure = any Error
+
+    var count: Int
+    var pieceBytes = 0
+    /// Is told how many pieces have been asked for.
+    var onNext: @Sendable (Int) throws -> Void = { _ in }
+
+    struct AsyncIterator: AsyncIteratorProtocol {
+        let stream: CountingStream
+        var next = 0
+
+        mutating func next() async throws -> [UInt8]? {
+            try stream.onNext(next)
+            guard next < stream.count else { return nil }
+            defer { next += 1 }
+            let piece = Array("\(next)\n".utf8)
+            return piece + [UInt8](repeating: UInt8(ascii: "."), count: Swift.max(stream.pieceBytes - piece.count, 0))
+        }
+    }
+
+    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(stream: self) }
+}
