@@ -85,6 +85,9 @@ extension JobIdentifier {
 extension Date {
     /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
     var rfc3339: String {
-        formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        // Foundation's own fractions are cut, not rounded: .123 would become .122.
+        let (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1_000)
+        let fraction = String(1_000 + rest).dropFirst()
+        return Date(milliseconds: seconds * 1_000).formatted(.iso8601).replacing("Z", with: ".\(fraction)Z")
     }
 }

@@ -1,0 +1,131 @@
+import Attribution
+import Foundation
+import HTTP
+import HTTPTypes
+import Testing
+
+@testable import InfluenceService
+
+@Suite("Requests' JSON")
+struct JSONReaderTests {
+    @Test(
+        "is read as RFC 8259 has it",
+        arguments: [
+            ("null", JSONTree.null), (" [ ] ", .array([])), ("{}", .object([])), ("-0.5e+3", .number("-0.5e+3")),
+            ("\"a\\u00e9\\n\\\"\\/\"", .string("a\u{e9}\n\"/")), ("\"\\ud83d\\ude00😀\"", .string("😀😀")),
+            ("[true,false]", .array([.boolean(true), .boolean(false)])),
+            ("{\"a\":{\"b\":1}}", .object([.init(name: "a", value: .object([.init(name: "b", value: .number("1"))]))])),
+        ])
+    func valid(text: String, tree: JSONTree) throws {
+        #expect(try JSONReader.read(Array(text.utf8)) == tree)
+    }
+
+    @Test(
+        "that is malformed is refused at its place",
+        arguments: [
+            ("", 1, 1), ("{", 1, 2), ("{\"a\": 1,}", 1, 9), ("[1,]", 1, 4), ("[01]", 1, 3), ("[1.]", 1, 4),
+            ("[+1]", 1, 2),
+            ("nul", 1, 1), ("[NaN]", 1, 2), ("{'a': 1}", 1, 2), ("[1] x", 1, 5), ("{\"a\" 1}", 1, 6), ("[1 2]", 1, 4),
+            ("{\"é\":\n 1,\n  \"é\": 2}", 3, 3), ("[\"a\nb\"]", 1, 4), ("\"abc", 1, 1), ("\"\\x\"", 1, 3),
+            ("\"\\ud83d!\"", 1, 4), ("\"\\u12g4\"", 1, 6), ("// a\n1", 1, 1), ("[1e]", 1, 4), ("\u{FEFF}1", 1, 1),
+        ])
+    func malformed(text: String, line: Int, column: Int) {
+        let mistake = #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(Array(text.utf8)) }
+        #expect(mistake?.line == line && mistake?.column == column, "\(String(describing: mistake))")
+    }
+
+    @Test("that is not UTF-8 is refused")
+    func invalidUTF8() {
+        #expect(throws: JSONReader.Mistake.self) { try JSONReader.read([0x22, 0xFF, 0x22]) }
+        #expect(throws: JSONReader.Mistake.self) { try JSONReader.read([0x22, 0xED, 0xA0, 0x80, 0x22]) }
+    }
+
+    @Test("may not be nested without end")
+    func depth() throws {
+        func nested(_ depth: Int) -> [UInt8] {
+            Array((String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).utf8)
+        }
+        _ = try JSONReader.read(nested(JSONReader.maximumDepth))
+        #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(nested(JSONReader.maximumDepth + 1)) }
+        #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(Array(repeating: 0x5B, count: 1_000_000)) }
+    }
+
+    @Test("survives every cut and every changed byte")
+    func mutations() {
+        let text = Array("{\"a\": [1, -2.5e3, \"x\\u00e9\\n\", true, null], \"b\": {\"c\": \"é\"}}".utf8)
+        for length in 0..<text.count {
+            #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(Array(text.prefix(length))) }
+        }
+        for position in text.indices {
+            for byte in UInt8.min...UInt8.max {
+                var changed = text
+                changed[position] = byte
+                guard let tree = try? JSONReader.read(changed) else { continue }
+                // What is taken must be JSON for Foundation, too.
+                #expect(JSONValue(text: String(decoding: changed, as: UTF8.self)) != nil, "\(tree)")
+            }
+        }
+    }
+
+    private struct Numbers: Decodable, Equatable {
+        var small: Int8?
+        var seed: UInt64?
+        var list: [Double]?
+    }
+
+    private func decode(_ text: String) throws -> Numbers {
+        try JSONReader.read(Array(text.utf8)).decoded(as: Numbers.self)
+    }
+
+    @Test("keeps whole numbers exact, up to the largest")
+    func numbers() throws {
+        #expect(try decode("{\"seed\": 18446744073709551615}").seed == .max)
+        #expect(try decode("{\"small\": 1e2}").small == 100)
+        #expect(try decode("{\"small\": -128.0}").small == -128)
+        #expect(try decode("{\"list\": [1, 2.5, -1e-3]}").list == [1, 2.5, -0.001])
+    }
+
+    @Test(
+        "of the wrong type is refused by the path of the field, with what is expected and found",
+        arguments: [
+            ("{\"small\": 1.5}", "small", "expected a whole number from -128 to 127, found 1.5"),
+            ("{\"small\": 128}", "small", "expected a whole number from -128 to 127, found 128"),
+            ("{\"seed\": \"1\"}", "seed", "expected a whole number, found a string"),
+            ("{\"list\": [1, 1e999]}", "list[1]", "found 1e999"),
+            ("{\"list\": {}}", "list", "expected a list, found an object"),
+            ("[]", nil, "expected an object, found a list"),
+        ])
+    func wrongTypes(text: String, field: String?, words: String) {
+        let problem = #expect(throws: Problem.self) { try decode(text) }
+        #expect(problem?.field == field)
+        #expect(problem?.detail.contains(words) == true, "\(String(describing: problem))")
+    }
+}
+
+@Suite("A client's preferences")
+struct PreferencesTests {
+    @Test(
+        "for waiting are read as RFC 7240 has them, and ignored where they are malformed",
+        arguments: [
+            (["wait=10"], 10), (["respond-async, wait=5"], 5), (["WAIT = \"7\"; foo=1"], 7),
+            (["respond-async", "wait=3"], 3),
+            (["wait=1, wait=2"], 1), (["wait=soon"], nil), (["wait=-1"], nil), (["wait"], nil), ([], nil),
+        ])
+    func wait(fields: [String], seconds: Int?) throws {
+        var headers = HTTPFields()
+        let name = try #require(HTTPField.Name("Prefer"))
+        for field in fields { headers.append(HTTPField(name: name, value: field)) }
+        #expect(Preferences(headers).wait == seconds)
+    }
+
+    @Test(
+        "for media types choose the best, the server's favourite among equals",
+        arguments: [
+            (nil, "a/json"), ("", "a/json"), ("*/*", "a/json"), ("text/csv", "text/csv"), ("text/*", "text/csv"),
+            ("a/json;q=0.5, text/csv", "text/csv"), ("TEXT/CSV; q=0.8, */*;q=0.1", "text/csv"), ("text/html", nil),
+            ("a/json;q=0, */*", "text/csv"), ("text/csv;q=0", nil),
+        ] as [(String?, String?)])
+    func mediaTypes(accept: String?, chosen: String?) {
+        #expect(ContentNegotiation.choose(accept, from: ["a/json", "text/csv"]) == chosen)
+    }
+}

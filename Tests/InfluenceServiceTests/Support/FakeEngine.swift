@@ -1,0 +1,117 @@
+import Foundation
+import Synchronization
+
+@testable import Attribution
+
+/// Answers queries at once or when told to, and remembers what it was asked.
+///
+/// A completion of " unusable" is refused by `validate` and by `answer`; one of " broken" fails in `answer`.
+final class FakeEngine: InfluenceAnswering {
+    private struct State {
+        var sweeps: [[String]] = []
+        var isHeld = false
+        var report: InfluenceProgress?
+        var cancelledInSweep: [String] = []
+    }
+
+    private let state = Mutex(State())
+    private let condition = NSCondition()
+
+    /// The prompts of each sweep.
+    var sweeps: [[String]] { state.withLock { $0.sweeps } }
+    /// The prompts of queries that were cancelled while their sweep ran.
+    var cancelledInSweep: [String] { state.withLock { $0.cancelledInSweep } }
+
+    /// Makes sweeps wait in their second stage until ``release()``.
+    func hold(reporting progress: InfluenceProgress = InfluenceProgress(stage: .sweep, done: 3, total: 8)) {
+        state.withLock {
+            $0.isHeld = true
+            $0.report = progress
+        }
+    }
+
+    func release() {
+        state.withLock { $0.isHeld = false }
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    func validate(_ query: InfluenceQuery) throws {
+        guard query.completion != " unusable" else { throw Self.unusable }
+    }
+
+    static let unusable = QueryError.unusable(field: "completion", reason: "has 9 tokens, and the model's context is 8")
+
+    func answer(
+        _ queries: [InfluenceQuery], progress: @Sendable (InfluenceProgress) -> Void,
+        isCancelled: @Sendable (_ query: Int) -> Bool
+    ) -> [Result<InfluenceResult, QueryError>] {
+        let report = state.withLock { state in
+            state.sweeps.append(queries.map(\.prompt))
+            return state.report
+        }
+        progress(InfluenceProgress(stage: .gradients, done: 0, total: queries.count))
+        progress(report ?? InfluenceProgress(stage: .sweep, done: 1, total: 1))
+        condition.lock()
+        while state.withLock({ $0.isHeld }), !queries.indices.allSatisfy(isCancelled) {
+            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.005))
+        }
+        condition.unlock()
+        return queries.enumerated().map { index, query in
+            if isCancelled(index) {
+                state.withLock { $0.cancelledInSweep.append(query.prompt) }
+                return .failure(.cancelled)
+            }
+            switch query.completion {
+            case " unusable": return .failure(Self.unusable)
+            case " broken": return .failure(.failed(reason: "a matrix is not finite"))
+            default: return .success(Self.result(for: query, batchSize: queries.count))
+            }
+        }
+    }
+
+    static func result(for query: InfluenceQuery, batchSize: Int) -> InfluenceResult {
+        InfluenceResult(
+            query: .init(
+                id: query.id, prompt: query.prompt, completion: query.completion,
+                tokens: [.init(id: 5, text: query.prompt), .init(id: 6, text: query.completion, logProbability: -0.5)],
+                completionStart: 1, completionStartsInsideToken: false, logProbability: -0.5),
+            timings: .init(gradients: 0.1, candidates: 0.2, sweep: 0.3, rescore: 0.4, batchSize: batchSize),
+            candidates: .init(selection: "tfidf", considered: query.candidates.limit, corpusSequences: 2_000),
+            sequences: [
+                InfluentialSequence(
+                    rank: 1, id: sequence.id, text: sequence.text, source: sequence.source,
+                    metadata: sequence.metadata, score: 2.5, natsPerCopy: 0.00125, spurious: false)
+            ])
+    }
+
+    func complete(_ request: CompletionRequest) throws -> CompletionResult {
+        guard request.prompt != "too long" else {
+            throw QueryError.unusable(field: "prompt", reason: "fills the model's context")
+        }
+        return CompletionResult(
+            prompt: request.prompt, completion: " seed \(request.seed)", tokens: [], finishReason: "length")
+    }
+
+    func search(_ text: String, limit: Int) throws -> [SearchHit] {
+        guard text != "crash" else { throw QueryError.failed(reason: "the index cannot be read") }
+        return text == "nothing" ? [] : [SearchHit(rank: 1, score: 7.5, sequence: Self.sequence)]
+    }
+
+    func sequence(_ id: String) throws -> SequenceDescription? { id == Self.sequence.id ? Self.sequence : nil }
+
+    /// Its id has all that a path would take for its own.
+    static let sequence = SequenceDescription(
+        id: "wiki:Île de France/Paris#2 ?", documentID: "wiki:Île de France/Paris", piece: 2, tokenOffset: 512,
+        tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", source: "wiki",
+        metadata: .object(["title": .string("Paris")]))
+
+    func describe() throws -> ModelSummary {
+        ModelSummary(
+            name: "tiny", architecture: "llama", parameters: 1_000, contextLength: 8, vocabulary: 100, digest: "abc",
+            trackedLayers: [.init(name: "model.layers.0.mlp.up_proj", inputs: 4, outputs: 8)],
+            factors: .init(fisher: "sampled", sequences: 2_000, tokens: nil, seed: 7, bytes: 640),
+            corpus: .init(documents: 10, sequences: 2_000, tokens: 9_000, duplicates: 1))
+    }
+}
