@@ -36,12 +36,12 @@ struct AddedTokenMatcher: Sendable {
     private let startsToken: [Bool]
 
     /// - Parameter contents: For each token, what to look for: its content, normalized where the token asks.
-    init(_ tokens: [AddedToken], contents: [String]) {
+    init(_ tokens: [AddedToken], contents: [[UInt8]]) {
         self.tokens = tokens
         var nodes = [Node()]
         for (index, content) in contents.enumerated() where !content.isEmpty {
             var node = 0
-            for byte in content.utf8 {
+            for byte in content {
                 if let child = nodes[node].children.first(where: { $0.byte == byte }) {
                     node = child.node
                 } else {

@@ -57,7 +57,8 @@ public struct BytePairTrainer: Sendable {
 
     private func wordCounts(of texts: some Sequence<String>) -> WordCounts {
         let special = AddedTokenMatcher(
-            specialTokens.map { AddedToken(identifier: 0, content: $0) }, contents: specialTokens)
+            specialTokens.map { AddedToken(identifier: 0, content: $0) }, contents: specialTokens.map { Array($0.utf8) }
+        )
         var counts = WordCounts()
         var words = PreTokenizer.Words()
         for text in texts {

@@ -53,11 +53,13 @@ public final class Tokenizer: Sendable {
         decoded = DecodedTokens(description)
         model = BytePairModel(description)
         let plain = description.addedTokens.filter { !$0.isNormalized }
-        addedTokens = AddedTokenMatcher(plain, contents: plain.map(\.content))
+        addedTokens = AddedTokenMatcher(plain, contents: plain.map { Array($0.content.utf8) })
         let normalized = description.addedTokens.filter(\.isNormalized)
         normalizedAddedTokens = AddedTokenMatcher(
             normalized,
-            contents: normalized.map { description.normalizer.normalized($0.content.utf8Span.span) ?? $0.content })
+            contents: normalized.map { token in
+                description.normalizer.normalized(token.content.utf8Span.span) ?? Array(token.content.utf8)
+            })
     }
 
     // MARK: Encoding
@@ -136,17 +138,17 @@ public final class Tokenizer: Sendable {
         guard let normalized = description.normalizer.normalized(text) else {
             return appendTokens(ofNormalized: text, border: border, scratch: &scratch, to: &tokens)
         }
-        let bytes = normalized.utf8Span.span
         var isShared = false
         let normalizedBorder = border.map { border in
-            let prompt = String(copying: text.extracting(0..<border))
-            let normalizedPrompt = description.normalizer.normalized(prompt.utf8Span.span) ?? prompt
-            let common = commonPrefixLength(bytes, normalizedPrompt.utf8Span.span)
+            let prompt = text.extracting(0..<border)
+            let normalizedPrompt = description.normalizer.normalized(prompt) ?? prompt.indices.map { prompt[$0] }
+            let common = commonPrefixLength(normalized.span, normalizedPrompt.span)
             // Where the completion changes the form of the prompt's end, both share what follows the common part.
-            isShared = common < normalizedPrompt.utf8.count
+            isShared = common < normalizedPrompt.count
             return common
         }
-        var start = appendTokens(ofNormalized: bytes, border: normalizedBorder, scratch: &scratch, to: &tokens)
+        var start = appendTokens(
+            ofNormalized: normalized.span, border: normalizedBorder, scratch: &scratch, to: &tokens)
         if isShared { start?.isInside = true }
         return start
     }
@@ -245,8 +247,8 @@ public final class Tokenizer: Sendable {
     /// Writes `tokenizer.json` and `tokenizer_config.json`, which Hugging Face tokenizers and transformers read, into a
     /// folder that exists.
     ///
-    /// - Throws: ``TokenizerError/unwritableFile(_:reason:)``; what was there before is then still there.
-    public func write(to folder: URL) throws(TokenizerError) {
+    /// - Throws: ``AtomicFileError``; each file is then the one that was there before or the new one, whole.
+    public func write(to folder: URL) throws {
         try TokenizerFileWriter(description).write(to: folder)
     }
 }

@@ -1,11 +1,10 @@
 import Foundation
 
-/// Why a tokenizer could not be read, trained or written. Every case names the file, and the field in it where one is
+/// Why a tokenizer could not be read or trained. Every case names the file, and the field in it where one is
 /// to blame (`model.merges[12]`).
 public enum TokenizerError: Error, Equatable {
     case missingFile(String)
     case unreadableFile(String, reason: String)
-    case unwritableFile(String, reason: String)
     /// Not JSON at all, or cut short.
     case malformedJSON(file: String, reason: String)
     case missingField(file: String, field: String)
@@ -33,8 +32,6 @@ extension TokenizerError: CustomStringConvertible, LocalizedError {
             "\(file): there is no such file. A checkpoint folder needs the tokenizer.json of its model beside config.json."
         case .unreadableFile(let file, let reason):
             "\(file): cannot be read: \(reason)"
-        case .unwritableFile(let file, let reason):
-            "\(file): cannot be written: \(reason)"
         case .malformedJSON(let file, let reason):
             "\(file): is not complete JSON: \(reason) If it was cut short, download it again."
         case .missingField(let file, let field):

@@ -10,29 +10,10 @@ struct TokenizerFileWriter {
         self.description = description
     }
 
-    /// Writes both files, each beside its place, synced, and renamed into it.
-    func write(to folder: URL) throws(TokenizerError) {
-        try replace(folder.appendingPathComponent("tokenizer.json"), with: tokenizer)
-        try replace(folder.appendingPathComponent("tokenizer_config.json"), with: configuration)
-    }
-
-    private func replace(_ url: URL, with text: String) throws(TokenizerError) {
-        let partial = url.deletingLastPathComponent()
-            .appendingPathComponent(".\(url.lastPathComponent).\(UUID().uuidString).partial")
-        do {
-            try Data().write(to: partial, options: .withoutOverwriting)
-            let handle = try FileHandle(forWritingTo: partial)
-            try handle.write(contentsOf: Data(text.utf8))
-            try handle.synchronize()
-            try handle.close()
-            guard rename(partial.path, url.path) == 0 else {
-                throw CocoaError(
-                    .fileWriteUnknown, userInfo: [NSDebugDescriptionErrorKey: String(cString: strerror(errno))])
-            }
-        } catch {
-            try? FileManager.default.removeItem(at: partial)
-            throw .unwritableFile(url.path, reason: "\(error)")
-        }
+    /// - Throws: ``AtomicFileError``.
+    func write(to folder: URL) throws {
+        try AtomicFile.write(Data(tokenizer.utf8), to: folder.appendingPathComponent("tokenizer.json").path)
+        try AtomicFile.write(Data(configuration.utf8), to: folder.appendingPathComponent("tokenizer_config.json").path)
     }
 
     // MARK: tokenizer.json

@@ -1,0 +1,151 @@
+import Foundation
+import Testing
+
+@testable import Transformer
+
+@Suite("Encoding")
+struct EncodingTests {
+    /// Kinds that change nothing of a text.
+    static let exactKinds = ["gpt2", "llama3", "smollm", "digit-runs"]
+
+    @Test("decodes back to any text, byte for byte", arguments: exactKinds)
+    func roundTrip(kind: String) throws {
+        let tokenizer = try TokenizerFixture(kind).tokenizer()
+        var generator = SplitMix(state: 7)
+        for _ in 0..<400 {
+            let text = Self.randomText(using: &generator)
+            let tokens = tokenizer.encode(text, addSpecialTokens: false)
+            #expect(tokenizer.decode(tokens).utf8.elementsEqual(text.utf8), "of \(Array(text.unicodeScalars))")
+            #expect(tokens.map(tokenizer.decodeBytesOfOne).flatMap { $0 } == Array(text.utf8))
+        }
+    }
+
+    @Test("of an empty text is the special tokens alone")
+    func emptyText() throws {
+        #expect(try TokenizerFixture("gpt2").tokenizer().encode("") == [])
+        let llama = try TokenizerFixture("llama3").tokenizer()
+        #expect(llama.encode("") == llama.prefixTokens)
+        #expect(llama.prefixTokens == [800])
+        #expect(try TokenizerFixture("prefix-space").tokenizer().encode("") == [0, 701])
+    }
+
+    @Test("puts BOS in front once, also where the text spells it out")
+    func bosOnce() throws {
+        let tokenizer = try TokenizerFixture("llama3").tokenizer()
+        let bos = try #require(tokenizer.bosToken)
+        let tokens = tokenizer.encode("the river")
+        #expect(tokens.first == bos)
+        #expect(tokenizer.encode("<s>the river") == tokens)
+        #expect(tokenizer.encode("<s><s>the river") == [bos] + tokens)
+        #expect(tokenizer.encode("the river", addSpecialTokens: false) == Array(tokens.dropFirst()))
+        #expect(tokenizer.encode(" <s>the river").starts(with: [bos, bos]) == false)
+    }
+
+    @Test("takes BOS from tokenizer_config.json where tokenizer.json puts none in front")
+    func bosFromConfiguration() throws {
+        try withTokenizerFolder { folder in
+            let source = TokenizerFixture("gpt2").folder.appendingPathComponent("tokenizer.json")
+            try FileManager.default.copyItem(at: source, to: folder.appendingPathComponent("tokenizer.json"))
+            func tokenizer(_ configuration: String) throws -> Tokenizer {
+                try Data(configuration.utf8).write(to: folder.appendingPathComponent("tokenizer_config.json"))
+                return try Tokenizer(contentsOf: folder)
+            }
+            let plain = try tokenizer(
+                #"{"bos_token": "<|endoftext|>", "eos_token": {"content": "the", "lstrip": true}}"#)
+            #expect(plain.prefixTokens == [])
+            #expect(plain.bosToken == 0)
+            #expect(plain.eosToken.map(plain.tokenText) == "the")
+            let adding = try tokenizer(#"{"add_bos_token": true, "bos_token": {"content": "<|endoftext|>"}}"#)
+            #expect(adding.prefixTokens == [0])
+            #expect(adding.encode("a") == [0] + plain.encode("a"))
+            #expect(adding.digest != plain.digest)
+            let unnamed = try tokenizer(#"{"add_bos_token": false, "bos_token": null}"#)
+            #expect(unnamed.bosToken == nil)
+            #expect(throws: TokenizerError.missingField(file: "tokenizer_config.json", field: "bos_token")) {
+                try tokenizer(#"{"add_bos_token": true}"#)
+            }
+            #expect(
+                throws: TokenizerError.unknownToken(file: "tokenizer_config.json", field: "bos_token", token: "<bos>")
+            ) { try tokenizer(#"{"add_bos_token": true, "bos_token": "<bos>"}"#) }
+        }
+    }
+
+    @Test("gives the same ids on many threads at once")
+    func threads() async throws {
+        let tokenizer = try TokenizerFixture("llama3").tokenizer()
+        let texts = try (1...24).map { try TokenizerFixture.generatedText(seed: UInt64(100 + $0), length: 4_000) }
+        let alone = texts.map { tokenizer.encode($0) }
+        let together = await withTaskGroup(of: (Int, [Int32]).self) { group in
+            for (index, text) in texts.enumerated() { group.addTask { (index, tokenizer.encode(text)) } }
+            return await group.reduce(into: [[Int32]](repeating: [], count: texts.count)) { $0[$1.0] = $1.1 }
+        }
+        #expect(together == alone)
+    }
+
+    @Test("gives the same ids when the words kept from before were dropped")
+    func cacheOverflow() throws {
+        let tokenizer = try TokenizerFixture("gpt2").tokenizer()
+        let text = try TokenizerFixture.texts()[0]
+        let before = tokenizer.encode(text)
+        // Words of 100 letters that are all different: more bytes than are kept.
+        var generator = SplitMix(state: 3)
+        let letters = Array("abcdefghijklmnopqrstuvwxyz")
+        for _ in 0..<8 {
+            let words = (0..<2_000).map { _ in
+                String((0..<100).map { _ in letters[Int(generator.next() % 26)] })
+            }
+            let joined = words.joined(separator: " ")
+            #expect(tokenizer.decode(tokenizer.encode(joined)) == joined)
+        }
+        #expect(tokenizer.encode(text) == before)
+    }
+
+    @Test("decodes what is no token to nothing, and half a character to U+FFFD")
+    func oddTokens() throws {
+        let tokenizer = try TokenizerFixture("gpt2").tokenizer()
+        #expect(tokenizer.decode([-1, Int32.max, Int32(tokenizer.vocabularyCount)]) == "")
+        let bytes = tokenizer.encode("\u{10FFFF}")
+        #expect(bytes.count == 4)
+        #expect(tokenizer.decode(bytes) == "\u{10FFFF}")
+        #expect(tokenizer.tokenText(bytes[0]) == "\u{FFFD}")
+        #expect(tokenizer.decodeBytes(bytes[..<2]) == [0xF4, 0x8F])
+    }
+
+    @Test("names its special tokens by their text")
+    func addedTokens() throws {
+        let tokenizer = try TokenizerFixture("qwen2").tokenizer()
+        #expect(tokenizer.addedToken("<|endoftext|>") == 0)
+        #expect(tokenizer.addedToken("café").map(tokenizer.tokenText) == "café")
+        #expect(tokenizer.addedToken("river") == nil)
+    }
+
+    /// Characters of all lengths in UTF-8, words, and white space.
+    static func randomText(using generator: inout SplitMix) -> String {
+        var text = ""
+        for _ in 0..<generator.next() % 60 {
+            let limits: [UInt64] = [0x80, 0x80, 0x800, 0x10000, 0x110000]
+            let value = UInt32(generator.next() % limits[Int(generator.next() % 5)])
+            if let scalar = Unicode.Scalar(value) { text.unicodeScalars.append(scalar) }
+            let extras = [" ", "  ", "\n", " the", "'s", "123", "é", "", ""]
+            text += extras[Int(generator.next() % UInt64(extras.count))]
+        }
+        return text
+    }
+}
+
+extension Tokenizer {
+    fileprivate func decodeBytesOfOne(_ token: Int32) -> [UInt8] { decodeBytes([token]) }
+}
+
+/// A seeded generator (Steele, Lea and Flood 2014).
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ mixed >> 31
+    }
+}
