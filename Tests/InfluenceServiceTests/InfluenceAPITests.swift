@@ -32,6 +32,9 @@ struct InfluenceAPITests {
             #expect(try reply.value("sequences.0.score") == .number(2.5))
             let location = try #require(reply.headers["content-location"])
             #expect(try await server.client.get(location).data == reply.data)
+            let table = try await server.client.post(
+                "/v1/influence", json: query, headers: ["Prefer": "wait=100", "Accept": "text/csv"])
+            #expect(table.text.hasPrefix("query,query_id,rank,"))
         }
     }
 

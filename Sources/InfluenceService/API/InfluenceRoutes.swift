@@ -28,18 +28,17 @@ extension API {
         guard let wait = Preferences(request.headers).wait else { return try accepted(job) }
         let seconds = min(Double(wait), configuration.jobs.maximumWaitSeconds)
         await batcher.waitForEnd(of: job.id, seconds: seconds)
-        var response = try await resultOrAccepted(job.id, fallback: job)
+        var response = try await resultOrAccepted(job, as: resultFormat(for: request) ?? .json)
         // RFC 7240 section 3: what was applied, which may be less than was asked for.
         if let name = HTTPField.Name("Preference-Applied") { response.headers[name] = "wait=\(Int(seconds))" }
         return response
     }
 
-    private func resultOrAccepted(_ id: JobIdentifier, fallback: Job) async throws -> Response {
-        guard let job = try await store.job(id), job.status.isFinal else {
-            return try accepted(try await store.job(id) ?? fallback)
-        }
-        var response = try await result(of: job, as: ResultDocument.json)
-        response.headers[.contentLocation] = id.resultPath
+    private func resultOrAccepted(_ posted: Job, as format: ResultDocument.Format) async throws -> Response {
+        let job = try await store.job(posted.id) ?? posted
+        guard job.status.isFinal else { return try accepted(job) }
+        var response = try await result(of: job, as: format)
+        response.headers[.contentLocation] = job.id.resultPath
         return response
     }
 

@@ -45,11 +45,10 @@ extension API {
     }
 
     @Sendable private func getResult(_ request: Request) async throws -> Response {
-        let accept = request.headers[.accept]
-        guard let mediaType = ContentNegotiation.choose(accept, from: ResultDocument.mediaTypes) else {
-            throw Problem.notAcceptable(available: ResultDocument.mediaTypes)
+        guard let format = resultFormat(for: request) else {
+            throw Problem.notAcceptable(available: ResultDocument.Format.allCases.map(\.mediaType))
         }
-        return try await result(of: try await job(of: request), as: mediaType)
+        return try await result(of: try await job(of: request), as: format)
     }
 
     /// Cancels a job. Cancelling it twice is the same as once; a job that has ended otherwise is left alone, with 409.
@@ -68,10 +67,17 @@ extension API {
         return job
     }
 
+    /// The form of results that the client likes best, if it likes any.
+    func resultFormat(for request: Request) -> ResultDocument.Format? {
+        let formats = ResultDocument.Format.allCases
+        let choice = ContentNegotiation.choose(request.headers[.accept], from: formats.map(\.mediaType))
+        return formats.first { $0.mediaType == choice }
+    }
+
     /// The result of a job that has ended.
     ///
     /// - Throws: A ``Problem``: 409 if it has not ended or was cancelled, its own if it failed.
-    func result(of job: Job, as mediaType: String) async throws -> Response {
+    func result(of job: Job, as format: ResultDocument.Format) async throws -> Response {
         guard job.status.isFinal else { throw Problem.jobNotFinished(job) }
         guard job.status != .cancelled else { throw Problem.jobCancelled(job.id) }
         guard job.hasResult else {
@@ -84,9 +90,8 @@ extension API {
         }
         let document = ResultDocument(isList: job.isList, queries: queries, outcomes: outcomes)
         // Results can be megabytes: their making is no work for the few threads that answer requests.
-        let bytes = try await lookups.run { try document.bytes(of: mediaType) }
-        let contentType = mediaType == ResultDocument.csv ? "text/csv; charset=utf-8; header=present" : mediaType
+        let bytes = try await lookups.run { try document.bytes(as: format) }
         return Response(
-            contentType: contentType, body: bytes, headers: [.vary: "Accept", .cacheControl: "no-store"])
+            contentType: format.contentType, body: bytes, headers: [.vary: "Accept", .cacheControl: "no-store"])
     }
 }

@@ -6,24 +6,48 @@ import HTTP
 ///
 /// JSON: what one query's result is, or for a list `{"results": [...]}`, in the list's order. NDJSON: a line a query. In both a
 /// query that failed is `{"query": {...}, "error": {...}}`. CSV: a line a sequence, or a line a failed query.
-struct ResultDocument {
-    static let json = "application/json"
-    static let ndjson = "application/x-ndjson"
-    static let csv = "text/csv"
-    /// The favourite first.
-    static let mediaTypes = [json, ndjson, csv]
+public struct ResultDocument: Sendable {
+    /// The forms, the favourite first.
+    public enum Format: String, Sendable, CaseIterable {
+        case json, ndjson, csv
 
-    var isList: Bool
-    var queries: [InfluenceQuery]
+        public var mediaType: String {
+            switch self {
+            case .json: "application/json"
+            case .ndjson: "application/x-ndjson"
+            case .csv: "text/csv"
+            }
+        }
+
+        var contentType: String { self == .csv ? "text/csv; charset=utf-8; header=present" : mediaType }
+    }
+
+    private let isList: Bool
+    private let queries: [InfluenceQuery]
     /// One a query.
-    var outcomes: [QueryOutcome]
+    private let outcomes: [QueryOutcome]
 
-    /// The document in one of ``mediaTypes``.
-    func bytes(of mediaType: String) throws -> [UInt8] {
-        switch mediaType {
-        case Self.csv: Array(try csv().utf8)
-        case Self.ndjson: try entries().reduce(into: []) { $0 += $1 + [0x0A] }
-        default: try jsonBytes()
+    init(isList: Bool, queries: [InfluenceQuery], outcomes: [QueryOutcome]) {
+        self.isList = isList
+        self.queries = queries
+        self.outcomes = outcomes
+    }
+
+    /// The document of answers that come straight from an engine.
+    ///
+    /// - Parameters:
+    ///   - isList: Whether the document is to be a list even of one.
+    ///   - answers: One a query.
+    public init(isList: Bool, queries: [InfluenceQuery], answers: [Result<InfluenceResult, QueryError>]) {
+        self.init(isList: isList, queries: queries, outcomes: answers.map(QueryOutcome.init))
+    }
+
+    /// The document in UTF-8, with a line's end at its own.
+    public func bytes(as format: Format) throws -> [UInt8] {
+        switch format {
+        case .csv: Array(try csv().utf8)
+        case .ndjson: try entries().reduce(into: []) { $0 += $1 + [0x0A] }
+        case .json: try jsonBytes()
         }
     }
 

@@ -47,7 +47,7 @@ final class Batch: Sendable {
         state.withLock { state in
             if let current = state.progress, current.stage == progress.stage {
                 // Reports of several threads may overtake each other.
-                if progress.done > current.done { state.progress = progress }
+                if progress.done >= current.done { state.progress = progress }
             } else {
                 state.closeStage(at: now)
                 state.progress = progress

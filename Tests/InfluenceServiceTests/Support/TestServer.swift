@@ -27,6 +27,7 @@ final class TestServer: Sendable {
     /// Runs a test against a server, and stops it.
     static func run(
         in folder: TemporaryFolder? = nil, isReady: Bool = true,
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         _ configure: (inout Configuration) -> Void = { _ in }, test: (TestServer) async throws -> Void
     ) async throws {
         let folder = try folder ?? TemporaryFolder()
@@ -34,7 +35,7 @@ final class TestServer: Sendable {
         configuration.server.port = 0
         configuration.batching.windowMilliseconds = 0
         configure(&configuration)
-        let server = try await TestServer(configuration, folder: folder)
+        let server = try await TestServer(configuration, folder: folder, logger: logger)
         do {
             if isReady { try await server.service.become(ready: server.engine) }
             try await test(server)
@@ -45,8 +46,7 @@ final class TestServer: Sendable {
         await server.stop()
     }
 
-    private init(_ configuration: Configuration, folder: TemporaryFolder) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    private init(_ configuration: Configuration, folder: TemporaryFolder, logger: Logger) async throws {
         service = try Service(configuration: configuration, workspace: folder.url, logger: logger)
         let addresses = try await service.start()
         client = TestClient(address: try #require(addresses.first).description)

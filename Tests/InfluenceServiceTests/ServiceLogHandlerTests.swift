@@ -1,0 +1,79 @@
+import Attribution
+import Logging
+import Synchronization
+import Testing
+
+@testable import InfluenceService
+
+@Suite("The log")
+struct ServiceLogHandlerTests {
+    /// The lines that a few events leave.
+    private func lines(
+        format: Configuration.Logging.Format, level: Logger.Level = .info, _ body: (inout Logger) -> Void
+    ) -> [String] {
+        let lines = Lines()
+        var settings = Configuration.Logging()
+        settings.format = format
+        settings.level = level
+        var logger = Logger(label: "test") { label in
+            ServiceLogHandler(label: label, settings: settings) { line in lines.add(line) }
+        }
+        body(&logger)
+        return lines.all
+    }
+
+    private final class Lines: Sendable {
+        private let storage = Mutex<[String]>([])
+        var all: [String] { storage.withLock { $0 } }
+        func add(_ line: String) { storage.withLock { $0.append(line) } }
+    }
+
+    @Test("is a line an event for people, which no text can break in two")
+    func text() {
+        let lines = lines(format: .text) { logger in
+            logger[metadataKey: "server"] = "a b"
+            logger.info("job queued", metadata: ["job": "01", "text": "x\ny"])
+            logger.debug("not shown")
+        }
+        #expect(lines.count == 1)
+        #expect(lines[0].dropFirst(24) == " info: job queued job=01 server=\"a b\" text=\"x\\ny\"\n")
+    }
+
+    @Test("is a JSON object an event for programs")
+    func json() throws {
+        let lines = lines(format: .json, level: .warning) { logger in
+            logger.warning("a \"quoted\" word", metadata: ["job": "01"])
+            logger.info("not shown")
+        }
+        #expect(lines.count == 1)
+        guard case .object(var members)? = JSONValue(text: lines[0]) else {
+            Issue.record("not an object: \(lines)")
+            return
+        }
+        #expect(members.removeValue(forKey: "time") != nil)
+        #expect(
+            members == [
+                "level": .string("warning"), "logger": .string("test"), "message": .string("a \"quoted\" word"),
+                "job": .string("01"),
+            ])
+    }
+
+    @Test("of a server never has a query's text")
+    func noPrompts() async throws {
+        let lines = Lines()
+        var settings = Configuration.Logging()
+        settings.level = .trace
+        let logger = Logger(label: "test") { [settings] label in
+            ServiceLogHandler(label: label, settings: settings) { line in lines.add(line) }
+        }
+        try await TestServer.run(logger: logger) { server in
+            let path = try await server.post("secret", completion: " broken")
+            _ = try await server.job(path, until: "failed")
+            _ = try await server.client.post("/v1/influence", json: "{\"prompt\": \"secret\"}")
+            _ = try await server.client.get("/v1/search?q=secret")
+            _ = try await server.client.post("/v1/completions", json: "{\"prompt\": \"secret\"}")
+        }
+        #expect(lines.all.contains { $0.contains("job queued job=") })
+        #expect(!lines.all.contains { $0.contains("secret") })
+    }
+}
