@@ -93,4 +93,16 @@ struct GzipTests {
         #expect(kept > 900 && kept < 1000 && failure.summary.documents == kept)
         #expect(try corpus.contents().map(\.id) == (0..<kept).map { "doc-\($0)" })
     }
+
+    @Test("that ends too early is less urgent than a bad line before its end")
+    func badLineBeforeTheEnd() throws {
+        let corpus = try TestCorpus(encode: ToyTokenizer.numberedWords)
+        let lines = jsonLines(0..<10) + "{}\n" + jsonLines(10..<100)
+        let whole = GzipFixture.stored(Array(lines.utf8), blockSize: 1000)
+        let file = try corpus.folder.write(Array(whole.dropLast(100)), to: "a.jsonl.gz")
+        let failure = try #require(importFailure { try CorpusImport(into: corpus.store).run([.file(file)]) })
+        #expect(failure.reason == .missingText(location: .line(11, of: "a.jsonl.gz")))
+        #expect(failure.summary.documents == 10)
+        #expect(try corpus.store.statistics().documents == 10)
+    }
 }

@@ -21,7 +21,7 @@ public struct CorpusImport: Sendable {
     /// The source of documents that do not name one.
     public var defaultSource: String?
 
-    /// How much is prepared and committed at once: so many records, or records of so many bytes. At most two batches are held.
+    /// How much is committed at once: so many documents, or documents of so many bytes. At most two batches are held.
     var batchLimit = (records: 8192, bytes: 4 << 20)
 
     /// The most bytes that one record may have.
@@ -42,7 +42,7 @@ public struct CorpusImport: Sendable {
     /// - Parameters:
     ///   - inputs: Read one after the other. All are looked for before the first is read.
     ///   - progress: Called on the calling thread, now and then and at the end.
-    ///   - isCancelled: Asked while reading and between batches; normally whether the current task is cancelled.
+    ///   - isCancelled: Asked for every record that is read; normally whether the current task is cancelled.
     /// - Returns: What was added.
     /// - Throws: ``CorpusImportFailure``, which says why the import stopped and what it had added by then.
     @discardableResult

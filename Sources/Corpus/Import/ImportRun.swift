@@ -3,8 +3,10 @@ import Synchronization
 
 /// One run of an import, from its first input to its last.
 ///
-/// Batches go through three stages: reading, preparing, writing. A batch is written while the next is read and prepared, and
-/// only what is committed gets into ``summary``.
+/// Records go through three stages: they are read into slices, slices are prepared into a batch, and a batch is written in one
+/// transaction while the next is read and prepared. Slices are small, so that progress is shown and cancelling noticed;
+/// batches are large, since writing one costs as much for a single document as for hundreds. Only what is committed gets into
+/// ``summary``.
 struct ImportRun {
     private let settings: CorpusImport
     private let isCancelled: () -> Bool
@@ -13,7 +15,9 @@ struct ImportRun {
     /// What is committed so far.
     private(set) var summary = CorpusImportSummary()
 
-    private var batch: [RawRecord] = []
+    private var slice: [RawRecord] = []
+    private var sliceSize = 0
+    private var batch: [PreparedDocument] = []
     private var batchSize = 0
     private var write: BackgroundWrite?
     private var progress = CorpusImportProgress()
@@ -30,17 +34,21 @@ struct ImportRun {
     mutating func importAll(_ inputs: [CorpusInput]) throws {
         let sizes = try inputs.map { try $0.byteCount() }
         progress.bytesTotal = sizes.contains(nil) ? nil : sizes.reduce(0) { $0 + ($1 ?? 0) }
+        var failure: (any Error)?
         do {
             for input in inputs {
                 try read(input)
             }
-            try processBatch()
         } catch {
-            // The batch that is being written comes before what failed. Its own failure comes first, too.
-            try finishWrite()
-            throw error
+            failure = error
         }
-        try finishWrite()
+        // What was read before a failure is kept, and its own failures come first. Preparing it may take long, however,
+        // which cancelling is to spare.
+        if failure as? CorpusImportError != .cancelled {
+            do { try prepareSlice() } catch { failure = error }
+        }
+        try commit()
+        if let failure { throw failure }
         reportProgress(isLast: true)
     }
 
@@ -50,64 +58,81 @@ struct ImportRun {
         progress.input = input.name
         let bytesBefore = progress.bytesRead
         var reader = try RecordReader(input, recordLimit: settings.recordLimit)
-        while let record = try nextRecord(&reader) {
+        try requireNotCancelled()
+        while let record = try reader.next() {
             try requireNotCancelled()
-            batch.append(record)
-            batchSize += record.bytes.count
-            if batch.count >= settings.batchLimit.records || batchSize >= settings.batchLimit.bytes {
-                progress.bytesRead = bytesBefore + reader.bytesRead
-                try processBatch()
+            slice.append(record)
+            sliceSize += record.bytes.count
+            progress.bytesRead = bytesBefore + reader.bytesRead
+            if slice.count >= min(Self.sliceLimit.records, settings.batchLimit.records)
+                || sliceSize >= min(Self.sliceLimit.bytes, settings.batchLimit.bytes)
+            {
+                try prepareSlice()
             }
         }
         progress.bytesRead = bytesBefore + reader.bytesRead
     }
 
-    /// The next record. If the input fails, what was read before is kept first.
-    private mutating func nextRecord(_ reader: inout RecordReader) throws -> RawRecord? {
-        do {
-            return try reader.next()
-        } catch {
-            try processBatch()
-            throw error
-        }
+    private static let sliceLimit = (records: 1024, bytes: 1 << 19)
+
+    private func requireNotCancelled() throws {
+        if isCancelled() { throw CorpusImportError.cancelled }
     }
 
-    // MARK: Preparing and writing
+    // MARK: Preparing
 
-    /// Prepares the batch that was read, and starts writing it once the one before is committed.
-    private mutating func processBatch() throws {
+    /// Parses and tokenises the slice that was read, and adds it to the batch.
+    private mutating func prepareSlice() throws {
+        guard !slice.isEmpty else { return }
+        let (records, size) = (slice, sliceSize)
+        slice = []
+        sliceSize = 0
+        let prepared = try SlicePreparation(settings: settings).prepare(records)
+        batch += prepared.documents
+        batchSize += size
+        if settings.badRecords == .stop, let failure = prepared.failures.first { throw failure }
+        summary.reject(prepared.failures)
+        if batch.count >= settings.batchLimit.records || batchSize >= settings.batchLimit.bytes { try startWrite() }
+        reportProgress(isLast: false)
+    }
+
+    // MARK: Writing
+
+    /// Writes all that was prepared.
+    private mutating func commit() throws {
+        try startWrite()
+        try finishWrite()
+    }
+
+    /// Starts writing the batch, once the one before it is committed.
+    private mutating func startWrite() throws {
+        try finishWrite()
         guard !batch.isEmpty else { return }
-        try requireNotCancelled()
-        let prepared = try BatchPreparation(settings: settings).prepare(batch)
+        write = BackgroundWrite { [settings, batch] in
+            try settings.store.append(batch, skippingRefused: settings.badRecords == .skip)
+        }
         batch = []
         batchSize = 0
-        try finishWrite()
-        try requireNotCancelled()
-
-        let failure = settings.badRecords == .stop ? prepared.failures.first : nil
-        if failure == nil {
-            summary.reject(prepared.failures)
-        }
-        write = BackgroundWrite { [settings, documents = prepared.documents] in
-            try settings.store.append(documents, skippingRefused: settings.badRecords == .skip)
-        }
-        if let failure { throw failure }
     }
 
     /// Waits until the batch that is being written is committed, and counts it.
     private mutating func finishWrite() throws {
         guard let write else { return }
         self.write = nil
-        let outcome = try write.wait()
-        summary.add(outcome.summary)
-        reportProgress(isLast: false)
-        if settings.badRecords == .stop, let refused = outcome.refused.first { throw refused }
-        summary.reject(outcome.refused)
+        do {
+            let outcome = try write.wait()
+            summary.add(outcome.summary)
+            if settings.badRecords == .stop, let refused = outcome.refused.first { throw refused }
+            summary.reject(outcome.refused)
+        } catch {
+            // The import ends with the first failure: what was read and prepared after it does not get in.
+            slice = []
+            batch = []
+            throw error
+        }
     }
 
-    private func requireNotCancelled() throws {
-        if isCancelled() { throw CorpusImportError.cancelled }
-    }
+    // MARK: Progress
 
     private mutating func reportProgress(isLast: Bool) {
         let now = ContinuousClock.now

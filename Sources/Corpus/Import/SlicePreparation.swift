@@ -1,5 +1,5 @@
-/// Everything that is done to a batch of records before it is written: parsing, hashing and tokenising, on all cores.
-struct BatchPreparation {
+/// Everything that is done to a slice of records before it is written: parsing, hashing and tokenising, on all cores.
+struct SlicePreparation {
     let settings: CorpusImport
 
     struct Prepared {
@@ -17,9 +17,9 @@ struct BatchPreparation {
 
     private typealias Outcome<Value> = Result<Value, CorpusImportError>
 
-    func prepare(_ batch: [RawRecord]) throws -> Prepared {
+    func prepare(_ slice: [RawRecord]) throws -> Prepared {
         let defaultSource = settings.defaultSource
-        let parsed = concurrentMap(batch) { raw in
+        let parsed = concurrentMap(slice) { raw in
             Outcome<ParsedRecord> { () throws(CorpusImportError) in
                 var record = try CorpusRecord(raw)
                 record.source = record.source ?? defaultSource
