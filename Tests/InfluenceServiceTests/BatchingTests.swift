@@ -1,5 +1,6 @@
 import Attribution
 import Foundation
+import GRDB
 import Testing
 
 @testable import InfluenceService
@@ -33,7 +34,7 @@ struct BatchingTests {
     @Test("that are posted at once share one sweep, which starts when it is full")
     func window() async throws {
         try await TestServer.run {
-            $0.batching.windowMilliseconds = 60_000
+            $0.batching.windowMilliseconds = 3_600_000
             $0.batching.maximumQueries = 20
         } test: { server in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -78,6 +79,63 @@ struct BatchingTests {
             let answered = try (0..<9).map { try result.string("results.\($0).query.prompt") ?? "" }
             #expect(answered.joined() == "fghijklmn")
         }
+    }
+}
+
+@Suite("A sweep")
+struct SweepStorageTests {
+    private let folder: TemporaryFolder
+    private let store: JobStore
+    private let engine = FakeEngine()
+    private let log = LogLines()
+    private let batcher: QueryBatcher
+
+    init() throws {
+        folder = try TemporaryFolder()
+        store = try JobStore(file: folder.url.appending(path: "jobs.sqlite"))
+        batcher = QueryBatcher(
+            store: store, batching: Configuration.Batching(), jobs: Configuration.Jobs(), logger: log.logger(),
+            progressInterval: .milliseconds(1), retryInterval: .milliseconds(10))
+    }
+
+    private func waitForStatus(_ status: Job.Status, of id: JobIdentifier) async throws {
+        while try await store.job(id)?.status != status { try await Task.sleep(for: .milliseconds(2)) }
+    }
+
+    @Test("writes its progress to the store now and then")
+    func progress() async throws {
+        engine.hold(reporting: InfluenceProgress(stage: .rescore, done: 2, total: 7))
+        try await batcher.start(engine)
+        let id = try await batcher.submit([InfluenceQuery(prompt: "a", completion: "x")], isList: false).id
+        while try await store.job(id)?.progress != InfluenceProgress(stage: .rescore, done: 2, total: 7) {
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        engine.release()
+        try await waitForStatus(.succeeded, of: id)
+        #expect(try await store.job(id)?.progress == nil)
+        await batcher.stop(grace: 10)
+    }
+
+    @Test("keeps its results until the disk has room for them")
+    func fullDisk() async throws {
+        engine.hold()
+        try await batcher.start(engine)
+        let query = InfluenceQuery(prompt: String(repeating: "long ", count: 40_000), completion: "x")
+        let id = try await batcher.submit([query], isList: false).id
+        try await waitForStatus(.running, of: id)
+        try await store.database.writeWithoutTransaction { database in
+            let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+            try database.execute(sql: "PRAGMA max_page_count = \(pages)")
+        }
+        engine.release()
+        while !log.all.contains(where: { $0.contains("results could not be written") }) {
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        #expect(try await store.job(id)?.status == .running)
+        try await store.database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
+        try await waitForStatus(.succeeded, of: id)
+        #expect(engine.sweeps.count == 1)
+        await batcher.stop(grace: 10)
     }
 }
 

@@ -1,6 +1,5 @@
 import Attribution
 import Logging
-import Synchronization
 import Testing
 
 @testable import InfluenceService
@@ -11,21 +10,10 @@ struct ServiceLogHandlerTests {
     private func lines(
         format: Configuration.Logging.Format, level: Logger.Level = .info, _ body: (inout Logger) -> Void
     ) -> [String] {
-        let lines = Lines()
-        var settings = Configuration.Logging()
-        settings.format = format
-        settings.level = level
-        var logger = Logger(label: "test") { label in
-            ServiceLogHandler(label: label, settings: settings) { line in lines.add(line) }
-        }
+        let lines = LogLines()
+        var logger = lines.logger(format: format, level: level)
         body(&logger)
         return lines.all
-    }
-
-    private final class Lines: Sendable {
-        private let storage = Mutex<[String]>([])
-        var all: [String] { storage.withLock { $0 } }
-        func add(_ line: String) { storage.withLock { $0.append(line) } }
     }
 
     @Test("is a line an event for people, which no text can break in two")
@@ -60,13 +48,8 @@ struct ServiceLogHandlerTests {
 
     @Test("of a server never has a query's text")
     func noPrompts() async throws {
-        let lines = Lines()
-        var settings = Configuration.Logging()
-        settings.level = .trace
-        let logger = Logger(label: "test") { [settings] label in
-            ServiceLogHandler(label: label, settings: settings) { line in lines.add(line) }
-        }
-        try await TestServer.run(logger: logger) { server in
+        let lines = LogLines()
+        try await TestServer.run(logger: lines.logger(level: .trace)) { server in
             let path = try await server.post("secret", completion: " broken")
             _ = try await server.job(path, until: "failed")
             _ = try await server.client.post("/v1/influence", json: "{\"prompt\": \"secret\"}")

@@ -12,6 +12,7 @@ public actor QueryBatcher {
     private let jobs: Configuration.Jobs
     private let logger: Logger
     private let progressInterval: Duration
+    private let retryInterval: Duration
     /// The sweep blocks its thread: one of its own, at a lower priority than what answers requests.
     private let sweeps = BlockingLane("tributary.sweep", width: 1, qualityOfService: .utility)
 
@@ -35,16 +36,19 @@ public actor QueryBatcher {
         case retry
     }
 
-    /// - Parameter progressInterval: How often a running job's progress is written to the store.
+    /// - Parameters:
+    ///   - progressInterval: How often a running job's progress is written to the store.
+    ///   - retryInterval: How long to wait before results that could not be written are written again.
     public init(
         store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
-        progressInterval: Duration = .seconds(2)
+        progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5)
     ) {
         self.store = store
         self.batching = batching
         self.jobs = jobs
         self.logger = logger
         self.progressInterval = progressInterval
+        self.retryInterval = retryInterval
     }
 
     // MARK: - Jobs
@@ -246,7 +250,7 @@ public actor QueryBatcher {
             } catch {
                 logger.error("results could not be written; trying again", metadata: ["error": "\(error)"])
                 if isStopping { return }
-                await sleep(until: .retry, seconds: 5)
+                await sleep(until: .retry, seconds: retryInterval / .seconds(1))
             }
         }
     }
