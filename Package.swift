@@ -44,7 +44,8 @@ let package = Package(
         // Floor 4: influence.
         .target(
             name: "Attribution",
-            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus"]),
+            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus"],
+            resources: [.copy("Resources/default")]),
 
         // Floor 5: the service, the only room where HTTP and the numerics meet.
         .target(

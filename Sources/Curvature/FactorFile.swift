@@ -87,7 +87,8 @@ public enum FactorFile {
         }
         if let model = recorded?.model, let modelDigest, model != modelDigest {
             throw FactorFileError.ofAnotherModel(
-                folder: folder, difference: "they were fitted to weights with digest \(model.prefix(12))…, and this "
+                folder: folder,
+                difference: "they were fitted to weights with digest \(model.prefix(12))…, and this "
                     + "model's is \(modelDigest.prefix(12))…")
         }
         let tracked = try trackedLayers(named: Set(lambda.tensors.keys), of: decoder, folder: folder)
@@ -121,9 +122,11 @@ public enum FactorFile {
             }
             layers.append(factors)
         }
-        let provenance = recorded
+        let provenance =
+            recorded
             ?? FactorProvenance(
-                fisher: lambda.metadata["use_empirical_fisher"] == "True" ? .empirical : .sampled, model: nil, corpus: nil,
+                fisher: lambda.metadata["use_empirical_fisher"] == "True" ? .empirical : .sampled, model: nil,
+                corpus: nil,
                 sequences: sequences, tokens: nil, seed: nil, program: "kronfluence")
         return EKFACFactors(tracked: tracked, layers: layers, provenance: provenance)
     }
@@ -144,7 +147,8 @@ public enum FactorFile {
         }
         let expected = TrackedLayers(of: decoder).layers.first?.name ?? "none"
         throw FactorFileError.ofAnotherModel(
-            folder: folder, difference: "they name layers such as \"\(names.sorted().first ?? "none")\" (\(names.count) in "
+            folder: folder,
+            difference: "they name layers such as \"\(names.sorted().first ?? "none")\" (\(names.count) in "
                 + "all), and this model's are such as \"\(expected)\"")
     }
 }

@@ -198,8 +198,9 @@ public struct FactorFit: Sendable {
         let count = Double(covariances.tokens)
         let total = owners.count + covariances.gradients.count
         progress(Progress(stage: .eigendecomposition, done: 0, total: total))
-        let decompositions = try workers.map(0..<total) { index in
-            let sum = index < owners.count
+        let decompositions = try workers.map(0..<total) { _, index in
+            let sum =
+                index < owners.count
                 ? covariances.activations[owners[index]] : covariances.gradients[index - owners.count]
             return try sum.map { try SymmetricEigen(of: $0.mean(over: count), order: $0.order) }
         }

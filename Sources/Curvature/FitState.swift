@@ -62,7 +62,9 @@ struct FitState {
 
     /// - Returns: `nil` if there is no state, or if it is of another fit: that one is then overwritten.
     func load() throws -> Saved? {
-        guard FileManager.default.fileExists(atPath: path), let file = try? SafetensorsFile(path: path) else { return nil }
+        guard FileManager.default.fileExists(atPath: path), let file = try? SafetensorsFile(path: path) else {
+            return nil
+        }
         guard let next = file.metadata["next"].flatMap({ Int($0) }),
             let stage = file.metadata["stage"].flatMap(FactorFit.Stage.init(rawValue:)),
             file.metadata == metadata(stage: stage, next: next)

@@ -26,18 +26,21 @@ public struct Workers: Sendable, Equatable {
     /// Runs the body for each index, handing the next one to whichever worker is free, and gives the results in order.
     ///
     /// - Throws: The error of the lowest index that threw; indices not yet begun by then are skipped.
-    public func map<Value: Sendable>(_ indices: Range<Int>, _ body: @Sendable (Int) throws -> Value) throws -> [Value] {
+    public func map<Value: Sendable>(
+        _ indices: Range<Int>, _ body: @Sendable (_ worker: Int, _ index: Int) throws -> Value
+    ) throws -> [Value] {
         let next = Atomic<Int>(indices.lowerBound)
-        let partials = try run { _ in
+        let partials = try run { worker in
             var values: [(index: Int, value: Result<Value, any Error>)] = []
             while true {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard index < indices.upperBound else { return values }
-                let result = Result { try body(index) }
+                let result = Result { try body(worker, index) }
                 values.append((index, result))
                 if case .failure = result { next.store(indices.upperBound, ordering: .relaxed) }
             }
         }
+        // Kept in the order of the indices, whoever did the work.
         return try partials.joined().sorted { $0.index < $1.index }.map { try $0.value.get() }
     }
 }

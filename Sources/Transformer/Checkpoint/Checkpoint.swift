@@ -16,7 +16,7 @@ public struct Checkpoint: Sendable {
     public init(folder: String) throws {
         self.folder = folder
         decoder = try Self.loadDecoder(folder: folder)
-        tokenizer = try Tokenizer(folder: folder)
+        tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))
         guard tokenizer.vocabularyCount <= decoder.description.vocabulary else {
             throw CheckpointError.vocabularyMismatch(
                 tokenizer: tokenizer.vocabularyCount, model: decoder.description.vocabulary)
@@ -71,7 +71,8 @@ private struct WeightReader {
         let prefix = names.blockPrefix + "\(index)."
         let width = description.width
         let inner = description.feedForwardWidth
-        let outputs = description.attentionInput == .fused
+        let outputs =
+            description.attentionInput == .fused
             ? [description.projectedWidth]
             : [description.queryWidth, description.keyValueWidth, description.keyValueWidth]
         return DecoderModel.Block(
@@ -101,7 +102,8 @@ private struct WeightReader {
     }
 
     private func linear(_ name: String, _ inputs: Int, _ outputs: Int, hasBias: Bool) throws -> LinearLayer {
-        var weight = names.storesTransposed
+        var weight =
+            names.storesTransposed
             ? try matrix(name, rows: inputs, columns: outputs).transposedCopy()
             : try matrix(name, rows: outputs, columns: inputs)
         if hasBias {

@@ -76,12 +76,14 @@ extension ModelFamily {
                     field: "num_key_value_heads", expected: "a divisor of num_attention_heads (\(heads))",
                     found: "\(keyValueHeads)")
             }
-            let headWidth = try configuration.number("head_dim") == nil
+            let headWidth =
+                try configuration.number("head_dim") == nil
                 ? headWidth(width: width, heads: heads, field: "num_attention_heads")
                 : configuration.dimension("head_dim")
             guard headWidth % 2 == 0 else {
                 throw CheckpointError.malformedConfiguration(
-                    field: "head_dim", expected: "an even number, as rotary positions turn pairs", found: "\(headWidth)")
+                    field: "head_dim", expected: "an even number, as rotary positions turn pairs", found: "\(headWidth)"
+                )
             }
             let attentionBias = try configuration.boolean("attention_bias", default: false)
             return DecoderDescription(
@@ -122,7 +124,8 @@ private func rotaryBase(_ configuration: ModelConfiguration) throws -> Double {
     }
     let base = try parameters?.number("rope_theta") ?? configuration.number("rope_theta") ?? 10_000
     guard base > 0 else {
-        throw CheckpointError.malformedConfiguration(field: "rope_theta", expected: "a positive number", found: "\(base)")
+        throw CheckpointError.malformedConfiguration(
+            field: "rope_theta", expected: "a positive number", found: "\(base)")
     }
     return base
 }

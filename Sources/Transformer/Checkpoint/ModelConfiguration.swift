@@ -40,7 +40,8 @@ struct ModelConfiguration {
 
     func boolean(_ name: String, default fallback: Bool) throws -> Bool {
         guard let value = present(name) else { return fallback }
-        guard let number = value as? NSNumber, number === NSNumber(value: true) || number === NSNumber(value: false)
+        guard let number = value as? NSNumber,
+            number === NSNumber(value: true) || number === NSNumber(value: false)
                 || value is Bool
         else { throw wrongType(name, "true or false", value) }
         return number.boolValue

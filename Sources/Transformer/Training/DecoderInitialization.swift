@@ -32,7 +32,8 @@ extension DecoderModel {
         }
         let embedding = normal(description.vocabulary, width)
         let positions = description.position == .learned ? normal(description.contextLength, width) : nil
-        let outputs = description.attentionInput == .fused
+        let outputs =
+            description.attentionInput == .fused
             ? [description.projectedWidth]
             : [description.queryWidth, description.keyValueWidth, description.keyValueWidth]
         let blocks = (0..<description.layers).map { index in

@@ -73,7 +73,7 @@ public struct Trainer {
     public func meanLoss(of sequences: [[Int32]]) throws -> Double {
         let decoder = decoder
         let chunks = sequences.filter { $0.count >= 2 }.chunks(of: configuration.batchSequences)
-        let sums = try workers.map(chunks.indices) { index in
+        let sums = try workers.map(chunks.indices) { _, index in
             var batch = TokenBatch()
             for sequence in chunks[index] { batch.append(sequence) }
             var workspace = DecoderWorkspace()
@@ -206,7 +206,8 @@ extension Trainer {
     private var corpusDigest: String {
         var digest = ContentDigest()
         for sequence in sequences {
-            digest.update(Data(sequence.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8), 0] }))
+            digest.update(
+                Data(sequence.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8), 0] }))
             digest.update(Data([255]))
         }
         return digest.hexadecimal

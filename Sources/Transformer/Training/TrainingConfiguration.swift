@@ -28,6 +28,9 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
 
     public init() {}
 
+    /// The names of all settings, as a file spells them.
+    public static var keys: [String] { CodingKeys.allCases.map(\.rawValue) }
+
     enum CodingKeys: String, CodingKey, CaseIterable {
         case vocabulary
         case sequenceLength = "sequence_length"
@@ -72,13 +75,17 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
 
     /// What is wrong with the numbers, if anything.
     public var problem: String? {
-        if width % heads != 0 || (width / heads) % 2 != 0 { return "heads: expected a divisor of width that leaves an even head" }
+        if width % heads != 0 || (width / heads) % 2 != 0 {
+            return "heads: expected a divisor of width that leaves an even head"
+        }
         if heads % keyValueHeads != 0 { return "key_value_heads: expected a divisor of heads (\(heads))" }
         let counts = [
             ("vocabulary", vocabulary, 257), ("sequence_length", sequenceLength, 2), ("layers", layers, 1),
             ("feed_forward_width", feedForwardWidth, 1), ("batch_sequences", batchSequences, 1), ("epochs", epochs, 1),
         ]
-        for (name, value, least) in counts where value < least { return "\(name): expected at least \(least), found \(value)" }
+        for (name, value, least) in counts where value < least {
+            return "\(name): expected at least \(least), found \(value)"
+        }
         if !(learningRate > 0) { return "learning_rate: expected a positive number, found \(learningRate)" }
         return nil
     }

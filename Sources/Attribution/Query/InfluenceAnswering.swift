@@ -15,8 +15,8 @@ public protocol InfluenceAnswering: Sendable {
     ///   - isCancelled: Asked, by a query's index, before each micro-batch; a sweep all of whose queries are cancelled ends.
     /// - Returns: One result a query, in order. A query that fails does not fail the others.
     func answer(
-        _ queries: [InfluenceQuery], progress: @Sendable (InfluenceProgress) -> Void,
-        isCancelled: @Sendable (_ query: Int) -> Bool
+        _ queries: [InfluenceQuery], progress: @escaping @Sendable (InfluenceProgress) -> Void,
+        isCancelled: @escaping @Sendable (_ query: Int) -> Bool
     ) -> [Result<InfluenceResult, QueryError>]
 
     /// Samples a completion from the model.
@@ -30,7 +30,7 @@ public protocol InfluenceAnswering: Sendable {
     /// One sequence of the corpus, by its id.
     ///
     /// - Returns: `nil` if there is none of that id.
-    func sequence(_ id: String) throws -> CorpusSequence?
+    func sequence(_ id: String) throws -> SequenceDescription?
 
     /// The model, its factors and its corpus.
     func describe() throws -> ModelSummary
@@ -132,11 +132,11 @@ public struct SearchHit: Sendable, Equatable, Codable {
     public var rank: Int
     /// Equation 28 of Grosse et al. 2023.
     public var score: Double
-    public var sequence: CorpusSequence
+    public var sequence: SequenceDescription
 }
 
 /// A training sequence as the corpus holds it.
-public struct CorpusSequence: Sendable, Equatable, Codable {
+public struct SequenceDescription: Sendable, Equatable, Codable {
     public var id: String
     public var documentID: String
     /// Which piece of its document, from 0.

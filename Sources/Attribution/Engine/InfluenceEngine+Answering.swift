@@ -1,0 +1,130 @@
+import Corpus
+import Foundation
+import LinearAlgebra
+import Transformer
+
+extension InfluenceEngine: InfluenceAnswering {
+    public func validate(_ query: InfluenceQuery) throws {
+        _ = try tokenize(query)
+        if let ids = query.candidates.ids {
+            _ = try CandidateSelector(corpus: corpus).candidates(
+                for: CandidateSelection(ids: ids), tokens: [])
+        }
+    }
+
+    public func answer(
+        _ queries: [InfluenceQuery], progress: @escaping @Sendable (InfluenceProgress) -> Void,
+        isCancelled: @escaping @Sendable (Int) -> Bool
+    ) -> [Result<InfluenceResult, QueryError>] {
+        var outcomes = [Result<InfluenceResult, QueryError>?](repeating: nil, count: queries.count)
+        var usable: [(index: Int, query: InfluenceQuery, tokenized: TokenizedQuery)] = []
+        for (index, query) in queries.enumerated() {
+            do {
+                usable.append((index, query, try tokenize(query)))
+            } catch {
+                outcomes[index] = .failure(QueryError(error))
+            }
+        }
+        let indices = usable.map(\.index)
+        let batch = QueryBatch(
+            engine: self, queries: usable.map(\.query), tokenized: usable.map(\.tokenized), progress: progress
+        ) { isCancelled(indices[$0]) }
+        for (entry, outcome) in zip(usable, batch.run()) { outcomes[entry.index] = outcome }
+        return outcomes.map { $0 ?? .failure(.failed(reason: "the query was not answered")) }
+    }
+
+    public func complete(_ request: CompletionRequest) throws -> CompletionResult {
+        let prompt = tokenizer.encodeJoined(prompt: request.prompt, completion: "").tokens
+        let context = decoder.description.contextLength
+        guard !prompt.isEmpty, prompt.count < context else {
+            throw QueryError.unusable(
+                field: "prompt", reason: "it has \(prompt.count) tokens; the model's context is \(context)")
+        }
+        let generation = Generation(
+            temperature: request.temperature, seed: request.seed, maximumTokens: request.maximumTokens,
+            endOfText: tokenizer.eosToken)
+        let continuation = generation.continue(prompt, with: decoder)
+        let pieces = tokenTexts(continuation.tokens)
+        return CompletionResult(
+            prompt: request.prompt, completion: tokenizer.decode(continuation.tokens),
+            tokens: zip(continuation.tokens, zip(pieces, continuation.logProbabilities)).map {
+                InfluenceResult.QueryToken(id: $0, text: $1.0, logProbability: $1.1)
+            },
+            finishReason: continuation.finishReason.rawValue)
+    }
+
+    public func search(_ text: String, limit: Int) throws -> [SearchHit] {
+        let tokens = tokenizer.encode(text, addSpecialTokens: false)
+        let matches = try corpus.termIndex.search(queryTokens: tokens, limit: limit)
+        let described = try describe(rowids: matches.map(\.rowid))
+        return zip(matches, described).enumerated().map { rank, hit in
+            SearchHit(rank: rank + 1, score: hit.0.score, sequence: hit.1)
+        }
+    }
+
+    public func sequence(_ id: String) throws -> SequenceDescription? {
+        guard let sequence = try corpus.sequences(named: id).first else { return nil }
+        return try describe([sequence]).first
+    }
+
+    public func describe() throws -> ModelSummary {
+        let statistics = try corpus.statistics()
+        let provenance = factors.provenance
+        return ModelSummary(
+            name: name, architecture: decoder.description.architecture, parameters: decoder.parameterCount,
+            contextLength: decoder.description.contextLength, vocabulary: decoder.description.vocabulary,
+            digest: modelDigest,
+            trackedLayers: factors.tracked.layers.map {
+                ModelSummary.Layer(name: $0.name, inputs: $0.inputs, outputs: $0.outputs)
+            },
+            factors: ModelSummary.Factors(
+                fisher: provenance.fisher.rawValue, sequences: provenance.sequences, tokens: provenance.tokens,
+                seed: provenance.seed, bytes: factors.byteCount),
+            corpus: ModelSummary.Statistics(
+                documents: statistics.documents, sequences: statistics.sequences, tokens: statistics.tokens,
+                duplicates: statistics.duplicates))
+    }
+
+    /// Sequences with their documents' texts and metadata, in the order of the rowids.
+    func describe(rowids: [Int64]) throws -> [SequenceDescription] {
+        try describe(try corpus.sequences(rowids: rowids))
+    }
+
+    private func describe(_ sequences: [CorpusSequence]) throws -> [SequenceDescription] {
+        try sequences.map { sequence in
+            let document = try corpus.document(named: sequence.documentID)
+            return SequenceDescription(
+                id: sequence.id, documentID: sequence.documentID, piece: sequence.piece,
+                tokenOffset: sequence.tokenOffset, tokenCount: sequence.tokens.count,
+                // A document in one piece is shown as it was written; a piece as its tokens spell it.
+                text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
+                source: sequence.source, metadata: document?.metadata.flatMap { JSONValue(text: $0) })
+        }
+    }
+
+    /// The text of each token, arranged so that they join to the whole text: bytes of a character that is spread over several
+    /// tokens are shown with the last of them.
+    func tokenTexts(_ tokens: [Int32]) -> [String] {
+        var texts: [String] = []
+        var pending: [Int32] = []
+        for token in tokens {
+            pending.append(token)
+            let text = tokenizer.decode(pending)
+            if text.hasSuffix("\u{FFFD}"), pending.count < 4 {
+                texts.append("")
+            } else {
+                texts.append(text)
+                pending = []
+            }
+        }
+        if !pending.isEmpty, !texts.isEmpty { texts[texts.count - 1] = tokenizer.decode(pending) }
+        return texts
+    }
+}
+
+extension QueryError {
+    /// Any error as one that a query ends with.
+    init(_ error: any Error) {
+        self = error as? QueryError ?? .failed(reason: String(describing: error))
+    }
+}

@@ -1,0 +1,114 @@
+import Corpus
+import Curvature
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// Answers influence queries: a model, its factors in memory, and a corpus.
+///
+///     gradients -> precondition -> compress -> candidates -> one sweep over their union -> rank, rescore the top
+public final class InfluenceEngine: Sendable {
+    public let name: String
+    public let decoder: DecoderModel
+    public let modelDigest: String
+    public let tokenizer: Tokenizer
+    public let factors: EKFACFactors
+    public let corpus: CorpusStore
+    let workers: Workers
+    let batchTokens: Int
+
+    /// The most memory that full-rank queries of one rescoring pass may take.
+    private static let fullRankBytes = 1 << 30
+
+    public init(
+        name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore, workers: Workers = Workers(),
+        batchTokens: Int = 1_024
+    ) {
+        self.name = name
+        decoder = checkpoint.decoder
+        modelDigest = checkpoint.digest
+        tokenizer = checkpoint.tokenizer
+        self.factors = factors
+        self.corpus = corpus
+        self.workers = workers
+        self.batchTokens = batchTokens
+    }
+
+    var sweep: CandidateSweep {
+        let corpus = corpus
+        return CandidateSweep(
+            decoder: decoder, tracked: factors.tracked, workers: workers, batchTokens: batchTokens
+        ) { try corpus.tokens(rowids: $0) }
+    }
+
+    /// The gradient of each query's measurement, preconditioned and compressed as each query asks.
+    public func precondition(_ gradients: [QueryGradient], for queries: [InfluenceQuery]) throws
+        -> [PreconditionedQuery]
+    {
+        let layerCount = factors.layers.count
+        let layers = try workers.map(0..<(queries.count * layerCount)) { _, index in
+            let query = index / layerCount
+            let layer = index % layerCount
+            return try PreconditionedLayer(
+                gradients[query].layers[layer], factors: factors.layers[layer], damping: queries[query].damping,
+                rank: queries[query].rank)
+        }
+        return queries.indices.map { query in
+            PreconditionedQuery(layers: Array(layers[(query * layerCount)..<((query + 1) * layerCount)]))
+        }
+    }
+
+    /// The gradients of queries, in order.
+    func gradients(of queries: [TokenizedQuery]) throws -> [QueryGradient] {
+        try workers.map(queries.indices) { _, index in
+            var workspace = DecoderWorkspace()
+            return QueryGradient(
+                tokens: queries[index].tokens, completionStart: queries[index].completionStart, decoder: decoder,
+                tracked: factors.tracked, workspace: &workspace)
+        }
+    }
+
+    /// Queries in groups whose full-rank matrices fit in memory together.
+    func rescoringGroups(of queries: [Int]) -> [ArraySlice<Int>] {
+        let bytes = factors.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
+        let size = max(1, Self.fullRankBytes / max(bytes, 1))
+        return stride(from: 0, to: queries.count, by: size).map { queries[$0..<min($0 + size, queries.count)] }
+    }
+
+    /// Tokenises a query and checks that the model can read it.
+    ///
+    /// - Throws: ``QueryError/unusable(field:reason:)``
+    func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
+        let joined = tokenizer.encodeJoined(prompt: query.prompt, completion: query.completion)
+        let context = decoder.description.contextLength
+        guard !query.prompt.isEmpty else { throw QueryError.unusable(field: "prompt", reason: "it is empty") }
+        guard !query.completion.isEmpty else { throw QueryError.unusable(field: "completion", reason: "it is empty") }
+        guard joined.completionStart < joined.tokens.count else {
+            throw QueryError.unusable(field: "completion", reason: "it adds no token to the prompt")
+        }
+        guard joined.completionStart > 0 else {
+            throw QueryError.unusable(
+                field: "prompt",
+                reason:
+                    "the tokenizer joins all of it into the completion's first token, so that nothing is left to predict "
+                    + "that token from: lengthen the prompt")
+        }
+        guard joined.tokens.count <= context else {
+            let completion = joined.tokens.count - joined.completionStart
+            throw QueryError.unusable(
+                field: completion >= context ? "completion" : "prompt",
+                reason: "prompt (\(joined.completionStart) tokens) and completion (\(completion)) are longer than the "
+                    + "model's context of \(context) tokens")
+        }
+        return TokenizedQuery(
+            tokens: joined.tokens, completionStart: joined.completionStart,
+            completionStartsInsideToken: joined.completionStartsInsideToken)
+    }
+}
+
+/// A query as the model reads it.
+struct TokenizedQuery: Sendable {
+    let tokens: [Int32]
+    let completionStart: Int
+    let completionStartsInsideToken: Bool
+}

@@ -1,0 +1,215 @@
+import Corpus
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// Several queries on their way through the engine together.
+struct QueryBatch {
+    let engine: InfluenceEngine
+    let queries: [InfluenceQuery]
+    let tokenized: [TokenizedQuery]
+    let progress: @Sendable (InfluenceProgress) -> Void
+    let isCancelled: @Sendable (Int) -> Bool
+
+    init(
+        engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery],
+        progress: @escaping @Sendable (InfluenceProgress) -> Void, isCancelled: @escaping @Sendable (Int) -> Bool
+    ) {
+        self.engine = engine
+        self.queries = queries
+        self.tokenized = tokenized
+        self.progress = progress
+        self.isCancelled = isCancelled
+    }
+
+    /// One result a query, in order.
+    func run() -> [Result<InfluenceResult, QueryError>] {
+        guard !queries.isEmpty else { return [] }
+        var timings = InfluenceResult.Timings(
+            gradients: 0, candidates: 0, sweep: 0, rescore: 0, batchSize: queries.count)
+        do {
+            let gradients = try timed(&timings.gradients) { () -> [QueryGradient] in
+                report(.gradients, 0, queries.count)
+                let gradients = try engine.gradients(of: tokenized)
+                report(.gradients, queries.count, queries.count)
+                return gradients
+            }
+            let (candidates, failures) = timed(&timings.candidates) { selectCandidates() }
+            let active = queries.indices.filter { failures[$0] == nil && !isCancelled($0) }
+            var rankings = try timed(&timings.sweep) {
+                try sweep(active, gradients: gradients, candidates: candidates)
+            }
+            try timed(&timings.rescore) { try rescore(&rankings, gradients: gradients) }
+            let statistics = try engine.corpus.statistics()
+            let finalTimings = timings
+            return queries.indices.map { index in
+                if let failure = failures[index] { return .failure(failure) }
+                guard !isCancelled(index), let ranking = rankings[index] else { return .failure(.cancelled) }
+                return Result {
+                    try result(
+                        of: index, ranking, gradients[index], corpusSequences: statistics.sequences,
+                        considered: candidates[index].count, finalTimings)
+                }.mapError(QueryError.init)
+            }
+        } catch {
+            return queries.indices.map { .failure(isCancelled($0) ? .cancelled : QueryError(error)) }
+        }
+    }
+
+    private func selectCandidates() -> ([[Int64]], [Int: QueryError]) {
+        let selector = CandidateSelector(corpus: engine.corpus)
+        var failures: [Int: QueryError] = [:]
+        let candidates = queries.indices.map { index -> [Int64] in
+            report(.candidates, index, queries.count)
+            do {
+                return try selector.candidates(for: queries[index].candidates, tokens: tokenized[index].tokens)
+            } catch {
+                failures[index] = QueryError(error)
+                return []
+            }
+        }
+        return (candidates, failures)
+    }
+
+    /// One sweep over the union of all candidates, with every query's compressed gradient at once.
+    private func sweep(_ active: [Int], gradients: [QueryGradient], candidates: [[Int64]]) throws -> [Int: Ranking] {
+        guard !active.isEmpty else { return [:] }
+        let compressed = try engine.precondition(
+            active.map { gradients[$0] }, for: active.map { queries[$0] })
+        let union = Set(active.flatMap { candidates[$0] }).sorted()
+        report(.sweep, 0, union.count)
+        let scores = try engine.sweep.scores(
+            of: union, queries: compressed, progress: { report(.sweep, $0, union.count) },
+            isCancelled: { active.allSatisfy(isCancelled) })
+        let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
+        var rankings: [Int: Ranking] = [:]
+        for (column, query) in active.enumerated() {
+            rankings[query] = Ranking(
+                candidates[query].compactMap { rowid in
+                    rows[rowid].map { Ranking.Entry(rowid: rowid, score: scores[$0][column]) }
+                })
+        }
+        return rankings
+    }
+
+    /// Scores each query's leading candidates again with its full gradient, and breaks down what will be returned.
+    private func rescore(_ rankings: inout [Int: Ranking], gradients: [QueryGradient]) throws {
+        let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
+        let wanted = chosen.map { rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? [] }
+        let total = wanted.reduce(0) { $0 + $1.count }
+        report(.rescore, 0, total)
+        for group in engine.rescoringGroups(of: Array(chosen.indices)) {
+            try score(group.map { (chosen[$0], wanted[$0]) }, rank: .full, &rankings, gradients, total: total)
+        }
+        // What is returned but was not among those scored again is broken down in its compressed form.
+        let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
+            let request = queries[query]
+            guard request.attribution.layers || request.attribution.tokens, !isCancelled(query) else { return nil }
+            let leading = Set(rankings[query]?.leading(request.topK, request.direction) ?? [])
+            let missing = rankings[query]?.entries.filter { leading.contains($0.rowid) && !$0.isRescored } ?? []
+            return missing.isEmpty ? nil : (query, missing.map(\.rowid).sorted())
+        }
+        for entry in rest {
+            try score([entry], rank: queries[entry.0].rank, &rankings, gradients, total: total)
+        }
+        report(.rescore, total, total)
+    }
+
+    private func score(
+        _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank, _ rankings: inout [Int: Ranking],
+        _ gradients: [QueryGradient], total: Int
+    ) throws {
+        let members = entries.map { entry -> InfluenceQuery in
+            var query = queries[entry.query]
+            query.rank = rank
+            return query
+        }
+        let union = Set(entries.flatMap(\.rowids)).sorted()
+        guard !union.isEmpty else { return }
+        var breakdown: CandidateSweep.Breakdown = []
+        if members.contains(where: \.attribution.layers) { breakdown.insert(.layers) }
+        if members.contains(where: \.attribution.tokens) { breakdown.insert(.tokens) }
+        let preconditioned = try engine.precondition(entries.map { gradients[$0.query] }, for: members)
+        let scores = try engine.sweep.scores(
+            of: union, queries: preconditioned, breakdown: breakdown,
+            progress: { report(.rescore, min($0, total), total) },
+            isCancelled: { entries.allSatisfy { isCancelled($0.query) } })
+        let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
+        for (column, entry) in entries.enumerated() {
+            var own: [Int64: SequenceScore] = [:]
+            for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
+            rankings[entry.query]?.replace(own, isRescored: true)
+        }
+    }
+
+    private func result(
+        of index: Int, _ ranking: Ranking, _ gradient: QueryGradient, corpusSequences: Int, considered: Int,
+        _ timings: InfluenceResult.Timings
+    ) throws -> InfluenceResult {
+        let query = queries[index]
+        let tokens = tokenized[index]
+        let texts = engine.tokenTexts(tokens.tokens)
+        var sequences: [InfluentialSequence] = []
+        if query.direction != .negative {
+            sequences += try described(ranking.proponents(query.topK), query, corpusSequences)
+        }
+        if query.direction != .positive {
+            sequences += try described(ranking.opponents(query.topK), query, corpusSequences)
+        }
+        return InfluenceResult(
+            query: InfluenceResult.UnderstoodQuery(
+                id: query.id, prompt: query.prompt, completion: query.completion,
+                tokens: tokens.tokens.indices.map { position in
+                    let place = position - tokens.completionStart
+                    return InfluenceResult.QueryToken(
+                        id: tokens.tokens[position], text: texts[position],
+                        logProbability: place >= 0 ? gradient.logProbabilities[place] : nil)
+                },
+                completionStart: tokens.completionStart,
+                completionStartsInsideToken: tokens.completionStartsInsideToken,
+                logProbability: gradient.logProbabilities.reduce(0, +)),
+            timings: timings,
+            candidates: InfluenceResult.CandidateSummary(
+                selection: query.candidates.ids == nil ? query.candidates.prefilter.rawValue : "ids",
+                considered: considered, corpusSequences: corpusSequences),
+            sequences: sequences)
+    }
+
+    private func described(_ entries: [Ranking.Entry], _ query: InfluenceQuery, _ corpusSequences: Int) throws
+        -> [InfluentialSequence]
+    {
+        let rowids = entries.map(\.rowid)
+        let descriptions = try engine.describe(rowids: rowids)
+        let tokens = query.attribution.tokens ? try engine.corpus.tokens(rowids: rowids) : []
+        return entries.indices.map { place in
+            let score = entries[place].score
+            let description = descriptions[place]
+            return InfluentialSequence(
+                rank: place + 1, id: description.id, text: description.text, source: description.source,
+                metadata: description.metadata, score: score.total,
+                natsPerCopy: score.total / Double(max(corpusSequences, 1)), spurious: score.isSpurious,
+                layers: query.attribution.layers
+                    ? score.layers.map { layers in
+                        zip(engine.factors.tracked.layers, layers).map {
+                            InfluentialSequence.LayerScore(name: $0.name, score: $1)
+                        }
+                    } : nil,
+                tokens: query.attribution.tokens
+                    ? score.tokens.map { scores in
+                        zip(engine.tokenTexts(tokens[place]), scores).map {
+                            InfluentialSequence.TokenScore(text: $0, score: $1)
+                        }
+                    } : nil)
+        }
+    }
+
+    private func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {
+        progress(InfluenceProgress(stage: stage, done: done, total: total))
+    }
+
+    private func timed<Value>(_ seconds: inout Double, _ work: () throws -> Value) rethrows -> Value {
+        let start = Date()
+        defer { seconds += Date().timeIntervalSince(start) }
+        return try work()
+    }
+}

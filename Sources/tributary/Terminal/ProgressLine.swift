@@ -1,0 +1,72 @@
+import Foundation
+
+/// Shows how far long work has come on standard error: a bar that is redrawn on a terminal, a line now and then elsewhere.
+final class ProgressLine {
+    private let title: String
+    private let isTerminal: Bool
+    private let start = Date()
+    private var lastDrawn = Date.distantPast
+    private var hasBar = false
+
+    init(_ title: String) {
+        self.title = title
+        isTerminal = isatty(STDERR_FILENO) == 1
+    }
+
+    /// Shows progress, unless that was done only just before.
+    ///
+    /// - Parameters:
+    ///   - total: What `done` will reach; nil where that is not known.
+    ///   - note: Shown behind the numbers.
+    func update(_ done: Int, of total: Int?, unit: String, note: String = "") {
+        let isLast = done == total
+        guard isLast || Date().timeIntervalSince(lastDrawn) > (isTerminal ? 0.1 : 5) else { return }
+        lastDrawn = Date()
+        let share = total.map { Double(done) / Double(max($0, 1)) }
+        let numbers = total.map { "\(done)/\($0) \(unit)" } ?? "\(done) \(unit)"
+        let left = share.flatMap { remaining($0) }.map { ", \($0) left" } ?? ""
+        let text = [numbers + left, note].filter { !$0.isEmpty }.joined(separator: "  ")
+        if isTerminal {
+            let drawn = share.map { bar($0) + " " } ?? ""
+            write("\r\u{1B}[K\(title) \(drawn)\(text)")
+            hasBar = true
+        } else {
+            write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
+        }
+    }
+
+    /// Ends the line, with a word on how long it took.
+    func finish(_ note: String = "") {
+        if hasBar { write("\r\u{1B}[K") }
+        let seconds = Date().timeIntervalSince(start)
+        write("\(title): done in \(Self.duration(seconds))\(note.isEmpty ? "" : ", \(note)")\n")
+    }
+
+    /// Ends a bar where it stands.
+    func abandon() {
+        if hasBar { write("\n") }
+        hasBar = false
+    }
+
+    private func bar(_ share: Double) -> String {
+        let width = 24
+        let filled = min(width, max(0, Int(share * Double(width))))
+        return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    }
+
+    private func remaining(_ share: Double) -> String? {
+        let elapsed = Date().timeIntervalSince(start)
+        guard share > 0, share < 1, elapsed > 2 else { return nil }
+        return Self.duration(elapsed / share * (1 - share))
+    }
+
+    static func duration(_ seconds: Double) -> String {
+        if seconds < 10 { return String(format: "%.1f s", seconds) }
+        if seconds < 120 { return String(format: "%.0f s", seconds) }
+        return String(format: "%d min %02d s", Int(seconds) / 60, Int(seconds) % 60)
+    }
+
+    private func write(_ text: String) {
+        FileHandle.standardError.write(Data(text.utf8))
+    }
+}

@@ -1,0 +1,182 @@
+import ArgumentParser
+import Corpus
+import Foundation
+import LinearAlgebra
+import Transformer
+import Yams
+
+/// `tributary train`: a tokenizer and a small llama-like model from text.
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train a small model on a corpus.",
+        discussion: """
+            Trains a byte-level BPE tokenizer on the corpus and then a decoder of the llama family, and writes a checkpoint
+            folder that Tributary and Hugging Face transformers load. Documents longer than the context are split; the end of a
+            document is marked by the end-of-text token. An interrupted run goes on with --resume.
+            """)
+
+    @Option(help: "JSONL or plain text, also as .gz; - is standard input.", completion: .file())
+    var corpus: [String]
+
+    @Option(help: "Where to write the checkpoint folder.", completion: .directory)
+    var output: String
+
+    @Option(help: "Text that is not trained on, for the held-out loss.", completion: .file())
+    var heldOut: [String] = []
+
+    @Option(help: "A YAML file of training settings.", completion: .file())
+    var config: String?
+
+    @Option(help: "Decides initial weights and the order of sequences.")
+    var seed: UInt64?
+
+    @Option(help: "How weights are stored: float32, float16 or bfloat16.")
+    var precision: Precision = .float32
+
+    @Option(help: "Threads that compute; one a core by default.")
+    var workers: Int?
+
+    @Flag(help: "Go on from where an interrupted run stopped.")
+    var resume = false
+
+    enum Precision: String, CaseIterable, ExpressibleByArgument {
+        case float32, float16, bfloat16
+
+        var format: NumberFormat {
+            switch self {
+            case .float32: .float32
+            case .float16: .float16
+            case .bfloat16: .bfloat16
+            }
+        }
+    }
+
+    func validate() throws {
+        if corpus.isEmpty { throw ValidationError("name at least one file with --corpus") }
+    }
+
+    func run() throws {
+        let interruption = Interruption()
+        let settings = try settings()
+        let folder = URL(fileURLWithPath: output)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let texts = try documents(corpus)
+        let tokenizer = try tokenizer(for: texts, settings: settings, folder: folder)
+        let sequences = pieces(of: texts, tokenizer, length: settings.sequenceLength)
+        let heldOutSequences = pieces(of: try documents(heldOut), tokenizer, length: settings.sequenceLength)
+
+        var trainer = try Trainer(
+            settings, sequences: sequences, workers: workers.map { Workers(count: $0) } ?? Workers())
+        let state = folder.appendingPathComponent("training-state.safetensors").path
+        if resume, FileManager.default.fileExists(atPath: state) { try trainer.resume(from: state) }
+
+        let progress = ProgressLine("training")
+        var lastSave = Date()
+        var smoothed: Double?
+        let start = Date()
+        var tokens = 0
+        while let step = try trainer.advance() {
+            guard step.loss.isFinite else { throw TrainingError.diverged(step: step.step) }
+            tokens += step.tokens
+            smoothed = smoothed.map { 0.98 * $0 + 0.02 * step.loss } ?? step.loss
+            let rate = Double(tokens) / Date().timeIntervalSince(start)
+            progress.update(
+                step.step, of: step.totalSteps, unit: "steps",
+                note: String(
+                    format: "epoch %d, loss %.3f, %.0f tokens/s", step.epoch + 1, smoothed ?? step.loss, rate))
+            if interruption.isRequested || Date().timeIntervalSince(lastSave) > 60 {
+                try trainer.save(to: state)
+                lastSave = Date()
+            }
+            if interruption.isRequested {
+                progress.abandon()
+                throw TrainingInterrupted(step: step.step, totalSteps: step.totalSteps)
+            }
+        }
+        let trainLoss = try trainer.meanLoss(of: sequences)
+        let heldOutLoss = heldOutSequences.isEmpty ? nil : try trainer.meanLoss(of: heldOutSequences)
+        try Checkpoint.write(
+            trainer.decoder, to: output, format: precision.format, endOfText: tokenizer.eosToken)
+        try write(
+            Report(
+                settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
+                sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
+                trainingLoss: trainLoss, heldOutLoss: heldOutLoss), to: folder)
+        try? FileManager.default.removeItem(atPath: state)
+        progress.finish(
+            String(format: "training loss %.3f nats a token", trainLoss)
+                + (heldOutLoss.map { String(format: ", held out %.3f", $0) } ?? ""))
+    }
+
+    private func settings() throws -> TrainingConfiguration {
+        var settings = TrainingConfiguration()
+        if let config {
+            let text = try String(contentsOf: URL(fileURLWithPath: config), encoding: .utf8)
+            let known = Set(TrainingConfiguration.keys)
+            for key in (try Yams.load(yaml: text) as? [String: Any] ?? [:]).keys where !known.contains(key) {
+                throw TrainingError.unusableConfiguration(
+                    "\(config): unknown key \"\(key)\"; known are \(known.sorted().joined(separator: ", "))")
+            }
+            settings = try YAMLDecoder().decode(TrainingConfiguration.self, from: text)
+        }
+        if let seed { settings.seed = seed }
+        if let problem = settings.problem { throw TrainingError.unusableConfiguration(problem) }
+        return settings
+    }
+
+    private func documents(_ paths: [String]) throws -> [String] {
+        var texts: [String] = []
+        for path in paths { try CorpusInput.file(path).forEachRecord { texts.append($0.text) } }
+        return texts
+    }
+
+    /// The tokenizer in the output folder when resuming, else a new one, written there.
+    private func tokenizer(for texts: [String], settings: TrainingConfiguration, folder: URL) throws -> Tokenizer {
+        if resume, FileManager.default.fileExists(atPath: folder.appendingPathComponent("tokenizer.json").path) {
+            return try Tokenizer(contentsOf: folder)
+        }
+        let progress = ProgressLine("tokenizer")
+        let tokenizer = try BytePairTrainer(vocabularyCount: settings.vocabulary).train(on: texts)
+        try tokenizer.write(to: folder)
+        progress.finish("\(tokenizer.vocabularyCount) tokens")
+        return tokenizer
+    }
+
+    private func pieces(of texts: [String], _ tokenizer: Tokenizer, length: Int) -> [[Int32]] {
+        texts.flatMap { text in
+            let tokens = tokenizer.encode(text) + [tokenizer.eosToken].compactMap { $0 }
+            return stride(from: 0, to: tokens.count, by: length).map {
+                Array(tokens[$0..<min($0 + length, tokens.count)])
+            }
+        }
+    }
+
+    /// What is known of a training run, kept beside the checkpoint as training.json.
+    private struct Report: Encodable {
+        let settings: TrainingConfiguration
+        let parameters: Int
+        let documents: Int
+        let sequences: Int
+        let tokens: Int
+        let steps: Int
+        /// Nats a token.
+        let trainingLoss: Double
+        let heldOutLoss: Double?
+    }
+
+    private func write(_ report: Report, to folder: URL) throws {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try AtomicFile.write(try encoder.encode(report), to: folder.appendingPathComponent("training.json").path)
+    }
+}
+
+struct TrainingInterrupted: Error, CustomStringConvertible {
+    let step: Int
+    let totalSteps: Int
+
+    var description: String {
+        "interrupted at step \(step) of \(totalSteps); run the same command with --resume to go on from there"
+    }
+}
