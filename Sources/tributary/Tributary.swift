@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The command line: one subcommand a file.
 @main
@@ -9,9 +10,54 @@ struct Tributary: AsyncParsableCommand {
         discussion: """
             Influence functions with EK-FAC factors (Grosse et al. 2023), as a server and as a command.
 
-            Without --model, a small model that comes with Tributary is used, and the corpus it was trained on.
-            Results go to standard output, progress and logs to standard error. Exit status: 0 done, 1 failed, 64 usage.
+            Without --model, a small model that comes with Tributary is used, and the corpus it was trained on; try:
+
+              tributary query --prompt "The capital of France is" --completion " Paris"
+
+            For a model of your own, import the text it was trained on, fit the factors, then ask:
+
+              tributary import --model M corpus.jsonl
+              tributary fit --model M
+              tributary query --model M --prompt P --completion C
+              tributary serve --model M
+
+            Results go to standard output, progress and logs to standard error. Exit status: 0 done, 1 failed, 2 usage.
             """,
         version: "1.0.0",
-        subcommands: [Train.self, Logits.self])
+        subcommands: [
+            Import.self, Fit.self, Query.self, Serve.self, Train.self, Render.self, ShowWorkspace.self, Logits.self,
+        ])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            end(with: error)
+        }
+    }
+
+    /// Ends the process: with help where that was asked for (0), with how to call a command (2), or with what went wrong (1).
+    private static func end(with error: any Error) -> Never {
+        switch exitCode(for: error) {
+        case .success:
+            print(fullMessage(for: error))
+            Foundation.exit(0)
+        case .validationFailure:
+            printError(fullMessage(for: error).replacing("Error: ", with: "tributary: ", maxReplacements: 1))
+            Foundation.exit(2)
+        default:
+            if !(error is ExitCode) { printError("tributary: \(ErrorMessage(error))") }
+            Foundation.exit(1)
+        }
+    }
+}
+
+/// Writes a line to standard error.
+func printError(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
 }

@@ -1,51 +1,82 @@
 import Foundation
+import Synchronization
 
-/// Shows how far long work has come on standard error: a bar that is redrawn on a terminal, a line now and then elsewhere.
-final class ProgressLine {
-    private let title: String
-    private let isTerminal: Bool
-    private let start = Date()
-    private var lastDrawn = Date.distantPast
-    private var hasBar = false
-
-    init(_ title: String) {
-        self.title = title
-        isTerminal = isatty(STDERR_FILENO) == 1
-    }
-
+/// Shows how far a piece of long work has come. May be told from any thread.
+protocol ProgressDisplay: Sendable {
     /// Shows progress, unless that was done only just before.
     ///
     /// - Parameters:
     ///   - total: What `done` will reach; nil where that is not known.
     ///   - note: Shown behind the numbers.
-    func update(_ done: Int, of total: Int?, unit: String, note: String = "") {
-        let isLast = done == total
-        guard isLast || Date().timeIntervalSince(lastDrawn) > (isTerminal ? 0.1 : 5) else { return }
-        lastDrawn = Date()
-        let share = total.map { Double(done) / Double(max($0, 1)) }
-        let numbers = total.map { "\(done)/\($0) \(unit)" } ?? "\(done) \(unit)"
-        let left = share.flatMap { remaining($0) }.map { ", \($0) left" } ?? ""
-        let text = [numbers + left, note].filter { !$0.isEmpty }.joined(separator: "  ")
-        if isTerminal {
-            let drawn = share.map { bar($0) + " " } ?? ""
-            write("\r\u{1B}[K\(title) \(drawn)\(text)")
-            hasBar = true
-        } else {
-            write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
+    func update(_ done: Int, of total: Int?, unit: String, note: String)
+
+    /// Ends it, with a word on how long the work took.
+    func finish(_ note: String)
+
+    /// Ends it where it stands.
+    func abandon()
+}
+
+extension ProgressDisplay {
+    func update(_ done: Int, of total: Int?, unit: String) { update(done, of: total, unit: unit, note: "") }
+    func finish() { finish("") }
+}
+
+/// Progress on standard error: a bar that is redrawn on a terminal, a line now and then elsewhere.
+final class ProgressLine: ProgressDisplay {
+    private struct State {
+        var lastDrawn: Date
+        var hasBar = false
+        var isEnded = false
+    }
+
+    private let title: String
+    private let isTerminal: Bool
+    private let start = Date()
+    private let state: Mutex<State>
+
+    init(_ title: String) {
+        self.title = title
+        isTerminal = isatty(STDERR_FILENO) == 1
+        // Elsewhere than on a terminal, short work is told of only when it is done.
+        state = Mutex(State(lastDrawn: isTerminal ? .distantPast : Date()))
+    }
+
+    func update(_ done: Int, of total: Int?, unit: String, note: String) {
+        state.withLock { state in
+            let isLast = done == total && isTerminal
+            let interval = Date().timeIntervalSince(state.lastDrawn)
+            guard !state.isEnded, isLast || interval > (isTerminal ? 0.1 : 5) else { return }
+            state.lastDrawn = Date()
+            let share = total.map { Double(done) / Double(max($0, 1)) }
+            let numbers = total.map { "\(done)/\($0) \(unit)" } ?? "\(done) \(unit)"
+            let left = share.flatMap { remaining($0) }.map { ", \($0) left" } ?? ""
+            let text = [numbers + left, note].filter { !$0.isEmpty }.joined(separator: "  ")
+            if isTerminal {
+                let drawn = share.map { bar($0) + " " } ?? ""
+                write("\r\u{1B}[K\(title) \(drawn)\(text)")
+                state.hasBar = true
+            } else {
+                write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
+            }
         }
     }
 
-    /// Ends the line, with a word on how long it took.
-    func finish(_ note: String = "") {
-        if hasBar { write("\r\u{1B}[K") }
-        let seconds = Date().timeIntervalSince(start)
-        write("\(title): done in \(Self.duration(seconds))\(note.isEmpty ? "" : ", \(note)")\n")
+    func finish(_ note: String) {
+        state.withLock { state in
+            guard !state.isEnded else { return }
+            state.isEnded = true
+            let seconds = Date().timeIntervalSince(start)
+            let clearing = state.hasBar ? "\r\u{1B}[K" : ""
+            write("\(clearing)\(title): done in \(Self.duration(seconds))\(note.isEmpty ? "" : ", \(note)")\n")
+        }
     }
 
-    /// Ends a bar where it stands.
     func abandon() {
-        if hasBar { write("\n") }
-        hasBar = false
+        state.withLock { state in
+            if state.hasBar, !state.isEnded { write("\n") }
+            state.isEnded = true
+        }
     }
 
     private func bar(_ share: Double) -> String {

@@ -1,0 +1,82 @@
+import Attribution
+import Dispatch
+import Foundation
+import InfluenceService
+import LinearAlgebra
+import Logging
+import Synchronization
+
+/// Loads a server's model, corpus and factors, or makes what is missing, while the server says how far that is.
+struct EngineStart: Sendable {
+    let workspace: Workspace
+    let service: Service
+    let logger: Logger
+    /// Whether to fit factors where there are none.
+    let fitting: Bool
+    let workers: Workers
+    let interruption: Interruption
+
+    /// Runs on a thread of its own: what is done blocks.
+    func run() async throws -> InfluenceEngine {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global(qos: .userInitiated).async { continuation.resume(with: Result { try engine() }) }
+        }
+    }
+
+    private func engine() throws -> InfluenceEngine {
+        begin("loading the model")
+        let checkpoint = try workspace.loadModel()
+        begin("opening the corpus")
+        let corpus = try workspace.openCorpus(
+            for: checkpoint, display: display, isCancelled: interruption.question)
+        begin("loading the factors")
+        let factors = try workspace.openFactors(
+            for: checkpoint, on: corpus, fitting: fitting, workers: workers, display: display,
+            isCancelled: interruption.question)
+        return InfluenceEngine(
+            name: workspace.model.name, checkpoint: checkpoint, factors: factors, corpus: corpus, workers: workers)
+    }
+
+    private func begin(_ stage: String) {
+        logger.info("\(stage)")
+        service.note(starting: stage)
+    }
+
+    private func display(_ title: String) -> any ProgressDisplay {
+        begin(title)
+        return StartDisplay(title: title, service: service, logger: logger)
+    }
+}
+
+/// Progress in the log every few seconds, and at /readyz.
+private final class StartDisplay: ProgressDisplay {
+    private let title: String
+    private let service: Service
+    private let logger: Logger
+    private let start = Date()
+    private let lastLogged = Mutex(Date())
+
+    init(title: String, service: Service, logger: Logger) {
+        self.title = title
+        self.service = service
+        self.logger = logger
+    }
+
+    func update(_ done: Int, of total: Int?, unit: String, note: String) {
+        let numbers = total.map { "\(done) of \($0) \(unit)" } ?? "\(done) \(unit)"
+        service.note(starting: "\(title), \(numbers)")
+        let isDue = lastLogged.withLock { last in
+            guard Date().timeIntervalSince(last) > 5 else { return false }
+            last = Date()
+            return true
+        }
+        if isDue { logger.info("\(title)", metadata: ["done": "\(done)", "total": "\(total ?? 0)"]) }
+    }
+
+    func finish(_ note: String) {
+        let seconds = String(format: "%.1f", Date().timeIntervalSince(start))
+        logger.info("\(title): done", metadata: ["seconds": "\(seconds)"])
+    }
+
+    func abandon() {}
+}

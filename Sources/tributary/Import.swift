@@ -1,0 +1,78 @@
+import ArgumentParser
+import Corpus
+import Foundation
+
+/// `tributary import`: documents into a workspace's corpus.
+struct Import: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Import the text that a model was trained on.",
+        discussion: """
+            JSON lines have an object a line: {"text", and optionally "id", "source", "metadata"}. Plain text has a document a \
+            paragraph, with blank lines between them. Both may be compressed with gzip. Documents longer than the sequence length \
+            are split into several sequences. A text that is there already is counted and kept once, so importing a file again \
+            after an interruption goes on from where it was.
+
+              tributary import --model M corpus.jsonl.gz
+              zcat *.gz | tributary import --model M --format jsonl -
+            """)
+
+    @Argument(help: "JSON lines or plain text, also as .gz; - is standard input.", completion: .file())
+    var files: [String]
+
+    @OptionGroup var location: WorkspaceOptions
+
+    @Option(help: "jsonl or text. (default: by the file's name, or its first character)")
+    var format: Format?
+
+    @Option(help: "The source of documents that do not name one.")
+    var source: String?
+
+    @Option(
+        help: """
+            Tokens of a sequence at most, no more than the model's context; it is fixed with the first import. (default: the \
+            context, or \(Workspace.longestDefaultSequence) if that is less)
+            """)
+    var sequenceLength: Int?
+
+    @Flag(help: "Leave out records that something is wrong with, and count them; else the import stops at the first.")
+    var skipBad = false
+
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case jsonl, text
+
+        var value: CorpusInput.Format { self == .jsonl ? .jsonLines : .plainText }
+    }
+
+    func validate() throws {
+        if let sequenceLength, sequenceLength < 2 {
+            throw ValidationError("--sequence-length: expected at least 2, found \(sequenceLength)")
+        }
+    }
+
+    func run() throws {
+        let interruption = Interruption()
+        let workspace = try location.open()
+        let checkpoint = try workspace.loadModel()
+        let corpus = try workspace.openOrCreateCorpus(for: checkpoint, sequenceLength: sequenceLength)
+        if workspace.model == .embedded {
+            try workspace.importEmbedded(
+                into: corpus, display: { ProgressLine($0) }, isCancelled: interruption.question)
+        }
+        let summary = try workspace.importDocuments(
+            files.map { .file($0, format: format?.value) }, into: corpus, badRecords: skipBad ? .skip : .stop,
+            source: source, display: ProgressLine("importing"), isCancelled: interruption.question)
+        for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
+        print(Self.report(summary, total: try corpus.statistics()))
+    }
+
+    private static func report(_ summary: CorpusImportSummary, total: CorpusStatistics) -> String {
+        var added = ["\(summary.documents) documents in \(summary.sequences) sequences of \(summary.tokens) tokens"]
+        if summary.duplicates > 0 { added.append("\(summary.duplicates) duplicates") }
+        if summary.empty > 0 { added.append("\(summary.empty) empty ones left out") }
+        if summary.rejected > 0 { added.append("\(summary.rejected) bad ones left out") }
+        return """
+            imported: \(added.joined(separator: ", "))
+            the corpus has \(total.documents) documents in \(total.sequences) sequences of \(total.tokens) tokens
+            """
+    }
+}

@@ -1,0 +1,35 @@
+import Attribution
+import Foundation
+import Transformer
+
+/// Which model is used: the embedded one, or a checkpoint folder.
+enum ModelSource: Sendable, Equatable {
+    case embedded
+    case folder(String)
+
+    init(path: String?) { self = path.map(Self.folder) ?? .embedded }
+
+    /// What the model is called in results and in the names of folders.
+    var name: String {
+        switch self {
+        case .embedded: EmbeddedDefault.name
+        case .folder(let path): URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        }
+    }
+
+    /// The option that names the model, for commands that are shown to people.
+    var option: String {
+        switch self {
+        case .embedded: ""
+        case .folder(let path): " --model \(path)"
+        }
+    }
+
+    /// Loads the model.
+    func load() throws -> Checkpoint {
+        switch self {
+        case .embedded: try Checkpoint(folder: try EmbeddedDefault.modelFolder().path)
+        case .folder(let path): try Checkpoint(folder: path)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import Attribution
+import Foundation
+import InfluenceService
+
+/// `tributary query`: influence queries, answered here and now.
+struct Query: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask which training sequences made the model complete a prompt as it did.",
+        discussion: """
+            Prompt and completion are joined as they are: a completion normally begins with a space.
+
+              tributary query --prompt "The capital of France is" --completion " Paris" --top-k 5
+              tributary query --queries questions.jsonl --format ndjson > answers.ndjson
+
+            In a table, the tokens of a sequence that carry most of its influence are marked; each stands before the token that it \
+            predicts. JSON is what the server answers with.
+            """)
+
+    @OptionGroup(title: "Model") var location: WorkspaceOptions
+
+    @Option(help: "The text that the model was given.")
+    var prompt: String?
+
+    @Option(help: "The text that it went on with.")
+    var completion: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A file of queries, a JSON object a line: {"prompt", "completion", and optionally "id"}; any of the fields of a query \
+            to the server may be there too and goes before the options given here. - is standard input.
+            """, valueName: "file"),
+        completion: .file(extensions: ["jsonl"]))
+    var queries: String?
+
+    @OptionGroup(title: "Query") var settings: QueryOptions
+
+    @Option(
+        help:
+            "table for people; json, ndjson (a line a query) or csv (a line a sequence) for programs. (default: table)"
+    )
+    var format: Format?
+
+    @OptionGroup(title: "Table") var table: TableOptions
+
+    @Flag(
+        help: """
+            Fit factors if there are none, on at most \(FitSettings.briefSequences) sequences. The embedded model does that \
+            unasked.
+            """)
+    var fit = false
+
+    @OptionGroup var workers: WorkerOptions
+
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case table, json, ndjson, csv
+
+        /// The document of this format; `nil` for a table.
+        var document: ResultDocument.Format? { ResultDocument.Format(rawValue: rawValue) }
+    }
+
+    func validate() throws {
+        guard (queries == nil) == (prompt != nil), (prompt == nil) == (completion == nil) else {
+            throw ValidationError("give either --prompt and --completion, or --queries")
+        }
+    }
+
+    func run() throws {
+        let interruption = Interruption()
+        let format = format ?? .table
+        var settings = settings
+        settings.tokens = settings.tokens || format == .table
+        let queries = try queries(settings)
+
+        let workspace = try location.open()
+        let checkpoint = try workspace.loadModel()
+        let corpus = try workspace.openCorpus(
+            for: checkpoint, display: { ProgressLine($0) }, isCancelled: interruption.question)
+        let factors = try workspace.openFactors(
+            for: checkpoint, on: corpus, fitting: fit, workers: workers.value, display: { ProgressLine($0) },
+            isCancelled: interruption.question)
+        let engine = InfluenceEngine(
+            name: workspace.model.name, checkpoint: checkpoint, factors: factors, corpus: corpus,
+            workers: workers.value)
+
+        let progress = SweepProgress()
+        let isCancelled = interruption.question
+        let answers = engine.answer(queries, progress: { progress.show($0) }, isCancelled: { _ in isCancelled() })
+        progress.end()
+        try write(answers, to: queries, as: format)
+        try report(answers, to: queries)
+    }
+
+    private func queries(_ settings: QueryOptions) throws -> [InfluenceQuery] {
+        let defaults = settings.query(prompt: prompt ?? "", completion: completion ?? "")
+        guard let queries else { return [defaults] }
+        return try QueryFile(path: queries).queries(defaults: defaults)
+    }
+
+    private func write(
+        _ answers: [Result<InfluenceResult, QueryError>], to queries: [InfluenceQuery], as format: Format
+    ) throws {
+        if let document = format.document {
+            // A single query that fails is told on standard error alone.
+            if self.queries == nil, case .failure = answers[0] { return }
+            let bytes = try ResultDocument(isList: self.queries != nil, queries: queries, answers: answers)
+                .bytes(as: document)
+            FileHandle.standardOutput.write(Data(bytes))
+        } else {
+            let table = ResultTable(table)
+            for case .success(let result) in answers { print(table.text(of: result)) }
+        }
+    }
+
+    /// Says which queries failed, and fails if any did.
+    private func report(_ answers: [Result<InfluenceResult, QueryError>], to queries: [InfluenceQuery]) throws {
+        guard self.queries != nil else {
+            _ = try answers.first?.get()
+            return
+        }
+        var failures = 0
+        for (index, answer) in answers.enumerated() {
+            guard case .failure(let error) = answer else { continue }
+            failures += 1
+            let name = queries[index].id.map { "\"\($0)\"" } ?? "\(index + 1)"
+            printError("tributary: query \(name): \(ErrorMessage(error))")
+        }
+        if failures > 0 { throw ExitCode.failure }
+    }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import Attribution
+
+/// What a query asks for beside its text.
+struct QueryOptions: ParsableArguments {
+    @Option(help: "Which sequences are scored: the best of a text search (tfidf), or all.")
+    var candidates = CandidateSelection.Prefilter.tfidf
+
+    @Option(help: "How many sequences the text search keeps.")
+    var candidateLimit = 1_000
+
+    @Option(
+        name: .customLong("candidate"),
+        help: ArgumentHelp(
+            "Score just this sequence or document, and others named so; may be given several times.", valueName: "id"))
+    var candidateIDs: [String] = []
+
+    @Option(help: "Score only sequences of this source.")
+    var source: String?
+
+    @Option(help: "Sequences to show in each direction.")
+    var topK = 20
+
+    @Option(help: "positive: sequences that make the completion likelier; negative: less likely; both.")
+    var direction = InfluenceQuery.Direction.positive
+
+    @Option(help: "The rank to which the query's gradient is compressed for the sweep, or full.")
+    var rank = InfluenceQuery.Rank.limited(32)
+
+    @Option(help: "How many of the best are scored again with the full gradient.")
+    var rescore = 100
+
+    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    var damping: Double?
+
+    @Flag(help: "Break scores down by layer.")
+    var layers = false
+
+    @Flag(help: "Break scores down by token. A table always does.")
+    var tokens = false
+
+    func validate() throws {
+        try refuse(candidateLimit < 1, "--candidate-limit: expected at least 1, found \(candidateLimit)")
+        try refuse(!(1...10_000).contains(topK), "--top-k: expected a number from 1 to 10000, found \(topK)")
+        try refuse(!(0...10_000).contains(rescore), "--rescore: expected a number from 0 to 10000, found \(rescore)")
+        if case .limited(let rank) = rank {
+            try refuse(!(1...4_096).contains(rank), "--rank: expected a number from 1 to 4096, or full, found \(rank)")
+        }
+        if let damping {
+            try refuse(!(damping > 0 && damping.isFinite), "--damping: expected a positive number, found \(damping)")
+        }
+    }
+
+    private func refuse(_ isWrong: Bool, _ message: String) throws {
+        if isWrong { throw ValidationError(message) }
+    }
+
+    func query(prompt: String, completion: String) -> InfluenceQuery {
+        InfluenceQuery(
+            prompt: prompt, completion: completion, topK: topK, direction: direction,
+            candidates: CandidateSelection(
+                prefilter: candidates, limit: candidateLimit, ids: candidateIDs.isEmpty ? nil : candidateIDs,
+                source: source), rank: rank, rescore: rescore, damping: damping,
+            attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens))
+    }
+}
+
+extension CandidateSelection.Prefilter: ExpressibleByArgument {}
+extension InfluenceQuery.Direction: ExpressibleByArgument {}
+
+extension InfluenceQuery.Rank: ExpressibleByArgument {
+    public init?(argument: String) {
+        if argument == "full" {
+            self = .full
+        } else if let rank = Int(argument) {
+            self = .limited(rank)
+        } else {
+            return nil
+        }
+    }
+
+    public var defaultValueDescription: String {
+        switch self {
+        case .limited(let rank): "\(rank)"
+        case .full: "full"
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Attribution
+import Foundation
+
+/// `tributary render`: a server's result as the table that `tributary query` prints.
+struct Render: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a result in JSON from standard input as a table.", shouldDisplay: false)
+
+    @OptionGroup var table: TableOptions
+
+    func run() throws {
+        let json = try FileHandle.standardInput.readToEnd() ?? Data()
+        let table = ResultTable(table)
+        for result in try Self.results(json) { print(table.text(of: result)) }
+    }
+
+    private static func results(_ json: Data) throws -> [InfluenceResult] {
+        if let list = try? JSONDecoder().decode(ResultList.self, from: json) {
+            return list.results.compactMap(\.result)
+        }
+        return [try JSONDecoder().decode(InfluenceResult.self, from: json)]
+    }
+
+    /// The results of a list; queries that failed have none.
+    private struct ResultList: Decodable {
+        let results: [Entry]
+
+        struct Entry: Decodable {
+            let result: InfluenceResult?
+
+            init(from decoder: any Decoder) throws { result = try? InfluenceResult(from: decoder) }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Attribution
+
+/// A sequence's text, cut to the part where most of its influence lies, with the tokens that carry it marked.
+struct InfluentialText {
+    /// A character of the text on its way to the terminal.
+    private struct Cell {
+        var character: Character
+        var emphasis: TerminalStyle.Emphasis?
+        /// Its part of its token's influence, without sign.
+        var weight: Double
+    }
+
+    private let cells: [Cell]
+    private let style: TerminalStyle
+
+    /// A token stands out strongly from this share of the strongest token's influence, and weakly from the one below.
+    private static let strongShare = 0.5
+    private static let weakShare = 0.2
+
+    init(_ sequence: InfluentialSequence, style: TerminalStyle) {
+        self.style = style
+        let tokens = sequence.tokens?.map { (text: $0.text, score: $0.score) } ?? [(text: sequence.text, score: 0)]
+        let strongest = tokens.reduce(0) { max($0, abs($1.score)) }
+        var cells: [Cell] = []
+        for token in tokens {
+            let emphasis = Self.emphasis(of: token.score, strongest: strongest)
+            let weight = abs(token.score) / Double(max(token.text.count, 1))
+            for character in token.text {
+                let shown = character.isPrintable && !character.isWhitespace ? character : " "
+                if shown == " ", cells.last?.character == " " || cells.isEmpty { continue }
+                cells.append(Cell(character: shown, emphasis: shown == " " ? nil : emphasis, weight: weight))
+            }
+        }
+        self.cells = style.hasColor ? cells : Self.withMarks(cells)
+    }
+
+    private static func emphasis(of score: Double, strongest: Double) -> TerminalStyle.Emphasis? {
+        guard strongest > 0, abs(score) >= weakShare * strongest else { return nil }
+        if abs(score) >= strongShare * strongest { return score > 0 ? .strongPositive : .strongNegative }
+        return score > 0 ? .positive : .negative
+    }
+
+    /// Asterisks around what stands out strongly, where there is no colour.
+    private static func withMarks(_ cells: [Cell]) -> [Cell] {
+        var marked: [Cell] = []
+        var isInside = false
+        for cell in cells {
+            let isStrong = cell.emphasis == .strongPositive || cell.emphasis == .strongNegative
+            if isStrong != isInside { marked.append(Cell(character: "*", emphasis: nil, weight: 0)) }
+            marked.append(cell)
+            isInside = isStrong
+        }
+        if isInside { marked.append(Cell(character: "*", emphasis: nil, weight: 0)) }
+        return marked
+    }
+
+    /// The text in lines.
+    ///
+    /// - Parameters:
+    ///   - width: Columns of a line.
+    ///   - count: Lines at most; nil for the whole text.
+    func lines(width: Int, count: Int?) -> [String] {
+        guard let count else { return wrapped(cells[...], width: width).map(rendered) }
+        var excerpt = excerpt(width: width * count)
+        var lines = wrapped(excerpt, width: width)
+        // Breaking lines between words leaves gaps: what no longer fits is cut.
+        while lines.count > count {
+            excerpt = excerpt[..<(lines[count - 1].endIndex - 1)]
+            while let last = excerpt.last, last.character == " " { excerpt.removeLast() }
+            excerpt.append(Cell(character: "…", emphasis: nil, weight: 0))
+            lines = wrapped(excerpt, width: width)
+        }
+        return lines.map(rendered)
+    }
+
+    /// As much of the text as `width` columns hold, from where it carries the most influence.
+    private func excerpt(width: Int) -> ArraySlice<Cell> {
+        let total = cells.reduce(0) { $0 + $1.character.columns }
+        guard total > width else { return cells[...] }
+        var best = (start: 0, weight: -1.0)
+        var end = 0
+        var columns = 0
+        var weight = 0.0
+        for start in cells.indices {
+            while end < cells.count, columns + cells[end].character.columns <= width - 2 {
+                columns += cells[end].character.columns
+                weight += cells[end].weight
+                end += 1
+            }
+            if weight > best.weight * (1 + 1e-9), start == 0 || cells[start - 1].character == " " {
+                best = (start, weight)
+            }
+            columns -= cells[start].character.columns
+            weight -= cells[start].weight
+        }
+        let ellipsis = Cell(character: "…", emphasis: nil, weight: 0)
+        var excerpt: [Cell] = best.start > 0 ? [ellipsis] : []
+        columns = 0
+        var position = best.start
+        while position < cells.count, columns + cells[position].character.columns <= width - 2 {
+            excerpt.append(cells[position])
+            columns += cells[position].character.columns
+            position += 1
+        }
+        if position < cells.count { excerpt.append(ellipsis) }
+        return excerpt[...]
+    }
+
+    /// Lines broken between words where they can be.
+    private func wrapped(_ cells: ArraySlice<Cell>, width: Int) -> [ArraySlice<Cell>] {
+        var lines: [ArraySlice<Cell>] = []
+        var start = cells.startIndex
+        while start < cells.endIndex {
+            var end = start
+            var columns = 0
+            var lastSpace: Int?
+            while end < cells.endIndex, columns + cells[end].character.columns <= width {
+                if cells[end].character == " " { lastSpace = end }
+                columns += cells[end].character.columns
+                end += 1
+            }
+            if end < cells.endIndex, let lastSpace, cells[end].character != " " { end = lastSpace + 1 }
+            lines.append(cells[start..<max(end, start + 1)])
+            start = max(end, start + 1)
+            if start < cells.endIndex, cells[start].character == " " { start += 1 }
+        }
+        return lines
+    }
+
+    private func rendered(_ line: ArraySlice<Cell>) -> String {
+        var text = ""
+        var run = ""
+        var emphasis: TerminalStyle.Emphasis?
+        for cell in line {
+            if cell.emphasis != emphasis {
+                text += style.styled(run, emphasis)
+                run = ""
+                emphasis = cell.emphasis
+            }
+            run.append(cell.character)
+        }
+        return text + style.styled(run, emphasis)
+    }
+}

@@ -1,0 +1,134 @@
+import Attribution
+import Foundation
+
+/// A result as a table for people.
+struct ResultTable {
+    private let style: TerminalStyle
+    /// Lines of each sequence's text; nil for all of it.
+    private let textLines: Int?
+
+    private static let scoreWidth = 9
+    private static let rankWidth = 4
+    private static let narrowestText = 36
+
+    init(_ options: TableOptions) {
+        style = .standardOutput(hasColor: options.color.choice)
+        textLines = options.lines == 0 ? nil : options.lines
+    }
+
+    func text(of result: InfluenceResult) -> String {
+        var lines = header(of: result)
+        let proponents = result.sequences.filter { $0.score > 0 }
+        let opponents = result.sequences.filter { $0.score <= 0 }
+        if result.sequences.isEmpty { lines += ["", "No sequence has an influence of the sign asked for."] }
+        if !proponents.isEmpty { lines += section("Sequences that make the completion likelier", proponents) }
+        if !opponents.isEmpty { lines += section("Sequences that make the completion less likely", opponents) }
+        if !result.sequences.isEmpty { lines += legend(of: result) }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    // MARK: What was asked, and how it was answered
+
+    private func header(of result: InfluenceResult) -> [String] {
+        let query = result.query
+        let completion = query.completion.printable
+        let gap = query.completion.first?.isWhitespace == true || query.prompt.last?.isWhitespace == true ? " " : ""
+        var lines = [style.styled(query.prompt.printable, nil) + gap + style.styled(completion, .bold)]
+        if let id = query.id { lines[0] = style.styled("[\(id.printable)] ", .dim) + lines[0] }
+        let tokens = query.tokens.compactMap { token in
+            token.logProbability.map { "\"\(token.text.singleLine)\" \(String(format: "%.3f", $0))" }
+        }
+        lines.append(
+            "log-probability \(String(format: "%.3f", query.logProbability)) nats: \(tokens.joined(separator: ", "))")
+        if query.completionStartsInsideToken {
+            lines.append("The completion's first token also holds the end of the prompt.")
+        }
+        let candidates = result.candidates
+        let timings = result.timings
+        let stages = [
+            ("gradients", timings.gradients), ("candidates", timings.candidates), ("sweep", timings.sweep),
+            ("rescoring", timings.rescore),
+        ].map { "\($0) \(String(format: "%.2f", $1)) s" }.joined(separator: ", ")
+        lines.append(
+            style.styled(
+                "\(candidates.considered) of \(candidates.corpusSequences) sequences scored (\(candidates.selection)); "
+                    + stages + (timings.batchSize > 1 ? ", shared by \(timings.batchSize) queries" : ""), .dim))
+        return lines
+    }
+
+    // MARK: Sequences
+
+    private func section(_ title: String, _ sequences: [InfluentialSequence]) -> [String] {
+        let longest = sequences.map { $0.id.printable.columns }.max() ?? 0
+        let idWidth = max(2, min(longest, style.width / 4))
+        let fixed = Self.rankWidth + 2 * Self.scoreWidth + idWidth + 8
+        // On a narrow terminal the text stands below.
+        let isBeside = style.width - fixed >= Self.narrowestText
+        let textWidth = isBeside ? style.width - fixed : style.width - Self.rankWidth - 2
+        let indent = String(repeating: " ", count: isBeside ? fixed : Self.rankWidth + 2)
+        var lines = ["", style.styled(title, .bold)]
+        let columns = [
+            "rank".rightAligned(in: Self.rankWidth), "score".rightAligned(in: Self.scoreWidth),
+            "per copy".rightAligned(in: Self.scoreWidth), "id".fitted(to: idWidth), isBeside ? "text" : "",
+        ]
+        lines.append(style.styled(columns.joined(separator: "  ").trimmedEnd, .dim))
+        for sequence in sequences {
+            let row = [
+                "\(sequence.rank)".rightAligned(in: Self.rankWidth),
+                Self.number(sequence.score).rightAligned(in: Self.scoreWidth),
+                Self.number(sequence.natsPerCopy).rightAligned(in: Self.scoreWidth),
+                sequence.id.printable.fitted(to: idWidth),
+            ].joined(separator: "  ")
+            var text = InfluentialText(sequence, style: style).lines(width: textWidth, count: textLines)
+            if sequence.spurious { text.append(style.styled("(spurious)", .warning)) }
+            if let layers = sequence.layers {
+                text.append(style.styled(Self.strongest(layers).cut(to: textWidth), .dim))
+            }
+            lines.append(isBeside ? row + "  " + (text.first ?? "") : row.trimmedEnd)
+            lines += text.dropFirst(isBeside ? 1 : 0).map { indent + $0 }
+        }
+        return lines
+    }
+
+    /// The layers through which most of a score comes.
+    private static func strongest(_ layers: [InfluentialSequence.LayerScore]) -> String {
+        let shown = layers.sorted { abs($0.score) > abs($1.score) }.prefix(3)
+        return shown.map { "\($0.name) \(number($0.score))" }.joined(separator: ", ")
+    }
+
+    private func legend(of result: InfluenceResult) -> [String] {
+        var lines = [
+            "",
+            "score: influence in nats; per copy: what one more copy in the training set would add to the log-probability.",
+        ]
+        if result.sequences.contains(where: { $0.tokens != nil }) {
+            lines.append(
+                (style.hasColor
+                    ? "Green tokens carry a sequence's influence, red ones speak against it"
+                    : "*Marked* tokens carry most of a sequence's influence")
+                    + "; each stands before the token it predicts.")
+        }
+        if result.sequences.contains(where: \.spurious) {
+            lines.append("spurious: nearly all of the influence lies in a single token.")
+        }
+        return lines.map { style.styled($0, .dim) }
+    }
+
+    /// Four significant digits or so, with sign.
+    private static func number(_ value: Double) -> String {
+        switch abs(value) {
+        case 1_000..<1_000_000: String(format: "%+.0f", value)
+        case 100..<1_000: String(format: "%+.1f", value)
+        case 1..<100: String(format: "%+.2f", value)
+        case 0.001..<1: String(format: "%+.4f", value)
+        default: String(format: "%+.1e", value)
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmedEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
+
+    /// Printable, with a space that it begins with kept.
+    fileprivate var singleLine: String { (first?.isWhitespace == true ? " " : "") + printable }
+}

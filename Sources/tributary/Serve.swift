@@ -1,0 +1,103 @@
+import ArgumentParser
+import Attribution
+import Foundation
+import InfluenceService
+import LinearAlgebra
+import Logging
+
+/// `tributary serve`: the HTTP server.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Answer influence queries over HTTP.",
+        discussion: """
+            The server listens at once and answers queries when the model and its factors are loaded: GET /readyz says how far it \
+            is. Jobs are kept in the workspace, and those that a process left unfinished run again at the next start. Ctrl-C or \
+            SIGTERM stops it when the running sweep is done, or after server.shutdown_grace_seconds.
+
+            Settings come from the file given by --config (config/tributary.yaml describes them all), from the environment \
+            (TRIBUTARY__SERVER__PORT=9000), and from options, each over the one before.
+
+              tributary serve --port 8080
+              curl -s -H 'Prefer: wait=60' --json '{"prompt": "The capital of France is", "completion": " Paris"}' \\
+                   http://127.0.0.1:8080/v1/influence
+            """)
+
+    @OptionGroup var location: WorkspaceOptions
+
+    @Option(help: "A YAML file of settings.", completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
+
+    @Option(help: "The address or host name to listen on. (default: 127.0.0.1)")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 for any that is free. (default: 8080)")
+    var port: Int?
+
+    @Option(help: "Threads that compute. (default: one a core)")
+    var workers: Int?
+
+    @Flag(
+        help: """
+            Fit factors if there are none, on at most \(FitSettings.briefSequences) sequences. The embedded model does that \
+            unasked.
+            """)
+    var fit = false
+
+    func validate() throws {
+        for option in options {
+            var settings = Configuration()
+            do {
+                try settings.set(option.key, to: option.value)
+            } catch ConfigurationError.wrongValue(_, _, let expected, let found) {
+                throw ValidationError("\(option.name): must be \(expected), but is \(found)")
+            }
+        }
+    }
+
+    func run() async throws {
+        let interruption = Interruption()
+        let settings = try settings()
+        LoggingSystem.bootstrap { ServiceLogHandler(label: $0, settings: settings.logging) }
+        let logger = Logger(label: "tributary")
+
+        let workspace = try Workspace(
+            of: ModelSource(path: settings.model.path), folder: settings.workspace.path)
+        logger.info("workspace", metadata: ["path": "\(workspace.folder.path)"])
+        let service = try Service(configuration: settings, workspace: workspace.folder, logger: logger)
+        try await service.start()
+
+        let starting = EngineStart(
+            workspace: workspace, service: service, logger: logger, fitting: fit,
+            workers: settings.compute.workers == 0 ? Workers() : Workers(count: settings.compute.workers),
+            interruption: interruption)
+        do {
+            try await service.become(ready: try await starting.run())
+        } catch {
+            guard interruption.isRequested else {
+                service.fail(starting: error)
+                await service.shutdown(grace: .zero)
+                throw error
+            }
+            logger.notice("interrupted", metadata: ["reason": "\(ErrorMessage(error))"])
+        }
+        await interruption.requested()
+        await service.shutdown(grace: .seconds(settings.server.shutdownGraceSeconds))
+    }
+
+    /// The defaults, and over them the file, the environment and the options.
+    private func settings() throws -> Configuration {
+        var settings = try config.map { try Configuration(file: URL(fileURLWithPath: $0)) } ?? Configuration()
+        try settings.apply(environment: ProcessInfo.processInfo.environment)
+        for option in options { try settings.set(option.key, to: option.value) }
+        return settings
+    }
+
+    /// The options given that stand for a key of the configuration.
+    private var options: [(name: String, key: String, value: String)] {
+        [
+            ("--host", "server.host", host), ("--port", "server.port", port.map(String.init)),
+            ("--model", "model.path", location.model), ("--workspace", "workspace.path", location.workspace),
+            ("--workers", "compute.workers", workers.map(String.init)),
+        ].compactMap { name, key, value in value.map { (name, key, $0) } }
+    }
+}

@@ -1,0 +1,44 @@
+import Attribution
+import Synchronization
+
+/// Shows the stages of a batch of queries, one line after the other.
+final class SweepProgress: Sendable {
+    private let current = Mutex<(stage: InfluenceProgress.Stage, display: ProgressLine)?>(nil)
+
+    /// May be called from any thread.
+    func show(_ progress: InfluenceProgress) {
+        let display = current.withLock { current in
+            if let current, current.stage == progress.stage { return current.display }
+            current?.display.finish()
+            let display = ProgressLine(progress.stage.title)
+            current = (progress.stage, display)
+            return display
+        }
+        display.update(progress.done, of: progress.total, unit: progress.stage.unit)
+    }
+
+    func end() {
+        current.withLock { current in
+            current?.display.finish()
+            current = nil
+        }
+    }
+}
+
+extension InfluenceProgress.Stage {
+    fileprivate var title: String {
+        switch self {
+        case .gradients: "query gradients"
+        case .candidates: "candidates"
+        case .sweep: "sweep"
+        case .rescore: "rescoring"
+        }
+    }
+
+    fileprivate var unit: String {
+        switch self {
+        case .gradients, .candidates: "queries"
+        case .sweep, .rescore: "sequences"
+        }
+    }
+}

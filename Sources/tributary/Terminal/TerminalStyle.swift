@@ -1,0 +1,90 @@
+import Foundation
+
+/// What standard output can show: how wide its lines are, and whether they may be coloured.
+struct TerminalStyle: Sendable {
+    /// Columns of a line.
+    let width: Int
+    let hasColor: Bool
+
+    /// Ways to stand out, by their SGR parameters (ECMA-48, section 8.3.117).
+    enum Emphasis: String {
+        case bold = "1"
+        case dim = "2"
+        case positive = "32"
+        case strongPositive = "1;32"
+        case negative = "31"
+        case strongNegative = "1;31"
+        case warning = "33"
+    }
+
+    /// - Parameter hasColor: `nil` to find out: yes on a terminal that is not called dumb, unless NO_COLOR is set.
+    static func standardOutput(hasColor: Bool?) -> TerminalStyle {
+        let environment = ProcessInfo.processInfo.environment
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let mayColor = isTerminal && environment["TERM"] != "dumb" && environment["NO_COLOR", default: ""].isEmpty
+        var size = winsize()
+        let columns =
+            isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+            ? Int(size.ws_col) : environment["COLUMNS"].flatMap { Int($0) }
+        return TerminalStyle(width: min(max(columns ?? 120, 40), 200), hasColor: hasColor ?? mayColor)
+    }
+
+    func styled(_ text: String, _ emphasis: Emphasis?) -> String {
+        guard hasColor, let emphasis, !text.isEmpty else { return text }
+        return "\u{1B}[\(emphasis.rawValue)m\(text)\u{1B}[0m"
+    }
+}
+
+extension String {
+    /// The text on one line and without characters that a terminal would obey instead of showing.
+    var printable: String {
+        String(map { $0.isPrintable ? $0 : " " }).split(separator: " ", omittingEmptySubsequences: true)
+            .joined(separator: " ")
+    }
+
+    /// How many columns a terminal gives it.
+    var columns: Int { reduce(0) { $0 + $1.columns } }
+
+    /// The text in so many columns at most.
+    func cut(to width: Int) -> String {
+        guard columns > width else { return self }
+        var text = ""
+        var used = 0
+        for character in self {
+            guard used + character.columns < width else { break }
+            text.append(character)
+            used += character.columns
+        }
+        return text + "…"
+    }
+
+    /// The text in a column of a table: cut, or filled up with spaces.
+    func fitted(to width: Int) -> String {
+        let text = cut(to: width)
+        return text + String(repeating: " ", count: max(0, width - text.columns))
+    }
+
+    /// The text at the right of a column.
+    func rightAligned(in width: Int) -> String {
+        String(repeating: " ", count: max(0, width - columns)) + self
+    }
+}
+
+extension Character {
+    /// Whether it is shown, and not obeyed as a line break, an escape or a change of direction.
+    var isPrintable: Bool {
+        guard let category = unicodeScalars.first?.properties.generalCategory else { return false }
+        return ![.control, .format, .lineSeparator, .paragraphSeparator, .surrogate].contains(category)
+    }
+
+    /// Columns on a terminal: two for East Asian wide characters and emoji (Unicode Standard Annex #11), else one.
+    var columns: Int {
+        guard let scalar = unicodeScalars.first?.value, scalar >= 0x1100 else { return 1 }
+        return Self.wideRanges.contains { $0.contains(scalar) } ? 2 : 1
+    }
+
+    private static let wideRanges: [ClosedRange<UInt32>] = [
+        0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
+        0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1FAFF, 0x20000...0x3FFFD,
+    ]
+}

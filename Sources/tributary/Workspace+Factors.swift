@@ -1,0 +1,91 @@
+import Attribution
+import Corpus
+import Curvature
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// How factors are fitted.
+struct FitSettings: Sendable {
+    var fisher = FactorProvenance.Fisher.sampled
+    var selection = LayerSelection.feedForward
+    /// `nil` for all.
+    var maximumSequences: Int?
+    var seed: UInt64 = 0
+    var workers = Workers()
+
+    /// For a fit that is only on the way to an answer: on enough sequences for a good first look.
+    static func brief(workers: Workers) -> FitSettings {
+        FitSettings(maximumSequences: briefSequences, workers: workers)
+    }
+
+    static let briefSequences = 1_500
+}
+
+extension Workspace {
+    /// Loads the factors, or fits them where there are none and that is wanted: always for the embedded model.
+    ///
+    /// - Parameter display: Makes the display of each stage of a fit.
+    /// - Throws: ``WorkspaceError/noFactors(folder:command:)``; ``FactorFileError`` for factors of another model; ``FitError``.
+    func openFactors(
+        for checkpoint: Checkpoint, on corpus: CorpusStore, fitting: Bool, workers: Workers,
+        display: (_ title: String) -> any ProgressDisplay, isCancelled: () -> Bool
+    ) throws -> EKFACFactors {
+        if FactorFile.exists(at: factorsFolder) {
+            return try FactorFile.load(
+                folder: factorsFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
+        }
+        guard fitting || model == .embedded else {
+            throw WorkspaceError.noFactors(
+                folder: folder.path, command: "tributary fit\(model.option)\(folderOption)")
+        }
+        return try fitFactors(
+            for: checkpoint, on: corpus, settings: .brief(workers: workers), display: display,
+            isCancelled: isCancelled)
+    }
+
+    /// Fits factors, or goes on with an interrupted fit of the same settings, and keeps them in place of earlier ones.
+    func fitFactors(
+        for checkpoint: Checkpoint, on corpus: CorpusStore, settings: FitSettings,
+        display: (_ title: String) -> any ProgressDisplay, isCancelled: () -> Bool
+    ) throws -> EKFACFactors {
+        let rowids = try corpus.rowids()
+        let source = FactorFit.Source(count: rowids.count, digest: try corpus.digest()) { range in
+            try corpus.tokens(rowids: Array(rowids[range]))
+        }
+        let fit = FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest, source: source, fisher: settings.fisher,
+            selection: settings.selection, maximumSequences: settings.maximumSequences, seed: settings.seed,
+            workers: settings.workers)
+        var stage: (kind: FactorFit.Stage, display: any ProgressDisplay)?
+        do {
+            let factors = try fit.run(
+                statePath: fitStateFile,
+                progress: { progress in
+                    if stage?.kind != progress.stage {
+                        stage?.display.finish()
+                        stage = (progress.stage, display(progress.stage.title))
+                    }
+                    stage?.display.update(progress.done, of: progress.total, unit: progress.stage.unit)
+                }, isCancelled: isCancelled)
+            stage?.display.finish()
+            try FactorFile.write(factors, to: factorsFolder)
+            return factors
+        } catch {
+            stage?.display.abandon()
+            throw error
+        }
+    }
+}
+
+extension FactorFit.Stage {
+    fileprivate var title: String {
+        switch self {
+        case .covariances: "fitting factors, 1 of 3: covariances"
+        case .eigendecomposition: "fitting factors, 2 of 3: eigenvectors"
+        case .eigenvalues: "fitting factors, 3 of 3: eigenvalues"
+        }
+    }
+
+    fileprivate var unit: String { self == .eigendecomposition ? "matrices" : "sequences" }
+}

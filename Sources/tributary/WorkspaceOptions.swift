@@ -1,0 +1,38 @@
+import ArgumentParser
+import LinearAlgebra
+
+/// The options that say which model and which workspace a command works on.
+struct WorkspaceOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A Hugging Face checkpoint folder: config.json, tokenizer.json and safetensors. (default: the embedded model)",
+            valueName: "folder"),
+        completion: .directory)
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The folder with the corpus, the factors and the jobs of one model. One process uses it at a time. (default: one \
+            under $XDG_DATA_HOME or ~/.local/share, named after the model)
+            """, valueName: "folder"),
+        completion: .directory)
+    var workspace: String?
+
+    /// The workspace, locked.
+    func open() throws -> Workspace {
+        try Workspace(of: ModelSource(path: model), folder: workspace)
+    }
+}
+
+/// How many threads compute.
+struct WorkerOptions: ParsableArguments {
+    @Option(help: "Threads that compute. (default: one a core)")
+    var workers: Int?
+
+    var value: Workers { workers.map { Workers(count: $0) } ?? Workers() }
+
+    func validate() throws {
+        if let workers, workers < 1 { throw ValidationError("--workers: expected at least 1, found \(workers)") }
+    }
+}
