@@ -5,7 +5,7 @@ import Testing
 @testable import HTTP
 
 /// Alone in its suite and serialized with no other server's tests: it counts the descriptors of the whole process.
-@Suite("Connections that come and go")
+@Suite("Connections that come and go", .timeLimit(.minutes(1)))
 struct ConnectionChurnTests {
     /// Descriptors of this process that are sockets bound to a port, on either side.
     private static func sockets(port: UInt16) throws -> Int {

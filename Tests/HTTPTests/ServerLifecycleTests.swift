@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A server's life")
+@Suite("A server's life", .timeLimit(.minutes(1)))
 struct ServerLifecycleTests {
     private static func start(_ configuration: HTTPServerConfiguration) async throws -> (HTTPServer, [SocketAddress]) {
         let router = try Router(routes: .standard, logger: .silent)
@@ -105,7 +105,7 @@ struct ServerLifecycleTests {
             let idle = try RawClient(port: port)
             #expect(try idle.exchange(get("/hello")).status == 200)
             try busy.send(get("/wait") + get("/hello"))
-            await gate.waitUntilSomeoneWaits()
+            try await gate.waitForArrivals()
 
             let ended = Task { await server.shutdown(grace: .seconds(60)) }
             #expect(try idle.isAtEnd(), "an idle connection is closed at once")
@@ -126,9 +126,9 @@ struct ServerLifecycleTests {
         try await withServer([Self.waitingRoute(gate)]) { port, server in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
-            await gate.waitUntilSomeoneWaits()
+            try await gate.waitForArrivals()
             #expect(await server.shutdown(grace: .milliseconds(50)) == 1)
-            await gate.waitForCancellations(1)
+            try await gate.waitForCancellations()
             #expect(throws: (any Error).self) { try client.response() }
         }
     }
@@ -148,7 +148,7 @@ struct ServerLifecycleTests {
         try await withServer(routes) { port, server in
             let client = try RawClient(port: port)
             try client.send(get("/stubborn"))
-            await gate.waitUntilSomeoneWaits()
+            try await gate.waitForArrivals()
             #expect(await server.shutdown(grace: .zero) == 1)
             await gate.open()
             await finished.wait()
@@ -166,14 +166,14 @@ struct ServerLifecycleTests {
             try busy.send(get("/wait"))
             let idle = try RawClient(port: port)
             #expect(try idle.exchange(get("/hello")).status == 200)
-            await gate.waitUntilSomeoneWaits()
+            try await gate.waitForArrivals()
 
             let third = try RawClient(port: port)
             #expect(try third.exchange(get("/hello")).status == 200)
             #expect(try idle.isAtEnd())
 
             try third.send(get("/wait"))
-            await gate.waitUntilSomeoneWaits(count: 2)
+            try await gate.waitForArrivals(2)
             let fourth = try RawClient(port: port)
             try fourth.send(get("/items/4"))
             await gate.open()

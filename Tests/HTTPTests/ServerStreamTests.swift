@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A streamed response")
+@Suite("A streamed response", .timeLimit(.minutes(1)))
 struct ServerStreamTests {
     @Test("arrives in its pieces, and the connection goes on")
     func pieces() async throws {
@@ -129,9 +129,9 @@ struct ServerStreamTests {
         try await withServer(routes) { port, _ in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
-            await gate.waitUntilSomeoneWaits()
+            try await gate.waitForArrivals()
             client.reset()
-            await gate.waitForCancellations(1)
+            try await gate.waitForCancellations()
         }
     }
 }

@@ -1,10 +1,11 @@
 import Foundation
 import HTTPTypes
+import Logging
 import Testing
 
 @testable import HTTP
 
-@Suite("A server")
+@Suite("A server", .timeLimit(.minutes(1)))
 struct ServerTests {
     @Test("answers several requests on one connection")
     func keepAlive() async throws {
@@ -63,7 +64,7 @@ struct ServerTests {
                 try? client.send(get("/wait") + String(repeating: get("/hello"), count: count))
             }
             sender.start()
-            await gate.waitUntilSomeoneWaits()
+            try await gate.waitForArrivals()
             await gate.open()
             #expect(try client.response().body == "waited")
             for _ in 0..<count where try client.response().body != "hello" { Issue.record("a response is wrong") }
@@ -170,6 +171,68 @@ struct ServerTests {
             #expect(stream["transfer-encoding"] == nil)
             let closed = try RawClient(port: port).exchange("GET /hello HTTP/1.0\r\n\r\n")
             #expect(closed["connection"] == "close")
+        }
+    }
+
+    @Test("holds no more request bodies at a time than it may")
+    func bodyBudget() async throws {
+        let gate = Gate()
+        let waiting = Route(.post, "/wait", summary: "") { _ in
+            await gate.wait()
+            return .text("waited")
+        }
+        let configuration = HTTPServerConfiguration.with { $0.maximumBodyBytesInFlight = 2_000_000 }
+        try await withServer([Route].standard + [waiting], configuration: configuration) { port, _ in
+            let body = String(repeating: "a", count: 1_500_000)
+            let first = try RawClient(port: port)
+            try first.send(post("/wait", body))
+            try await gate.waitForArrivals()
+            let refused = try RawClient(port: port).exchange(post("/echo", body))
+            #expect(refused.status == 503 && refused.problem == "/problems/unavailable")
+            #expect(refused["retry-after"] == "1")
+            await gate.open()
+            #expect(try first.response().body == "waited")
+            for _ in 0..<3 {
+                #expect(try RawClient(port: port).exchange(post("/echo", body)).body == body, "the room is given back")
+            }
+        }
+    }
+
+    @Test("logs what was asked for, but not queries and bodies")
+    func logging() async throws {
+        let lines = Recorder<String>()
+        let logger = Logger(label: "test") { _ in RecordingLogHandler(lines: lines) }
+        let router = try Router(routes: .standard, logger: logger)
+        let server = HTTPServer(configuration: .with { _ in }, logger: logger, router: router)
+        let port = try #require(try await server.start().first).port
+        try await withTaskExecutorPreference(BlockingExecutor.shared) {
+            let client = try RawClient(port: port)
+            _ = try client.exchange(post("/echo?prompt=secret", "secret", "X-Request-Id: abc\r\n"))
+            _ = try client.exchange("GET /?secret HTTP/1.1\r\nHost: a\r\nContent-Length: secret\r\n\r\n")
+        }
+        await server.shutdown(grace: .seconds(10))
+        let requests = lines.all.filter { $0.hasPrefix("request") }
+        #expect(requests.count == 2)
+        for part in ["method=POST", "path=/echo ", "status=200", "bytes=", "request=abc", "outcome=done"] {
+            #expect(requests.first?.contains(part) == true, "\(part) in \(requests)")
+        }
+        #expect(requests.last?.contains("status=400") == true)
+        #expect(!lines.all.joined().contains("secret"))
+    }
+
+    @Test("closes where the handler asks for it")
+    func closesConnection() async throws {
+        let routes = [
+            Route(.get, "/last", summary: "") { _ in
+                var response = Response.text("last")
+                response.closesConnection = true
+                return response
+            }
+        ]
+        try await withServer(routes) { port, _ in
+            let client = try RawClient(port: port)
+            #expect(try client.exchange(get("/last"))["connection"] == "close")
+            #expect(try client.isAtEnd())
         }
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A server that waits for a client")
+@Suite("A server that waits for a client", .timeLimit(.minutes(1)))
 struct ServerTimeoutTests {
     /// One timeout short, the others longer than a test's client waits.
     private static func timeouts(

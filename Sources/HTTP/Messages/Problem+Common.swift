@@ -58,8 +58,10 @@ extension Problem {
             case .tunnel: ("no-tunnels", "No tunnels")
             case .unsupportedVersion: ("unsupported-version", "Unsupported HTTP version")
             case .timedOut: ("request-timeout", "Request timeout")
+            case .overloaded: ("unavailable", "Unavailable")
             }
         self.init(
-            type: "/problems/\(slug)", title: title, status: rejection.status, detail: rejection.description)
+            type: "/problems/\(slug)", title: title, status: rejection.status, detail: rejection.description,
+            headers: rejection == .overloaded ? [.retryAfter: "1"] : [:])
     }
 }

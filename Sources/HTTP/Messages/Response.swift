@@ -11,7 +11,7 @@ public struct Response: Sendable {
         /// Pieces that are sent as they come, in the chunked transfer coding.
         ///
         /// The next piece is asked for only when the client has taken most of those before it. When the client goes away
-        /// the sequence's task is cancelled. A sequence that throws ends the connection without the last chunk, so that
+        /// the sequence's task is cancelled. `AsyncThrowingStream(unfolding:)` makes such a sequence of a closure. A sequence that throws ends the connection without the last chunk, so that
         /// the client knows the body is incomplete.
         case stream(any AsyncSequence<[UInt8], any Error> & Sendable)
 

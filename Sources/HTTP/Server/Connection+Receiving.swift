@@ -53,6 +53,7 @@ extension Connection {
     func receive() {
         switch socket?.read(upTo: input.readSize) {
         case .bytes(let bytes):
+            guard !input.parser.isInBody || hold(bytes.count) else { return reject(.overloaded) }
             input.append(bytes)
             advance()
         case .finished:
@@ -64,6 +65,13 @@ extension Connection {
         case .wouldBlock, nil:
             break
         }
+    }
+
+    /// Counts bytes of a body among those that the whole server holds.
+    private func hold(_ bytes: Int) -> Bool {
+        guard environment.bodies.take(bytes) else { return false }
+        bodyBytesHeld += bytes
+        return true
     }
 
     /// Parses what has arrived up to the next complete request and has it handled.

@@ -37,6 +37,8 @@ actor Connection: EventHandler {
     var deadline: ContinuousClock.Instant?
     var input: InputState
     var output = OutputBuffer()
+    /// What the request under way has taken of the server's budget for bodies.
+    var bodyBytesHeld = 0
     /// The stream that waits for the client to take what is buffered.
     var waitingForRoom: CheckedContinuation<Void, any Error>?
 
@@ -110,6 +112,7 @@ actor Connection: EventHandler {
     /// Goes on to the next request after a response is sent, or to the end.
     func finish(_ exchange: Exchange) {
         log(exchange, outcome: "done")
+        releaseBody()
         hasServed = true
         guard exchange.keepsAlive, !isDraining else { return linger() }
         phase = .receiving
@@ -120,7 +123,7 @@ actor Connection: EventHandler {
     private func linger() {
         guard !input.hasEnded else { return close() }
         socket?.finishWriting()
-        input.pending = []
+        input = InputState(parser: RequestParser(limits: environment.limits))
         phase = .lingering
         deadline = .now + environment.timeouts.linger
     }
@@ -163,11 +166,18 @@ actor Connection: EventHandler {
         deadline = nil
         input.pending = []
         output.removeAll()
+        releaseBody()
         waitingForRoom?.resume(throwing: CancellationError())
         waitingForRoom = nil
         loop.remove(self, descriptor: descriptor)
         socket = nil
         environment.registry.remove(self)
+    }
+
+    private func releaseBody() {
+        guard bodyBytesHeld > 0 else { return }
+        environment.bodies.give(bodyBytesHeld)
+        bodyBytesHeld = 0
     }
 
     private func log(_ exchange: Exchange, outcome: String) {

@@ -10,7 +10,30 @@ struct ConnectionEnvironment: Sendable {
     let handler: HTTPServer.Handler
     let logger: Logger
     let registry: ConnectionRegistry
+    let bodies: BodyBudget
     let identifiers = RequestIdentifiers()
+}
+
+/// Counts the bytes of all request bodies that the server holds, so that uploads cannot use up the memory.
+final class BodyBudget: Sendable {
+    private let limit: Int
+    private let used = Atomic<Int>(0)
+
+    init(limit: Int) {
+        self.limit = max(limit, 0)
+    }
+
+    /// Counts some bytes more, unless they do not fit.
+    func take(_ bytes: Int) -> Bool {
+        if used.add(bytes, ordering: .relaxed).newValue <= limit { return true }
+        give(bytes)
+        return false
+    }
+
+    /// Counts bytes no longer that were taken.
+    func give(_ bytes: Int) {
+        used.subtract(bytes, ordering: .relaxed)
+    }
 }
 
 /// Names requests: a prefix drawn once a server, and a number.

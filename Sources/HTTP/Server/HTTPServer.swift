@@ -52,7 +52,7 @@ public actor HTTPServer {
         let registry = ConnectionRegistry(limit: configuration.maximumConnections)
         let environment = ConnectionEnvironment(
             limits: configuration.limits, timeouts: configuration.timeouts, scheme: "http", handler: handler,
-            logger: logger, registry: registry)
+            logger: logger, registry: registry, bodies: BodyBudget(limit: configuration.maximumBodyBytesInFlight))
         let loops = try makeLoops()
         let listeners = try bind(loops: loops, environment: environment)
         for loop in loops { loop.start() }

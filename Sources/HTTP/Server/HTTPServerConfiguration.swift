@@ -13,6 +13,9 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     /// How many connections the kernel keeps waiting to be accepted.
     public var backlog: Int
     public var limits: RequestLimits
+    /// The most bytes that the bodies of all requests under way may have together. A request whose body does not fit is
+    /// answered with 503.
+    public var maximumBodyBytesInFlight: Int
     public var timeouts: Timeouts
 
     /// How long the server waits for a client.
@@ -47,7 +50,7 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         host: String = "127.0.0.1", port: UInt16 = 8080,
         threads: Int = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount / 2)),
         maximumConnections: Int = 4096, backlog: Int = 1024, limits: RequestLimits = RequestLimits(),
-        timeouts: Timeouts = Timeouts()
+        maximumBodyBytesInFlight: Int = 256 << 20, timeouts: Timeouts = Timeouts()
     ) {
         self.host = host
         self.port = port
@@ -55,6 +58,7 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         self.maximumConnections = maximumConnections
         self.backlog = backlog
         self.limits = limits
+        self.maximumBodyBytesInFlight = maximumBodyBytesInFlight
         self.timeouts = timeouts
     }
 }

@@ -18,6 +18,8 @@ enum RequestRejection: Error, Equatable {
     case tunnel
     case unsupportedVersion(String)
     case timedOut(Phase)
+    /// The bodies of all requests under way are together over their limit.
+    case overloaded
 
     /// What the server was waiting for.
     enum Phase: Equatable {
@@ -37,6 +39,7 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
         case .unknownTransferCoding, .tunnel: .notImplemented
         case .unsupportedVersion: .httpVersionNotSupported
         case .timedOut: .requestTimeout
+        case .overloaded: .serviceUnavailable
         }
     }
 
@@ -66,6 +69,8 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
             "The request's header section did not arrive in time: send it at once after connecting."
         case .timedOut(.body):
             "The request's body did not arrive in time: send it without pauses."
+        case .overloaded:
+            "The server holds as many request bodies as it can: try again when others are done."
         }
     }
 

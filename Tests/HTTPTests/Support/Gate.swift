@@ -3,10 +3,9 @@ import Synchronization
 /// Holds tasks until it is opened. Cancelled tasks pass, too.
 actor Gate {
     private var isOpen = false
-    private var nextIdentifier = 0
+    private var arrivals = 0
     private var waiting: [Int: CheckedContinuation<Void, Never>] = [:]
-    private var observers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
-    private(set) var cancellations = 0
+    private var cancellations = 0
 
     func open() {
         isOpen = true
@@ -16,13 +15,12 @@ actor Gate {
 
     func wait() async {
         guard !isOpen else { return }
-        nextIdentifier += 1
-        let identifier = nextIdentifier
+        arrivals += 1
+        let identifier = arrivals
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 waiting[identifier] = continuation
                 if Task.isCancelled { cancel(identifier) }
-                notifyObservers()
             }
         } onCancel: {
             Task { await self.cancel(identifier) }
@@ -33,27 +31,16 @@ actor Gate {
         guard let continuation = waiting.removeValue(forKey: identifier) else { return }
         cancellations += 1
         continuation.resume()
-        notifyObservers()
     }
 
     /// Returns when so many tasks have come to the gate.
-    func waitUntilSomeoneWaits(count: Int = 1) async {
-        guard nextIdentifier < count else { return }
-        await withCheckedContinuation { observers.append((count, $0)) }
+    func waitForArrivals(_ count: Int = 1) async throws {
+        while arrivals < count { try await Task.sleep(for: .milliseconds(2)) }
     }
 
     /// Returns when so many tasks have been cancelled at the gate.
-    func waitForCancellations(_ count: Int) async {
-        guard cancellations < count else { return }
-        await withCheckedContinuation { observers.append((-count, $0)) }
-    }
-
-    private func notifyObservers() {
-        observers.removeAll { count, continuation in
-            guard count > 0 ? nextIdentifier >= count : cancellations >= -count else { return false }
-            continuation.resume()
-            return true
-        }
+    func waitForCancellations(_ count: Int = 1) async throws {
+        while cancellations < count { try await Task.sleep(for: .milliseconds(2)) }
     }
 }
 

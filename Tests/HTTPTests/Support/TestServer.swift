@@ -15,6 +15,23 @@ final class BlockingExecutor: TaskExecutor {
     }
 }
 
+/// Keeps log lines as `message key=value key=value `, keys in order.
+struct RecordingLogHandler: LogHandler {
+    let lines: Recorder<String>
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let pairs = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value) " }
+        lines.append("\(event.message) \(pairs.joined())")
+    }
+}
+
 extension Logger {
     static var silent: Logger {
         Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
