@@ -72,10 +72,12 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer"], exclude: ["Fixtures"]),
-        .testTarget(name: "CurvatureTests", dependencies: ["Curvature"]),
-        .testTarget(name: "AttributionTests", dependencies: ["Attribution"]),
+        .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "TestSupport"]),
+        .testTarget(name: "AttributionTests", dependencies: ["Attribution", "TestSupport"]),
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService"]),
         .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
+        .target(
+            name: "TestSupport", dependencies: ["Curvature", "Transformer", "LinearAlgebra"], path: "Tests/TestSupport"),
     ],
     swiftLanguageModes: [.v6]
 )

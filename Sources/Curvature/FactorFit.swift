@@ -43,7 +43,7 @@ public struct FactorFit: Sendable {
     let workers: Workers
     /// Tokens of a micro-batch, at least one sequence.
     let batchTokens: Int
-    let labels: @Sendable (_ stage: Stage, _ sequence: Int) -> TokenBatch.Labels
+    private(set) var labels: @Sendable (_ stage: Stage, _ sequence: Int) -> TokenBatch.Labels
     /// Seconds between saved states.
     let saveInterval: Double
 
@@ -56,25 +56,6 @@ public struct FactorFit: Sendable {
         selection: LayerSelection = .feedForward, maximumSequences: Int? = nil, seed: UInt64 = 0,
         workers: Workers = Workers(), batchTokens: Int = 1_024, saveInterval: Double = 30
     ) {
-        self.init(
-            decoder: decoder, modelDigest: modelDigest, source: source, fisher: fisher, selection: selection,
-            maximumSequences: maximumSequences, seed: seed, workers: workers, batchTokens: batchTokens,
-            saveInterval: saveInterval
-        ) { stage, sequence in
-            switch fisher {
-            case .empirical: .nextTokens
-            // Each pass draws its own labels, as two independent estimates need.
-            case .sampled:
-                .sampled(seed: stage == .covariances ? seed : ~seed, key: UInt64(sequence))
-            }
-        }
-    }
-
-    init(
-        decoder: DecoderModel, modelDigest: String, source: Source, fisher: FactorProvenance.Fisher,
-        selection: LayerSelection, maximumSequences: Int?, seed: UInt64, workers: Workers, batchTokens: Int,
-        saveInterval: Double, labels: @escaping @Sendable (Stage, Int) -> TokenBatch.Labels
-    ) {
         self.decoder = decoder
         tracked = TrackedLayers(of: decoder, selection)
         self.source = source.spread(over: maximumSequences)
@@ -83,8 +64,21 @@ public struct FactorFit: Sendable {
             seed: fisher == .sampled ? seed : nil, program: FactorFit.program)
         self.workers = workers
         self.batchTokens = batchTokens
-        self.labels = labels
+        labels = { stage, sequence in
+            switch fisher {
+            case .empirical: .nextTokens
+            // Each pass draws its own labels, as two independent estimates need.
+            case .sampled: .sampled(seed: stage == .covariances ? seed : ~seed, key: UInt64(sequence))
+            }
+        }
         self.saveInterval = saveInterval
+    }
+
+    /// The same fit with labels chosen otherwise, such as ones that were drawn before.
+    func with(labels: @escaping @Sendable (Stage, Int) -> TokenBatch.Labels) -> FactorFit {
+        var fit = self
+        fit.labels = labels
+        return fit
     }
 
     static let program = "tributary 1"

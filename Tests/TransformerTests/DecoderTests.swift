@@ -49,8 +49,10 @@ struct DecoderTests {
         let parameters = try decoder.gradient(of: try fixture.sequences()).namedParameters()
         #expect(parameters.count == expected.tensors.keys.filter { $0.hasPrefix("gradients.") }.count)
         for parameter in parameters {
-            let name = "gradients." + (expected.tensors["gradients." + parameter.name] == nil
-                ? String(parameter.name.dropFirst("transformer.".count)) : parameter.name)
+            let name =
+                "gradients."
+                + (expected.tensors["gradients." + parameter.name] == nil
+                    ? String(parameter.name.dropFirst("transformer.".count)) : parameter.name)
             let reference = try expected.doubles(named: name)
             let largest = reference.map(abs).max() ?? 0
             let worst = zip(parameter.values.elements, reference).map { abs(Double($0) - $1) }.max() ?? 0

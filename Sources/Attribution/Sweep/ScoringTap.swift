@@ -8,7 +8,6 @@ import Transformer
 /// A low-rank query costs `rank · (in + out)` multiply-adds a token and layer, a full one `in · out`. Products are Float32; sums
 /// over tokens and layers Float64.
 struct ScoringTap: GradientTap, Sendable {
-    let queries: ScoringQueries
     let tracked: TrackedLayers
     let wantsLayers: Bool
     let wantsTokens: Bool
@@ -23,11 +22,11 @@ struct ScoringTap: GradientTap, Sendable {
     private var layerScores: [[[Double]]] = []
     private var isStarted = false
 
-    private var left = Matrix()
-    private var right = Matrix()
+    private var products: QueryProducts
+    private var queries: ScoringQueries { products.queries }
 
     init(queries: ScoringQueries, tracked: TrackedLayers, wantsLayers: Bool = false, wantsTokens: Bool = false) {
-        self.queries = queries
+        products = QueryProducts(queries: queries)
         self.tracked = tracked
         self.wantsLayers = wantsLayers
         self.wantsTokens = wantsTokens
@@ -40,28 +39,15 @@ struct ScoringTap: GradientTap, Sendable {
             isStarted = true
         }
         guard wantsLayers else {
-            add(pass, to: &total)
+            products.add(pass, to: &total)
             return
         }
         layerTable.reset(rows: pass.batch.tokens.count, columns: queries.count)
-        add(pass, to: &layerTable)
+        products.add(pass, to: &layerTable)
         layerScores[pass.layer.index] = pass.batch.sequences.map { rows in
             (0..<queries.count).map { layerTable.sum(rows: rows, column: $0) }
         }
         total.add(layerTable)
-    }
-
-    private mutating func add(_ pass: LayerPass, to table: inout ScoreTable) {
-        let layer = pass.layer.index
-        for group in queries.groups {
-            left.formProduct(pass.outputGradients, group.left[layer].slice)  // tokens × (queries · rank)
-            right.formProduct(pass.inputs, group.right[layer].slice)
-            table.addSegmentedDots(left, right, width: group.width, column: group.column)
-        }
-        for query in queries.full {
-            left.formProduct(pass.inputs, query.layers[layer].transposed)  // tokens × out
-            table.addRowDots(pass.outputGradients, left.slice, toColumn: query.column)
-        }
     }
 
     mutating func finish(_ batch: TokenBatch) {
@@ -74,6 +60,31 @@ struct ScoringTap: GradientTap, Sendable {
             }
         }
         isStarted = false
+    }
+}
+
+/// The products of one layer's inputs and output gradients with every query, token by token.
+private struct QueryProducts: Sendable {
+    let queries: ScoringQueries
+    private var left = Matrix()
+    private var right = Matrix()
+
+    init(queries: ScoringQueries) {
+        self.queries = queries
+    }
+
+    /// Adds `d_tᵀ P a_t` for each token t and query P.
+    mutating func add(_ pass: LayerPass, to table: inout ScoreTable) {
+        let layer = pass.layer.index
+        for group in queries.groups {
+            left.formProduct(pass.outputGradients, group.left[layer].slice)  // tokens × (queries · rank)
+            right.formProduct(pass.inputs, group.right[layer].slice)
+            table.addSegmentedDots(left, right, width: group.width, column: group.column)
+        }
+        for query in queries.full {
+            left.formProduct(pass.inputs, query.layers[layer].transposed)  // tokens × out
+            table.addRowDots(pass.outputGradients, left.slice, toColumn: query.column)
+        }
     }
 }
 

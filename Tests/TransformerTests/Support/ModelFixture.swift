@@ -1,6 +1,7 @@
 import Foundation
-import Testing
 import LinearAlgebra
+import Testing
+
 @testable import Transformer
 
 /// A tiny checkpoint with what Hugging Face transformers computes from it (scripts/fixtures/models.py).

@@ -1,0 +1,120 @@
+import Foundation
+import LinearAlgebra
+import Synchronization
+import TestSupport
+import Testing
+import Transformer
+
+@testable import Curvature
+
+@Suite("A fit of factors")
+struct FactorFitTests {
+    private let checkpoint: Checkpoint
+    private let sequences: [[Int32]]
+
+    init() throws {
+        let oracle = Oracle.all[1]
+        checkpoint = try oracle.checkpoint()
+        sequences = Array(try oracle.sequences().prefix(40))
+    }
+
+    private func fit(
+        fisher: FactorProvenance.Fisher = .sampled, seed: UInt64 = 1, workers: Int = 1, batchTokens: Int = 512,
+        selection: LayerSelection = .feedForward
+    ) -> FactorFit {
+        FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest, source: .init(sequences), fisher: fisher,
+            selection: selection, seed: seed, workers: Workers(count: workers), batchTokens: batchTokens,
+            saveInterval: 0)
+    }
+
+    @Test("gives the same factors bit for bit for one seed and one worker")
+    func reproducible() throws {
+        let first = try fit().run()
+        let second = try fit().run()
+        #expect(first.isIdentical(to: second))
+        #expect(!first.isIdentical(to: try fit(seed: 2).run()), "another seed draws other labels")
+    }
+
+    @Test("does not depend on batch size or number of workers", arguments: [(1, 64), (2, 512), (3, 2_048)])
+    func batching(workers: Int, batchTokens: Int) throws {
+        let reference = try fit(fisher: .empirical).run()
+        let other = try fit(fisher: .empirical, workers: workers, batchTokens: batchTokens).run()
+        for (a, b) in zip(reference.layers, other.layers) {
+            let largest = a.activationValues.max() ?? 0
+            #expect(zip(a.activationValues, b.activationValues).allSatisfy { abs($0 - $1) < 1e-5 * largest })
+            #expect(abs(a.defaultDamping - b.defaultDamping) < 1e-4 * a.defaultDamping)
+        }
+    }
+
+    @Test("samples labels from the model: the data's own labels give other factors")
+    func sampledIsNotEmpirical() throws {
+        let sampled = try fit().run()
+        let empirical = try fit(fisher: .empirical).run()
+        #expect(sampled.layers[0].defaultDamping != empirical.layers[0].defaultDamping)
+        #expect(sampled.provenance.seed == 1)
+        #expect(empirical.provenance.seed == nil)
+    }
+
+    @Test(
+        "that was interrupted goes on to the factors of an undisturbed one, wherever it stopped", arguments: [1, 3, 6])
+    func resume(rounds: Int) throws {
+        let folder = try TemporaryFolder()
+        let undisturbed = try fit(batchTokens: 256).run()
+        let asked = Atomic<Int>(0)
+        #expect(throws: FitError.self) {
+            try fit(batchTokens: 256).run(
+                statePath: folder.file("state.safetensors"),
+                isCancelled: { asked.add(1, ordering: .relaxed).newValue == rounds })
+        }
+        #expect(FileManager.default.fileExists(atPath: folder.file("state.safetensors")))
+        var firstProgress: FactorFit.Progress?
+        let resumed = try fit(batchTokens: 256).run(
+            statePath: folder.file("state.safetensors"), progress: { firstProgress = firstProgress ?? $0 })
+        #expect(resumed.isIdentical(to: undisturbed))
+        #expect((firstProgress?.done ?? 0) > 0 || firstProgress?.stage != .covariances, "it did not start anew")
+        #expect(!FileManager.default.fileExists(atPath: folder.file("state.safetensors")))
+    }
+
+    @Test("does not take up the state of another fit")
+    func otherState() throws {
+        let folder = try TemporaryFolder()
+        #expect(throws: FitError.self) {
+            try fit(seed: 9).run(statePath: folder.file("state"), isCancelled: { true })
+        }
+        #expect(try fit().run(statePath: folder.file("state")).isIdentical(to: try fit().run()))
+    }
+
+    @Test("tracks attention's projections when asked to")
+    func attention() throws {
+        let factors = try fit(selection: .all).run()
+        let names = factors.tracked.layers.map(\.name)
+        #expect(names.contains("model.layers.0.self_attn.q_proj") && names.contains("model.layers.1.mlp.down_proj"))
+        #expect(factors.layers.allSatisfy { $0.defaultDamping > 0 })
+    }
+
+    @Test("refuses an empty corpus")
+    func empty() throws {
+        let fit = FactorFit(decoder: checkpoint.decoder, modelDigest: "", source: .init([]))
+        #expect(throws: FitError.noSequences) { try fit.run() }
+    }
+
+    @Test("shares one activation basis between the layers that read the same inputs")
+    func sharedBasis() throws {
+        let factors = try fit().run()
+        let gate = try #require(factors.tracked["model.layers.0.mlp.gate_proj"])
+        let up = try #require(factors.tracked["model.layers.0.mlp.up_proj"])
+        #expect(
+            factors.layers[gate.index].activationVectors.storageIdentifier
+                == factors.layers[up.index].activationVectors.storageIdentifier)
+    }
+}
+
+extension EKFACFactors {
+    func isIdentical(to other: EKFACFactors) -> Bool {
+        zip(layers, other.layers).allSatisfy { a, b in
+            a.activationVectors == b.activationVectors && a.gradientVectors == b.gradientVectors
+                && a.eigenvalues == b.eigenvalues
+        }
+    }
+}
