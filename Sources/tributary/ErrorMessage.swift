@@ -17,9 +17,11 @@ struct ErrorMessage: CustomStringConvertible {
     }
 
     private static func message(of error: CocoaError) -> String {
+        let cause = error.underlying.map { $0 as NSError }
         let reason =
-            (error.underlying as? any CustomStringConvertible).map { " (\($0))" } ?? ""
-        return [error.filePath.map { "\($0): " } ?? "", error.localizedDescription, reason].joined()
+            cause?.domain == NSPOSIXErrorDomain
+            ? String(cString: strerror(Int32(cause?.code ?? 0))) : error.localizedDescription
+        return (error.filePath.map { "\($0): " } ?? "") + reason
     }
 
     private static func message(of error: DecodingError) -> String {

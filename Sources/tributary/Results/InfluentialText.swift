@@ -131,7 +131,7 @@ struct InfluentialText {
         var text = ""
         var run = ""
         var emphasis: TerminalStyle.Emphasis?
-        for cell in line {
+        for cell in line.last?.character == " " ? line.dropLast() : line {
             if cell.emphasis != emphasis {
                 text += style.styled(run, emphasis)
                 run = ""

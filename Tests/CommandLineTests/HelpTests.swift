@@ -1,0 +1,40 @@
+import Foundation
+import Testing
+
+@Suite("Help")
+struct HelpTests {
+    static let commands = ["import", "fit", "query", "serve", "train"]
+
+    @Test("lists the commands")
+    func root() async throws {
+        let outcome = try await Program.run(["--help"], in: TemporaryFolder())
+        #expect(outcome.status == 0)
+        #expect(outcome.error == "")
+        for command in Self.commands { #expect(outcome.output.contains("\n  \(command) ")) }
+        for hidden in ["render", "workspace", "logits"] { #expect(!outcome.output.contains("\n  \(hidden) ")) }
+    }
+
+    @Test("is there for every command, and explains every option", arguments: commands)
+    func command(_ name: String) async throws {
+        let outcome = try await Program.run([name, "--help"], in: TemporaryFolder())
+        #expect(outcome.status == 0)
+        #expect(outcome.output.contains("USAGE: tributary \(name)"))
+        // An option without a word of explanation stands alone in its line.
+        let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false)
+        for (line, next) in zip(lines, lines.dropFirst()) where line.hasPrefix("  --") {
+            let isExplained =
+                line.contains("   ") || next.hasPrefix("         ") || line.count > 24 && next.hasPrefix("     ")
+            #expect(isExplained || line.split(separator: "  ").count > 1, "\(line)")
+        }
+    }
+
+    @Test("comes with every usage error, which names what is wrong")
+    func usage() async throws {
+        let outcome = try await Program.run(["fit", "--fisher", "true"], in: TemporaryFolder())
+        #expect(outcome.status == 2)
+        #expect(outcome.output == "")
+        #expect(outcome.error.contains("--fisher"))
+        #expect(outcome.error.contains("sampled"))
+        #expect(outcome.error.contains("tributary fit"))
+    }
+}
