@@ -84,8 +84,11 @@ void tributary_softmax_cross_entropy(float *logits, size_t stride, int32_t *labe
         size_t label = given;
         float exponent;
         if (uniforms) {
-            // Inverse transform: the first label at which the cumulated weight passes u times the total.
-            const double threshold = (double)uniforms[r] * (double)sum;
+            // Inverse transform: the first label at which the cumulated weight passes u times the total. The total is the
+            // Float64 one: the Float32 sum may exceed all that is cumulated, and leave the last label, however unlikely.
+            double total = 0;
+            for (size_t c = 0; c < columns; c++) total += (double)row[c];
+            const double threshold = (double)uniforms[r] * total;
             double cumulated = 0;
             label = columns - 1;
             for (size_t c = 0; c < columns; c++) {

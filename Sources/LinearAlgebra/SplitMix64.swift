@@ -25,9 +25,10 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
         return Float(radius * cos(2 * .pi * Double(next() >> 11) * 0x1p-53))
     }
 
-    /// A value in [0, 1) that depends on the keys alone: the same whatever was drawn before.
+    /// A value in [0, 1) that depends on seed and keys alone: the same whatever was drawn before.
     public static func uniform(seed: UInt64, keys: UInt64...) -> Float {
-        var hash = seed
+        // Mixed before the first key is added: else seed 1 with key 2 would be seed 2 with key 1.
+        var hash = mix(seed &+ 0x9E37_79B9_7F4A_7C15)
         for key in keys { hash = mix(hash &+ 0x9E37_79B9_7F4A_7C15 &+ key) }
         return Float(hash >> 40) * 0x1p-24
     }

@@ -1,0 +1,64 @@
+import LinearAlgebra
+import Testing
+
+@Suite("A symmetric eigendecomposition")
+struct SymmetricEigenTests {
+    private func symmetric(order: Int, seed: UInt64) -> [Double] {
+        let random = Matrix.random(rows: order, columns: order, seed: seed).doubleRows
+        return (0..<order).flatMap { i in (0..<order).map { j in random[i][j] + random[j][i] } }
+    }
+
+    @Test(
+        "gives the matrix back, its eigenvectors orthonormal and its eigenvalues ascending",
+        arguments: [1, 2, 7, 33, 100])
+    func reconstruction(order: Int) throws {
+        let matrix = symmetric(order: order, seed: 1)
+        let eigen = try SymmetricEigen(of: matrix, order: order)
+        let q = eigen.vectors.doubleRows
+        #expect(zip(eigen.values, eigen.values.dropFirst()).allSatisfy { $0 <= $1 })
+        let reconstructed = (0..<order).flatMap { i in
+            (0..<order).map { j in (0..<order).reduce(0) { $0 + q[i][$1] * eigen.values[$1] * q[j][$1] } }
+        }
+        #expect(deviation(reconstructed, from: matrix) < 1e-5)
+        // QᵀQ: columns against columns.
+        let gram = (0..<order).flatMap { i in
+            (0..<order).map { j in (0..<order).reduce(0) { $0 + q[$1][i] * q[$1][j] } }
+        }
+        let identity = (0..<order).flatMap { i in (0..<order).map { $0 == i ? 1.0 : 0 } }
+        #expect(deviation(gram, from: identity) < 1e-6)
+        let trace = (0..<order).reduce(0) { $0 + matrix[$1 * order + $1] }
+        #expect(abs(eigen.values.reduce(0, +) - trace) < 1e-10 * Double(order))
+    }
+
+    @Test("finds what is known")
+    func known() throws {
+        let eigen = try SymmetricEigen(of: [2, 1, 1, 2], order: 2)
+        #expect(deviation(eigen.values, from: [1, 3]) < 1e-14)
+        #expect(abs(abs(eigen.vectors[0, 1]) - Float(0.5).squareRoot()) < 1e-6)
+        #expect(eigen.vectors[0, 1] * eigen.vectors[1, 1] > 0)
+        #expect(eigen.vectors[0, 0] * eigen.vectors[1, 0] < 0)
+    }
+
+    @Test("keeps eigenvalues that Float32 could not tell apart")
+    func precision() throws {
+        let values = try SymmetricEigen(of: [1, 0, 0, 1 + 1e-12], order: 2).values
+        #expect(values[1] - values[0] > 0.9e-12)
+    }
+
+    @Test("of nothing is nothing")
+    func empty() throws {
+        let eigen = try SymmetricEigen(of: [], order: 0)
+        #expect(eigen.values.isEmpty)
+        #expect(eigen.vectors.count == 0)
+    }
+
+    @Test("refuses a matrix with a value that is not finite", arguments: [Double.nan, .infinity, -.infinity])
+    func notFinite(value: Double) {
+        for place in 0..<9 {
+            var matrix = symmetric(order: 3, seed: 2)
+            matrix[place] = value
+            #expect(throws: EigenError.notFinite) { try SymmetricEigen(of: matrix, order: 3) }
+        }
+        #expect(EigenError.notFinite.description.contains("not finite"))
+    }
+}

@@ -1,0 +1,91 @@
+import LinearAlgebra
+import Synchronization
+import Testing
+
+@Suite("Workers")
+struct WorkersTests {
+    private struct Failure: Error, Equatable {
+        let index: Int
+    }
+
+    @Test("are at least one")
+    func count() {
+        #expect(Workers(count: 3).count == 3)
+        #expect(Workers(count: 0).count == 1)
+        #expect(Workers(count: -5).count == 1)
+        #expect(Workers().count >= 1)
+    }
+
+    @Test("each run once, and give their results in their order", arguments: [1, 2, 7])
+    func run(count: Int) throws {
+        let calls = Mutex<[Int]>([])
+        let results = try Workers(count: count).run { worker in
+            calls.withLock { $0.append(worker) }
+            return worker * worker
+        }
+        #expect(results == (0..<count).map { $0 * $0 })
+        #expect(calls.withLock { $0.sorted() } == Array(0..<count))
+    }
+
+    @Test("keep results that are nil")
+    func optionals() throws {
+        let results: [Int?] = try Workers(count: 3).run { $0 == 1 ? nil : $0 }
+        #expect(results == [0, nil, 2])
+    }
+
+    @Test("take each index once, and give the results in the order of the indices", arguments: [1, 2, 7])
+    func map(count: Int) throws {
+        let calls = Mutex<[Int]>([])
+        let results = try Workers(count: count).map(5..<205) { worker, index in
+            #expect(worker >= 0 && worker < count)
+            calls.withLock { $0.append(index) }
+            return "\(index)"
+        }
+        #expect(results == (5..<205).map(String.init))
+        #expect(calls.withLock { $0.sorted() } == Array(5..<205))
+        #expect(try Workers(count: count).map(3..<3) { $1 }.isEmpty)
+    }
+
+    @Test("throw the error of the lowest worker or index that failed", arguments: [1, 3])
+    func errors(count: Int) {
+        #expect(throws: Failure(index: 0)) {
+            try Workers(count: count).run { worker -> Int in throw Failure(index: worker) }
+        }
+        #expect(throws: Failure(index: 4)) {
+            try Workers(count: count).map(4..<50) { _, index -> Int in throw Failure(index: index) }
+        }
+    }
+
+    @Test("run to their end when one of them fails")
+    func othersFinish() {
+        let finished = Mutex(0)
+        #expect(throws: Failure(index: 1)) {
+            try Workers(count: 4).run { worker in
+                if worker == 1 { throw Failure(index: 1) }
+                finished.withLock { $0 += 1 }
+            }
+        }
+        #expect(finished.withLock { $0 } == 3)
+    }
+
+    @Test("begin no further index after a failure")
+    func skipped() {
+        let begun = Mutex<[Int]>([])
+        #expect(throws: Failure(index: 2)) {
+            try Workers(count: 1).map(0..<10) { _, index in
+                begun.withLock { $0.append(index) }
+                if index == 2 { throw Failure(index: index) }
+            }
+        }
+        #expect(begun.withLock { $0 } == [0, 1, 2])
+    }
+
+    @Test("keep a slot's state from task to task")
+    func slots() throws {
+        let slot = WorkerSlot([Int]())
+        _ = try Workers(count: 4).map(0..<100) { _, index in slot.withState { $0.append(index) } }
+        #expect(slot.withState { $0.sorted() } == Array(0..<100))
+        #expect(throws: Failure(index: 1)) { try slot.withState { _ in throw Failure(index: 1) } }
+        #expect(slot.withState { $0.count } == 100)
+    }
+}
