@@ -5,7 +5,12 @@ import Testing
 struct SymmetricEigenTests {
     private func symmetric(order: Int, seed: UInt64) -> [Double] {
         let random = Matrix.random(rows: order, columns: order, seed: seed).doubleRows
-        return (0..<order).flatMap { i in (0..<order).map { j in random[i][j] + random[j][i] } }
+        return (0..<order).flatMap { i -> [Double] in (0..<order).map { j -> Double in random[i][j] + random[j][i] } }
+    }
+
+    /// The dot product of every row of the left with every row of the right.
+    private func products(of left: [[Double]], _ right: [[Double]]) -> [Double] {
+        left.flatMap { row in right.map { KernelReference.dot(row, $0) } }
     }
 
     @Test(
@@ -16,16 +21,12 @@ struct SymmetricEigenTests {
         let eigen = try SymmetricEigen(of: matrix, order: order)
         let q = eigen.vectors.doubleRows
         #expect(zip(eigen.values, eigen.values.dropFirst()).allSatisfy { $0 <= $1 })
-        let reconstructed = (0..<order).flatMap { i in
-            (0..<order).map { j in (0..<order).reduce(0) { $0 + q[i][$1] * eigen.values[$1] * q[j][$1] } }
-        }
-        #expect(deviation(reconstructed, from: matrix) < 1e-5)
-        // QᵀQ: columns against columns.
-        let gram = (0..<order).flatMap { i in
-            (0..<order).map { j in (0..<order).reduce(0) { $0 + q[$1][i] * q[$1][j] } }
-        }
-        let identity = (0..<order).flatMap { i in (0..<order).map { $0 == i ? 1.0 : 0 } }
-        #expect(deviation(gram, from: identity) < 1e-6)
+        let scaled = q.map { row in zip(row, eigen.values).map { $0 * $1 } }
+        #expect(deviation(products(of: scaled, q), from: matrix) < 1e-5)
+        let columns = eigen.vectors.transposed.doubleRows
+        var identity = [Double](repeating: 0, count: order * order)
+        for index in 0..<order { identity[index * order + index] = 1 }
+        #expect(deviation(products(of: columns, columns), from: identity) < 1e-6)
         let trace = (0..<order).reduce(0) { $0 + matrix[$1 * order + $1] }
         #expect(abs(eigen.values.reduce(0, +) - trace) < 1e-10 * Double(order))
     }

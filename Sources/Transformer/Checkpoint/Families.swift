@@ -53,7 +53,7 @@ extension ModelFamily {
                 layers: try configuration.dimension("n_layer"), heads: heads, keyValueHeads: heads,
                 headWidth: try headWidth(width: width, heads: heads, field: "n_head"),
                 feedForwardWidth: try configuration.dimension("n_inner", default: 4 * width), normalization: .layer,
-                normalizationEpsilon: Float(try configuration.number("layer_norm_epsilon") ?? 1e-5),
+                normalizationEpsilon: try configuration.epsilon("layer_norm_epsilon", default: 1e-5),
                 position: .learned, feedForward: .gelu, attentionInput: .fused, attentionInputBias: true,
                 attentionOutputBias: true, feedForwardBias: true,
                 isHeadTied: try configuration.boolean("tie_word_embeddings", default: true))
@@ -92,7 +92,7 @@ extension ModelFamily {
                 layers: try configuration.dimension("num_hidden_layers"), heads: heads, keyValueHeads: keyValueHeads,
                 headWidth: headWidth, feedForwardWidth: try configuration.dimension("intermediate_size"),
                 normalization: .rootMeanSquare,
-                normalizationEpsilon: Float(try configuration.number("rms_norm_eps") ?? 1e-6),
+                normalizationEpsilon: try configuration.epsilon("rms_norm_eps", default: 1e-6),
                 position: .rotary(base: try rotaryBase(configuration)), feedForward: .gatedSilu,
                 attentionInput: .separate, attentionInputBias: attentionBias, attentionOutputBias: attentionBias,
                 feedForwardBias: try configuration.boolean("mlp_bias", default: false),

@@ -40,19 +40,26 @@ struct ModelConfiguration {
 
     func boolean(_ name: String, default fallback: Bool) throws -> Bool {
         guard let value = present(name) else { return fallback }
-        guard let number = value as? NSNumber,
-            number === NSNumber(value: true) || number === NSNumber(value: false)
-                || value is Bool
-        else { throw wrongType(name, "true or false", value) }
-        return number.boolValue
+        guard let boolean = Self.boolean(value) else { throw wrongType(name, "true or false", value) }
+        return boolean
     }
 
     func number(_ name: String) throws -> Double? {
         guard let value = present(name) else { return nil }
-        guard let number = value as? NSNumber, number.doubleValue.isFinite else {
+        guard let number = value as? NSNumber, Self.boolean(value) == nil, number.doubleValue.isFinite else {
             throw wrongType(name, "a number", value)
         }
         return number.doubleValue
+    }
+
+    /// What is added to a variance before its root is taken.
+    func epsilon(_ name: String, default fallback: Double) throws -> Float {
+        let value = try number(name) ?? fallback
+        guard Float(value) > 0, Float(value).isFinite else {
+            throw CheckpointError.malformedConfiguration(
+                field: path + name, expected: "a positive number", found: "\(value)")
+        }
+        return Float(value)
     }
 
     /// A dimension: at least 1, and no larger than any model has.
@@ -88,7 +95,25 @@ struct ModelConfiguration {
         return value
     }
 
+    /// The value of a JSON `true` or `false`, and of nothing else.
+    ///
+    /// Foundation reads both as numbers, 1 and 0, and casts 1 and 0 to `Bool`; only the stored type tells them apart.
+    private static func boolean(_ value: Any) -> Bool? {
+        guard let number = value as? NSNumber, String(cString: number.objCType) == "c" else { return nil }
+        return number.boolValue
+    }
+
     private func wrongType(_ name: String, _ expected: String, _ found: Any) -> CheckpointError {
-        .malformedConfiguration(field: path + name, expected: expected, found: "\(found)")
+        .malformedConfiguration(field: path + name, expected: expected, found: Self.shown(found))
+    }
+
+    private static func shown(_ value: Any) -> String {
+        if let boolean = boolean(value) { return "\(boolean)" }
+        return switch value {
+        case let text as String: SafetensorsError.quoted(text)
+        case is [String: Any]: "an object"
+        case is [Any]: "a list"
+        default: "\(value)"
+        }
     }
 }

@@ -63,5 +63,8 @@ struct ParameterGradients: GradientTap, Sendable {
     }
 
     /// The norm of all gradients as one vector.
-    var norm: Double { gradients.values.reduce(0) { $0 + $1.squaredNorm }.squareRoot() }
+    var norm: Double {
+        // In the order of names: a dictionary's own order, and with it the rounding, changes from run to run.
+        gradients.sorted { $0.key < $1.key }.reduce(0) { $0 + $1.value.squaredNorm }.squareRoot()
+    }
 }

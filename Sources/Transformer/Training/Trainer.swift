@@ -178,7 +178,7 @@ extension Trainer {
         guard file.metadata["corpus"] == corpusDigest else {
             throw TrainingError.otherRun(path: path, difference: "the corpus")
         }
-        guard let step = file.metadata["step"].flatMap({ Int($0) }) else {
+        guard let step = file.metadata["step"].flatMap({ Int($0) }), (0...totalSteps).contains(step) else {
             throw TrainingError.otherRun(path: path, difference: "the format")
         }
         var failure: (any Error)?
@@ -206,9 +206,9 @@ extension Trainer {
     private var corpusDigest: String {
         var digest = ContentDigest()
         for sequence in sequences {
+            digest.update(UInt64(sequence.count))
             digest.update(
-                Data(sequence.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8), 0] }))
-            digest.update(Data([255]))
+                sequence.flatMap { token in (0..<4).map { UInt8(truncatingIfNeeded: token >> (8 * Int32($0))) } })
         }
         return digest.hexadecimal
     }

@@ -75,20 +75,40 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
 
     /// What is wrong with the numbers, if anything.
     public var problem: String? {
-        if width % heads != 0 || (width / heads) % 2 != 0 {
-            return "heads: expected a divisor of width that leaves an even head"
-        }
-        if heads % keyValueHeads != 0 { return "key_value_heads: expected a divisor of heads (\(heads))" }
         let counts = [
-            ("vocabulary", vocabulary, 257), ("sequence_length", sequenceLength, 2), ("layers", layers, 1),
+            ("vocabulary", vocabulary, 257), ("sequence_length", sequenceLength, 2), ("width", width, 1),
+            ("layers", layers, 1), ("heads", heads, 1), ("key_value_heads", keyValueHeads, 1),
             ("feed_forward_width", feedForwardWidth, 1), ("batch_sequences", batchSequences, 1), ("epochs", epochs, 1),
         ]
-        for (name, value, least) in counts where value < least {
-            return "\(name): expected at least \(least), found \(value)"
+        for (name, value, least) in counts where value < least || value > Self.largestCount {
+            return "\(name): expected a number from \(least) to \(Self.largestCount), found \(value)"
         }
-        if !(learningRate > 0) { return "learning_rate: expected a positive number, found \(learningRate)" }
+        if width % heads != 0 || (width / heads) % 2 != 0 {
+            return "heads: expected a divisor of width (\(width)) that leaves an even head, found \(heads)"
+        }
+        if heads % keyValueHeads != 0 {
+            return "key_value_heads: expected a divisor of heads (\(heads)), found \(keyValueHeads)"
+        }
+        for (name, value) in [("learning_rate", learningRate), ("epsilon", epsilon)]
+        where !(value > 0 && value.isFinite) {
+            return "\(name): expected a positive number, found \(value)"
+        }
+        for (name, value) in [("weight_decay", weightDecay), ("gradient_clip", gradientClip)]
+        where !(value >= 0 && value.isFinite) {
+            return "\(name): expected a number that is not negative, found \(value)"
+        }
+        let shares = [("warmup_share", warmupShare), ("final_learning_rate_share", finalLearningRateShare)]
+        for (name, value) in shares where !(0...1).contains(value) {
+            return "\(name): expected a number from 0 to 1, found \(value)"
+        }
+        for (name, value) in [("beta1", beta1), ("beta2", beta2)] where !(0..<1).contains(value) {
+            return "\(name): expected a number from 0 to less than 1, found \(value)"
+        }
         return nil
     }
+
+    /// More than any model that is trained here has of anything.
+    private static let largestCount = 16_777_216
 
     /// A llama-like decoder of these dimensions, its head tied to the embedding.
     var description: DecoderDescription {
