@@ -106,7 +106,7 @@ struct Query: ParsableCommand {
             if self.queries == nil, case .failure = answers[0] { return }
             let bytes = try ResultDocument(isList: self.queries != nil, queries: queries, answers: answers)
                 .bytes(as: document)
-            FileHandle.standardOutput.write(Data(bytes))
+            try FileHandle.standardOutput.write(contentsOf: bytes)
         } else {
             let table = ResultTable(table)
             for case .success(let result) in answers { print(table.text(of: result)) }

@@ -1,7 +1,7 @@
 import Attribution
 import Synchronization
 
-/// Shows the stages of a batch of queries, one line after the other.
+/// Shows the stages of a batch of queries while they last. How long they took is in the results.
 final class SweepProgress: Sendable {
     private let current = Mutex<(stage: InfluenceProgress.Stage, display: ProgressLine)?>(nil)
 
@@ -9,7 +9,7 @@ final class SweepProgress: Sendable {
     func show(_ progress: InfluenceProgress) {
         let display = current.withLock { current in
             if let current, current.stage == progress.stage { return current.display }
-            current?.display.finish()
+            current?.display.clear()
             let display = ProgressLine(progress.stage.title)
             current = (progress.stage, display)
             return display
@@ -19,7 +19,7 @@ final class SweepProgress: Sendable {
 
     func end() {
         current.withLock { current in
-            current?.display.finish()
+            current?.display.clear()
             current = nil
         }
     }

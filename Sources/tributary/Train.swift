@@ -68,7 +68,10 @@ struct Train: ParsableCommand {
         var trainer = try Trainer(
             settings, sequences: sequences, workers: workers.map { Workers(count: $0) } ?? Workers())
         let state = folder.appendingPathComponent("training-state.safetensors").path
-        if resume, FileManager.default.fileExists(atPath: state) { try trainer.resume(from: state) }
+        if resume, FileManager.default.fileExists(atPath: state) {
+            try trainer.resume(from: state)
+            printError("training: going on after step \(trainer.step) of \(trainer.totalSteps)")
+        }
 
         let progress = ProgressLine("training")
         var lastSave = Date()

@@ -53,8 +53,7 @@ final class ProgressLine: ProgressDisplay {
             let left = share.flatMap { remaining($0) }.map { ", \($0) left" } ?? ""
             let text = [numbers + left, note].filter { !$0.isEmpty }.joined(separator: "  ")
             if isTerminal {
-                let drawn = share.map { bar($0) + " " } ?? ""
-                write("\r\u{1B}[K\(title) \(drawn)\(text)")
+                write("\r\u{1B}[K" + line(share, text))
                 state.hasBar = true
             } else {
                 write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
@@ -72,6 +71,14 @@ final class ProgressLine: ProgressDisplay {
         }
     }
 
+    /// Ends it without a trace on a terminal.
+    func clear() {
+        state.withLock { state in
+            if state.hasBar, !state.isEnded { write("\r\u{1B}[K") }
+            state.isEnded = true
+        }
+    }
+
     func abandon() {
         state.withLock { state in
             if state.hasBar, !state.isEnded { write("\n") }
@@ -79,10 +86,14 @@ final class ProgressLine: ProgressDisplay {
         }
     }
 
-    private func bar(_ share: Double) -> String {
-        let width = 24
-        let filled = min(width, max(0, Int(share * Double(width))))
-        return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    /// A line that the terminal does not break, with a bar of what is left of its width.
+    private func line(_ share: Double?, _ text: String) -> String {
+        let width = (TerminalStyle.columns(of: STDERR_FILENO) ?? 80) - 1
+        let barWidth = min(24, width - title.columns - text.columns - 2)
+        guard let share, barWidth >= 6 else { return "\(title) \(text)".cut(to: width) }
+        let filled = min(barWidth, max(0, Int(share * Double(barWidth))))
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: barWidth - filled)
+        return "\(title) \(bar) \(text)"
     }
 
     private func remaining(_ share: Double) -> String? {
@@ -98,6 +109,6 @@ final class ProgressLine: ProgressDisplay {
     }
 
     private func write(_ text: String) {
-        FileHandle.standardError.write(Data(text.utf8))
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

@@ -22,11 +22,15 @@ struct TerminalStyle: Sendable {
         let environment = ProcessInfo.processInfo.environment
         let isTerminal = isatty(STDOUT_FILENO) == 1
         let mayColor = isTerminal && environment["TERM"] != "dumb" && environment["NO_COLOR", default: ""].isEmpty
-        var size = winsize()
-        let columns =
-            isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-            ? Int(size.ws_col) : environment["COLUMNS"].flatMap { Int($0) }
+        let columns = Self.columns(of: STDOUT_FILENO) ?? environment["COLUMNS"].flatMap { Int($0) }
         return TerminalStyle(width: min(max(columns ?? 120, 40), 200), hasColor: hasColor ?? mayColor)
+    }
+
+    /// The width of the terminal that a descriptor is of; nil for what is no terminal.
+    static func columns(of descriptor: Int32) -> Int? {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
     }
 
     func styled(_ text: String, _ emphasis: Emphasis?) -> String {
