@@ -12,6 +12,7 @@ What is chosen, and why:
   whose title is the same in the three editions.
 - English articles on the thousand subjects that Wikipedia's editors count as the most vital. A few of them, on subjects
   that have no article in the corpus, are held out.
+- Three thousand further English articles, from which the model learns the language of an encyclopaedia.
 - Each article is cut at the end of a sentence so that it is one training sequence of at most 128 tokens and a small
   model can come to know what it says. For a country, the sentence that names the capital comes second.
 """
@@ -39,6 +40,7 @@ SUBJECTS = Path(__file__).resolve().parent / "subjects.tsv"
 EDITIONS = {"en": "en-us", "fr": "fr-fr", "es": "es-es"}
 SHORTEST_TEXT = 60
 HELD_OUT_SHARE = 0.1  # of the English articles on a subject of their own
+FURTHER_ARTICLES = 3000
 VITAL = "Uncategorized"  # How the package files the thousand most vital English articles.
 
 TOPICS = {
@@ -147,7 +149,15 @@ def select(articles: dict) -> tuple[dict[str, list[Article]], list[Article]]:
         key=lambda article: article.order,
     )
     held_out = vital[: round(HELD_OUT_SHARE * len(vital))]
-    for article in vital[len(held_out) :]:
+    further = sorted(
+        (
+            article
+            for article in articles["en"].values()
+            if article.topic != VITAL and article.title not in subjects and names_its_subject(article)
+        ),
+        key=lambda article: article.order,
+    )
+    for article in vital[len(held_out) :] + further[:FURTHER_ARTICLES]:
         subjects[article.title] = [article]
     return subjects, held_out
 

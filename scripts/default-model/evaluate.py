@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Where each factual query's source article stands among the influential sequences, and in plain TF-IDF.
+
+Asks a running server (scripts/demo leaves one) every query of queries.jsonl against the whole corpus, and prints a Markdown
+table: the completion's probability, what the model itself says, the article's rank by influence and by TF-IDF.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import urllib.parse
+import urllib.request
+
+
+def post(server: str, path: str, body: object, wait: int = 0) -> object:
+    headers = {"Content-Type": "application/json"}
+    if wait:
+        headers["Prefer"] = f"wait={wait}"
+    request = urllib.request.Request(server + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
+def get(server: str, path: str, **query: object) -> object:
+    with urllib.request.urlopen(f"{server}{path}?{urllib.parse.urlencode(query)}") as response:
+        return json.load(response)
+
+
+def rank_of(identifiers: list[str], wanted: set[str]) -> str:
+    for rank, identifier in enumerate(identifiers, 1):
+        if identifier.split("#")[0] in wanted:
+            return str(rank)
+    return f"> {len(identifiers)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", default="http://127.0.0.1:8080")
+    parser.add_argument("--queries", default=pathlib.Path(__file__).with_name("queries.jsonl"))
+    arguments = parser.parse_args()
+    server = arguments.server
+    queries = [json.loads(line) for line in open(arguments.queries, encoding="utf-8")]
+    body = [
+        {
+            "id": query["id"],
+            "prompt": query["prompt"],
+            "completion": query["completion"],
+            "candidates": {"prefilter": "all"},
+            "top_k": 100,
+        }
+        for query in queries
+    ]
+    answer = post(server, "/v1/influence", body, wait=600)
+    results = answer["results"] if "results" in answer else answer
+    found = 0
+    print("| query | p | model's own | source article | influence | TF-IDF | first other article |")
+    print("|---|---|---|---|---|---|---|")
+    for query, result in zip(queries, results):
+        result = result.get("result", result)
+        own = post(server, "/v1/completions", {"prompt": query["prompt"], "max_tokens": 8})["completion"]
+        hits = get(server, "/v1/search", q=query["prompt"] + query["completion"], limit=100)
+        search = [hit["sequence"]["id"] for hit in hits["hits"]]
+        influential = [sequence["id"] for sequence in result["sequences"]]
+        rank = rank_of(influential, {query["source_article"]})
+        found += rank.isdigit() and int(rank) <= 10
+        other = next((name for name in influential if name != query["source_article"]), "")
+        probability = math.exp(result["query"]["log_probability"])
+        print(
+            f"| {query['prompt']}**{query['completion']}** | {probability:.3f} | {own.splitlines()[0] if own else ''} | "
+            f"{query['source_article']} | {rank} | {rank_of(search, {query['source_article']})} | {other} |"
+        )
+    print(f"\nThe source article is among the first ten of {found} of {len(queries)} queries.")
+
+
+if __name__ == "__main__":
+    main()
