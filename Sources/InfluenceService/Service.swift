@@ -80,6 +80,7 @@ extension HTTPServerConfiguration {
             host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
             maximumConnections: settings.maximumConnections,
             limits: RequestLimits(headerBytes: settings.maximumHeaderBytes, bodyBytes: settings.maximumBodyBytes),
+            maximumBodyBytesInFlight: settings.maximumBodyBytesInFlight,
             timeouts: timeouts)
     }
 }

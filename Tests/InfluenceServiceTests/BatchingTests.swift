@@ -5,7 +5,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("Queries")
+@Suite("Queries", .timeLimit(.minutes(30)))
 struct BatchingTests {
     @Test("that arrive while a sweep runs share the next one")
     func sharing() async throws {
@@ -42,7 +42,7 @@ struct BatchingTests {
                     group.addTask {
                         let reply = try await server.client.post(
                             "/v1/influence", json: "{\"prompt\": \"p\(index)\", \"completion\": \"x\"}",
-                            headers: ["Prefer": "wait=200"])
+                            headers: ["Prefer": "wait=3000"])
                         #expect(reply.status == 200)
                         // Each asker gets the answer to its own query.
                         #expect(try reply.string("query.prompt") == "p\(index)")
@@ -82,7 +82,7 @@ struct BatchingTests {
     }
 }
 
-@Suite("A sweep")
+@Suite("A sweep", .timeLimit(.minutes(30)))
 struct SweepStorageTests {
     private let folder: TemporaryFolder
     private let store: JobStore
@@ -139,7 +139,7 @@ struct SweepStorageTests {
     }
 }
 
-@Suite("Jobs of a server that went away")
+@Suite("Jobs of a server that went away", .timeLimit(.minutes(30)))
 struct RestartTests {
     @Test("run at the next start, and results are still there")
     func restart() async throws {
@@ -192,9 +192,9 @@ struct RestartTests {
         try await TestServer.run { server in
             server.engine.hold()
             async let waiting = server.client.post(
-                "/v1/influence", json: "{\"prompt\": \"a\", \"completion\": \"b\"}", headers: ["Prefer": "wait=200"])
+                "/v1/influence", json: "{\"prompt\": \"a\", \"completion\": \"b\"}", headers: ["Prefer": "wait=3000"])
             try await server.sweeps(1)
-            async let stopping: Void = server.service.shutdown(grace: .seconds(100))
+            async let stopping: Void = server.service.shutdown(grace: .seconds(3_000))
             // The stop is under way when the address no longer answers.
             while (try? await server.client.get("/healthz")) != nil { try await Task.sleep(for: .milliseconds(5)) }
             server.engine.release()

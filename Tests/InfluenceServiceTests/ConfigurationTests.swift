@@ -4,7 +4,7 @@ import Yams
 
 @testable import InfluenceService
 
-@Suite("The configuration")
+@Suite("The configuration", .timeLimit(.minutes(30)))
 struct ConfigurationTests {
     private static let committedFile = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../../config/tributary.yaml").standardizedFileURL

@@ -4,7 +4,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("POST /v1/influence")
+@Suite("POST /v1/influence", .timeLimit(.minutes(30)))
 struct InfluenceAPITests {
     private let query = "{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}"
 
@@ -24,16 +24,16 @@ struct InfluenceAPITests {
     @Test("answers 200 with the result if it is there within the preferred wait")
     func waitMet() async throws {
         try await TestServer.run { server in
-            let reply = try await server.client.post("/v1/influence", json: query, headers: ["Prefer": "wait=100"])
+            let reply = try await server.client.post("/v1/influence", json: query, headers: ["Prefer": "wait=3000"])
             #expect(reply.status == 200)
-            #expect(reply.headers["preference-applied"] == "wait=100")
+            #expect(reply.headers["preference-applied"] == "wait=3000")
             #expect(try reply.string("query.prompt") == "The capital of France is")
             #expect(try reply.string("sequences.0.id") == FakeEngine.sequence.id)
             #expect(try reply.value("sequences.0.score") == .number(2.5))
             let location = try #require(reply.headers["content-location"])
             #expect(try await server.client.get(location).data == reply.data)
             let table = try await server.client.post(
-                "/v1/influence", json: query, headers: ["Prefer": "wait=100", "Accept": "text/csv"])
+                "/v1/influence", json: query, headers: ["Prefer": "wait=3000", "Accept": "text/csv"])
             #expect(table.text.hasPrefix("query,query_id,rank,"))
         }
     }
@@ -44,7 +44,7 @@ struct InfluenceAPITests {
             $0.jobs.maximumWaitSeconds = 0
         } test: { server in
             server.engine.hold()
-            let reply = try await server.client.post("/v1/influence", json: query, headers: ["Prefer": "wait=100"])
+            let reply = try await server.client.post("/v1/influence", json: query, headers: ["Prefer": "wait=3000"])
             #expect(reply.status == 202)
             #expect(reply.headers["preference-applied"] == "wait=0")
             #expect(reply.headers["location"]?.hasPrefix("/v1/jobs/") == true)
@@ -56,7 +56,7 @@ struct InfluenceAPITests {
         try await TestServer.run { server in
             let reply = try await server.client.post(
                 "/v1/influence", json: "{\"prompt\": \"a\", \"completion\": \" broken\"}",
-                headers: ["Prefer": "wait=100"])
+                headers: ["Prefer": "wait=3000"])
             try reply.expectProblem("query-failed", status: 500, says: "a matrix is not finite")
         }
     }
@@ -68,7 +68,7 @@ struct InfluenceAPITests {
                 [{"id": "q0", "prompt": "a", "completion": " x"}, {"id": "q1", "prompt": "b", "completion": " unusable"},
                  {"prompt": "c", "completion": " broken"}, {"prompt": "d", "completion": " y"}]
                 """
-            let reply = try await server.client.post("/v1/influence", json: body, headers: ["Prefer": "wait=100"])
+            let reply = try await server.client.post("/v1/influence", json: body, headers: ["Prefer": "wait=3000"])
             #expect(reply.status == 200)
             #expect(try reply.count("results") == 4)
             #expect(try reply.string("results.0.query.id") == "q0")
@@ -84,7 +84,7 @@ struct InfluenceAPITests {
             #expect(try job.string("status") == "succeeded")
             #expect(try job.integer("failed_queries") == 2)
             let single = try await server.client.post(
-                "/v1/influence", json: "[\(query)]", headers: ["Prefer": "wait=100"])
+                "/v1/influence", json: "[\(query)]", headers: ["Prefer": "wait=3000"])
             #expect(try single.count("results") == 1)
         }
     }

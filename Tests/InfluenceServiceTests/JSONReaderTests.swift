@@ -6,7 +6,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("Requests' JSON")
+@Suite("Requests' JSON", .timeLimit(.minutes(30)))
 struct JSONReaderTests {
     @Test(
         "is read as RFC 8259 has it",
@@ -102,7 +102,7 @@ struct JSONReaderTests {
     }
 }
 
-@Suite("A client's preferences")
+@Suite("A client's preferences", .timeLimit(.minutes(30)))
 struct PreferencesTests {
     @Test(
         "for waiting are read as RFC 7240 has them, and ignored where they are malformed",

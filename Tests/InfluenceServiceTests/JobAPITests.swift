@@ -4,7 +4,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("/v1/jobs")
+@Suite("/v1/jobs", .timeLimit(.minutes(30)))
 struct JobAPITests {
     @Test("shows a job's stage and progress while it runs, and its timings when it has ended")
     func journey() async throws {
@@ -121,7 +121,7 @@ struct JobAPITests {
                 "/v1/influence",
                 json: """
                     [{"id": "q,0", "prompt": "a", "completion": "x"}, {"prompt": "b", "completion": " broken"}]
-                    """, headers: ["Prefer": "wait=100"])
+                    """, headers: ["Prefer": "wait=3000"])
             let path = try #require(reply.headers["content-location"])
             let lines = try await server.client.get(path, headers: ["Accept": "application/x-ndjson"])
             #expect(lines.headers["content-type"] == "application/x-ndjson")
@@ -213,7 +213,7 @@ struct JobAPITests {
         try await TestServer.run { server in
             server.engine.hold()
             async let waiting = server.client.post(
-                "/v1/influence", json: "{\"prompt\": \"a\", \"completion\": \"b\"}", headers: ["Prefer": "wait=200"])
+                "/v1/influence", json: "{\"prompt\": \"a\", \"completion\": \"b\"}", headers: ["Prefer": "wait=3000"])
             try await server.sweeps(1)
             let id = try #require(try await server.client.get("/v1/jobs").string("jobs.0.id"))
             _ = try await server.client.send("DELETE", "/v1/jobs/\(id)")

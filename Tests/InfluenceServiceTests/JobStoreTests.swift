@@ -5,7 +5,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("The job store")
+@Suite("The job store", .timeLimit(.minutes(30)))
 struct JobStoreTests {
     private let folder: TemporaryFolder
     private let store: JobStore
@@ -218,7 +218,7 @@ struct JobStoreTests {
     }
 }
 
-@Suite("A job's identifier")
+@Suite("A job's identifier", .timeLimit(.minutes(30)))
 struct JobIdentifierTests {
     @Test("is a ULID: sorted by time, and safe in a URL")
     func form() {

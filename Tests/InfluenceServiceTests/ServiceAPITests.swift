@@ -4,7 +4,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("The other calls")
+@Suite("The other calls", .timeLimit(.minutes(30)))
 struct ServiceAPITests {
     @Test("find a sequence by its id, whatever characters it has")
     func sequences() async throws {

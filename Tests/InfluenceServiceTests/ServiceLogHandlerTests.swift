@@ -4,7 +4,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("The log")
+@Suite("The log", .timeLimit(.minutes(30)))
 struct ServiceLogHandlerTests {
     /// The lines that a few events leave.
     private func lines(

@@ -3,7 +3,7 @@ import Testing
 
 @testable import InfluenceService
 
-@Suite("The workspace's lock")
+@Suite("The workspace's lock", .timeLimit(.minutes(30)))
 struct WorkspaceLockTests {
     private let folder: TemporaryFolder
 

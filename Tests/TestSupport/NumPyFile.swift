@@ -1,6 +1,6 @@
 import Foundation
 
-/// A NumPy array file (.npy) of int32 or float32 in C order.
+/// A NumPy array file (.npy) of int32, float32 or float64 in C order.
 public struct NumPyFile {
     public let shape: [Int]
     public let values: [Double]
@@ -12,11 +12,14 @@ public struct NumPyFile {
         let data = bytes[(10 + headerLength)...]
         let shapeText = header.split(separator: "(")[1].split(separator: ")")[0]
         shape = shapeText.split(separator: ",").compactMap { Int($0.trimmingCharacters(in: .whitespaces)) }
+        let size = header.contains("<f8") ? 8 : 4
         let isFloat = header.contains("<f4")
         let base = data.startIndex
-        values = (0..<(data.count / 4)).map { index in
-            let word = (0..<4).reduce(UInt32(0)) { $0 | UInt32(data[base + 4 * index + $1]) << UInt32(8 * $1) }
-            return isFloat ? Double(Float(bitPattern: word)) : Double(Int32(bitPattern: word))
+        values = (0..<(data.count / size)).map { index in
+            let word = (0..<size).reduce(UInt64(0)) { $0 | UInt64(data[base + size * index + $1]) << UInt64(8 * $1) }
+            if size == 8 { return Double(bitPattern: word) }
+            let half = UInt32(truncatingIfNeeded: word)
+            return isFloat ? Double(Float(bitPattern: half)) : Double(Int32(bitPattern: half))
         }
     }
 

@@ -9,15 +9,14 @@ import argparse
 import json
 import math
 import pathlib
+import sys
+import time
 import urllib.parse
 import urllib.request
 
 
-def post(server: str, path: str, body: object, wait: int = 0) -> object:
-    headers = {"Content-Type": "application/json"}
-    if wait:
-        headers["Prefer"] = f"wait={wait}"
-    request = urllib.request.Request(server + path, json.dumps(body).encode(), headers)
+def post(server: str, path: str, body: object) -> object:
+    request = urllib.request.Request(server + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as response:
         return json.load(response)
 
@@ -38,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="http://127.0.0.1:8080")
     parser.add_argument("--queries", default=pathlib.Path(__file__).with_name("queries.jsonl"))
+    parser.add_argument("--job", help="a job of these queries that was posted before")
     arguments = parser.parse_args()
     server = arguments.server
     queries = [json.loads(line) for line in open(arguments.queries, encoding="utf-8")]
@@ -51,13 +51,16 @@ def main() -> None:
         }
         for query in queries
     ]
-    answer = post(server, "/v1/influence", body, wait=600)
-    results = answer["results"] if "results" in answer else answer
+    job = arguments.job or post(server, "/v1/influence", body)["id"]
+    while (state := get(server, f"/v1/jobs/{job}"))["status"] in ("queued", "running"):
+        progress = state.get("progress") or {}
+        print(f"{state.get('stage', 'queued')} {progress.get('done', 0)}/{progress.get('total', 0)}", file=sys.stderr)
+        time.sleep(5)
+    results = get(server, f"/v1/jobs/{job}/result")["results"]
     found = 0
     print("| query | p | model's own | source article | influence | TF-IDF | first other article |")
     print("|---|---|---|---|---|---|---|")
     for query, result in zip(queries, results):
-        result = result.get("result", result)
         own = post(server, "/v1/completions", {"prompt": query["prompt"], "max_tokens": 8})["completion"]
         hits = get(server, "/v1/search", q=query["prompt"] + query["completion"], limit=100)
         search = [hit["sequence"]["id"] for hit in hits["hits"]]

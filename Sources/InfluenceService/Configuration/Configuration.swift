@@ -26,6 +26,8 @@ public struct Configuration: Sendable, Equatable {
         public var maximumConnections = 1_024
         public var maximumHeaderBytes = 16_384
         public var maximumBodyBytes = 4_194_304
+        /// Of all requests under way together.
+        public var maximumBodyBytesInFlight = 268_435_456
         public var headerTimeoutSeconds = 10.0
         public var bodyTimeoutSeconds = 30.0
         public var idleTimeoutSeconds = 60.0

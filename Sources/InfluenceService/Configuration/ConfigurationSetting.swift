@@ -32,6 +32,8 @@ public struct ConfigurationSetting: Sendable {
         integer("server.maximum_connections", \.server.maximumConnections, 1...1_000_000),
         integer("server.maximum_header_bytes", \.server.maximumHeaderBytes, 1_024...1_048_576),
         integer("server.maximum_body_bytes", \.server.maximumBodyBytes, 1_024...1_073_741_824),
+        integer(
+            "server.maximum_body_bytes_in_flight", \.server.maximumBodyBytesInFlight, 1_024...1_099_511_627_776),
         seconds("server.header_timeout_seconds", \.server.headerTimeoutSeconds, 0.001...86_400),
         seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, 0.001...86_400),
         seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, 0.001...86_400),

@@ -77,7 +77,7 @@ struct AddedTokenMatcher: Sendable {
             if token.isSingleWord, touchesWord(range, in: text) { continue }
             if token.stripsLeft {
                 // White space that the token before took along is taken; a token that is only such is not found again.
-                guard covered <= range.upperBound else { continue }
+                guard covered < range.upperBound else { continue }
                 range = max(covered, startOfSpaces(before: range.lowerBound, in: text))..<range.upperBound
             }
             if token.stripsRight { range = range.lowerBound..<endOfSpaces(after: range.upperBound, in: text) }

@@ -1,4 +1,7 @@
 /// The bytes that each id stands for, by id.
+///
+/// An added token stands for its text; one that words are made of too, as when a byte's symbol was added again, for its
+/// bytes.
 struct DecodedTokens: Sendable {
     private var buffer: [UInt8] = []
     private var ends: [Int] = []
@@ -6,13 +9,17 @@ struct DecodedTokens: Sendable {
     init(_ description: TokenizerDescription) {
         var added: [Int32: String] = [:]
         for token in description.addedTokens { added[token.identifier] = token.content }
+        let merged = Set(description.merges.map(\.merged))
         ends.reserveCapacity(description.identifierCount)
         for identifier in 0..<description.identifierCount {
-            if let content = added[Int32(identifier)] {
+            let token = identifier < description.vocabulary.count ? description.vocabulary[identifier] : nil
+            let bytes = token.flatMap(ByteLevelAlphabet.bytes)
+            let isPartOfWords = bytes?.count == 1 || merged.contains(Int32(identifier))
+            if let content = added[Int32(identifier)], !isPartOfWords {
                 buffer += content.utf8
-            } else if identifier < description.vocabulary.count, let token = description.vocabulary[identifier] {
+            } else if let token {
                 // A token that is not written in the byte-level alphabet stands for itself.
-                buffer += ByteLevelAlphabet.bytes(of: token) ?? Array(token.utf8)
+                buffer += bytes ?? Array(token.utf8)
             }
             ends.append(buffer.count)
         }

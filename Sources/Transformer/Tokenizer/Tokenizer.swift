@@ -3,9 +3,9 @@ import Synchronization
 
 /// A byte-level byte-pair tokenizer, giving the ids that Hugging Face tokenizers give for the same `tokenizer.json`.
 ///
-/// Four stages, each behind a type of its own: ``Normalizer``, ``PreTokenizer``, the model (``BytePairModel``) and
-/// ``SequenceTemplate``; added tokens are found before all of them. Every text can be encoded, and decoding gives it back
-/// (a normalizer's changes and a prefix space stay). May be used from several threads at once.
+/// Added tokens are found first; what lies between them passes four stages, each a type of its own: `Normalizer`,
+/// `PreTokenizer`, the model (`BytePairModel`) and, around the whole, `SequenceTemplate`. Every text can be encoded, and
+/// decoding gives it back (a normalizer's changes and a prefix space stay). May be used from several threads at once.
 ///
 /// Truncation and padding set in the file are not followed: a sequence's length is its user's business.
 public final class Tokenizer: Sendable {
@@ -230,6 +230,7 @@ public final class Tokenizer: Sendable {
     /// The bytes that tokens stand for.
     public func decodeBytes(_ tokens: some Sequence<Int32>) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(4 * tokens.underestimatedCount)
         for token in tokens { bytes += decoded.bytes(of: token) }
         return bytes
     }

@@ -34,6 +34,11 @@ final class TestServer: Sendable {
         var configuration = Configuration()
         configuration.server.port = 0
         configuration.batching.windowMilliseconds = 0
+        // No test is to fail for the slowness of a busy machine.
+        configuration.jobs.maximumWaitSeconds = 3_600
+        configuration.server.headerTimeoutSeconds = 3_600
+        configuration.server.bodyTimeoutSeconds = 3_600
+        configuration.server.idleTimeoutSeconds = 3_600
         configure(&configuration)
         let server = try await TestServer(configuration, folder: folder, logger: logger)
         do {
@@ -54,7 +59,7 @@ final class TestServer: Sendable {
 
     private func stop() async {
         engine.release()
-        await service.shutdown(grace: .seconds(20))
+        await service.shutdown(grace: .seconds(600))
     }
 
     /// Posts a query and returns its job's path.
@@ -89,7 +94,7 @@ struct TestClient: Sendable {
         self.address = address
         let configuration = URLSessionConfiguration.ephemeral
         configuration.httpMaximumConnectionsPerHost = 64
-        configuration.timeoutIntervalForRequest = 300
+        configuration.timeoutIntervalForRequest = 3_600
         session = URLSession(configuration: configuration)
     }
 

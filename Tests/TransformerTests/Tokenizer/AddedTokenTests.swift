@@ -31,6 +31,14 @@ struct AddedTokenTests {
         #expect(Self.found([left, right], in: "R L") == ["2:R ", "1:L"])
     }
 
+    @Test("may be white space themselves, and strip all the same")
+    func whiteSpace() {
+        let space = AddedToken(identifier: 1, content: " ", stripsLeft: true, stripsRight: true)
+        #expect(Self.found([space], in: "a    b") == ["a", "1:    ", "b"])
+        let tail = AddedToken(identifier: 2, content: "R", stripsRight: true)
+        #expect(Self.found([space, tail], in: "R   b").first == "2:R   ")
+    }
+
     @Test("count as single words only where no word character touches them")
     func singleWord() {
         let token = AddedToken(identifier: 1, content: "WORD", isSingleWord: true)

@@ -111,6 +111,17 @@ struct EncodingTests {
         #expect(tokenizer.decodeBytes(bytes[..<2]) == [0xF4, 0x8F])
     }
 
+    @Test("decodes a byte's symbol to the byte, also where it was added as a token")
+    func addedByteSymbol() throws {
+        var description = try TokenizerFixture("gpt2").tokenizer().description
+        // Written é in the byte-level alphabet: the first byte of many characters.
+        let symbol = try #require(description.vocabulary.firstIndex(of: "é"))
+        description.addedTokens.append(AddedToken(identifier: Int32(symbol), content: "é"))
+        let tokenizer = Tokenizer(description)
+        #expect(tokenizer.encode("é") == [Int32(symbol)])
+        #expect(tokenizer.decode(tokenizer.encode("\u{9879}")) == "\u{9879}")
+    }
+
     @Test("names its special tokens by their text")
     func addedTokens() throws {
         let tokenizer = try TokenizerFixture("qwen2").tokenizer()
