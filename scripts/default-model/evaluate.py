@@ -70,7 +70,7 @@ def main() -> None:
         other = next((name for name in influential if name != query["source_article"]), "")
         probability = math.exp(result["query"]["log_probability"])
         print(
-            f"| {query['prompt']}**{query['completion']}** | {probability:.3f} | {own.splitlines()[0] if own else ''} | "
+            f"| {query['prompt']} **{query['completion'].strip()}** | {probability:.3f} | {own.splitlines()[0] if own else ''} | "
             f"{query['source_article']} | {rank} | {rank_of(search, {query['source_article']})} | {other} |"
         )
     print(f"\nThe source article is among the first ten of {found} of {len(queries)} queries.")
