@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A server's life", .timeLimit(.minutes(1)))
+@Suite("A server's life", .timeLimit(.minutes(5)))
 struct ServerLifecycleTests {
     private static func start(_ configuration: HTTPServerConfiguration) async throws -> (HTTPServer, [SocketAddress]) {
         let router = try Router(routes: .standard, logger: .silent)
@@ -24,7 +24,7 @@ struct ServerLifecycleTests {
             return try client.exchange(get("/hello")).body
         }
         #expect(body == "hello")
-        await server.shutdown(grace: .seconds(10))
+        await server.shutdown(grace: .seconds(30))
         #expect(await server.addresses.isEmpty)
     }
 
@@ -40,7 +40,7 @@ struct ServerLifecycleTests {
         try await withTaskExecutorPreference(BlockingExecutor.shared) {
             _ = try RawClient(port: port, host: "127.0.0.1").exchange(get("/"))
         }
-        await server.shutdown(grace: .seconds(10))
+        await server.shutdown(grace: .seconds(30))
         #expect(seen.all.map(\.host) == ["127.0.0.1"])
     }
 
@@ -85,7 +85,7 @@ struct ServerLifecycleTests {
             #expect(try client.exchange(get("/hello", "Connection: close\r\n")).status == 200)
             #expect(try client.isAtEnd())
         }
-        await first.shutdown(grace: .seconds(10))
+        await first.shutdown(grace: .seconds(30))
         let (second, _) = try await Self.start(HTTPServerConfiguration(port: port))
         await second.shutdown(grace: .zero)
     }

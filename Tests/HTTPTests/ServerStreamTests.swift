@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A streamed response", .timeLimit(.minutes(1)))
+@Suite("A streamed response", .timeLimit(.minutes(5)))
 struct ServerStreamTests {
     @Test("arrives in its pieces, and the connection goes on")
     func pieces() async throws {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A server", .timeLimit(.minutes(1)))
+@Suite("A server", .timeLimit(.minutes(5)))
 struct ServerTests {
     @Test("answers several requests on one connection")
     func keepAlive() async throws {

@@ -4,21 +4,22 @@ import Testing
 
 @testable import HTTP
 
-@Suite("A server that waits for a client", .timeLimit(.minutes(1)))
+@Suite("A server that waits for a client", .timeLimit(.minutes(5)))
 struct ServerTimeoutTests {
     /// One timeout short, the others longer than a test's client waits.
     private static func timeouts(
         _ change: (inout HTTPServerConfiguration.Timeouts) -> Void
     ) -> HTTPServerConfiguration {
         var timeouts = HTTPServerConfiguration.Timeouts(
-            header: .seconds(60), body: .seconds(60), idle: .seconds(60), write: .seconds(60), linger: .seconds(60))
+            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120), linger: .seconds(120)
+        )
         change(&timeouts)
         return .with { $0.timeouts = timeouts }
     }
 
     @Test("gives up a header section that does not end")
     func header() async throws {
-        try await withServer(configuration: Self.timeouts { $0.header = .milliseconds(100) }) { port, _ in
+        try await withServer(configuration: Self.timeouts { $0.header = .seconds(1) }) { port, _ in
             let client = try RawClient(port: port)
             let response = try client.exchange("GET /hello HTTP/1.1\r\nHo")
             #expect(response.status == 408 && response.problem == "/problems/request-timeout")
@@ -28,7 +29,7 @@ struct ServerTimeoutTests {
 
     @Test("gives up a header section that comes byte by byte")
     func drip() async throws {
-        try await withServer(configuration: Self.timeouts { $0.header = .milliseconds(200) }) { port, _ in
+        try await withServer(configuration: Self.timeouts { $0.header = .seconds(1) }) { port, _ in
             let client = try RawClient(port: port)
             let drip = Thread {
                 for _ in 0..<100 {
@@ -87,14 +88,12 @@ struct ServerTimeoutTests {
     func handlers() async throws {
         let routes = [
             Route(.get, "/slow", summary: "") { _ in
-                try await Task.sleep(for: .milliseconds(500))
+                try await Task.sleep(for: .milliseconds(2500))
                 return .text("slow")
             }
         ]
         let configuration = Self.timeouts {
-            $0 = .init(
-                header: .milliseconds(100), body: .milliseconds(100), idle: .milliseconds(100),
-                write: .milliseconds(100))
+            $0 = .init(header: .seconds(1), body: .seconds(1), idle: .seconds(1), write: .seconds(1))
         }
         try await withServer(routes, configuration: configuration) { port, _ in
             let client = try RawClient(port: port)
@@ -114,7 +113,7 @@ struct ServerTimeoutTests {
             try client.send(get("/endless"))
             #expect(try client.readLine() == "HTTP/1.1 200 OK")
             // The response has no end: only the timeout can end it within the grace.
-            #expect(await server.shutdown(grace: .seconds(10)) == 0)
+            #expect(await server.shutdown(grace: .seconds(60)) == 0)
         }
     }
 
@@ -123,7 +122,7 @@ struct ServerTimeoutTests {
         try await withServer(configuration: Self.timeouts { $0.linger = .milliseconds(100) }) { port, server in
             let client = try RawClient(port: port)
             #expect(try client.exchange(get("/hello", "Connection: close\r\n")).status == 200)
-            #expect(await server.shutdown(grace: .seconds(5)) == 0)
+            #expect(await server.shutdown(grace: .seconds(60)) == 0)
         }
     }
 }

@@ -3,7 +3,7 @@ import Glibc
 
 /// A blocking HTTP client that sends exactly the bytes it is given.
 ///
-/// One thread may send while another reads. A call that waits longer than ten seconds throws, so that a test fails instead of hanging.
+/// One thread may send while another reads. A call that waits longer than a minute throws, so that a test fails instead of hanging.
 final class RawClient: @unchecked Sendable {
     private var descriptor: Int32
     private var received: [UInt8] = []
@@ -20,7 +20,7 @@ final class RawClient: @unchecked Sendable {
     init(port: UInt16, host: String = "127.0.0.1", receiveBuffer: Int32? = nil) throws {
         let isIPv6 = host.contains(":")
         descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         if var receiveBuffer {

@@ -39,9 +39,11 @@ extension Logger {
 }
 
 extension HTTPServerConfiguration {
-    /// Any free port and two threads, with changes.
+    /// Any free port, two threads, and timeouts that not even a very busy machine comes to, with changes.
     static func with(_ change: (inout HTTPServerConfiguration) -> Void) -> HTTPServerConfiguration {
         var configuration = HTTPServerConfiguration(port: 0, threads: 2)
+        configuration.timeouts = Timeouts(
+            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120))
         change(&configuration)
         return configuration
     }
@@ -61,7 +63,7 @@ func withServer(
         await server.shutdown(grace: .zero)
         throw error
     }
-    await server.shutdown(grace: .seconds(10))
+    await server.shutdown(grace: .seconds(30))
 }
 
 func get(_ path: String, _ fields: String = "") -> String {
