@@ -5,7 +5,7 @@ import Testing
 struct TrainTests {
     private func call(_ folder: TemporaryFolder, output: String) throws -> [String] {
         let corpus = try folder.write(TinyModel.documents(60), to: "corpus.jsonl")
-        let settings = try folder.write(TinyModel.settings(epochs: 100), to: "settings.yaml")
+        let settings = try folder.write(TinyModel.settings(epochs: 400), to: "settings.yaml")
         return [
             "train", "--corpus", corpus, "--output", folder.path(output), "--config", settings, "--seed", "5",
             "--workers", "2",
@@ -23,8 +23,7 @@ struct TrainTests {
         try #require(undisturbed.status == 0, "\(undisturbed.error)")
 
         let first = try Program(try call(folder, output: "resumed"), in: folder)
-        try await first.wait(forError: "tokenizer: done")
-        first.send(SIGTERM)
+        first.send(SIGTERM, onError: "tokenizer: done")
         let interrupted = try await first.outcome()
         expectFailure(interrupted, saying: "interrupted at step", "--resume")
         #expect(!FileManager.default.fileExists(atPath: folder.path("resumed/model.safetensors")))

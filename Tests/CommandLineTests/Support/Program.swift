@@ -63,6 +63,16 @@ final class Program: Sendable {
 
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
+    /// Sends a signal as soon as a text is on standard error, from a thread of its own: tests that compute may hold all others.
+    func send(_ signal: Int32, onError text: String) {
+        Thread.detachNewThread { [self] in
+            while isRunning {
+                if errorSoFar.contains(text) { return send(signal) }
+                Thread.sleep(forTimeInterval: 0.005)
+            }
+        }
+    }
+
     /// Waits until it has ended.
     func outcome() async throws -> Outcome {
         for await _ in end {}
