@@ -4,6 +4,7 @@ import COpenBLAS
 public enum EigenError: Error, Equatable, CustomStringConvertible {
     case notFinite
     case notConverged(order: Int)
+    case tooLarge(order: Int, limit: Int)
 
     public var description: String {
         switch self {
@@ -11,6 +12,9 @@ public enum EigenError: Error, Equatable, CustomStringConvertible {
             "the matrix to decompose holds a value that is not finite: the model's activations or gradients overflow"
         case .notConverged(let order):
             "LAPACK did not find the eigenvalues of a \(order) x \(order) matrix: it may hold extreme values"
+        case .tooLarge(let order, let limit):
+            "a \(order) x \(order) matrix is too large for LAPACK's 32-bit integers, which end at \(limit) rows: a model "
+                + "with layers this wide cannot be fitted"
         }
     }
 }
@@ -21,6 +25,9 @@ public struct SymmetricEigen: Sendable {
     public let values: [Double]
     /// `Q`: the eigenvectors, in columns in the order of the values.
     public let vectors: Matrix
+
+    /// The largest order whose working space, `1 + 6 order + 2 order²` values, has a count that LAPACK's integers can hold.
+    static let largestOrder = 32_766
 
     /// Takes up a decomposition found before.
     public init(values: [Double], vectors: Matrix) {
@@ -37,6 +44,9 @@ public struct SymmetricEigen: Sendable {
     public init(of matrix: [Double], order: Int) throws {
         precondition(matrix.count == order * order, "not a square matrix")
         guard matrix.allSatisfy(\.isFinite) else { throw EigenError.notFinite }
+        guard order <= Self.largestOrder else {
+            throw EigenError.tooLarge(order: order, limit: Self.largestOrder)
+        }
         guard order > 0 else {
             values = []
             vectors = Matrix()

@@ -173,6 +173,13 @@ struct QueryTests {
         expectFailure(outcome, saying: "corpus.sqlite", "another tokenizer")
     }
 
+    @Test("finds the embedded model where none is named, and names its workspace after it")
+    func embeddedModel() async throws {
+        let folder = try TemporaryFolder()
+        let outcome = try await Program.run(["workspace"], in: folder)
+        #expect(outcome.output.hasPrefix(folder.path("data/tributary/default-")), "\(outcome.error)")
+    }
+
     @Test("keeps a workspace of its own for each model in the user's data folder")
     func defaultWorkspace() async throws {
         let folder = try TemporaryFolder()

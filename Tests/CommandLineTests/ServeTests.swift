@@ -2,7 +2,7 @@ import Attribution
 import Foundation
 import Testing
 
-@Suite("tributary serve")
+@Suite("tributary serve", .timeLimit(.minutes(10)))
 struct ServeTests {
     private struct Job: Decodable {
         let status: String

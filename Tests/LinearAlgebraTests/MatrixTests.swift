@@ -1,6 +1,6 @@
-import Foundation
-import LinearAlgebra
 import Testing
+
+@testable import LinearAlgebra
 
 @Suite("A matrix")
 struct MatrixTests {
@@ -94,6 +94,14 @@ struct MatrixTests {
         }
         matrix.resize(rows: 101, columns: 1)
         #expect(matrix.storageIdentifier != block)
+    }
+
+    @Test("begins at a multiple of 64 bytes, and counts the blocks it takes", arguments: [0, 1, 17, 1_000])
+    func memory(count: Int) {
+        let before = Matrix.allocationCount
+        let matrix = Matrix(rows: 1, columns: count)
+        #expect(Matrix.allocationCount > before)
+        #expect(Int(bitPattern: matrix.pointer) % 64 == 0)
     }
 
     @Test("leaves the memory to a copy when it is resized")

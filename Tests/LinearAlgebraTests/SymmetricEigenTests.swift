@@ -1,5 +1,6 @@
-import LinearAlgebra
 import Testing
+
+@testable import LinearAlgebra
 
 @Suite("A symmetric eigendecomposition")
 struct SymmetricEigenTests {
@@ -51,6 +52,14 @@ struct SymmetricEigenTests {
         let eigen = try SymmetricEigen(of: [], order: 0)
         #expect(eigen.values.isEmpty)
         #expect(eigen.vectors.count == 0)
+    }
+
+    @Test("has as many rows as LAPACK can be given working space for, and not one more")
+    func largestOrder() {
+        func workCount(_ order: Int) -> Int { 1 + 6 * order + 2 * order * order }
+        #expect(workCount(SymmetricEigen.largestOrder) <= Int(Int32.max))
+        #expect(workCount(SymmetricEigen.largestOrder + 1) > Int(Int32.max))
+        #expect(EigenError.tooLarge(order: 40_000, limit: 32_766).description.contains("40000 x 40000"))
     }
 
     @Test("refuses a matrix with a value that is not finite", arguments: [Double.nan, .infinity, -.infinity])

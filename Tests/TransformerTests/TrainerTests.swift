@@ -224,6 +224,24 @@ struct TrainerTests {
         #expect(try weights(clip: 0) != weights(clip: 1e-3))
     }
 
+    @Test("shrinks weights by the decay, but no gains")
+    func weightDecay() throws {
+        var configuration = Self.configuration
+        configuration.weightDecay = 20
+        configuration.warmupShare = 0
+        var trainer = try trainer(configuration)
+        let before = try trainer.decoder.namedParameters()
+        try advance(&trainer, steps: 1)
+        // One step of Adam moves an entry by at most the learning rate, 0.01; the decay takes a fifth.
+        for (old, new) in zip(before, try trainer.decoder.namedParameters()) {
+            let isGain = old.shape.count == 1
+            for (a, b) in zip(old.values.elements, new.values.elements) {
+                #expect(abs(b - (isGain ? a : 0.8 * a)) < 0.0101, "\(old.name)")
+            }
+            if !isGain { #expect(new.values.elements != old.values.elements) }
+        }
+    }
+
     @Test("measures the norm of gradients alike in every run: name by name")
     func normOrder() throws {
         let decoder = try ModelFixture(name: "gpt2").decoder()

@@ -57,7 +57,7 @@ struct ModelConfiguration {
         let value = try number(name) ?? fallback
         guard Float(value) > 0, Float(value).isFinite else {
             throw CheckpointError.malformedConfiguration(
-                field: path + name, expected: "a positive number", found: "\(value)")
+                field: path + name, expected: "a positive number", found: shown(name))
         }
         return Float(value)
     }
@@ -73,7 +73,7 @@ struct ModelConfiguration {
         }
         guard value >= 1, value <= 16_777_216, value == value.rounded() else {
             throw CheckpointError.malformedConfiguration(
-                field: path + name, expected: "a whole number from 1 to 16777216", found: "\(value)")
+                field: path + name, expected: "a whole number from 1 to 16777216", found: shown(name))
         }
         return Int(value)
     }
@@ -106,6 +106,9 @@ struct ModelConfiguration {
     private func wrongType(_ name: String, _ expected: String, _ found: Any) -> CheckpointError {
         .malformedConfiguration(field: path + name, expected: expected, found: Self.shown(found))
     }
+
+    /// A field's value as the file has it.
+    private func shown(_ name: String) -> String { present(name).map(Self.shown) ?? "nothing" }
 
     private static func shown(_ value: Any) -> String {
         if let boolean = boolean(value) { return "\(boolean)" }

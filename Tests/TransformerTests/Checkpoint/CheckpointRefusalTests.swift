@@ -109,16 +109,16 @@ struct CheckpointRefusalTests {
         Malformed("gpt2", "n_layer", "true", "config.json: n_layer: expected a number, found true."),
         Malformed("gpt2", "n_layer", "[2]", "config.json: n_layer: expected a number, found a list."),
         Malformed(
-            "gpt2", "n_layer", "0", "config.json: n_layer: expected a whole number from 1 to 16777216, found 0.0."),
+            "gpt2", "n_layer", "0", "config.json: n_layer: expected a whole number from 1 to 16777216, found 0."),
         Malformed(
             "gpt2", "n_layer", "1.5", "config.json: n_layer: expected a whole number from 1 to 16777216, found 1.5."),
         Malformed(
-            "gpt2", "n_layer", "-2", "config.json: n_layer: expected a whole number from 1 to 16777216, found -2.0."),
+            "gpt2", "n_layer", "-2", "config.json: n_layer: expected a whole number from 1 to 16777216, found -2."),
         Malformed(
             "gpt2", "n_embd", "1e300", "config.json: n_embd: expected a whole number from 1 to 16777216, found 1e+300."),
         Malformed("gpt2", "n_head", "3", "config.json: n_head: expected a divisor of the width (20), found 3."),
         Malformed(
-            "gpt2", "layer_norm_epsilon", "0", "config.json: layer_norm_epsilon: expected a positive number, found 0.0."
+            "gpt2", "layer_norm_epsilon", "0", "config.json: layer_norm_epsilon: expected a positive number, found 0."
         ),
         Malformed(
             "gpt2", "layer_norm_epsilon", "\"x\"", "config.json: layer_norm_epsilon: expected a number, found \"x\"."),
@@ -156,7 +156,7 @@ struct CheckpointRefusalTests {
         Malformed("llama-biases-untied", "mlp_bias", "0", "config.json: mlp_bias: expected true or false, found 0."),
         Malformed(
             "llama-biases-untied", "rms_norm_eps", "-1",
-            "config.json: rms_norm_eps: expected a positive number, found -1.0."),
+            "config.json: rms_norm_eps: expected a positive number, found -1."),
         Malformed(
             "llama-biases-untied", "rope_parameters", "{\"rope_theta\": 0}",
             "config.json: rope_theta: expected a positive number, found 0.0."),
