@@ -18,6 +18,7 @@ let package = Package(
         // Ground: C libraries and kernels.
         .systemLibrary(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
@@ -30,7 +31,7 @@ let package = Package(
         .target(
             name: "HTTP",
             dependencies: [
-                "CLinux",
+                "CLinux", "COpenSSL", "CZlib",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

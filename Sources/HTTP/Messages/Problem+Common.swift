@@ -59,9 +59,11 @@ extension Problem {
             case .unsupportedVersion: ("unsupported-version", "Unsupported HTTP version")
             case .timedOut: ("request-timeout", "Request timeout")
             case .overloaded: ("unavailable", "Unavailable")
+            case .tooManyConnections: ("too-many-connections", "Too many connections")
             }
+        let isPassing = rejection.status == .serviceUnavailable
         self.init(
             type: "/problems/\(slug)", title: title, status: rejection.status, detail: rejection.description,
-            headers: rejection == .overloaded ? [.retryAfter: "1"] : [:])
+            headers: isPassing ? [.retryAfter: "1"] : [:])
     }
 }

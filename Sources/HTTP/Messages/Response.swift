@@ -23,6 +23,10 @@ public struct Response: Sendable {
     public var body: Body
     /// Asks for the connection to be closed after the response.
     public var closesConnection = false
+    /// The route that answered, such as `/v1/jobs/{id}`; not sent. Filled in by ``Router``.
+    public var routePattern: String?
+    /// What logs shall know of the answer besides, such as the id of a job; not sent.
+    public var annotations: [String: String] = [:]
 
     public init(status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], body: Body = .empty) {
         self.status = status

@@ -71,8 +71,14 @@ public struct Router: Sendable {
         var request = request
         request.routePattern = endpoint.route.pattern
         for (name, value) in zip(endpoint.parameters, match.values) { request.parameters[name] = value }
+        var response = await respond(to: request, with: endpoint.route)
+        response.routePattern = endpoint.route.pattern
+        return response
+    }
+
+    private func respond(to request: Request, with route: Route) async -> Response {
         do {
-            return try await endpoint.route.handler(request)
+            return try await route.handler(request)
         } catch let problem as Problem {
             return problem.response(path: request.path)
         } catch is CancellationError {
@@ -82,9 +88,7 @@ public struct Router: Sendable {
         } catch {
             logger.error(
                 "a handler failed",
-                metadata: [
-                    "error": "\(error)", "request": "\(request.id)", "route": "\(endpoint.route.pattern)",
-                ])
+                metadata: ["error": "\(error)", "request": "\(request.id)", "route": "\(route.pattern)"])
             return Problem.internalError().response(path: request.path)
         }
     }

@@ -19,6 +19,8 @@ struct InputState: Sendable {
     var bodyStarted: ContinuousClock.Instant?
     /// The bytes of that body so far, as sent.
     var bodyBytes = 0
+    /// The bytes of the request under way that are parsed.
+    private(set) var requestBytes = 0
 
     init(parser: RequestParser) {
         self.parser = parser
@@ -34,7 +36,15 @@ struct InputState: Sendable {
     }
 
     mutating func parse() throws(RequestRejection) -> RequestParser.Event? {
-        try parser.parse(&pending)
+        let before = pending.count
+        defer { requestBytes += before - pending.count }
+        return try parser.parse(&pending)
+    }
+
+    /// The bytes of the request that is complete, or refused; those that come belong to the next.
+    mutating func takeRequestBytes() -> Int {
+        defer { requestBytes = 0 }
+        return requestBytes
     }
 
     /// When a request that is not complete has taken too long; nil between requests.
@@ -51,7 +61,7 @@ struct InputState: Sendable {
 extension Connection {
     /// Reads what has arrived, once: what is left is reported again, after other connections have had their turn.
     func receive() {
-        switch socket?.read(upTo: input.readSize) {
+        switch transport?.read(upTo: input.readSize) {
         case .bytes(let bytes):
             guard !input.parser.isInBody || hold(bytes.count) else { return reject(.overloaded) }
             input.append(bytes)
@@ -106,11 +116,14 @@ extension Connection {
 
     private func begin(_ head: RequestHead, body: [UInt8]) {
         let identifier = environment.identifiers.identifier(in: head.fields)
+        let origin = environment.proxies.origin(
+            of: head.fields, direct: .init(client: peer, scheme: environment.scheme, authority: head.authority))
         let request = Request(
             method: head.method, path: head.target.path, pathSegments: head.target.segments, query: head.target.query,
-            scheme: environment.scheme, authority: head.authority, headers: head.fields, body: body,
-            remoteAddress: peer, id: identifier)
-        var exchange = Exchange(head, identifier: identifier)
+            scheme: origin.scheme, authority: origin.authority, headers: head.fields, body: body,
+            remoteAddress: origin.client, id: identifier)
+        var exchange = Exchange(
+            head, identifier: identifier, client: request.remoteAddress, bytesReceived: input.takeRequestBytes())
         exchange.task = Task.detached { await self.answer(request) }
         start(exchange)
     }
@@ -118,7 +131,9 @@ extension Connection {
     /// Answers what is not an acceptable request, and ends.
     func reject(_ rejection: RequestRejection) {
         input.pending = []
-        start(Exchange(rejectedAs: environment.identifiers.next()))
+        start(
+            Exchange(
+                rejectedAs: environment.identifiers.next(), client: peer, bytesReceived: input.takeRequestBytes()))
         send(Problem(rejection).response())
     }
 

@@ -27,6 +27,8 @@ extension Connection {
             keepsAlive: exchange.keepsAlive && !response.closesConnection && !mustClose)
         exchange.keepsAlive = encoder.keepsAlive
         exchange.status = response.status
+        exchange.routePattern = response.routePattern
+        exchange.annotations = response.annotations
         exchange.framing = encoder.framing
         output.append(encoder.head(date: loop.date()))
         var pieces: (any AsyncSequence<[UInt8], any Error> & Sendable)?
@@ -78,7 +80,7 @@ extension Connection {
     func flush() {
         var total = 0
         while !output.isEmpty {
-            switch socket?.write(output.segments, skipping: output.offset) {
+            switch transport?.write(output.segments, skipping: output.offset) {
             case .wrote(let written):
                 output.drop(written)
                 total += written

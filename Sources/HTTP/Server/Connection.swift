@@ -1,5 +1,3 @@
-import Logging
-
 /// One client's connection: requests in, responses out, one after the other (RFC 9112 section 9).
 ///
 /// The connection lives on its event loop's thread: nothing here blocks, and its state needs no locks. Handlers run
@@ -28,10 +26,15 @@ actor Connection: EventHandler {
     nonisolated let peer: SocketAddress
     private let descriptor: Int32
     private var watched: Readiness = [.readable, .peerFinished]
+    private let opened = ContinuousClock.now
     private var isDraining = false
-    private var hasServed = false
+    /// Whether the connection is answered that its address has too many.
+    private var isRefused = false
+    /// Whether the client has yet to be told that nothing more follows.
+    private var mustFinishWriting = false
+    private var requestsServed = 0
 
-    var socket: Socket?
+    var transport: Transport?
     var phase = Phase.receiving
     /// When the client has taken too long. Nil while a handler is at work.
     var deadline: ContinuousClock.Instant?
@@ -42,9 +45,11 @@ actor Connection: EventHandler {
     /// The stream that waits for the client to take what is buffered.
     var waitingForRoom: CheckedContinuation<Void, any Error>?
 
-    init(socket: consuming Socket, peer: SocketAddress, loop: EventLoop, environment: ConnectionEnvironment) {
-        descriptor = socket.rawDescriptor
-        self.socket = consume socket
+    init(
+        _ transport: consuming Transport, peer: SocketAddress, loop: EventLoop, environment: ConnectionEnvironment
+    ) {
+        descriptor = transport.rawDescriptor
+        self.transport = consume transport
         self.peer = peer
         self.loop = loop
         self.environment = environment
@@ -54,12 +59,24 @@ actor Connection: EventHandler {
 
     /// Starts to listen to the client.
     nonisolated func open() {
-        environment.registry.insert(self)
+        let isWithinLimit = environment.registry.insert(self) || environment.proxies.contains(peer)
+        for observer in environment.observers { observer.connectionOpened(from: peer) }
         do {
             try loop.add(self, descriptor: descriptor, interest: [.readable, .peerFinished], ticks: true)
         } catch {
             environment.logger.warning("a connection cannot be watched", metadata: ["error": "\(error)"])
-            environment.registry.remove(self)
+            Task { await self.close() }
+        }
+        if !isWithinLimit { Task { await self.refuse() } }
+    }
+
+    /// Answers a connection that is one too many of its address.
+    private func refuse() {
+        guard case .receiving = phase else { return }
+        isRefused = true
+        if transport?.isEstablished == true {
+            reject(.tooManyConnections(limit: environment.registry.limitPerAddress))
+            updateInterest()
         }
     }
 
@@ -67,14 +84,34 @@ actor Connection: EventHandler {
 
     func ready(_ readiness: Readiness) {
         if case .lingering = phase {
+            if mustFinishWriting { finishWriting() }
             discard()
         } else if !readiness.isDisjoint(with: .hungUp) {
             close()
+        } else if transport?.isEstablished == false {
+            shakeHands()
         } else {
-            if readiness.contains(.writable) { flush() }
-            if !readiness.isDisjoint(with: [.readable, .peerFinished]) { receive() }
+            let mayRead = !readiness.isDisjoint(with: readInterest)
+            let mayWrite = !readiness.isDisjoint(with: writeInterest)
+            if mayWrite { flush() }
+            if mayRead { receive() }
         }
         updateInterest()
+    }
+
+    private var readInterest: Readiness { transport?.readInterest ?? [] }
+    private var writeInterest: Readiness { transport?.writeInterest ?? [] }
+
+    private func shakeHands() {
+        switch transport?.handshake() {
+        case .finished:
+            deadline = .now + environment.timeouts.header
+            if isRefused { refuse() } else { receive() }
+        case .failed(let reason):
+            environment.logger.debug("a TLS handshake failed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
+            close()
+        case .wouldBlock, nil: break
+        }
     }
 
     func tick(now: ContinuousClock.Instant) {
@@ -93,11 +130,12 @@ actor Connection: EventHandler {
         var wanted: Readiness = []
         switch phase {
         case .closed: return
-        case .receiving, .lingering: wanted = [.readable, .peerFinished]
-        case .handling, .responding: if input.hasRoom { wanted = [.readable, .peerFinished] }
+        case .receiving: wanted = readInterest
+        case .lingering: wanted = mustFinishWriting ? [.readable, .writable] : [.readable, .peerFinished]
+        case .handling, .responding: if input.hasRoom { wanted = readInterest }
         }
         if input.hasEnded { wanted = [] }
-        if !output.isEmpty { wanted.insert(.writable) }
+        if !output.isEmpty { wanted.formUnion(writeInterest) }
         guard wanted != watched else { return }
         do {
             try loop.modify(self, descriptor: descriptor, interest: wanted)
@@ -111,9 +149,8 @@ actor Connection: EventHandler {
 
     /// Goes on to the next request after a response is sent, or to the end.
     func finish(_ exchange: Exchange) {
-        log(exchange, outcome: "done")
+        report(exchange, outcome: .done)
         releaseBody()
-        hasServed = true
         guard exchange.keepsAlive, !isDraining else { return linger() }
         phase = .receiving
         deadline = .now + environment.timeouts.idle
@@ -122,14 +159,18 @@ actor Connection: EventHandler {
 
     private func linger() {
         guard !input.hasEnded else { return close() }
-        socket?.finishWriting()
+        finishWriting()
         input = InputState(parser: RequestParser(limits: environment.limits))
         phase = .lingering
         deadline = .now + environment.timeouts.linger
     }
 
+    private func finishWriting() {
+        mustFinishWriting = transport?.finishWriting() == false
+    }
+
     private func discard() {
-        switch socket?.discard(upTo: 1 << 20) {
+        switch transport?.discard(upTo: 1 << 20) {
         case .bytes, .wouldBlock: break
         case .finished, .failed, nil: close()
         }
@@ -146,7 +187,7 @@ actor Connection: EventHandler {
 
     /// Makes room for another client where this one has been served and has asked for nothing since.
     func closeIfSpare() {
-        if hasServed { closeIfIdle() }
+        if requestsServed > 0 { closeIfIdle() }
     }
 
     private func closeIfIdle() {
@@ -159,8 +200,11 @@ actor Connection: EventHandler {
         case .closed: return
         case .handling(let exchange), .responding(let exchange):
             exchange.task?.cancel()
-            log(exchange, outcome: "aborted")
-        case .receiving, .lingering: break
+            report(exchange, outcome: .aborted)
+        case .receiving:
+            // An orderly end, unlike that of a response which is cut off: its client must not take it for whole.
+            finishWriting()
+        case .lingering: break
         }
         phase = .closed
         deadline = nil
@@ -170,7 +214,9 @@ actor Connection: EventHandler {
         waitingForRoom?.resume(throwing: CancellationError())
         waitingForRoom = nil
         loop.remove(self, descriptor: descriptor)
-        socket = nil
+        transport = nil
+        let report = ConnectionReport(peer: peer, duration: ContinuousClock.now - opened, requests: requestsServed)
+        for observer in environment.observers { observer.connectionClosed(report) }
         environment.registry.remove(self)
     }
 
@@ -180,18 +226,9 @@ actor Connection: EventHandler {
         bodyBytesHeld = 0
     }
 
-    private func log(_ exchange: Exchange, outcome: String) {
-        environment.logger.info(
-            "request",
-            metadata: [
-                "request": "\(exchange.context.identifier)",
-                "peer": "\(peer)",
-                "method": "\(exchange.method?.rawValue ?? "-")",
-                "path": "\(exchange.path ?? "-")",
-                "status": "\(exchange.status?.code ?? 0)",
-                "bytes": "\(exchange.bytesSent)",
-                "milliseconds": "\((ContinuousClock.now - exchange.started) / .milliseconds(1))",
-                "outcome": "\(outcome)",
-            ])
+    private func report(_ exchange: Exchange, outcome: RequestReport.Outcome) {
+        requestsServed += 1
+        let report = exchange.report(outcome)
+        for observer in environment.observers { observer.requestFinished(report) }
     }
 }

@@ -6,12 +6,17 @@ import Synchronization
 struct ConnectionEnvironment: Sendable {
     let limits: RequestLimits
     let timeouts: HTTPServerConfiguration.Timeouts
-    let scheme: String
+    /// Where connections speak TLS, what they speak it with.
+    let tls: TLSContextSource?
+    let proxies: TrustedProxies
     let handler: HTTPServer.Handler
     let logger: Logger
+    let observers: [any ConnectionObserving]
     let registry: ConnectionRegistry
     let bodies: BodyBudget
     let identifiers = RequestIdentifiers()
+
+    var scheme: String { tls == nil ? "http" : "https" }
 }
 
 /// Counts the bytes of all request bodies that the server holds, so that uploads cannot use up the memory.

@@ -4,15 +4,24 @@ import Synchronization
 final class ConnectionRegistry: Sendable {
     private struct State {
         var connections: [UInt64: Connection] = [:]
+        /// How many of them are from each address, where that is limited.
+        var countsByHost: [String: Int] = [:]
         var waitingForRoom: [UInt64: @Sendable () -> Void] = [:]
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
     private let limit: Int
+    let limitPerAddress: Int
     private let state = Mutex(State())
 
-    init(limit: Int) {
+    /// - Parameter limitPerAddress: The most connections from one address; 0 for no such limit.
+    init(limit: Int, limitPerAddress: Int = 0) {
         self.limit = max(limit, 1)
+        self.limitPerAddress = max(limitPerAddress, 0)
+    }
+
+    var count: Int {
+        state.withLock { $0.connections.count }
     }
 
     /// Whether one more connection may be taken.
@@ -27,13 +36,24 @@ final class ConnectionRegistry: Sendable {
         state.withLock { $0.waitingForRoom[token] = notify }
     }
 
-    func insert(_ connection: Connection) {
-        state.withLock { $0.connections[connection.token] = connection }
+    /// Adds a connection.
+    ///
+    /// - Returns: False where its address has as many connections as it may, without this one.
+    func insert(_ connection: Connection) -> Bool {
+        state.withLock { state in
+            state.connections[connection.token] = connection
+            guard limitPerAddress > 0 else { return true }
+            state.countsByHost[connection.peer.host, default: 0] += 1
+            return state.countsByHost[connection.peer.host, default: 0] <= limitPerAddress
+        }
     }
 
     func remove(_ connection: Connection) {
         let (waitingForRoom, waitingForEnd) = state.withLock { state in
-            state.connections[connection.token] = nil
+            let wasThere = state.connections.removeValue(forKey: connection.token) != nil
+            if limitPerAddress > 0, wasThere, let count = state.countsByHost[connection.peer.host] {
+                state.countsByHost[connection.peer.host] = count > 1 ? count - 1 : nil
+            }
             var ended: [CheckedContinuation<Void, Never>] = []
             if state.connections.isEmpty { swap(&ended, &state.waitingForEnd) }
             defer { state.waitingForRoom = [:] }

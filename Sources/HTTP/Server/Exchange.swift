@@ -7,33 +7,49 @@ struct Exchange: Sendable {
     let method: HTTPRequest.Method?
     /// The path without the query, which may hold what the user typed.
     let path: String?
+    let client: SocketAddress
     let started: ContinuousClock.Instant
+    let bytesReceived: Int
     /// Whether another request may follow.
     var keepsAlive: Bool
     /// Runs the handler and sends the response.
     var task: Task<Void, Never>?
     var status: HTTPResponse.Status?
+    var routePattern: String?
+    var annotations: [String: String] = [:]
     var framing = ResponseEncoder.Framing.none
     /// Whether all of the response is in the output buffer.
     var isComplete = false
     var bytesSent = 0
 
     /// A request that a handler will answer.
-    init(_ head: RequestHead, identifier: String) {
+    init(_ head: RequestHead, identifier: String, client: SocketAddress, bytesReceived: Int) {
         context = ResponseEncoder.RequestContext(
             isHead: head.method == .head, version: head.version, identifier: identifier)
         method = head.method
         path = head.target.path
+        self.client = client
         started = .now
+        self.bytesReceived = bytesReceived
         keepsAlive = head.keepsAlive
     }
 
     /// A request that is refused.
-    init(rejectedAs identifier: String) {
+    init(rejectedAs identifier: String, client: SocketAddress, bytesReceived: Int) {
         context = ResponseEncoder.RequestContext(isHead: false, version: .http11, identifier: identifier)
         method = nil
         path = nil
+        self.client = client
         started = .now
+        self.bytesReceived = bytesReceived
         keepsAlive = false
+    }
+
+    func report(_ outcome: RequestReport.Outcome) -> RequestReport {
+        RequestReport(
+            identifier: context.identifier, method: method, path: path, routePattern: routePattern, status: status,
+            outcome: outcome, remoteAddress: client, duration: ContinuousClock.now - started,
+            bytesReceived: bytesReceived,
+            bytesSent: bytesSent, annotations: annotations)
     }
 }

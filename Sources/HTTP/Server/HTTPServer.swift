@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Synchronization
 
@@ -19,27 +20,44 @@ public actor HTTPServer {
 
     private enum State {
         case new
-        case running(listeners: [Listener], loops: [EventLoop], registry: ConnectionRegistry)
+        case running(listeners: [Listener], loops: [EventLoop], tls: TLSContextSource?)
         case stopped
     }
 
     public nonisolated let configuration: HTTPServerConfiguration
     private let logger: Logger
     private let handler: Handler
+    private let observers: [any ConnectionObserving]
+    private let registry: ConnectionRegistry
     private var state = State.new
 
     /// Where the server listens; with port 0 in the configuration, the port that was free. Empty unless it runs.
     public private(set) var addresses: [SocketAddress] = []
 
-    public init(configuration: HTTPServerConfiguration, logger: Logger, handler: @escaping Handler) {
+    /// - Parameter observers: Who is told of connections and requests; without any given, a ``RequestLog``.
+    public init(
+        configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
+        handler: @escaping Handler
+    ) {
         self.configuration = configuration
         self.logger = logger
         self.handler = handler
+        self.observers = observers ?? [RequestLog(logger: logger)]
+        registry = ConnectionRegistry(
+            limit: configuration.maximumConnections, limitPerAddress: configuration.maximumConnectionsPerAddress)
     }
 
-    public init(configuration: HTTPServerConfiguration, logger: Logger, router: Router) {
-        self.init(configuration: configuration, logger: logger) { await router.respond(to: $0) }
+    public init(
+        configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
+        router: Router
+    ) {
+        self.init(configuration: configuration, logger: logger, observers: observers) {
+            await router.respond(to: $0)
+        }
     }
+
+    /// How many connections are open now, those in a TLS handshake and those being closed included.
+    public nonisolated var openConnections: Int { registry.count }
 
     /// Binds the address and begins to answer.
     ///
@@ -49,10 +67,12 @@ public actor HTTPServer {
     public func start() throws(HTTPServerError) -> [SocketAddress] {
         guard case .new = state else { throw .alreadyStarted }
         state = .stopped
-        let registry = ConnectionRegistry(limit: configuration.maximumConnections)
+        let tls = try makeTLS()
         let environment = ConnectionEnvironment(
-            limits: configuration.limits, timeouts: configuration.timeouts, scheme: "http", handler: handler,
-            logger: logger, registry: registry, bodies: BodyBudget(limit: configuration.maximumBodyBytesInFlight))
+            limits: configuration.limits, timeouts: configuration.timeouts, tls: tls,
+            proxies: configuration.trustedProxies, handler: handler, logger: logger,
+            observers: observers, registry: registry,
+            bodies: BodyBudget(limit: configuration.maximumBodyBytesInFlight))
         let loops = try makeLoops()
         let listeners = try bind(loops: loops, environment: environment)
         for loop in loops { loop.start() }
@@ -63,9 +83,40 @@ public actor HTTPServer {
             throw described(error)
         }
         addresses = listeners.map(\.address)
-        state = .running(listeners: listeners, loops: loops, registry: registry)
-        logger.info("listening", metadata: ["addresses": "\(addresses)"])
+        state = .running(listeners: listeners, loops: loops, tls: tls)
+        logger.info("listening", metadata: ["addresses": "\(addresses)", "scheme": "\(environment.scheme)"])
         return addresses
+    }
+
+    private func makeTLS() throws(HTTPServerError) -> TLSContextSource? {
+        guard let settings = configuration.tls else { return nil }
+        do {
+            let source = try TLSContextSource(settings)
+            note(source.current)
+            return source
+        } catch {
+            throw .tls(error)
+        }
+    }
+
+    /// Reads the certificate and its key again and uses them for new connections; those that are open keep theirs. Does
+    /// nothing where the server does not run, or without TLS.
+    ///
+    /// - Throws: ``TLSError`` where the files cannot be used. The server then goes on with what it had.
+    public func reloadCertificate() throws(TLSError) {
+        guard case .running(_, _, let tls?) = state else { return }
+        try tls.reload()
+        note(tls.current)
+    }
+
+    private func note(_ context: TLSContext) {
+        let expiry = context.expiry ?? .distantPast
+        let level: Logger.Level = expiry < .now + 7 * 24 * 60 * 60 ? .warning : .info
+        logger.log(
+            level: level, expiry < .now ? "the certificate has expired: clients will refuse it" : "certificate",
+            metadata: [
+                "file": "\(configuration.tls?.certificateFile ?? "")", "expires": "\(expiry.formatted(.iso8601))",
+            ])
     }
 
     private func makeLoops() throws(HTTPServerError) -> [EventLoop] {
@@ -121,12 +172,12 @@ public actor HTTPServer {
     /// - Returns: The number of connections that were cut off.
     @discardableResult
     public func shutdown(grace: Duration) async -> Int {
-        guard case .running(let listeners, let loops, let registry) = state else { return 0 }
+        guard case .running(let listeners, let loops, _) = state else { return 0 }
         state = .stopped
         for listener in listeners { await listener.close() }
         addresses = []
         for connection in registry.all { await connection.drain() }
-        let deadline = Task.detached {
+        let deadline = Task.detached { [registry] in
             try await Task.sleep(for: grace)
             let late = registry.all
             for connection in late { await connection.close() }

@@ -12,6 +12,13 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     public var maximumConnections: Int
     /// How many connections the kernel keeps waiting to be accepted.
     public var backlog: Int
+    /// The most connections at a time from one address; further ones are answered with 503. 0 for no limit but
+    /// ``maximumConnections``. Trusted proxies are exempt, as they speak for many.
+    public var maximumConnectionsPerAddress: Int
+    /// The reverse proxies whose X-Forwarded-For, -Proto and -Host fields are believed.
+    public var trustedProxies: TrustedProxies
+    /// Certificate and key, where the server speaks TLS itself.
+    public var tls: TLSConfiguration?
     public var limits: RequestLimits
     /// The most bytes that the bodies of all requests under way may have together. A request whose body does not fit is
     /// answered with 503.
@@ -49,7 +56,9 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     public init(
         host: String = "127.0.0.1", port: UInt16 = 8080,
         threads: Int = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount / 2)),
-        maximumConnections: Int = 4096, backlog: Int = 1024, limits: RequestLimits = RequestLimits(),
+        maximumConnections: Int = 4096, maximumConnectionsPerAddress: Int = 0, backlog: Int = 1024,
+        trustedProxies: TrustedProxies = TrustedProxies(), tls: TLSConfiguration? = nil,
+        limits: RequestLimits = RequestLimits(),
         maximumBodyBytesInFlight: Int = 256 << 20, timeouts: Timeouts = Timeouts()
     ) {
         self.host = host
@@ -57,6 +66,9 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         self.threads = threads
         self.maximumConnections = maximumConnections
         self.backlog = backlog
+        self.maximumConnectionsPerAddress = maximumConnectionsPerAddress
+        self.trustedProxies = trustedProxies
+        self.tls = tls
         self.limits = limits
         self.maximumBodyBytesInFlight = maximumBodyBytesInFlight
         self.timeouts = timeouts

@@ -8,6 +8,8 @@ public enum HTTPServerError: Error, Sendable, Equatable {
     case unknownHost(String, reason: String)
     case addressNotAvailable(host: String)
     case alreadyStarted
+    /// The certificate or its key cannot be used.
+    case tls(TLSError)
     /// Any other failed system call, with its `errno`.
     case system(call: String, code: Int32)
 
@@ -36,6 +38,8 @@ extension HTTPServerError: LocalizedError, CustomStringConvertible {
             "The host \"\(host)\" is not an address of this machine: give one that is, or 0.0.0.0 for all."
         case .alreadyStarted:
             "The server has been started before: make a new one."
+        case .tls(let error):
+            error.description
         case .system(let call, let code):
             "The server cannot start: \(SystemError(call: call, code: code))."
         }

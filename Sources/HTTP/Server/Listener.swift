@@ -71,10 +71,17 @@ actor Listener: EventHandler {
 
     private func hand(_ accepted: consuming AcceptedSocket) {
         let peer = accepted.peer
-        let connection = Connection(
-            socket: accepted.socket, peer: peer, loop: loops[nextLoop], environment: environment)
+        guard let transport = transport(over: accepted.socket) else { return }
+        let connection = Connection(transport, peer: peer, loop: loops[nextLoop], environment: environment)
         nextLoop = (nextLoop + 1) % loops.count
         connection.open()
+    }
+
+    /// The way to a new client; nil without memory for TLS.
+    private func transport(over socket: consuming Socket) -> Transport? {
+        guard let tls = environment.tls else { return Transport(socket) }
+        guard let session = tls.current.session(descriptor: socket.rawDescriptor) else { return nil }
+        return Transport(socket, session: session)
     }
 
     /// Leaves connections in the kernel's queue for a short while.

@@ -20,6 +20,8 @@ enum RequestRejection: Error, Equatable {
     case timedOut(Phase)
     /// The bodies of all requests under way are together over their limit.
     case overloaded
+    /// The client's address has as many connections as it may.
+    case tooManyConnections(limit: Int)
 
     /// What the server was waiting for.
     enum Phase: Equatable {
@@ -39,7 +41,7 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
         case .unknownTransferCoding, .tunnel: .notImplemented
         case .unsupportedVersion: .httpVersionNotSupported
         case .timedOut: .requestTimeout
-        case .overloaded: .serviceUnavailable
+        case .overloaded, .tooManyConnections: .serviceUnavailable
         }
     }
 
@@ -69,6 +71,8 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
             "The request's header section did not arrive in time: send it at once after connecting."
         case .timedOut(.body):
             "The request's body did not arrive in time: send it without pauses."
+        case .tooManyConnections(let limit):
+            "Your address has more than \(limit) connections open: close some, or keep fewer and send more requests on each."
         case .overloaded:
             "The server holds as many request bodies as it can: try again when others are done."
         }

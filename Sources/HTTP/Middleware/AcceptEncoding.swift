@@ -1,0 +1,38 @@
+import HTTPTypes
+
+/// The content codings that a client takes, as Accept-Encoding says (RFC 9110 section 12.5.3).
+struct AcceptEncoding: Sendable, Equatable {
+    /// The weight of each coding named, in thousandths.
+    private var weights: [String: Int] = [:]
+    private let isAbsent: Bool
+
+    init(_ fields: HTTPFields) {
+        isAbsent = !fields.contains(.acceptEncoding)
+        for element in fields.tokens(of: .acceptEncoding) {
+            let parts = element.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false).map {
+                Array($0)[...].trimmingWhitespace.lowercasedASCII
+            }
+            guard let coding = parts.first, !coding.isEmpty else { continue }
+            var weight: Int? = 1000
+            if let parameter = parts.dropFirst().first { weight = Self.weight(parameter) }
+            // What is not understood is not taken as a wish.
+            if let weight { weights[coding == "x-gzip" ? "gzip" : coding] = weight }
+        }
+    }
+
+    /// Whether gzip is acceptable and not less wanted than sending the content as it is.
+    var prefersGzip: Bool {
+        guard !isAbsent, let gzip = weights["gzip"] ?? weights["*"], gzip > 0 else { return false }
+        return gzip >= weights["identity"] ?? 0
+    }
+
+    /// `q=0.5` as 500: at most three decimals, from 0 to 1 (RFC 9110 section 12.4.2).
+    private static func weight(_ parameter: String) -> Int? {
+        guard parameter.hasPrefix("q=") else { return nil }
+        let text = parameter.dropFirst(2)
+        guard let value = Double(text), text.utf8.allSatisfy({ $0.isDigit || $0 == UInt8(ascii: ".") }),
+            text.utf8.count <= 5, (0...1).contains(value)
+        else { return nil }
+        return Int((value * 1000).rounded())
+    }
+}

@@ -1,0 +1,78 @@
+import HTTPTypes
+
+/// Compresses responses with gzip where the client takes it and it is worth it.
+///
+/// Text, JSON and the like are compressed from ``minimumBytes`` on, streams piece by piece, each sent at once. Server-sent
+/// events are not compressed: they are short, and some proxies hold back compressed ones.
+///
+/// A strong entity tag names one sequence of bytes (RFC 9110 section 8.8.3.3), so that of a compressed response gets
+/// ``EntityTag``'s suffix for the coding.
+public struct Compression: Middleware {
+    /// The shortest body that is compressed; below it, a packet less is not saved.
+    public var minimumBytes: Int
+    /// From 1, the fastest, to 9, the smallest.
+    public var level: Int
+
+    public init(minimumBytes: Int = 1024, level: Int = 5) {
+        self.minimumBytes = minimumBytes
+        self.level = min(max(level, 1), 9)
+    }
+
+    public func wrapping(_ handler: @escaping HTTPServer.Handler) -> HTTPServer.Handler {
+        { request in
+            var response = await handler(request)
+            guard mayCompress(response) else { return response }
+            response.headers.addVary(.acceptEncoding)
+            guard response.status != .notModified, AcceptEncoding(request.headers).prefersGzip else { return response }
+            compress(&response)
+            return response
+        }
+    }
+
+    /// Whether the response is one that some client gets compressed.
+    private func mayCompress(_ response: Response) -> Bool {
+        // A 304 says what the 200 would have said (RFC 9110 section 15.4.5).
+        if response.status == .notModified { return response.headers.contains(.eTag) }
+        guard response.status.code >= 200, ![.noContent, .partialContent].contains(response.status),
+            !response.headers.contains(.contentEncoding),
+            !response.headers.tokens(of: .cacheControl).contains("no-transform"),
+            let type = response.headers[.contentType], Self.isCompressible(type)
+        else { return false }
+        return switch response.body {
+        case .bytes(let bytes): bytes.count >= minimumBytes
+        case .stream: true
+        }
+    }
+
+    /// Whether a media type is text of some kind.
+    static func isCompressible(_ contentType: String) -> Bool {
+        let type = Array(contentType.utf8.prefix { $0 != UInt8(ascii: ";") })[...].trimmingWhitespace.lowercasedASCII
+        if type == "text/event-stream" { return false }
+        return type.hasPrefix("text/") || type.hasSuffix("+json") || type.hasSuffix("+xml")
+            || [
+                "application/json", "application/x-ndjson", "application/ndjson", "application/xml",
+                "application/javascript", "application/yaml",
+            ].contains(type)
+    }
+
+    private func compress(_ response: inout Response) {
+        guard var gzip = Gzip(level: Int32(level)) else { return }
+        switch response.body {
+        case .bytes(let bytes): response.body = .bytes(gzip.write(bytes, flush: .end))
+        case .stream(let pieces): response.body = .stream(GzipSequence(pieces: pieces, level: Int32(level)))
+        }
+        response.headers[.contentEncoding] = "gzip"
+        if let tag = response.headers[.eTag].flatMap(EntityTag.init(field:)) {
+            response.headers[.eTag] = tag.encoded("gzip").description
+        }
+    }
+}
+
+extension HTTPFields {
+    /// Adds a name to the Vary field, where it does not stand there yet.
+    mutating func addVary(_ name: HTTPField.Name) {
+        let named = tokens(of: .vary)
+        guard !named.contains("*"), !named.contains(name.canonicalName) else { return }
+        self[.vary] = [self[.vary], name.rawName].compactMap { $0 }.joined(separator: ", ")
+    }
+}

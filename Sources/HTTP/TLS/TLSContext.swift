@@ -1,0 +1,69 @@
+import COpenSSL
+import Foundation
+
+/// What all TLS connections share that were accepted with one certificate.
+///
+/// TLS 1.2 is spoken with forward secrecy and authenticated encryption only, TLS 1.3 with all that it has. Renegotiation,
+/// compression and early data are off. Sessions are resumed by tickets, whose keys live as long as the context.
+///
+/// OpenSSL's contexts count their references and may be used from any thread once they are set up.
+final class TLSContext: @unchecked Sendable {
+    /// When the certificate ends to be valid.
+    let expiry: Date?
+    private let context: OpaquePointer
+    /// How connections of this context reach their sockets.
+    private let socketMethod: OpaquePointer
+
+    /// - Throws: ``TLSError`` naming the file at fault.
+    init(_ configuration: TLSConfiguration) throws(TLSError) {
+        let credentials = try TLSCredentials(configuration)
+        guard let context = SSL_CTX_new(TLS_server_method()) else {
+            throw .unavailable(reason: OpenSSLErrors.takeReason())
+        }
+        guard let socketMethod = tributary_socket_bio_method() else {
+            SSL_CTX_free(context)
+            throw .unavailable(reason: OpenSSLErrors.takeReason())
+        }
+        // From here on, deinit frees both.
+        (self.context, self.socketMethod) = (context, socketMethod)
+        expiry = credentials.expiry
+        let minimum =
+            switch configuration.minimumVersion {
+            case .tls12: TLS1_2_VERSION
+            case .tls13: TLS1_3_VERSION
+            }
+        guard tributary_ctx_prepare(context, minimum) == 1 else {
+            throw .unavailable(reason: OpenSSLErrors.takeReason())
+        }
+        try credentials.install(in: context)
+    }
+
+    deinit {
+        SSL_CTX_free(context)
+        BIO_meth_free(socketMethod)
+    }
+
+    /// The server's side of a new connection; nil without memory.
+    ///
+    /// - Parameter descriptor: A connected, non-blocking socket, which must outlive the session.
+    func session(descriptor: Int32) -> TLSSession? {
+        guard let ssl = SSL_new(context) else { return nil }
+        guard tributary_ssl_use_socket(ssl, socketMethod, descriptor) == 1 else {
+            SSL_free(ssl)
+            return nil
+        }
+        SSL_set_accept_state(ssl)
+        return TLSSession(owning: ssl, of: self)
+    }
+}
+
+/// OpenSSL's queue of errors, of which every thread has one.
+enum OpenSSLErrors {
+    /// What the latest failed call has to say. Empties the queue.
+    static func takeReason() -> String {
+        let code = ERR_peek_last_error()
+        ERR_clear_error()
+        guard let reason = ERR_reason_error_string(code) else { return "OpenSSL error \(code)" }
+        return String(cString: reason)
+    }
+}
