@@ -10,7 +10,7 @@ struct Query: ParsableCommand {
         discussion: """
             Prompt and completion are joined as they are: a completion normally begins with a space.
 
-              tributary query --prompt "The capital of France is" --completion " Paris" --top-k 5
+              tributary query --prompt "Hamlet is a tragedy written by William" --completion " Shakespeare" --top-k 5
               tributary query --queries questions.jsonl --format ndjson > answers.ndjson
 
             In a table, the tokens of a sequence that carry most of its influence are marked; each stands before the token that it \

@@ -18,7 +18,7 @@ struct Serve: AsyncParsableCommand {
             (TRIBUTARY__SERVER__PORT=9000), and from options, each over the one before.
 
               tributary serve --port 8080
-              curl -s -H 'Prefer: wait=60' --json '{"prompt": "The capital of France is", "completion": " Paris"}' \\
+              curl -s -H 'Prefer: wait=60' --json '{"prompt": "The Beatles were an English rock", "completion": " band"}' \\
                    http://127.0.0.1:8080/v1/influence
             """)
 

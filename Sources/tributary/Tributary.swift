@@ -12,7 +12,7 @@ struct Tributary: AsyncParsableCommand {
 
             Without --model, a small model that comes with Tributary is used, and the corpus it was trained on; try:
 
-              tributary query --prompt "The capital of France is" --completion " Paris"
+              tributary query --prompt "Hamlet is a tragedy written by William" --completion " Shakespeare"
 
             For a model of your own, import the text it was trained on, fit the factors, then ask:
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Where each factual query's source article stands among the influential sequences, and in plain TF-IDF.
 
-Asks a running server (scripts/demo leaves one) every query of queries.jsonl against the whole corpus, and prints a Markdown
-table: the completion's probability, what the model itself says, the article's rank by influence and by TF-IDF.
+Asks a running server (scripts/demo leaves one) every query of queries.jsonl against the whole corpus, and prints Markdown
+tables: the completion's probability, what the model itself says, the article's rank by influence and by TF-IDF. Queries of the
+kind "fact" ask for what the article says of its subject; those of the kind "phrase" for a word that follows from those before
+it, whatever the subject.
 """
 
 import argparse
@@ -57,10 +59,16 @@ def main() -> None:
         print(f"{state.get('stage', 'queued')} {progress.get('done', 0)}/{progress.get('total', 0)}", file=sys.stderr)
         time.sleep(5)
     results = get(server, f"/v1/jobs/{job}/result")["results"]
+    for kind in dict.fromkeys(query["kind"] for query in queries):
+        rows = [(query, result) for query, result in zip(queries, results) if query["kind"] == kind]
+        print_table(server, kind, rows)
+
+
+def print_table(server: str, kind: str, rows: list[tuple[dict, dict]]) -> None:
     found = 0
     print("| query | p | model's own | source article | influence | TF-IDF | first other article |")
     print("|---|---|---|---|---|---|---|")
-    for query, result in zip(queries, results):
+    for query, result in rows:
         own = post(server, "/v1/completions", {"prompt": query["prompt"], "max_tokens": 8})["completion"]
         hits = get(server, "/v1/search", q=query["prompt"] + query["completion"], limit=100)
         search = [hit["sequence"]["id"] for hit in hits["hits"]]
@@ -70,10 +78,11 @@ def main() -> None:
         other = next((name for name in influential if name != query["source_article"]), "")
         probability = math.exp(result["query"]["log_probability"])
         print(
-            f"| {query['prompt']} **{query['completion'].strip()}** | {probability:.3f} | {own.splitlines()[0] if own else ''} | "
-            f"{query['source_article']} | {rank} | {rank_of(search, {query['source_article']})} | {other} |"
+            f"| {query['prompt']} **{query['completion'].strip()}** | {probability:.2f} | "
+            f"{own.strip().splitlines()[0] if own.strip() else ''} | {query['source_article']} | {rank} | "
+            f"{rank_of(search, {query['source_article']})} | {other} |"
         )
-    print(f"\nThe source article is among the first ten of {found} of {len(queries)} queries.")
+    print(f"\nThe source article is among the first ten of {found} of {len(rows)} queries ({kind}).\n")
 
 
 if __name__ == "__main__":
