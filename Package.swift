@@ -23,11 +23,12 @@ let package = Package(
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
-        // Floor 1: numerics, storage and the wire, each knowing nothing of the others.
+        // Floor 1: digests, numerics, storage and the wire; the latter three know nothing of each other.
+        .target(name: "Digest", dependencies: ["COpenSSL"]),
         .target(name: "LinearAlgebra", dependencies: ["COpenBLAS", "CVectorKernels"]),
         .target(
             name: "Corpus",
-            dependencies: ["CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
+            dependencies: ["Digest", "CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
         .target(
             name: "HTTP",
             dependencies: [
@@ -37,7 +38,7 @@ let package = Package(
             ]),
 
         // Floor 2: the model.
-        .target(name: "Transformer", dependencies: ["LinearAlgebra"]),
+        .target(name: "Transformer", dependencies: ["LinearAlgebra", "Digest"]),
 
         // Floor 3: the factors.
         .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra"]),
@@ -52,7 +53,7 @@ let package = Package(
         .target(
             name: "InfluenceService",
             dependencies: [
-                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP",
+                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "Digest",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
@@ -63,16 +64,17 @@ let package = Package(
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Attribution", "Curvature", "Transformer", "Corpus",
+                "InfluenceService", "Attribution", "Curvature", "Transformer", "Corpus", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
 
+        .testTarget(name: "DigestTests", dependencies: ["Digest"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
-        .testTarget(name: "TransformerTests", dependencies: ["Transformer"], exclude: ["Fixtures"]),
+        .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Digest"], exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "TestSupport"]),
         .testTarget(name: "AttributionTests", dependencies: ["Attribution", "TestSupport"]),
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService"]),

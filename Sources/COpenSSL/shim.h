@@ -5,10 +5,14 @@
 #ifndef TRIBUTARY_COPENSSL_SHIM_H
 #define TRIBUTARY_COPENSSL_SHIM_H
 
+// SHA-256 over a struct of fixed size is deprecated for an interface that allocates and can fail; a digest need do neither.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdint.h>

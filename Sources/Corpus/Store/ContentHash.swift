@@ -1,10 +1,12 @@
+import Digest
+
 /// The identity of a text: the SHA-256 digest of its UTF-8 form.
 struct ContentHash: Hashable, Sendable {
     /// 32 bytes.
     let bytes: [UInt8]
 
     init(of text: String) {
-        bytes = SHA256.digest(of: Array(text.utf8))
+        bytes = ContentDigest.bytes(of: text)
     }
 
     init(bytes: [UInt8]) {
@@ -36,13 +38,5 @@ struct ContentHashSum: Equatable, Sendable {
             bytes[index] = UInt8(truncatingIfNeeded: sum)
             carry = sum >> 8
         }
-    }
-}
-
-extension [UInt8] {
-    /// Two lower-case hexadecimal digits a byte.
-    var hexadecimal: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 }

@@ -1,3 +1,4 @@
+import Digest
 import Foundation
 import GRDB
 
@@ -98,7 +99,7 @@ public final class CorpusStore: Sendable {
             identity.prefix.map(String.init).joined(separator: ","), String(state.statistics.documents),
             state.contentSum.bytes.hexadecimal,
         ].joined(separator: "\n")
-        return SHA256.digest(of: Array(description.utf8)).hexadecimal
+        return ContentDigest.bytes(of: description).hexadecimal
     }
 
     /// The text index over the corpus's tokens.

@@ -1,3 +1,5 @@
+import Digest
+
 /// All that determines which ids a text becomes: what the files say, checked and without what does not matter here.
 ///
 /// A file format's reader makes one, the trainer makes one, the writer writes one.

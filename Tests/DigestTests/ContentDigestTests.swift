@@ -1,6 +1,5 @@
+import Digest
 import Testing
-
-@testable import Transformer
 
 @Suite("A content digest")
 struct ContentDigestTests {
