@@ -20,14 +20,17 @@ public final class Service: Sendable {
     private let server: HTTPServer
     private let logger: Logger
 
-    /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened.
+    /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened, ``TokenFileError``, or
+    ///   ``AuthenticationError`` if tokens are needed and there are none.
     public init(configuration: Configuration, workspace: URL, logger: Logger) throws {
         self.logger = logger
         let store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
         batcher = QueryBatcher(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger)
+        let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
-            configuration: configuration, store: store, batcher: batcher, readiness: readiness, logger: logger)
+            configuration: configuration, store: store, batcher: batcher, readiness: readiness,
+            authenticator: authenticator, logger: logger)
         server = HTTPServer(
             configuration: HTTPServerConfiguration(configuration.server), logger: logger,
             router: try Router(routes: api.routes, logger: logger))

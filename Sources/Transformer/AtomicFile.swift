@@ -12,14 +12,15 @@ public struct AtomicFile: ~Copyable {
 
     /// Opens a file beside `path`, in the same folder and so on the same file system.
     ///
+    /// - Parameter permissions: Those of a new file, less what the process's mask takes away.
     /// - Throws: ``AtomicFileError``, also where the folder is missing or not writable.
-    public init(replacing path: String) throws {
+    public init(replacing path: String, permissions: UInt32 = 0o666) throws {
         let place = URL(fileURLWithPath: path)
         // Part of the name tells whose remains these are after a crash; all of it could be too long for the file system.
         let start = String(decoding: place.lastPathComponent.utf8.prefix(100), as: UTF8.self)
         let name = ".\(start).\(UUID().uuidString).partial"
         let temporary = place.deletingLastPathComponent().appendingPathComponent(name).path
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions)
         guard descriptor >= 0 else { throw AtomicFileError(path: path, code: errno) }
         self.init(replacing: path, temporaryPath: temporary, descriptor: descriptor)
     }
@@ -86,8 +87,8 @@ public struct AtomicFile: ~Copyable {
     /// Writes a whole file, or leaves what was there.
     ///
     /// - Throws: ``AtomicFileError``.
-    public static func write(_ data: Data, to path: String) throws {
-        var file = try AtomicFile(replacing: path)
+    public static func write(_ data: Data, to path: String, permissions: UInt32 = 0o666) throws {
+        var file = try AtomicFile(replacing: path, permissions: permissions)
         try file.append(data.bytes)
         try file.commit()
     }

@@ -43,6 +43,13 @@ struct Serve: AsyncParsableCommand {
             """)
     var fit = false
 
+    @Flag(
+        help: """
+            Take requests without tokens on an address that other machines reach: all who reach it may ask and add to the \
+            corpus.
+            """)
+    var insecure = false
+
     func validate() throws {
         for option in options {
             var settings = Configuration()
@@ -63,6 +70,7 @@ struct Serve: AsyncParsableCommand {
         let workspace = try Workspace(
             of: ModelSource(path: settings.model.path), folder: settings.workspace.path)
         logger.info("workspace", metadata: ["path": "\(workspace.folder.path)"])
+        let manager = ServiceManager()
         let service = try Service(configuration: settings, workspace: workspace.folder, logger: logger)
         try await service.start()
 
@@ -72,6 +80,7 @@ struct Serve: AsyncParsableCommand {
             interruption: interruption)
         do {
             try await service.become(ready: try await starting.run())
+            manager.notify(.ready)
         } catch {
             guard interruption.isRequested else {
                 service.fail(starting: error)
@@ -81,6 +90,7 @@ struct Serve: AsyncParsableCommand {
             logger.notice("interrupted", metadata: ["reason": "\(ErrorMessage(error))"])
         }
         await interruption.requested()
+        manager.notify(.stopping)
         await service.shutdown(grace: .seconds(settings.server.shutdownGraceSeconds))
     }
 
@@ -98,6 +108,7 @@ struct Serve: AsyncParsableCommand {
             ("--host", "server.host", host), ("--port", "server.port", port.map(String.init)),
             ("--model", "model.path", location.model), ("--workspace", "workspace.path", location.workspace),
             ("--workers", "compute.workers", workers.map(String.init)),
+            ("--insecure", "authentication.required", insecure ? "never" : nil),
         ].compactMap { name, key, value in value.map { (name, key, $0) } }
     }
 }

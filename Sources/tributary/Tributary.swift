@@ -25,7 +25,8 @@ struct Tributary: AsyncParsableCommand {
             """,
         version: "1.0.0",
         subcommands: [
-            Import.self, Fit.self, Query.self, Serve.self, Train.self, Render.self, ShowWorkspace.self, Logits.self,
+            Import.self, Fit.self, Query.self, Serve.self, Train.self, Token.self, Render.self, ShowWorkspace.self,
+            Logits.self,
         ])
 
     static func main() async {

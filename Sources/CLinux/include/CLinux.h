@@ -1,4 +1,4 @@
-// Linux calls that Swift's Glibc module does not export: epoll, accept4 and eventfd.
+// Linux calls that Swift's Glibc module does not export or that take untyped memory: epoll, accept4, eventfd, Unix sockets.
 //
 // Each function is the system call of the same name with the arguments this project uses, returning -1 and setting errno as
 // the call does. Descriptors are made non-blocking and closed on exec.
@@ -31,5 +31,10 @@ int tributary_epoll_wait(int epoll, tributary_epoll_event *events, int capacity,
 
 int tributary_accept(int listener, struct sockaddr_storage *address, socklen_t *length);
 int tributary_eventfd(void);
+
+/// Sends a datagram to the Unix socket of a path, or, where it begins with @, of that name in the abstract namespace.
+int tributary_send_to_unix_socket(const char *path, const char *message);
+/// Microseconds of CLOCK_MONOTONIC.
+uint64_t tributary_monotonic_microseconds(void);
 
 #endif

@@ -10,6 +10,7 @@ struct API: Sendable {
     let store: JobStore
     let batcher: QueryBatcher
     let readiness: Readiness
+    let authenticator: Authenticator
     let logger: Logger
     /// For calls of the engine that look something up.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
@@ -24,15 +25,18 @@ struct API: Sendable {
 
     /// A route whose handler may throw the errors of the engine and the store besides ``Problem``s.
     ///
-    /// - Parameter items: The query items that the route knows.
+    /// - Parameters:
+    ///   - items: The query items that the route knows.
+    ///   - scope: What a caller's token must allow; nil for a route that is open to all.
     func route(
-        _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, items: [String] = [],
+        _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, items: [String] = [], scope: Scope? = .read,
         _ handler: @escaping @Sendable (Request) async throws -> Response
     ) -> Route {
         Route(method, pattern, summary: summary) { request in
             do {
+                let caller = try scope.flatMap { try authenticator.admit(request, to: $0) }
                 try request.refuseItems(besides: items)
-                return try await handler(request)
+                return try await Authenticator.$caller.withValue(caller) { try await handler(request) }
             } catch let error as QueryError {
                 throw Problem(QueryFailure(error))
             } catch let SubmissionError.queueFull(queries, limit) {

@@ -4,8 +4,12 @@ import HTTPTypes
 extension API {
     var healthRoutes: [Route] {
         [
-            route(.get, "/healthz", "Tell that the server lives") { _ in try .json(encoding: Health(status: "alive")) },
-            route(.get, "/readyz", "Tell whether queries are answered: 503 until the model is loaded", getReady),
+            route(.get, "/healthz", "Tell that the server lives", scope: nil) { _ in
+                try .json(encoding: Health(status: "alive"))
+            },
+            route(
+                .get, "/readyz", "Tell whether queries are answered: 503 until the model is loaded", scope: nil,
+                getReady),
         ]
     }
 
@@ -43,6 +47,6 @@ extension API {
         let calls = routes.map {
             Landing.Call(method: $0.method.rawValue, path: $0.pattern, summary: $0.summary)
         }
-        return route(.get, "/", "List the calls") { _ in try .json(encoding: Landing(calls: calls)) }
+        return route(.get, "/", "List the calls", scope: nil) { _ in try .json(encoding: Landing(calls: calls)) }
     }
 }

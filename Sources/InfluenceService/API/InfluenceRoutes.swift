@@ -7,7 +7,7 @@ extension API {
         [
             route(
                 .post, "/v1/influence",
-                "Ask which training sequences made the model say something: one query, or a list",
+                "Ask which training sequences made the model say something: one query, or a list", scope: .query,
                 postInfluence)
         ]
     }

@@ -11,7 +11,7 @@ extension API {
             route(.get, "/v1/jobs/{id}", "See how far a job has come", getJob),
             route(
                 .get, "/v1/jobs/{id}/result", "Get a job's ranked sequences as JSON, NDJSON or CSV", getResult),
-            route(.delete, "/v1/jobs/{id}", "Cancel a job that has not ended", deleteJob),
+            route(.delete, "/v1/jobs/{id}", "Cancel a job that has not ended", scope: .query, deleteJob),
         ]
     }
 

@@ -5,7 +5,7 @@ import HTTPTypes
 extension API {
     var modelRoutes: [Route] {
         [
-            route(.post, "/v1/completions", "Let the model continue a prompt", postCompletion),
+            route(.post, "/v1/completions", "Let the model continue a prompt", scope: .query, postCompletion),
             route(.get, "/v1/model", "See what is loaded: model, factors, corpus", getModel),
         ]
     }

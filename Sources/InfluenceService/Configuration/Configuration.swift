@@ -7,6 +7,7 @@ import Logging
 /// (``set(_:to:)``); ``ConfigurationSetting`` is the one list of keys that all of them share.
 public struct Configuration: Sendable, Equatable {
     public var server = Server()
+    public var authentication = Authentication()
     public var model = Model()
     public var workspace = Workspace()
     public var compute = Compute()
@@ -32,6 +33,19 @@ public struct Configuration: Sendable, Equatable {
         public var bodyTimeoutSeconds = 30.0
         public var idleTimeoutSeconds = 60.0
         public var shutdownGraceSeconds = 30.0
+    }
+
+    /// Who may ask.
+    public struct Authentication: Sendable, Equatable {
+        public var required = Requirement.auto
+        /// `nil` for tokens.json in the workspace.
+        public var tokensFile: String?
+
+        public enum Requirement: String, Sendable, CaseIterable {
+            /// On every address but the loopback ones.
+            case auto
+            case always, never
+        }
     }
 
     public struct Model: Sendable, Equatable {

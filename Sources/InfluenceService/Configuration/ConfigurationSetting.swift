@@ -38,6 +38,9 @@ public struct ConfigurationSetting: Sendable {
         seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, 0.001...86_400),
         seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, 0.001...86_400),
         seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, 0...86_400),
+        choice(
+            "authentication.required", \.authentication.required, Configuration.Authentication.Requirement.allCases),
+        path("authentication.tokens_file", \.authentication.tokensFile),
         path("model.path", \.model.path),
         path("workspace.path", \.workspace.path),
         integer("compute.workers", \.compute.workers, 0...4_096),

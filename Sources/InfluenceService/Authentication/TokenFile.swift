@@ -1,0 +1,135 @@
+import Foundation
+import Glibc
+import Transformer
+
+/// The file with the tokens that a server takes: JSON, readable by its owner alone.
+///
+/// The server only reads it, and takes up changes by itself; the command line changes it, one process at a time.
+public struct TokenFile: Sendable {
+    /// The file's name in a workspace.
+    public static let name = "tokens.json"
+
+    public let url: URL
+
+    private struct Content: Codable {
+        var version = 1
+        var tokens: [AccessToken] = []
+    }
+
+    public init(_ url: URL) {
+        self.url = url
+    }
+
+    /// The tokens, in the order in which they were made. None if there is no file.
+    ///
+    /// - Throws: ``TokenFileError``.
+    public func tokens() throws -> [AccessToken] {
+        try content().tokens
+    }
+
+    /// Adds a token.
+    ///
+    /// - Throws: ``TokenFileError``, or `AtomicFileError`.
+    public func add(_ token: AccessToken) throws {
+        try change { $0.append(token) }
+    }
+
+    /// Takes a token back.
+    ///
+    /// - Parameter name: Its id, or its name if no other has the same.
+    /// - Returns: The token.
+    /// - Throws: ``TokenFileError``, or `AtomicFileError`.
+    @discardableResult
+    public func revoke(_ name: String) throws -> AccessToken {
+        var revoked: [AccessToken] = []
+        try change { tokens in
+            revoked = tokens.filter { $0.id == name }
+            if revoked.isEmpty { revoked = tokens.filter { $0.name == name } }
+            guard revoked.count <= 1 else { throw TokenFileError.ambiguous(name: name, ids: revoked.map(\.id)) }
+            tokens.removeAll { $0.id == revoked.first?.id }
+        }
+        guard let token = revoked.first else { throw TokenFileError.unknownToken(name: name, file: url.path) }
+        return token
+    }
+
+    /// What tells one state of the file from another.
+    struct Stamp: Equatable {
+        var inode: UInt64
+        var size: Int64
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    /// Nil if there is no file.
+    func stamp() -> Stamp? {
+        var status = stat()
+        guard stat(url.path, &status) == 0 else { return nil }
+        return Stamp(
+            inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: status.st_mtim.tv_sec,
+            nanoseconds: status.st_mtim.tv_nsec)
+    }
+
+    private func content() throws -> Content {
+        guard FileManager.default.fileExists(atPath: url.path) else { return Content() }
+        do {
+            let data = try Data(contentsOf: url)
+            let decoder = JSONDecoder()
+            decoder.dateDecodingStrategy = .iso8601
+            return try decoder.decode(Content.self, from: data)
+        } catch let error as DecodingError {
+            throw TokenFileError.malformed(file: url.path, reason: "\(error)")
+        } catch {
+            throw TokenFileError.unreadable(file: url.path, reason: error.localizedDescription)
+        }
+    }
+
+    private func change(_ body: (inout [AccessToken]) throws -> Void) throws {
+        let lock = try FileLock(url.appendingPathExtension("lock").path)
+        defer { lock.unlock() }
+        var content = try content()
+        try body(&content.tokens)
+        let encoder = JSONEncoder()
+        encoder.dateEncodingStrategy = .iso8601
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try AtomicFile.write(try encoder.encode(content), to: url.path, permissions: 0o600)
+    }
+}
+
+/// Why tokens cannot be read or changed.
+public enum TokenFileError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    case unreadable(file: String, reason: String)
+    case malformed(file: String, reason: String)
+    case unknownToken(name: String, file: String)
+    case ambiguous(name: String, ids: [String])
+
+    public var description: String {
+        switch self {
+        case .unreadable(let file, let reason):
+            "\(file): the tokens cannot be read (\(reason)): check the file's owner and permissions"
+        case .malformed(let file, let reason):
+            "\(file): not a file of tokens (\(reason)): mend it, or remove it and make the tokens anew"
+        case .unknownToken(let name, let file):
+            "\(file): there is no token \"\(name)\": tributary token list shows those there are"
+        case .ambiguous(let name, let ids):
+            "several tokens are named \"\(name)\": give the id of one: \(ids.joined(separator: ", "))"
+        }
+    }
+
+    public var errorDescription: String? { description }
+}
+
+/// A lock between processes that ends with the process at the latest.
+private struct FileLock {
+    private let descriptor: Int32
+
+    init(_ path: String) throws {
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
+            let reason = String(cString: strerror(errno))
+            if descriptor >= 0 { close(descriptor) }
+            throw TokenFileError.unreadable(file: path, reason: reason)
+        }
+    }
+
+    func unlock() { close(descriptor) }
+}

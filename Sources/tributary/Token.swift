@@ -1,0 +1,129 @@
+import ArgumentParser
+import Foundation
+import InfluenceService
+
+/// `tributary token`: who may ask a server.
+struct Token: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make, list and revoke the tokens that a server takes.",
+        discussion: """
+            A server on an address that other machines reach wants a token with every request, in its Authorization field. \
+            Tokens are kept in the workspace, as salted hashes; a running server takes up changes by itself.
+
+              tributary token create --name dashboard --scope read
+              curl -H 'Authorization: Bearer trb_…' https://tributary.example.org/v1/jobs
+            """,
+        subcommands: [Create.self, List.self, Revoke.self])
+
+    /// Where the tokens are.
+    struct Location: ParsableArguments {
+        @OptionGroup var workspace: WorkspaceOptions
+
+        @Option(
+            help:
+                "The file with the tokens: authentication.tokens_file of the server. (default: tokens.json in the workspace)",
+            completion: .file(extensions: ["json"]))
+        var tokensFile: String?
+
+        func file() throws -> TokenFile {
+            if let tokensFile { return TokenFile(URL(fileURLWithPath: tokensFile)) }
+            let (folder, _) = try Workspace.place(
+                of: ModelSource(path: workspace.model), folder: workspace.workspace)
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            return TokenFile(folder.appending(path: TokenFile.name))
+        }
+    }
+}
+
+extension Token {
+    struct Create: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a token and print it, once.",
+            discussion: """
+                Only the token goes to standard output. It cannot be shown again: the server keeps no more than its hash.
+                """)
+
+        @OptionGroup var location: Location
+
+        @Option(help: "What the token is for; shown in lists and logs.")
+        var name: String
+
+        @Option(help: "read: look at jobs, results and the corpus; query: ask, too; admin: add to the corpus, too.")
+        var scope = Scope.query
+
+        @Option(help: "Days after which it is refused. (default: never)")
+        var days: Double?
+
+        @Option(help: "Requests that it may send in a minute. (default: any number)")
+        var requestsPerMinute: Int?
+
+        @Option(help: "Queries of it that may wait or run at a time. (default: as many as the server takes)")
+        var queuedQueries: Int?
+
+        func validate() throws {
+            if name.isEmpty { throw ValidationError("--name: expected at least one character") }
+            if let days, !(days > 0 && days <= 36_500) {
+                throw ValidationError("--days: expected more than 0 and at most 36500, found \(days)")
+            }
+            for (option, value) in [
+                ("--requests-per-minute", requestsPerMinute), ("--queued-queries", queuedQueries),
+            ] {
+                if let value, value < 1 { throw ValidationError("\(option): expected at least 1, found \(value)") }
+            }
+        }
+
+        func run() throws {
+            let (token, text) = AccessToken.create(
+                name: name, scope: scope, expires: days.map { Date(timeIntervalSinceNow: $0 * 86_400) },
+                requestsPerMinute: requestsPerMinute, queuedQueries: queuedQueries)
+            let file = try location.file()
+            try file.add(token)
+            printError("token \(token.id) (\(token.name), \(token.scope.rawValue)) is in \(file.url.path)")
+            print(text)
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the tokens, without their secrets.")
+
+        @OptionGroup var location: Location
+
+        func run() throws {
+            let tokens = try location.file().tokens()
+            guard !tokens.isEmpty else { return printError("there are no tokens") }
+            let rows =
+                [["id", "name", "scope", "created", "expires", "requests/min", "queries"]] + tokens.map(Self.row)
+            let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].columns }.max() ?? 0 }
+            for row in rows {
+                let cells = zip(row, widths).map { $0.fitted(to: $1) }
+                print(cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces))
+            }
+        }
+
+        private static func row(_ token: AccessToken) -> [String] {
+            [
+                token.id, token.name.printable, token.scope.rawValue, day(token.created),
+                token.expires.map(day) ?? "never", token.requestsPerMinute.map(String.init) ?? "any",
+                token.queuedQueries.map(String.init) ?? "any",
+            ]
+        }
+
+        private static func day(_ date: Date) -> String { date.formatted(.iso8601.year().month().day()) }
+    }
+
+    struct Revoke: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Take a token back, at once.")
+
+        @OptionGroup var location: Location
+
+        @Argument(help: "Its id, or its name if no other has the same.")
+        var token: String
+
+        func run() throws {
+            let revoked = try location.file().revoke(token)
+            print("revoked \(revoked.id) (\(revoked.name.printable))")
+        }
+    }
+}
+
+extension Scope: ExpressibleByArgument {}
