@@ -37,7 +37,8 @@ public struct AccessToken: Sendable, Equatable, Codable {
         let secret = random(52)
         let salt = Data((0..<16).map { _ in UInt8.random(in: 0...255) })
         let token = AccessToken(
-            id: id, name: name, scope: scope, created: date, expires: expires, requestsPerMinute: requestsPerMinute,
+            id: id, name: name, scope: scope, created: date.inWholeSeconds,
+            expires: expires?.inWholeSeconds, requestsPerMinute: requestsPerMinute,
             queuedQueries: queuedQueries, salt: salt, hash: digest(of: secret, salt: salt))
         return (token, "\(prefix)_\(id)_\(secret)")
     }
@@ -78,4 +79,9 @@ public struct AccessToken: Sendable, Equatable, Codable {
         case queuedQueries = "queued_queries"
         case salt, hash
     }
+}
+
+extension Date {
+    /// The time cut to whole seconds, as it is kept.
+    fileprivate var inWholeSeconds: Date { Date(timeIntervalSince1970: timeIntervalSince1970.rounded(.down)) }
 }
