@@ -44,6 +44,20 @@ struct ResultTableTests {
         #expect(lines.last?.hasSuffix("…") == (place < 99))
     }
 
+    @Test("closes a mark that is cut, and opens one that it begins within", arguments: 8...40)
+    func cutMarks(width: Int) throws {
+        let tokens = (0..<60).map { (" w\($0)", (20...40).contains($0) ? 5.0 : 0.001) }
+        let text = try lines(tokens, width: width, count: 2).joined(separator: " ")
+        #expect(text.count { $0 == "*" } % 2 == 0, "\(text)")
+        #expect(text.contains("*w"))
+    }
+
+    @Test("shows the beginning of a long text of which no token is known")
+    func noTokens() throws {
+        let lines = try lines((0..<40).map { (" word\($0)", 0.0) }, width: 20, count: 2)
+        #expect(lines.first?.hasPrefix("word0 word1") == true)
+    }
+
     @Test("shows all of a text where that is asked for, broken between words")
     func wholeText() throws {
         let tokens = (0..<40).map { ("\($0 == 0 ? "" : " ")word\($0)", 0.0) }

@@ -8,6 +8,11 @@ struct InfluentialText {
         var emphasis: TerminalStyle.Emphasis?
         /// Its part of its token's influence, without sign.
         var weight: Double
+        /// Whether it begins or ends what stands out.
+        var isMark = false
+
+        static let mark = Cell(character: "*", weight: 0, isMark: true)
+        static let ellipsis = Cell(character: "…", weight: 0)
     }
 
     private let cells: [Cell]
@@ -46,11 +51,11 @@ struct InfluentialText {
         var isInside = false
         for cell in cells {
             let isStrong = cell.emphasis == .strongPositive || cell.emphasis == .strongNegative
-            if isStrong != isInside { marked.append(Cell(character: "*", emphasis: nil, weight: 0)) }
+            if isStrong != isInside { marked.append(.mark) }
             marked.append(cell)
             isInside = isStrong
         }
-        if isInside { marked.append(Cell(character: "*", emphasis: nil, weight: 0)) }
+        if isInside { marked.append(.mark) }
         return marked
     }
 
@@ -61,23 +66,23 @@ struct InfluentialText {
     ///   - count: Lines at most; nil for the whole text.
     func lines(width: Int, count: Int?) -> [String] {
         guard let count else { return wrapped(cells[...], width: width).map(rendered) }
-        var excerpt = excerpt(width: width * count)
+        let excerpt = excerpt(width: width * count)
         var lines = wrapped(excerpt, width: width)
         // Breaking lines between words leaves gaps: what no longer fits is cut.
-        while lines.count > count {
-            excerpt = excerpt[..<(lines[count - 1].endIndex - 1)]
-            while let last = excerpt.last, last.character == " " { excerpt.removeLast() }
-            excerpt.append(Cell(character: "…", emphasis: nil, weight: 0))
-            lines = wrapped(excerpt, width: width)
+        var end = excerpt.endIndex
+        while lines.count > count, end > excerpt.startIndex {
+            end = min(end, lines[count - 1].endIndex) - 1
+            lines = wrapped(Self.ended(excerpt[..<end]), width: width)
         }
         return lines.map(rendered)
     }
 
-    /// As much of the text as `width` columns hold, from where it carries the most influence.
+    /// As much of the text as `width` columns hold, where it carries the most influence, which is kept off the edges.
     private func excerpt(width: Int) -> ArraySlice<Cell> {
         let total = cells.reduce(0) { $0 + $1.character.columns }
         guard total > width else { return cells[...] }
-        var best = (start: 0, weight: -1.0)
+        // Of the starts whose windows carry as much as any, the one in the middle.
+        var weights: [(start: Int, weight: Double)] = []
         var end = 0
         var columns = 0
         var weight = 0.0
@@ -87,23 +92,32 @@ struct InfluentialText {
                 weight += cells[end].weight
                 end += 1
             }
-            if weight > best.weight * (1 + 1e-9), start == 0 || cells[start - 1].character == " " {
-                best = (start, weight)
-            }
+            if start == 0 || cells[start - 1].character == " " { weights.append((start, weight)) }
             columns -= cells[start].character.columns
             weight -= cells[start].weight
         }
-        let ellipsis = Cell(character: "…", emphasis: nil, weight: 0)
-        var excerpt: [Cell] = best.start > 0 ? [ellipsis] : []
+        let most = weights.reduce(0) { max($0, $1.weight) }
+        let best = weights.filter { $0.weight >= 0.999 * most }.map(\.start)
+        let start = most > 0 ? best[best.count / 2] : 0
+
+        var excerpt: [Cell] = start > 0 ? [.ellipsis] : []
+        if cells[..<start].count(where: \.isMark) % 2 == 1 { excerpt.append(.mark) }
         columns = 0
-        var position = best.start
+        var position = start
         while position < cells.count, columns + cells[position].character.columns <= width - 2 {
             excerpt.append(cells[position])
             columns += cells[position].character.columns
             position += 1
         }
-        if position < cells.count { excerpt.append(ellipsis) }
-        return excerpt[...]
+        return position < cells.count ? Self.ended(excerpt[...]) : excerpt[...]
+    }
+
+    /// A beginning of the text with an ellipsis in place of the rest; what stands out at its end is closed.
+    private static func ended(_ cells: ArraySlice<Cell>) -> ArraySlice<Cell> {
+        var cells = cells
+        while let last = cells.last, last.character == " " || last.character == "…" { cells.removeLast() }
+        if cells.count(where: \.isMark) % 2 == 1 { cells.append(.mark) }
+        return cells + [.ellipsis]
     }
 
     /// Lines broken between words where they can be.
