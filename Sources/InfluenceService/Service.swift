@@ -15,24 +15,32 @@ public final class Service: Sendable {
     /// The job database's name in the workspace.
     public static let jobsFileName = "jobs.sqlite"
 
+    /// The service's version.
+    public static let version = "1.0.0"
+
     private let batcher: QueryBatcher
     private let readiness = Readiness()
     private let server: HTTPServer
+    private let drain: Duration
     private let logger: Logger
 
     /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened, ``TokenFileError``, or
     ///   ``AuthenticationError`` if tokens are needed and there are none.
     public init(configuration: Configuration, workspace: URL, logger: Logger) throws {
+        let logger = logger.namingRequests
         self.logger = logger
+        drain = .seconds(configuration.server.drainSeconds)
+        let metrics = ServiceMetrics()
         let store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
         batcher = QueryBatcher(
-            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger)
+            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics)
         let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
-            configuration: configuration, store: store, batcher: batcher, readiness: readiness,
-            authenticator: authenticator, logger: logger)
+            configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
+            authenticator: authenticator, metrics: metrics, logger: logger)
         server = HTTPServer(
             configuration: HTTPServerConfiguration(configuration.server), logger: logger,
+            observers: [AccessLog(logger: logger), metrics],
             router: try Router(routes: api.routes, logger: logger))
     }
 
@@ -61,13 +69,16 @@ public final class Service: Sendable {
         logger.error("the engine did not start", metadata: ["error": "\(error)"])
     }
 
-    /// Stops: no new requests, and `grace` for those under way and the running sweep.
+    /// Stops: no new queries, after the configuration's drain time no new requests, and `grace` for those under way and the
+    /// running sweep.
     ///
     /// Jobs that are then not finished run again at the next start.
     public func shutdown(grace: Duration) async {
         readiness.become(.stopping)
         logger.info("stopping", metadata: ["grace": "\(grace)"])
         async let sweeps: Void = batcher.stop(grace: grace / .seconds(1))
+        // Whoever sends requests here is to see at /readyz that it should not, before the port is closed.
+        try? await Task.sleep(for: drain)
         async let requests = server.shutdown(grace: grace)
         _ = await (sweeps, requests)
     }

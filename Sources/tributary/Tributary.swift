@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import InfluenceService
 
 /// The command line: one subcommand a file.
 @main
@@ -23,7 +24,7 @@ struct Tributary: AsyncParsableCommand {
 
             Results go to standard output, progress and logs to standard error. Exit status: 0 done, 1 failed, 2 usage.
             """,
-        version: "1.0.0",
+        version: Service.version,
         subcommands: [
             Import.self, Fit.self, Query.self, Serve.self, Train.self, Token.self, Render.self, ShowWorkspace.self,
             Logits.self,

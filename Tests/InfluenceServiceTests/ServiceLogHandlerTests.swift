@@ -56,7 +56,7 @@ struct ServiceLogHandlerTests {
             _ = try await server.client.get("/v1/search?q=secret")
             _ = try await server.client.post("/v1/completions", json: "{\"prompt\": \"secret\"}")
         }
-        #expect(lines.all.contains { $0.contains("job queued job=") })
+        #expect(lines.all.contains { $0.contains("job queued job_id=") || $0.contains("job queued request_id=") })
         #expect(!lines.all.contains { $0.contains("secret") })
     }
 }

@@ -3,6 +3,9 @@ import Corpus
 /// Chooses which sequences of the corpus are scored for a query.
 struct CandidateSelector: Sendable {
     let corpus: CorpusStore
+    /// The corpus is taken as it was when it had so many sequences, so that all queries of a batch choose from the same ones
+    /// while others are added; `nil` for as it is.
+    var corpusSequences: Int?
 
     /// - Parameter tokens: The query's prompt and completion.
     /// - Returns: Rowids, ascending.
@@ -11,10 +14,11 @@ struct CandidateSelector: Sendable {
         if let ids = selection.ids { return try named(ids, source: selection.source) }
         switch selection.prefilter {
         case .all:
-            return try corpus.rowids(source: selection.source)
+            return try corpus.rowids(source: selection.source, asOf: corpusSequences)
         case .tfidf:
-            return try corpus.termIndex.search(queryTokens: tokens, limit: selection.limit, source: selection.source)
-                .map(\.rowid).sorted()
+            return try corpus.termIndex.search(
+                queryTokens: tokens, limit: selection.limit, source: selection.source, asOf: corpusSequences
+            ).map(\.rowid).sorted()
         }
     }
 

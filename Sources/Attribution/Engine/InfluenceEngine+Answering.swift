@@ -53,22 +53,7 @@ extension InfluenceEngine: InfluenceAnswering {
             finishReason: continuation.finishReason.rawValue)
     }
 
-    public func search(_ text: String, limit: Int) throws -> [SearchHit] {
-        let tokens = tokenizer.encode(text, addSpecialTokens: false)
-        let matches = try corpus.termIndex.search(queryTokens: tokens, limit: limit)
-        let described = try describe(rowids: matches.map(\.rowid))
-        return zip(matches, described).enumerated().map { rank, hit in
-            SearchHit(rank: rank + 1, score: hit.0.score, sequence: hit.1)
-        }
-    }
-
-    public func sequence(_ id: String) throws -> SequenceDescription? {
-        guard let sequence = try corpus.sequences(named: id).first else { return nil }
-        return try describe([sequence]).first
-    }
-
     public func describe() throws -> ModelSummary {
-        let statistics = try corpus.statistics()
         let provenance = factors.provenance
         return ModelSummary(
             name: name, architecture: decoder.description.architecture, parameters: decoder.parameterCount,
@@ -80,26 +65,7 @@ extension InfluenceEngine: InfluenceAnswering {
             factors: ModelSummary.Factors(
                 fisher: provenance.fisher.rawValue, sequences: provenance.sequences, tokens: provenance.tokens,
                 seed: provenance.seed, bytes: factors.byteCount),
-            corpus: ModelSummary.Statistics(
-                documents: statistics.documents, sequences: statistics.sequences, tokens: statistics.tokens,
-                duplicates: statistics.duplicates))
-    }
-
-    /// Sequences with their documents' texts and metadata, in the order of the rowids.
-    func describe(rowids: [Int64]) throws -> [SequenceDescription] {
-        try describe(try corpus.sequences(rowids: rowids))
-    }
-
-    private func describe(_ sequences: [CorpusSequence]) throws -> [SequenceDescription] {
-        try sequences.map { sequence in
-            let document = try corpus.document(named: sequence.documentID)
-            return SequenceDescription(
-                id: sequence.id, documentID: sequence.documentID, piece: sequence.piece,
-                tokenOffset: sequence.tokenOffset, tokenCount: sequence.tokens.count,
-                // A document in one piece is shown as it was written; a piece as its tokens spell it.
-                text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
-                source: sequence.source, metadata: document?.metadata.flatMap { JSONValue(text: $0) })
-        }
+            corpus: ModelSummary.Statistics(try corpus.statistics()))
     }
 
     /// The text of each token, arranged so that they join to the whole text: bytes of a character that is spread over several

@@ -14,6 +14,8 @@ public final class InfluenceEngine: Sendable {
     public let tokenizer: Tokenizer
     public let factors: EKFACFactors
     public let corpus: CorpusStore
+    /// What all sweeps together have scored.
+    public let tally = SweepTally()
     let workers: Workers
     let batchTokens: Int
 
@@ -37,7 +39,7 @@ public final class InfluenceEngine: Sendable {
     var sweep: CandidateSweep {
         let corpus = corpus
         return CandidateSweep(
-            decoder: decoder, tracked: factors.tracked, workers: workers, batchTokens: batchTokens
+            decoder: decoder, tracked: factors.tracked, workers: workers, batchTokens: batchTokens, tally: tally
         ) { try corpus.tokens(rowids: $0) }
     }
 

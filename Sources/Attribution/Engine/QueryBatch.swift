@@ -34,20 +34,20 @@ struct QueryBatch {
                 report(.gradients, queries.count, queries.count)
                 return gradients
             }
-            let (candidates, failures) = timed(&timings.candidates) { selectCandidates() }
+            let corpusSequences = try engine.corpus.statistics().sequences
+            let (candidates, failures) = timed(&timings.candidates) { selectCandidates(of: corpusSequences) }
             let active = queries.indices.filter { failures[$0] == nil && !isCancelled($0) }
             var rankings = try timed(&timings.sweep) {
                 try sweep(active, gradients: gradients, candidates: candidates)
             }
             try timed(&timings.rescore) { try rescore(&rankings, gradients: gradients) }
-            let statistics = try engine.corpus.statistics()
             let finalTimings = timings
             return queries.indices.map { index in
                 if let failure = failures[index] { return .failure(failure) }
                 guard !isCancelled(index), let ranking = rankings[index] else { return .failure(.cancelled) }
                 return Result {
                     try result(
-                        of: index, ranking, gradients[index], corpusSequences: statistics.sequences,
+                        of: index, ranking, gradients[index], corpusSequences: corpusSequences,
                         considered: candidates[index].count, finalTimings)
                 }.mapError(QueryError.init)
             }
@@ -56,8 +56,8 @@ struct QueryBatch {
         }
     }
 
-    private func selectCandidates() -> ([[Int64]], [Int: QueryError]) {
-        let selector = CandidateSelector(corpus: engine.corpus)
+    private func selectCandidates(of corpusSequences: Int) -> ([[Int64]], [Int: QueryError]) {
+        let selector = CandidateSelector(corpus: engine.corpus, corpusSequences: corpusSequences)
         var failures: [Int: QueryError] = [:]
         let candidates = queries.indices.map { index -> [Int64] in
             report(.candidates, index, queries.count)

@@ -32,8 +32,24 @@ public protocol InfluenceAnswering: Sendable {
     /// - Returns: `nil` if there is none of that id.
     func sequence(_ id: String) throws -> SequenceDescription?
 
+    /// Sequences in the order in which they were added.
+    ///
+    /// - Parameters:
+    ///   - rowid: The ``SequencePage/next`` of the page before; 0 for the first.
+    ///   - source: If given, only sequences of this source.
+    func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage
+
+    /// Adds training sequences to the corpus: all of an upload, or nothing. They are on disk when this returns, and whatever
+    /// looks at the corpus afterwards sees them; queries under way go on with the sequences that they have.
+    ///
+    /// - Throws: ``IngestionError``.
+    func ingest(_ upload: SequenceUpload) throws -> IngestionSummary
+
     /// The model, its factors and its corpus.
     func describe() throws -> ModelSummary
+
+    /// What has been done so far, for monitoring. Takes little time.
+    func measurements() throws -> EngineMeasurements
 }
 
 /// How far a batch of queries has come.

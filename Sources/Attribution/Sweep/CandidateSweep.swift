@@ -12,6 +12,7 @@ public struct CandidateSweep: Sendable {
     let workers: Workers
     /// Tokens of a micro-batch, at least one sequence.
     let batchTokens: Int
+    let tally: SweepTally
     /// The tokens of sequences, in the order asked for.
     let tokens: @Sendable ([Int64]) throws -> [[Int32]]
 
@@ -20,12 +21,13 @@ public struct CandidateSweep: Sendable {
 
     public init(
         decoder: DecoderModel, tracked: TrackedLayers, workers: Workers = Workers(), batchTokens: Int = 1_024,
-        tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]
+        tally: SweepTally = SweepTally(), tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]
     ) {
         self.decoder = decoder
         self.tracked = tracked
         self.workers = workers
         self.batchTokens = batchTokens
+        self.tally = tally
         self.tokens = tokens
     }
 
@@ -71,6 +73,7 @@ public struct CandidateSweep: Sendable {
                     if isCancelled() { throw QueryError.cancelled }
                     decoder.run(batch, in: &state.workspace, tracked: tracked, tap: &state.tap)
                     scores += state.tap.scores
+                    tally.add(sequences: batch.sequences.count, tokens: batch.tokens.count)
                     progress(done.add(batch.sequences.count, ordering: .relaxed).newValue)
                 }
                 return scores

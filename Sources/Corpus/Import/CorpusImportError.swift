@@ -17,6 +17,12 @@ public enum CorpusImportError: Error, Equatable {
     /// The data is not what its compression or its checksum says.
     case corruptGzip(file: String, reason: String)
 
+    /// The input is longer than it may be, once it is decompressed.
+    case tooLarge(name: String, limit: Int)
+
+    /// The input has more records than are taken at once.
+    case tooManyRecords(name: String, limit: Int)
+
     /// A line, or a paragraph, is too long to be held in memory.
     case tooLong(location: CorpusInputLocation, limit: Int)
 
@@ -64,6 +70,10 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(file): the compressed file ends before its data does. Copy or download it again."
         case .corruptGzip(let file, let reason):
             "\(file): the compressed file is damaged (\(reason)). Copy or download it again."
+        case .tooLarge(let name, let limit):
+            "\(name): there are more than \(limit) bytes. Send them in parts."
+        case .tooManyRecords(let name, let limit):
+            "\(name): there are more than \(limit) records. Send them in parts."
         case .tooLong(let location, let limit):
             "\(location): the record is longer than \(limit) bytes. Split it into several documents."
         case .invalidUTF8(let location, let column):

@@ -38,6 +38,15 @@ struct RecordReader {
         lines = LineReader(text, file: input.name, limit: recordLimit)
     }
 
+    /// Reads JSON lines that are not compressed.
+    init(lines source: any ByteSource, name: String) {
+        format = .jsonLines
+        self.name = name
+        self.source = source
+        recordLimit = Self.maximumRecordSize
+        lines = LineReader(source, file: name, limit: recordLimit)
+    }
+
     /// How many bytes of the input have been read, as they are on disk.
     var bytesRead: Int { source.bytesRead }
 

@@ -56,10 +56,44 @@ extension CorpusStore {
     }
 
     /// The rowids of all sequences, or of those of one source, ascending.
-    public func rowids(source: String? = nil) throws -> [Int64] {
+    ///
+    /// - Parameter count: If given, the corpus is taken as it was when it had so many sequences.
+    public func rowids(source: String? = nil, asOf count: Int? = nil) throws -> [Int64] {
         try read { db in
-            guard let source else { return Array(1..<(Int64(try CorpusState.fetch(db).statistics.sequences) + 1)) }
-            return try Self.sequenceRanges(source: source, db).flatMap { $0 }
+            let sequences = Int64(try CorpusState.fetch(db).statistics.sequences)
+            let last = min(Int64(count ?? .max), sequences)
+            guard let source else { return Array(1..<(last + 1)) }
+            return try Self.sequenceRanges(source: source, asOf: last, db).flatMap { $0 }
+        }
+    }
+
+    /// The next sequences in the order of their rowids, which is that of their addition.
+    ///
+    /// - Parameters:
+    ///   - rowid: Only sequences of larger rowids; 0 for the first.
+    ///   - source: If given, only sequences of this source.
+    ///   - limit: How many at most.
+    public func sequences(after rowid: Int64, source: String? = nil, limit: Int) throws -> [CorpusSequence] {
+        guard limit > 0, rowid >= 0 else { return [] }
+        return try read { db in
+            let rowids: [Int64]
+            if let source {
+                rowids = try Row.fetchAll(
+                    db,
+                    sql: """
+                        SELECT first_sequence, pieces FROM documents
+                        WHERE source = ?1 AND first_sequence + pieces > ?2 + 1 ORDER BY first_sequence LIMIT ?3
+                        """, arguments: [source, rowid, limit]
+                ).flatMap { row -> ClosedRange<Int64> in
+                    let first: Int64 = row[0]
+                    let pieces: Int64 = row[1]
+                    return max(first, rowid + 1)...(first + pieces - 1)
+                }
+            } else {
+                rowids = try Int64.fetchAll(
+                    db, sql: "SELECT id FROM sequences WHERE id > ? ORDER BY id LIMIT ?", arguments: [rowid, limit])
+            }
+            return try sequences(rowids: Array(rowids.prefix(limit)), db)
         }
     }
 
@@ -123,12 +157,16 @@ extension CorpusStore {
         }
     }
 
-    /// The rowids of a source's sequences, as ascending ranges.
-    static func sequenceRanges(source: String, _ db: Database) throws -> [ClosedRange<Int64>] {
+    /// The rowids of a source's sequences, as ascending ranges, up to that of the rowid `last`.
+    static func sequenceRanges(source: String, asOf last: Int64, _ db: Database) throws -> [ClosedRange<Int64>] {
+        // A document's sequences are added together: a count that the corpus has had lies between documents.
         try Row.fetchAll(
             db,
-            sql: "SELECT first_sequence, pieces FROM documents WHERE source = ? ORDER BY first_sequence",
-            arguments: [source]
+            sql: """
+                SELECT first_sequence, pieces FROM documents
+                WHERE source = ? AND first_sequence + pieces - 1 <= ? ORDER BY first_sequence
+                """,
+            arguments: [source, last]
         ).map { row in
             let first: Int64 = row[0]
             let pieces: Int64 = row[1]

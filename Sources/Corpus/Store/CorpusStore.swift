@@ -45,6 +45,9 @@ public final class CorpusStore: Sendable {
         self.file = file
         do {
             database = try DatabasePool(path: file, configuration: Self.configuration)
+            // GRDB opens in WAL mode with synchronous = NORMAL, which syncs at checkpoints alone: a commit could be lost
+            // with the power (sqlite.org/pragma.html#pragma_synchronous). What was acknowledged must not be.
+            try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try database.write { db in try Self.requireCorpus(db, file: file) }
             try CorpusSchema.migrator.migrate(database)
             try database.write { db in

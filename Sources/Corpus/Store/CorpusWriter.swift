@@ -53,6 +53,26 @@ extension CorpusStore {
             return writer.outcome
         }
     }
+
+    /// Adds documents, their sequences and their postings in one transaction: all of them, or none.
+    ///
+    /// - Throws: ``CorpusImportError`` for the first document that cannot be taken.
+    func appendAll(_ documents: [PreparedDocument]) throws -> CorpusIngestion.Outcome {
+        let identity = tokenization.identity
+        return try write { db in
+            var writer = try CorpusWriter(db, identity: identity)
+            for document in documents {
+                try writer.append(document)
+                if let refused = writer.outcome.refused.first { throw refused }
+            }
+            try writer.finish()
+            let name = try db.cachedStatement(sql: "SELECT external_id FROM documents WHERE content_hash = ?")
+            return CorpusIngestion.Outcome(
+                summary: writer.outcome.summary,
+                identifiers: try documents.map { try String.fetchOne(name, arguments: [Data($0.hash.bytes)]) },
+                statistics: try CorpusState.fetch(db).statistics)
+        }
+    }
 }
 
 /// Adds documents within one transaction.

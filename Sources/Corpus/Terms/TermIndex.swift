@@ -57,17 +57,22 @@ public struct TermIndex: Sendable {
     ///   - queryTokens: The query's token ids, in any order, repeats included.
     ///   - limit: The most sequences to return.
     ///   - source: If given, only sequences of this source are returned; C and n_t remain those of the whole corpus.
+    ///   - count: If given, the corpus is taken as it was when it had so many sequences, which is exact: rows are only added.
     /// - Returns: At most `limit` sequences, each with at least one token of the query.
     /// - Complexity: Linear in the size of the corpus and in the number of postings of the query's tokens.
-    public func search(queryTokens: [Int32], limit: Int, source: String? = nil) throws -> [Match] {
+    public func search(
+        queryTokens: [Int32], limit: Int, source: String? = nil, asOf count: Int? = nil
+    ) throws -> [Match] {
         guard limit > 0, !queryTokens.isEmpty else { return [] }
         return try store.read { db in
-            let corpusSize = try CorpusState.fetch(db).statistics.sequences
+            let sequences = try CorpusState.fetch(db).statistics.sequences
+            let corpusSize = min(count ?? sequences, sequences)
             var scores = [Double](repeating: 0, count: corpusSize + 1)
             let repeats = Dictionary(queryTokens.map { ($0, 1) }, uniquingKeysWith: +)
             // In ascending order, so that the same tokens give the same sum to the last bit, whatever their order.
             for (token, count) in repeats.sorted(by: { $0.key < $1.key }) {
-                let rowids = try Self.postings(of: token, db)
+                var rowids = try Self.postings(of: token, db)
+                if corpusSize < sequences { rowids.removeAll { $0 > corpusSize } }
                 let weight =
                     Double(count) * Self.inverseFrequency(corpusSize: corpusSize, sequencesWithToken: rowids.count)
                 for rowid in rowids {
@@ -81,7 +86,8 @@ public struct TermIndex: Sendable {
 
             var best = TopMatches(limit: limit)
             if let source {
-                for rowid in try CorpusStore.sequenceRanges(source: source, db).joined() where scores[Int(rowid)] > 0 {
+                let ranges = try CorpusStore.sequenceRanges(source: source, asOf: Int64(corpusSize), db)
+                for rowid in ranges.joined() where scores[Int(rowid)] > 0 {
                     best.insert(Match(rowid: rowid, score: scores[Int(rowid)]))
                 }
             } else {

@@ -15,6 +15,8 @@ public struct Problem: Error, Sendable, Equatable {
     public var detail: String
     /// The member of the request's body, the query item or the header field that is at fault, such as `candidates.limit`.
     public var field: String?
+    /// The line of the request's body that is at fault, from 1, where it is made of lines.
+    public var line: Int?
     /// A URI reference that names this occurrence. Where it is nil, the request's path is sent.
     public var instance: String?
     /// Fields that go with the response, such as Allow or Retry-After.
@@ -33,6 +35,14 @@ public struct Problem: Error, Sendable, Equatable {
         self.headers = headers
     }
 
+    public init(
+        _ kind: ProblemKind, detail: String, field: String? = nil, line: Int? = nil, headers: HTTPFields = [:]
+    ) {
+        self.init(
+            type: kind.type, title: kind.title, status: kind.status, detail: detail, field: field, headers: headers)
+        self.line = line
+    }
+
     /// The response to send.
     ///
     /// - Parameter path: The path of the request, for `instance`.
@@ -48,7 +58,8 @@ public struct Problem: Error, Sendable, Equatable {
     private func json(path: String?) -> [UInt8] {
         let members: [(String, String?)] = [
             ("type", quoted(type)), ("title", quoted(title)), ("status", String(status.code)),
-            ("detail", quoted(detail)), ("field", field.map(quoted)), ("instance", (instance ?? path).map(quoted)),
+            ("detail", quoted(detail)), ("field", field.map(quoted)),
+            ("line", line.map(String.init)), ("instance", (instance ?? path).map(quoted)),
         ]
         let pairs = members.compactMap { name, value in value.map { "\"\(name)\": \($0)" } }
         return Array("{\(pairs.joined(separator: ", "))}\n".utf8)

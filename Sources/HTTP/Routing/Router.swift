@@ -88,7 +88,7 @@ public struct Router: Sendable {
         } catch {
             logger.error(
                 "a handler failed",
-                metadata: ["error": "\(error)", "request": "\(request.id)", "route": "\(route.pattern)"])
+                metadata: ["error": "\(error)", "request_id": "\(request.id)", "route": "\(route.pattern)"])
             return Problem.internalError().response(path: request.path)
         }
     }

@@ -72,7 +72,7 @@ extension Connection {
         guard case .responding(let exchange) = phase else { return }
         environment.logger.error(
             "a response stream failed",
-            metadata: ["error": "\(error)", "request": "\(exchange.context.identifier)"])
+            metadata: ["error": "\(error)", "request_id": "\(exchange.context.identifier)"])
         close()
     }
 

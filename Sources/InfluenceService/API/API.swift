@@ -4,49 +4,74 @@ import HTTP
 import HTTPTypes
 import Logging
 
-/// What the routes work with.
+/// What the calls work with.
 struct API: Sendable {
     let configuration: Configuration
+    let workspace: URL
     let store: JobStore
     let batcher: QueryBatcher
     let readiness: Readiness
     let authenticator: Authenticator
+    let metrics: ServiceMetrics
     let logger: Logger
     /// For calls of the engine that look something up.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
     /// For calls of the engine that run the model.
     let completions = BlockingLane("tributary.completions", width: 1, qualityOfService: .default)
+    /// For additions to the corpus, which would wait for each other anyway.
+    let ingestions = BlockingLane("tributary.ingestions", width: 1, qualityOfService: .default)
 
-    /// Every route of the service.
-    var routes: [Route] {
-        let routes = influenceRoutes + jobRoutes + corpusRoutes + modelRoutes + healthRoutes
-        return [landing(routes)] + routes
+    /// Every call of the service.
+    var operations: [Operation] {
+        let operations = influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
+        let described = operations + problemOperations + [landing(operations + problemOperations)]
+        return described + [description(of: described)]
     }
 
-    /// A route whose handler may throw the errors of the engine and the store besides ``Problem``s.
-    ///
-    /// - Parameters:
-    ///   - items: The query items that the route knows.
-    ///   - scope: What a caller's token must allow; nil for a route that is open to all.
-    func route(
-        _ method: HTTPRequest.Method, _ pattern: String, _ summary: String, items: [String] = [], scope: Scope? = .read,
-        _ handler: @escaping @Sendable (Request) async throws -> Response
-    ) -> Route {
-        Route(method, pattern, summary: summary) { request in
-            do {
-                let caller = try scope.flatMap { try authenticator.admit(request, to: $0) }
-                try request.refuseItems(besides: items)
-                return try await Authenticator.$caller.withValue(caller) { try await handler(request) }
-            } catch let error as QueryError {
-                throw Problem(QueryFailure(error))
-            } catch let SubmissionError.queueFull(queries, limit) {
-                throw Problem.queueFull(queries: queries, limit: limit)
-            } catch SubmissionError.stopping {
-                throw Problem.stopping
-            } catch JobStoreError.diskFull {
-                throw Problem.storageFull
+    var routes: [Route] { operations.map(route) }
+
+    /// A call as a route, whose handler may throw the errors of the engine and the store besides ``Problem``s.
+    private func route(_ operation: Operation) -> Route {
+        Route(operation.method, operation.pattern, summary: operation.summary) { request in
+            try await RequestScope.$identifier.withValue(request.id) {
+                do {
+                    let caller = try operation.scope.flatMap { try authenticator.admit(request, to: $0) }
+                    try request.refuseItems(besides: operation.queryItems)
+                    var response = try await Authenticator.$caller.withValue(caller) {
+                        try await operation.handler(request)
+                    }
+                    response.annotations["token"] = caller?.id
+                    response.annotations["job_id"] = job(of: request, response)
+                    return response
+                } catch let error as QueryError {
+                    throw Problem(QueryFailure(error))
+                } catch let error as IngestionError {
+                    throw Problem(error)
+                } catch let SubmissionError.queueFull(queries, limit) {
+                    throw Problem.queueFull(queries: queries, limit: limit)
+                } catch SubmissionError.stopping {
+                    throw Problem.stopping
+                } catch JobStoreError.diskFull {
+                    throw Problem.storageFull
+                }
             }
         }
+    }
+
+    /// The job that a request was about, for the log: the one it names, or has made.
+    private func job(of request: Request, _ response: Response) -> String? {
+        let start = "/v1/jobs/"
+        let paths = [response.headers[.location], response.headers[.contentLocation], request.path]
+        let path = paths.compactMap { $0 }.first { $0.hasPrefix(start) }
+        return path.map { String($0.dropFirst(start.count).prefix { $0 != "/" }) }
+    }
+
+    /// Writes what a user asked into the log, where the configuration wants that.
+    func log(query: InfluenceQuery, of job: JobIdentifier) {
+        guard configuration.logging.queries else { return }
+        logger.info(
+            "query",
+            metadata: ["job_id": "\(job)", "prompt": "\(query.prompt)", "completion": "\(query.completion)"])
     }
 }
 

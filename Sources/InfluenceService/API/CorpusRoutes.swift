@@ -1,13 +1,106 @@
 import Attribution
+import Corpus
 import HTTP
 import HTTPTypes
 
 extension API {
-    var corpusRoutes: [Route] {
+    var corpusOperations: [Operation] {
         [
-            route(.get, "/v1/sequences/{id}", "Get one training sequence with its metadata", getSequence),
-            route(.get, "/v1/search", "Find training sequences by their words", items: ["q", "limit"], getSearch),
+            Operation(
+                .post, "/v1/sequences", id: "addSequences", tag: .corpus, scope: .admin,
+                "Add documents to the corpus: all of the request, or none",
+                details: """
+                    They are on disk when the answer comes, and whatever is asked afterwards sees them; queries under way go on \
+                    with the sequences that they have. A text that is there already is counted and kept once: sending a request \
+                    again adds nothing. Documents longer than the sequence length are split into several sequences. The body may \
+                    be compressed with Content-Encoding: gzip.
+                    """,
+                body: .init(
+                    description: "One document, or a document a line.",
+                    forms: [("application/json", .reference(.sequenceRecord))]
+                        + Self.lineTypes.map { ($0, .string("A document a line, each as in application/json.")) }),
+                answers: [.json("What was added.", .ingestion)],
+                problems: [
+                    .malformedJSON, .malformedCompression, .unsupportedMediaType, .unusableRecord, .tooManyRecords,
+                    .bodyTooLarge, .storageFull,
+                ] + ProblemKind.ofEngineCalls, postSequences),
+            Operation(
+                .get, "/v1/sequences", id: "listSequences", tag: .corpus, scope: .read,
+                "List training sequences in the order in which they were added",
+                parameters: [
+                    .query(
+                        "source", "Only sequences of this source.", .string("A source.", atLeast: 1, example: "books")),
+                    .limit(default: 50),
+                    .cursor,
+                ], answers: [.json("A page of them.", .sequenceList)], problems: ProblemKind.ofEngineCalls,
+                getSequences),
+            Operation(
+                .get, "/v1/sequences/{id}", id: "getSequence", tag: .corpus, scope: .read,
+                "Get one training sequence with its metadata",
+                parameters: [.path("id", "Its id, percent-encoded: a/b#2 is a%2Fb%232.", .string("An id."))],
+                answers: [.json("The sequence.", .sequence)],
+                problems: [.unknownSequence, .unknownRoute] + ProblemKind.ofEngineCalls, getSequence),
+            Operation(
+                .get, "/v1/search", id: "search", tag: .corpus, scope: .read,
+                "Find training sequences by their words",
+                parameters: [
+                    .query(
+                        "q", "The words to search for.",
+                        .string("A text.", atLeast: 1, example: "the first man on the Moon"), isRequired: true),
+                    .limit(default: 20),
+                ], answers: [.json("The sequences of highest TF-IDF score.", .searchResult)],
+                problems: ProblemKind.ofEngineCalls, getSearch),
         ]
+    }
+
+    private static let lineTypes = ["application/x-ndjson", "application/jsonl"]
+
+    @Sendable private func postSequences(_ request: Request) async throws -> Response {
+        let type = request.mediaType
+        guard type == "application/json" || Self.lineTypes.contains(type) else {
+            throw Problem.unsupportedMediaType(
+                "The body's Content-Type is \"\(type)\": send a document as application/json, or a document a line as "
+                    + "\(Self.lineTypes[0]).")
+        }
+        let engine = try readiness.engine()
+        let limits = configuration.ingestion
+        let summary = try await ingestions.run {
+            let body = try request.decompressedBody(limit: limits.maximumBytes)
+            if type == "application/json" { try Self.requireObject(body) }
+            return try engine.ingest(
+                SequenceUpload(
+                    body: body, form: type == "application/json" ? .object : .lines,
+                    maximumRecords: limits.maximumRecords))
+        }
+        metrics.ingested(summary)
+        logger.info(
+            "sequences added",
+            metadata: [
+                "documents": .stringConvertible(summary.added), "duplicates": .stringConvertible(summary.duplicates),
+                "sequences": .stringConvertible(summary.sequences),
+            ])
+        return try .json(encoding: summary)
+    }
+
+    private static func requireObject(_ body: [UInt8]) throws(Problem) {
+        let tree: JSONTree
+        do { tree = try JSONReader.read(body) } catch { throw .malformedJSON(error) }
+        guard case .object = tree else {
+            throw .unusableRecord(line: 1, field: nil, reason: "expected an object, found \(tree.shown).")
+        }
+    }
+
+    @Sendable private func getSequences(_ request: Request) async throws -> Response {
+        let source = try request.item("source", expected: "the name of a source") { $0.isEmpty ? nil : $0 }
+        let limit = try request.number("limit", in: 1...1_000, default: 50)
+        let cursor = try request.item("cursor", expected: "the next_cursor of an earlier page") { text in
+            Int64(text).flatMap { $0 > 0 ? $0 : nil }
+        }
+        let engine = try readiness.engine()
+        let page = try await lookups.run {
+            try engine.sequences(after: cursor ?? 0, source: source, limit: limit)
+        }
+        return try .json(encoding: SequenceList(sequences: page.sequences, nextCursor: page.next.map(String.init)))
     }
 
     @Sendable private func getSequence(_ request: Request) async throws -> Response {
@@ -19,10 +112,6 @@ extension API {
         return try .json(encoding: sequence)
     }
 
-    private struct SearchResult: Encodable {
-        var hits: [SearchHit]
-    }
-
     @Sendable private func getSearch(_ request: Request) async throws -> Response {
         guard let text = request.query("q"), !text.isEmpty else {
             throw Problem.invalidField("q", detail: "The query item \"q\" must hold the words to search for.")
@@ -30,5 +119,29 @@ extension API {
         let limit = try request.number("limit", in: 1...1_000, default: 20)
         let engine = try readiness.engine()
         return try .json(encoding: SearchResult(hits: try await lookups.run { try engine.search(text, limit: limit) }))
+    }
+}
+
+extension Operation.Parameter {
+    static func limit(default fallback: Int) -> Operation.Parameter {
+        .query("limit", "How many to return at most.", .integer("A number.", from: 1, to: 1_000, default: fallback))
+    }
+
+    static let cursor = Operation.Parameter.query(
+        "cursor", "The next_cursor of the page before.", .string("A cursor.", pattern: "^[1-9][0-9]{0,17}$"))
+}
+
+struct SearchResult: Encodable {
+    var hits: [SearchHit]
+}
+
+struct SequenceList: Encodable {
+    var sequences: [SequenceDescription]
+    /// What to send as `cursor` for the next page; absent on the last one.
+    var nextCursor: String?
+
+    enum CodingKeys: String, CodingKey {
+        case sequences
+        case nextCursor = "next_cursor"
     }
 }

@@ -2,51 +2,80 @@ import HTTP
 import HTTPTypes
 
 extension API {
-    var healthRoutes: [Route] {
+    var healthOperations: [Operation] {
         [
-            route(.get, "/healthz", "Tell that the server lives", scope: nil) { _ in
-                try .json(encoding: Health(status: "alive"))
-            },
-            route(
-                .get, "/readyz", "Tell whether queries are answered: 503 until the model is loaded", scope: nil,
-                getReady),
+            Operation(
+                .get, "/healthz", id: "getHealth", tag: .service, scope: nil, "Tell that the server lives",
+                answers: [.json("It lives.", .health)], getHealth),
+            Operation(
+                .get, "/readyz", id: "getReadiness", tag: .service, scope: nil,
+                "Tell whether queries are answered: 503 until the model is loaded, and when the server stops",
+                answers: [
+                    .json("Queries are answered.", .health),
+                    .json(
+                        .serviceUnavailable, "Not yet, or no more.", .health,
+                        headers: [("Retry-After", .integer("When to ask again, in seconds.", from: 0))]),
+                ], getReadiness),
+            Operation(
+                .get, "/metrics", id: "getMetrics", tag: .service, scope: .read,
+                "Get measurements in the Prometheus text format",
+                answers: [
+                    Operation.Answer(
+                        status: .ok,
+                        content: .init(
+                            description: "The text format, version 0.0.4.",
+                            forms: [(PrometheusText.contentType, .string("Lines of text."))]))
+                ], getMetrics),
         ]
     }
 
-    private struct Health: Encodable {
-        var status: String
-        /// While starting: what is done just now.
-        var stage: String?
-        var reason: String?
+    @Sendable private func getHealth(_ request: Request) async throws -> Response {
+        try .json(encoding: Health(status: "alive"))
     }
 
-    @Sendable private func getReady(_ request: Request) async throws -> Response {
-        let health: Health
-        switch readiness.state {
-        case .ready: return try .json(encoding: Health(status: "ready"))
-        case .starting(let stage): health = Health(status: "starting", stage: stage)
-        case .failed(let reason): health = Health(status: "failed", reason: reason)
-        case .stopping: health = Health(status: "stopping")
-        }
+    @Sendable private func getReadiness(_ request: Request) async throws -> Response {
+        let health = Health(readiness.state)
+        guard health.status != "ready" else { return try .json(encoding: health) }
         return try .json(encoding: health, status: .serviceUnavailable, headers: [.retryAfter: "2"])
     }
 
-    private struct Landing: Encodable {
-        var service = "tributary"
-        var calls: [Call]
+    @Sendable private func getMetrics(_ request: Request) async throws -> Response {
+        let families = await measurements()
+        return Response(
+            contentType: PrometheusText.contentType, body: Array(PrometheusText.text(families).utf8),
+            headers: [.cacheControl: "no-store"])
+    }
+}
 
-        struct Call: Encodable {
-            var method: String
-            var path: String
-            var summary: String
+/// How the server is, as clients see it.
+struct Health: Encodable, Equatable {
+    var status: String
+    /// While starting: what is done just now.
+    var stage: String?
+    var reason: String?
+
+    init(status: String) { self.status = status }
+
+    init(_ state: Readiness.State) {
+        status = state.name
+        switch state {
+        case .starting(let stage): self.stage = stage
+        case .failed(let reason): self.reason = reason
+        case .ready, .stopping: break
         }
     }
+}
 
-    /// What there is to call.
-    func landing(_ routes: [Route]) -> Route {
-        let calls = routes.map {
-            Landing.Call(method: $0.method.rawValue, path: $0.pattern, summary: $0.summary)
+extension Readiness.State {
+    /// Every name there is.
+    static let names = ["starting", "ready", "failed", "draining"]
+
+    var name: String {
+        switch self {
+        case .starting: "starting"
+        case .ready: "ready"
+        case .failed: "failed"
+        case .stopping: "draining"
         }
-        return route(.get, "/", "List the calls", scope: nil) { _ in try .json(encoding: Landing(calls: calls)) }
     }
 }

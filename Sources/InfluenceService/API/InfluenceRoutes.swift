@@ -3,12 +3,41 @@ import HTTP
 import HTTPTypes
 
 extension API {
-    var influenceRoutes: [Route] {
+    var influenceOperations: [Operation] {
         [
-            route(
-                .post, "/v1/influence",
-                "Ask which training sequences made the model say something: one query, or a list", scope: .query,
-                postInfluence)
+            Operation(
+                .post, "/v1/influence", id: "postInfluence", tag: .influence, scope: .query,
+                "Ask which training sequences made the model say something: one query, or a list",
+                details: """
+                    A list in which a query has the wrong form is refused as a whole, before anything is kept. What the model or \
+                    the corpus has against a query of a list is told in its own entry of the result.
+                    """,
+                parameters: [
+                    .header(
+                        "Prefer",
+                        "wait=SECONDS (RFC 7240): answer with the result itself if it is there in time.",
+                        .string("A preference.", example: "wait=60")),
+                    .header("Accept", "Which form the result is wanted in.", .string("Media types.")),
+                ],
+                body: .init(
+                    description: "The query or queries.",
+                    forms: [("application/json", .reference(.influenceRequest))]),
+                answers: [
+                    .results(
+                        "The result, as it was there in time.",
+                        headers: [
+                            ("Content-Location", .string("The path of the result.")),
+                            ("Preference-Applied", .string("How long the server was willing to wait.")),
+                        ]),
+                    .json(
+                        .accepted, "The job, which is on disk.", .job,
+                        headers: [
+                            ("Location", .string("The path of the job.")),
+                            ("Preference-Applied", .string("How long the server was willing to wait.")),
+                        ]),
+                ],
+                problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls
+                    + [.queueFull, .tooManyQueries, .storageFull, .jobCancelled, .jobAbandoned], postInfluence)
         ]
     }
 
@@ -25,6 +54,7 @@ extension API {
             try await lookups.run { try engine.validate(query) }
         }
         let job = try await batcher.submit(asked.queries, isList: asked.isList)
+        for query in asked.queries { log(query: query, of: job.id) }
         guard let wait = Preferences(request.headers).wait else { return try accepted(job) }
         let seconds = min(Double(wait), configuration.jobs.maximumWaitSeconds)
         await batcher.waitForEnd(of: job.id, seconds: seconds)

@@ -4,26 +4,34 @@ import HTTP
 import HTTPTypes
 
 extension API {
-    var jobRoutes: [Route] {
-        [
-            route(
-                .get, "/v1/jobs", "List jobs, the newest first", items: ["status", "limit", "cursor"], getJobs),
-            route(.get, "/v1/jobs/{id}", "See how far a job has come", getJob),
-            route(
-                .get, "/v1/jobs/{id}/result", "Get a job's ranked sequences as JSON, NDJSON or CSV", getResult),
-            route(.delete, "/v1/jobs/{id}", "Cancel a job that has not ended", scope: .query, deleteJob),
+    var jobOperations: [Operation] {
+        let id = Operation.Parameter.path("id", "The job's id.", .string("An id."))
+        return [
+            Operation(
+                .get, "/v1/jobs", id: "listJobs", tag: .jobs, scope: .read, "List jobs, the newest first",
+                parameters: [
+                    .query("status", "Only jobs of this status.", .choice("A status.", of: Job.Status.self)),
+                    .limit(default: 50), .cursor,
+                ], answers: [.json("A page of them.", .jobList)], getJobs),
+            Operation(
+                .get, "/v1/jobs/{id}", id: "getJob", tag: .jobs, scope: .read, "See how far a job has come",
+                parameters: [id], answers: [.json("The job.", .job)], problems: [.unknownJob, .unknownRoute], getJob),
+            Operation(
+                .get, "/v1/jobs/{id}/result", id: "getResult", tag: .jobs, scope: .read,
+                "Get a job's ranked sequences as JSON, NDJSON or CSV",
+                parameters: [id, .header("Accept", "Which form is wanted.", .string("Media types."))],
+                answers: [.results("The result.")],
+                problems: [
+                    .unknownJob, .unknownRoute, .notAcceptable, .jobNotFinished, .jobCancelled, .unusableField,
+                    .queryFailed, .jobAbandoned,
+                ], getResult),
+            Operation(
+                .delete, "/v1/jobs/{id}", id: "cancelJob", tag: .jobs, scope: .query,
+                "Cancel a job that has not ended",
+                details: "Cancelling a job twice is the same as once.",
+                parameters: [id], answers: [.json("The job, cancelled.", .job)],
+                problems: [.unknownJob, .unknownRoute, .jobFinished, .storageFull], deleteJob),
         ]
-    }
-
-    private struct JobList: Encodable {
-        var jobs: [JobDocument]
-        /// What to send as `cursor` for the next page; absent on the last one.
-        var nextCursor: String?
-
-        enum CodingKeys: String, CodingKey {
-            case jobs
-            case nextCursor = "next_cursor"
-        }
     }
 
     @Sendable private func getJobs(_ request: Request) async throws -> Response {
@@ -93,5 +101,32 @@ extension API {
         let bytes = try await lookups.run { try document.bytes(as: format) }
         return Response(
             contentType: format.contentType, body: bytes, headers: [.vary: "Accept", .cacheControl: "no-store"])
+    }
+}
+
+struct JobList: Encodable {
+    var jobs: [JobDocument]
+    /// What to send as `cursor` for the next page; absent on the last one.
+    var nextCursor: String?
+
+    enum CodingKeys: String, CodingKey {
+        case jobs
+        case nextCursor = "next_cursor"
+    }
+}
+
+extension Operation.Answer {
+    /// A job's result, in each of the forms that it has.
+    static func results(
+        _ description: String, headers: [(name: String, schema: Schema)] = []
+    ) -> Operation.Answer {
+        let forms = ResultDocument.Format.allCases.map { format in
+            switch format {
+            case .json: (format.mediaType, Schema.reference(.queryResults))
+            case .ndjson: (format.mediaType, Schema.string("A line a query, as the entries of a list in JSON."))
+            case .csv: (format.mediaType, Schema.string("A line a sequence, or a line a failed query (RFC 4180)."))
+            }
+        }
+        return Operation.Answer(status: .ok, content: .init(description: description, forms: forms), headers: headers)
     }
 }

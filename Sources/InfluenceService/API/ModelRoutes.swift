@@ -3,10 +3,18 @@ import HTTP
 import HTTPTypes
 
 extension API {
-    var modelRoutes: [Route] {
+    var modelOperations: [Operation] {
         [
-            route(.post, "/v1/completions", "Let the model continue a prompt", scope: .query, postCompletion),
-            route(.get, "/v1/model", "See what is loaded: model, factors, corpus", getModel),
+            Operation(
+                .post, "/v1/completions", id: "complete", tag: .model, scope: .query, "Let the model continue a prompt",
+                body: .init(
+                    description: "The prompt.", forms: [("application/json", .reference(.completionRequest))]),
+                answers: [.json("The continuation.", .completion)],
+                problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls, postCompletion),
+            Operation(
+                .get, "/v1/model", id: "getModel", tag: .model, scope: .read,
+                "See what is loaded: model, factors, corpus", answers: [.json("What is loaded.", .model)],
+                problems: ProblemKind.ofEngineCalls, getModel),
         ]
     }
 

@@ -9,89 +9,106 @@ import HTTPTypes
 extension Problem {
     static func malformedJSON(_ mistake: JSONReader.Mistake) -> Problem {
         Problem(
-            type: "/problems/malformed-json", title: "Malformed JSON", status: .badRequest,
+            .malformedJSON,
             detail: "The body is not JSON: line \(mistake.line), column \(mistake.column): \(mistake.reason).")
     }
 
     static func unsupportedMediaType(_ detail: String) -> Problem {
         Problem(
-            type: "/problems/unsupported-media-type", title: "Unsupported media type", status: .unsupportedMediaType,
+            .unsupportedMediaType,
             detail: detail)
     }
 
     static func notAcceptable(available: [String]) -> Problem {
         Problem(
-            type: "/problems/not-acceptable", title: "Not acceptable", status: .notAcceptable,
+            .notAcceptable,
             detail: "The Accept field allows none of \(available.joined(separator: ", ")).")
     }
 
     /// A member of the body has a value that cannot be used.
     static func unusableField(_ field: String, _ reason: String) -> Problem {
         Problem(
-            type: "/problems/unusable-field", title: "Unusable field", status: .unprocessableContent,
+            .unusableField,
             detail: "\(field.isEmpty ? "The body" : field): \(reason).", field: field.isEmpty ? nil : field)
+    }
+
+    static func malformedJSON(line: Int, reason: String) -> Problem {
+        Problem(.malformedJSON, detail: "Line \(line): \(reason)", line: line)
+    }
+
+    static func malformedCompression(_ reason: String) -> Problem {
+        Problem(.malformedCompression, detail: "The body cannot be decompressed: \(reason)")
+    }
+
+    /// A record of an upload cannot be used.
+    static func unusableRecord(line: Int, field: String?, reason: String) -> Problem {
+        Problem(.unusableRecord, detail: "Line \(line): \(reason)", field: field, line: line)
     }
 
     static func unknownJob(_ id: String) -> Problem {
         Problem(
-            type: "/problems/unknown-job", title: "Unknown job", status: .notFound,
+            .unknownJob,
             detail: "There is no job \"\(id)\": the id is wrong, or its result has expired.")
     }
 
     static func unknownSequence(_ id: String) -> Problem {
         Problem(
-            type: "/problems/unknown-sequence", title: "Unknown sequence", status: .notFound,
+            .unknownSequence,
             detail: "The corpus has no sequence \"\(id)\".")
+    }
+
+    static func unknownProblem(_ name: String) -> Problem {
+        Problem(
+            .unknownProblem, detail: "There is no kind of problem \"\(name)\": GET /problems lists them all.")
     }
 
     /// The result of a job that has not ended was asked for.
     static func jobNotFinished(_ job: Job) -> Problem {
         Problem(
-            type: "/problems/job-not-finished", title: "Job not finished", status: .conflict,
+            .jobNotFinished,
             detail: "The job is \(job.status.rawValue): ask for its result when its status is succeeded.",
             headers: [.retryAfter: "1"])
     }
 
     static func jobCancelled(_ id: JobIdentifier) -> Problem {
         Problem(
-            type: "/problems/job-cancelled", title: "Job cancelled", status: .conflict,
+            .jobCancelled,
             detail: "The job \(id) was cancelled and has no result: post the query again.")
     }
 
     /// A job that has ended cannot be cancelled any more.
     static func jobFinished(_ job: Job) -> Problem {
         Problem(
-            type: "/problems/job-finished", title: "Job finished", status: .conflict,
+            .jobFinished,
             detail: "The job has already \(job.status.rawValue): there is nothing to cancel.")
     }
 
     static func queueFull(queries: Int, limit: Int) -> Problem {
         Problem(
-            type: "/problems/queue-full", title: "Queue full", status: .serviceUnavailable,
+            .queueFull,
             detail: "\(queries) queries are waiting and at most \(limit) may: try again when some have finished.",
             headers: [.retryAfter: "10"])
     }
 
     static func starting(stage: String) -> Problem {
         Problem(
-            type: "/problems/starting", title: "Starting", status: .serviceUnavailable,
+            .starting,
             detail: "The server is starting (\(stage)): /readyz tells when it is ready.", headers: [.retryAfter: "2"])
     }
 
     static func startFailed(_ reason: String) -> Problem {
         Problem(
-            type: "/problems/start-failed", title: "Start failed", status: .serviceUnavailable,
+            .startFailed,
             detail: "The server could not start: \(reason)")
     }
 
     static let stopping = Problem(
-        type: "/problems/stopping", title: "Stopping", status: .serviceUnavailable,
+        .stopping,
         detail: "The server is stopping: send the request again when it is back.", headers: [.retryAfter: "10"])
 
     static let storageFull = Problem(
-        type: "/problems/storage-full", title: "Storage full",
-        status: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"),
-        detail: "The disk with the workspace is full: no job can be accepted before there is space on it.")
+        .storageFull,
+        detail: "The disk with the workspace is full: nothing of the request was kept. Try again when there is space on it.")
 
     /// Why a query has no result.
     init(_ failure: QueryFailure) {
@@ -100,15 +117,33 @@ extension Problem {
             case .unusable: .unusableField(failure.field ?? "", failure.detail)
             case .cancelled:
                 Problem(
-                    type: "/problems/job-cancelled", title: "Job cancelled", status: .conflict, detail: failure.detail)
+                    .jobCancelled,
+                    detail: failure.detail)
             case .failed:
                 Problem(
-                    type: "/problems/query-failed", title: "Query failed", status: .internalServerError,
+                    .queryFailed,
                     detail: failure.detail)
             case .abandoned:
                 Problem(
-                    type: "/problems/job-abandoned", title: "Job abandoned", status: .internalServerError,
+                    .jobAbandoned,
                     detail: failure.detail)
+            }
+    }
+}
+
+extension Problem {
+    /// Why nothing of an upload was added.
+    init(_ error: IngestionError) {
+        self =
+            switch error {
+            case .malformed(let line, let reason): .malformedJSON(line: line, reason: reason)
+            case .unusable(let line, let field, let reason):
+                .unusableRecord(line: line, field: field, reason: reason)
+            case .tooManyRecords(let limit):
+                Problem(
+                    .tooManyRecords, detail: "The body has more than \(limit) records: send them in parts.")
+            case .diskFull: .storageFull
+            case .failed(let reason): Problem(.queryFailed, detail: reason)
             }
     }
 }

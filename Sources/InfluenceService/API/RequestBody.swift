@@ -1,3 +1,4 @@
+import Corpus
 import Foundation
 import HTTP
 import HTTPTypes
@@ -8,9 +9,8 @@ extension Request {
     ///
     /// - Throws: A ``Problem``: 415 if the body is of another type, 400 if it is not JSON.
     func json() throws(Problem) -> JSONTree {
-        let sent = headers[.contentType] ?? ""
-        let type = sent.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
-        guard type == "application/json" else {
+        guard mediaType == "application/json" else {
+            let sent = headers[.contentType] ?? ""
             let found = sent.isEmpty ? "The body has no Content-Type" : "The body's Content-Type is \"\(sent)\""
             throw .unsupportedMediaType("\(found): send JSON with \"Content-Type: application/json\".")
         }
@@ -21,6 +21,35 @@ extension Request {
             return try JSONReader.read(body)
         } catch {
             throw .malformedJSON(error)
+        }
+    }
+
+    /// The body's media type in small letters, without parameters. Empty where the request does not say.
+    var mediaType: String {
+        (headers[.contentType] ?? "").prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
+    }
+
+    /// The body as it was before its Content-Encoding.
+    ///
+    /// - Parameter limit: The most bytes that it may have.
+    /// - Throws: A ``Problem``: 415 if it is in another coding than gzip, 400 if it is damaged, 413 if it is too long.
+    func decompressedBody(limit: Int) throws -> [UInt8] {
+        let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
+        guard ["identity", "gzip", "x-gzip"].contains(coding) else {
+            throw Problem.unsupportedMediaType(
+                "The body's Content-Encoding is \"\(coding)\": send it uncompressed, or compressed with gzip.")
+        }
+        do {
+            if coding != "identity" { return try Gzip.decompress(body, name: "body", limit: limit) }
+            guard body.count <= limit else { throw CorpusImportError.tooLarge(name: "body", limit: limit) }
+            return body
+        } catch CorpusImportError.tooLarge {
+            throw Problem(
+                .bodyTooLarge, detail: "The body has more than \(limit) bytes before compression: send it in parts.")
+        } catch CorpusImportError.corruptGzip(_, let reason) {
+            throw Problem.malformedCompression("\(reason).")
+        } catch CorpusImportError.truncatedGzip {
+            throw Problem.malformedCompression("it ends before its data does.")
         }
     }
 

@@ -4,47 +4,45 @@ import HTTPTypes
 /// The problems of callers that may not do what they ask for (RFC 6750 section 3).
 extension Problem {
     static let tokenMissing = unauthorized(
-        "token-missing", "Token missing",
+        .tokenMissing,
         "This server wants a token: send \"Authorization: Bearer TOKEN\". tributary token create makes one.",
         challenge: "Bearer")
 
     static let tokenMalformed = unauthorized(
-        "token-invalid", "Token invalid", "The Authorization field is not \"Bearer TOKEN\".",
+        .tokenInvalid, "The Authorization field is not \"Bearer TOKEN\".",
         challenge: "Bearer error=\"invalid_request\"")
 
     static let tokenInvalid = unauthorized(
-        "token-invalid", "Token invalid", "The token is not one of this server's, or was revoked.",
+        .tokenInvalid, "The token is not one of this server's, or was revoked.",
         challenge: "Bearer error=\"invalid_token\"")
 
     static let tokenExpired = unauthorized(
-        "token-expired", "Token expired", "The token has expired: ask for a new one.",
+        .tokenExpired, "The token has expired: ask for a new one.",
         challenge: "Bearer error=\"invalid_token\"")
 
     static func scopeTooSmall(needed: Scope, has: Scope) -> Problem {
         Problem(
-            type: "/problems/scope-too-small", title: "Scope too small", status: .forbidden,
+            .scopeTooSmall,
             detail: "This needs a token of scope \"\(needed.rawValue)\", and yours has \"\(has.rawValue)\".",
             headers: [.wwwAuthenticate: "Bearer error=\"insufficient_scope\", scope=\"\(needed.rawValue)\""])
     }
 
     static func tooManyRequests(limit: Int, retryAfter seconds: Int) -> Problem {
         Problem(
-            type: "/problems/too-many-requests", title: "Too many requests", status: .tooManyRequests,
+            .tooManyRequests,
             detail: "This token may send \(limit) requests a minute: wait before you send the next.",
             headers: [.retryAfter: String(seconds)])
     }
 
     static func tooManyQueries(waiting: Int, limit: Int) -> Problem {
         Problem(
-            type: "/problems/too-many-queries", title: "Too many queries", status: .tooManyRequests,
+            .tooManyQueries,
             detail:
                 "\(waiting) queries of this token are waiting, and \(limit) may: try again when some have finished.",
             headers: [.retryAfter: "10"])
     }
 
-    private static func unauthorized(_ slug: String, _ title: String, _ detail: String, challenge: String) -> Problem {
-        Problem(
-            type: "/problems/\(slug)", title: title, status: .unauthorized, detail: detail,
-            headers: [.wwwAuthenticate: challenge])
+    private static func unauthorized(_ kind: ProblemKind, _ detail: String, challenge: String) -> Problem {
+        Problem(kind, detail: detail, headers: [.wwwAuthenticate: challenge])
     }
 }

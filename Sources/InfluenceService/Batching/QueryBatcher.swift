@@ -11,6 +11,7 @@ public actor QueryBatcher {
     private let batching: Configuration.Batching
     private let jobs: Configuration.Jobs
     private let logger: Logger
+    private let metrics: ServiceMetrics
     private let progressInterval: Duration
     private let retryInterval: Duration
     /// The sweep blocks its thread: one of its own, at a lower priority than what answers requests.
@@ -39,14 +40,15 @@ public actor QueryBatcher {
     /// - Parameters:
     ///   - progressInterval: How often a running job's progress is written to the store.
     ///   - retryInterval: How long to wait before results that could not be written are written again.
-    public init(
+    init(
         store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
-        progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5)
+        metrics: ServiceMetrics = ServiceMetrics(), progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5)
     ) {
         self.store = store
         self.batching = batching
         self.jobs = jobs
         self.logger = logger
+        self.metrics = metrics
         self.progressInterval = progressInterval
         self.retryInterval = retryInterval
     }
@@ -69,7 +71,7 @@ public actor QueryBatcher {
         let keeping = Task { [store] in try await store.add(queries, isList: isList, id: id) }
         do {
             let job = try await keeping.value
-            logger.info("job queued", metadata: ["job": "\(id)", "queries": "\(queries.count)"])
+            logger.info("job queued", metadata: ["job_id": "\(id)", "queries": "\(queries.count)"])
             let queued = queries.enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) }
             enqueue(WaitingJob(id: id, queries: queued, attempts: 0))
             return job
@@ -96,12 +98,19 @@ public actor QueryBatcher {
     public func cancel(_ id: JobIdentifier) async throws -> (job: Job, didCancel: Bool)? {
         guard let (job, didCancel) = try await store.cancel(id) else { return nil }
         if didCancel {
-            logger.info("job cancelled", metadata: ["job": "\(id)"])
+            logger.info("job cancelled", metadata: ["job_id": "\(id)"])
             waiting.removeAll { $0.id == id }
             current?.cancel(id)
             close(id)
         }
         return (job, didCancel)
+    }
+
+    /// How much there is to do.
+    var load: QueueLoad {
+        QueueLoad(
+            waitingQueries: waiting.reduce(0) { $0 + $1.queries.count },
+            runningQueries: current?.queries.count ?? 0, limit: jobs.maximumQueuedQueries)
     }
 
     /// How far the sweep of a running job has come; `nil` if none of its queries are in the sweep.
@@ -134,7 +143,7 @@ public actor QueryBatcher {
         for job in recovered where open[job.id] == nil {
             open[job.id] = job.queries.count
             logger.notice(
-                "job queued again", metadata: ["job": "\(job.id)", "queries": "\(job.queries.count)"])
+                "job queued again", metadata: ["job_id": "\(job.id)", "queries": "\(job.queries.count)"])
             enqueue(job)
         }
         loop = Task { await self.run() }
@@ -151,7 +160,7 @@ public actor QueryBatcher {
         guard loop != nil else { return }
         if current != nil { await sleep(until: .stop, seconds: grace) }
         if let current {
-            logger.notice("sweep interrupted", metadata: ["batch": "\(current.identity.id)"])
+            logger.notice("sweep interrupted", metadata: ["batch_id": "\(current.identity.id)"])
             current.interrupt()
         }
         do {
@@ -214,7 +223,7 @@ public actor QueryBatcher {
     private func sweep(_ batch: Batch, engine: any InfluenceAnswering) async {
         let start = ContinuousClock.now
         let metadata: Logger.Metadata = [
-            "batch": "\(batch.identity.id)", "queries": "\(batch.queries.count)", "jobs": "\(batch.jobs.count)",
+            "batch_id": "\(batch.identity.id)", "queries": "\(batch.queries.count)", "jobs": "\(batch.jobs.count)",
         ]
         logger.info("sweep started", metadata: metadata)
         do {
@@ -236,6 +245,9 @@ public actor QueryBatcher {
         await notes.value
         await keep(results ?? [])
         let seconds = start.duration(to: .now) / .seconds(1)
+        metrics.sweepEnded(
+            queries: batch.queries.count, seconds: seconds, stages: results?.first?.seconds ?? [:],
+            outcomes: (results ?? []).flatMap { $0.outcomes.values })
         logger.info("sweep finished", metadata: metadata.merging(["seconds": "\(seconds)"]) { $1 })
         for job in batch.jobs where !isWaiting(job) { close(job) }
     }
@@ -297,6 +309,16 @@ public actor QueryBatcher {
     }
 
     private func wake(_ event: Event, token: Int) { sleepers.wake(event, token: token) }
+}
+
+/// How much a batcher has to do.
+struct QueueLoad: Sendable, Equatable {
+    /// Queries that no sweep has taken yet.
+    var waitingQueries: Int
+    /// Queries of the sweep that runs.
+    var runningQueries: Int
+    /// Queries that may wait and run.
+    var limit: Int
 }
 
 /// Why a job is not accepted.

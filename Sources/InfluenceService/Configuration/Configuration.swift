@@ -14,6 +14,7 @@ public struct Configuration: Sendable, Equatable {
     public var batching = Batching()
     public var jobs = Jobs()
     public var query = Query()
+    public var ingestion = Ingestion()
     public var logging = Logging()
 
     public init() {}
@@ -33,6 +34,8 @@ public struct Configuration: Sendable, Equatable {
         public var bodyTimeoutSeconds = 30.0
         public var idleTimeoutSeconds = 60.0
         public var shutdownGraceSeconds = 30.0
+        /// How long a stopping server still answers new requests while /readyz says that it is draining.
+        public var drainSeconds = 0.0
     }
 
     /// Who may ask.
@@ -94,9 +97,18 @@ public struct Configuration: Sendable, Equatable {
         public var rescore = 100
     }
 
+    /// What POST /v1/sequences takes at a time.
+    public struct Ingestion: Sendable, Equatable {
+        public var maximumRecords = 10_000
+        /// Once decompressed.
+        public var maximumBytes = 67_108_864
+    }
+
     public struct Logging: Sendable, Equatable {
         public var level = Logger.Level.info
         public var format = Format.text
+        /// Whether prompts and completions go into the log.
+        public var queries = false
 
         public enum Format: String, Sendable, CaseIterable { case text, json }
     }

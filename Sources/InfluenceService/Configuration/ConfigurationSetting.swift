@@ -38,6 +38,7 @@ public struct ConfigurationSetting: Sendable {
         seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, 0.001...86_400),
         seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, 0.001...86_400),
         seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, 0...86_400),
+        seconds("server.drain_seconds", \.server.drainSeconds, 0...3_600),
         choice(
             "authentication.required", \.authentication.required, Configuration.Authentication.Requirement.allCases),
         path("authentication.tokens_file", \.authentication.tokensFile),
@@ -56,8 +57,11 @@ public struct ConfigurationSetting: Sendable {
         integer("query.candidate_limit", \.query.candidateLimit, 1...1_000_000_000),
         integer("query.rank", \.query.rank, 1...4_096),
         integer("query.rescore", \.query.rescore, 0...10_000),
+        integer("ingestion.maximum_records", \.ingestion.maximumRecords, 1...10_000_000),
+        integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, 1_024...17_179_869_184),
         choice("logging.level", \.logging.level, Logger.Level.allCases),
         choice("logging.format", \.logging.format, Configuration.Logging.Format.allCases),
+        flag("logging.queries", \.logging.queries),
     ]
 
     /// The setting of a key, if there is one.
@@ -115,6 +119,16 @@ extension ConfigurationSetting {
         let expected = "\(meaning) from \(range.lowerBound) to \(range.upperBound)"
         return ConfigurationSetting(key: key, expected: expected, isText: false) { configuration, text in
             guard let value = text.flatMap({ Double($0) }), range.contains(value) else { return false }
+            configuration[keyPath: property] = value
+            return true
+        } read: {
+            String($0[keyPath: property])
+        }
+    }
+
+    private static func flag(_ key: String, _ property: Property<Bool>) -> ConfigurationSetting {
+        ConfigurationSetting(key: key, expected: "true or false", isText: false) { configuration, text in
+            guard let value = text.flatMap({ Bool($0) }) else { return false }
             configuration[keyPath: property] = value
             return true
         } read: {

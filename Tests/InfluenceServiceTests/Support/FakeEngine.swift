@@ -12,6 +12,7 @@ final class FakeEngine: InfluenceAnswering {
         var isHeld = false
         var report: InfluenceProgress?
         var cancelledInSweep: [String] = []
+        var uploads: [SequenceUpload] = []
     }
 
     private let state = Mutex(State())
@@ -21,6 +22,9 @@ final class FakeEngine: InfluenceAnswering {
     var sweeps: [[String]] { state.withLock { $0.sweeps } }
     /// The prompts of queries that were cancelled while their sweep ran.
     var cancelledInSweep: [String] { state.withLock { $0.cancelledInSweep } }
+
+    /// What was uploaded, that which was refused included.
+    var uploads: [SequenceUpload] { state.withLock { $0.uploads } }
 
     /// Makes sweeps wait in their second stage until ``release()``.
     func hold(reporting progress: InfluenceProgress = InfluenceProgress(stage: .sweep, done: 3, total: 8)) {
@@ -107,11 +111,46 @@ final class FakeEngine: InfluenceAnswering {
         tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", source: "wiki",
         metadata: .object(["title": .string("Paris")]))
 
+    /// Three sequences, of which the first and the last are of the source "wiki".
+    func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
+        let all = (1...3).map { number in
+            var sequence = Self.sequence
+            sequence.id = "\(number)"
+            if number == 2 { sequence.source = nil }
+            return sequence
+        }
+        let rest = all.filter { Int64($0.id).map { $0 > rowid } == true && (source == nil || $0.source == source) }
+        let shown = Array(rest.prefix(limit))
+        return SequencePage(sequences: shown, next: rest.count > limit ? shown.last.flatMap { Int64($0.id) } : nil)
+    }
+
+    /// Adds a document a line. A body with one of the words below is refused.
+    func ingest(_ upload: SequenceUpload) throws -> IngestionSummary {
+        state.withLock { $0.uploads.append(upload) }
+        let text = String(decoding: upload.body, as: UTF8.self)
+        if text.contains("unusable") { throw IngestionError.unusable(line: 3, field: "text", reason: "it is empty") }
+        if text.contains("malformed") { throw IngestionError.malformed(line: 2, reason: "it is not JSON") }
+        if text.contains("many") { throw IngestionError.tooManyRecords(limit: upload.maximumRecords) }
+        if text.contains("full") { throw IngestionError.diskFull }
+        if text.contains("broken") { throw IngestionError.failed(reason: "the corpus is damaged") }
+        let count = upload.form == .object ? 1 : text.split(separator: "\n").count
+        return IngestionSummary(
+            added: count, duplicates: 0, empty: 0, sequences: count, tokens: 9 * count,
+            ids: Array(repeating: "a", count: count), corpus: Self.statistics)
+    }
+
+    private static let statistics = ModelSummary.Statistics(
+        documents: 10, sequences: 2_000, tokens: 9_000, duplicates: 1)
+
+    func measurements() throws -> EngineMeasurements {
+        EngineMeasurements(sweptSequences: 30, sweptTokens: 900, factorBytes: 640, corpus: Self.statistics)
+    }
+
     func describe() throws -> ModelSummary {
         ModelSummary(
             name: "tiny", architecture: "llama", parameters: 1_000, contextLength: 8, vocabulary: 100, digest: "abc",
             trackedLayers: [.init(name: "model.layers.0.mlp.up_proj", inputs: 4, outputs: 8)],
             factors: .init(fisher: "sampled", sequences: 2_000, tokens: nil, seed: 7, bytes: 640),
-            corpus: .init(documents: 10, sequences: 2_000, tokens: 9_000, duplicates: 1))
+            corpus: Self.statistics)
     }
 }

@@ -1,0 +1,94 @@
+import Corpus
+
+// What the engine does with the corpus besides sweeping it.
+extension InfluenceEngine {
+    public func ingest(_ upload: SequenceUpload) throws -> IngestionSummary {
+        let ingestion = CorpusIngestion(into: corpus, maximumRecords: upload.maximumRecords)
+        do {
+            let outcome = try ingestion.run(upload.body, form: upload.form == .lines ? .lines : .object)
+            return IngestionSummary(
+                added: outcome.summary.documents, duplicates: outcome.summary.duplicates,
+                empty: outcome.summary.empty, sequences: outcome.summary.sequences, tokens: outcome.summary.tokens,
+                ids: outcome.identifiers, corpus: ModelSummary.Statistics(outcome.statistics))
+        } catch {
+            throw IngestionError(error)
+        }
+    }
+
+    public func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
+        // One more than is shown tells whether there is a next page.
+        let found = try corpus.sequences(after: rowid, source: source, limit: limit + 1)
+        let shown = found.prefix(limit)
+        return SequencePage(
+            sequences: try describe(Array(shown)), next: found.count > limit ? shown.last?.rowid : nil)
+    }
+
+    public func sequence(_ id: String) throws -> SequenceDescription? {
+        guard let sequence = try corpus.sequences(named: id).first else { return nil }
+        return try describe([sequence]).first
+    }
+
+    public func search(_ text: String, limit: Int) throws -> [SearchHit] {
+        let tokens = tokenizer.encode(text, addSpecialTokens: false)
+        let matches = try corpus.termIndex.search(queryTokens: tokens, limit: limit)
+        let described = try describe(rowids: matches.map(\.rowid))
+        return zip(matches, described).enumerated().map { rank, hit in
+            SearchHit(rank: rank + 1, score: hit.0.score, sequence: hit.1)
+        }
+    }
+
+    public func measurements() throws -> EngineMeasurements {
+        EngineMeasurements(
+            sweptSequences: tally.sequences, sweptTokens: tally.tokens, factorBytes: factors.byteCount,
+            corpus: ModelSummary.Statistics(try corpus.statistics()))
+    }
+
+    /// Sequences with their documents' texts and metadata, in the order of the rowids.
+    func describe(rowids: [Int64]) throws -> [SequenceDescription] {
+        try describe(try corpus.sequences(rowids: rowids))
+    }
+
+    private func describe(_ sequences: [CorpusSequence]) throws -> [SequenceDescription] {
+        try sequences.map { sequence in
+            let document = try corpus.document(named: sequence.documentID)
+            return SequenceDescription(
+                id: sequence.id, documentID: sequence.documentID, piece: sequence.piece,
+                tokenOffset: sequence.tokenOffset, tokenCount: sequence.tokens.count,
+                // A document in one piece is shown as it was written; a piece as its tokens spell it.
+                text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
+                source: sequence.source, metadata: document?.metadata.flatMap { JSONValue(text: $0) })
+        }
+    }
+}
+
+extension ModelSummary.Statistics {
+    init(_ statistics: CorpusStatistics) {
+        self.init(
+            documents: statistics.documents, sequences: statistics.sequences, tokens: statistics.tokens,
+            duplicates: statistics.duplicates)
+    }
+}
+
+extension IngestionError {
+    /// Any error as one that an upload ends with.
+    init(_ error: any Error) {
+        guard let error = error as? CorpusImportError else {
+            self = (error as? CorpusError).map(Self.init) ?? .failed(reason: String(describing: error))
+            return
+        }
+        switch error {
+        case .malformedJSON(let location, _), .invalidUTF8(let location, _):
+            self = .malformed(line: location.line, reason: error.sentence)
+        case .tooManyRecords(_, let limit): self = .tooManyRecords(limit: limit)
+        case .store(let error): self = IngestionError(error)
+        default:
+            self =
+                error.location.map { .unusable(line: $0.line, field: error.field, reason: error.sentence) }
+                ?? .failed(reason: error.description)
+        }
+    }
+
+    private init(_ error: CorpusError) {
+        if case .diskFull = error { self = .diskFull } else { self = .failed(reason: error.description) }
+    }
+}

@@ -1,0 +1,80 @@
+import HTTPTypes
+
+/// A kind of problem: what a `type` stands for, wherever it occurs.
+public struct ProblemKind: Sendable, Hashable {
+    /// The last part of the `type`, such as `unknown-route`. It does not change between releases.
+    public let name: String
+    /// What the kind is called.
+    public let title: String
+    public let status: HTTPResponse.Status
+    /// When it occurs, and what a client can do about it.
+    public let explanation: String
+
+    public init(_ name: String, _ title: String, _ status: HTTPResponse.Status, _ explanation: String) {
+        self.name = name
+        self.title = title
+        self.status = status
+        self.explanation = explanation
+    }
+
+    /// The `type` member of RFC 9457 section 3.1.1, relative to the service.
+    public var type: String { "/problems/\(name)" }
+}
+
+// The kinds that any HTTP service has.
+extension ProblemKind {
+    public static let unknownRoute = ProblemKind(
+        "unknown-route", "Unknown route", .notFound,
+        "No call has the request's path. Check it for spelling and for a slash at the end.")
+    public static let methodNotAllowed = ProblemKind(
+        "method-not-allowed", "Method not allowed", .methodNotAllowed,
+        "The path has calls, but none with the request's method. The field Allow lists those there are.")
+    public static let invalidField = ProblemKind(
+        "invalid-field", "Invalid field", .badRequest,
+        "A query item or a header field is malformed or unknown; the member field names it.")
+    public static let internalError = ProblemKind(
+        "internal-error", "Internal error", .internalServerError,
+        "The server failed to answer. Its log has the reason under the response's X-Request-Id.")
+    public static let unavailable = ProblemKind(
+        "unavailable", "Unavailable", .serviceUnavailable,
+        "The server has too much to do just now. Try again after as many seconds as Retry-After says.")
+    public static let tooManyConnections = ProblemKind(
+        "too-many-connections", "Too many connections", .serviceUnavailable,
+        "The client's address has more connections open than it may. Keep fewer, and send more requests on each.")
+    public static let malformedRequest = ProblemKind(
+        "malformed-request", "Malformed request", .badRequest,
+        "The bytes are not a request that HTTP/1.1 (RFC 9112) allows. The connection is closed.")
+    public static let targetTooLong = ProblemKind(
+        "target-too-long", "Request target too long", .uriTooLong,
+        "Path and query together are too long. Send long input in the body.")
+    public static let headerTooLarge = ProblemKind(
+        "header-too-large", "Header section too large", .requestHeaderFieldsTooLarge,
+        "The header section has too many bytes or too many fields. Send fewer.")
+    public static let bodyTooLarge = ProblemKind(
+        "body-too-large", "Body too large", .contentTooLarge,
+        "The body has too many bytes, as sent or once it is decompressed. Send it in parts.")
+    public static let unknownExpectation = ProblemKind(
+        "unknown-expectation", "Unknown expectation", .expectationFailed,
+        "The field Expect asks for something else than 100-continue. Leave it out.")
+    public static let misdirectedRequest = ProblemKind(
+        "misdirected-request", "Misdirected request", .misdirectedRequest,
+        "The request target names another scheme than the connection's.")
+    public static let unknownTransferCoding = ProblemKind(
+        "unknown-transfer-coding", "Unknown transfer coding", .notImplemented,
+        "The body is in another transfer coding than chunked. Send it chunked, or with its Content-Length.")
+    public static let noTunnels = ProblemKind(
+        "no-tunnels", "No tunnels", .notImplemented, "The method CONNECT is not implemented.")
+    public static let unsupportedVersion = ProblemKind(
+        "unsupported-version", "Unsupported HTTP version", .httpVersionNotSupported,
+        "The request is of another HTTP version than 1.0 and 1.1.")
+    public static let requestTimeout = ProblemKind(
+        "request-timeout", "Request timeout", .requestTimeout,
+        "The request did not arrive in time. Send it at once and without pauses.")
+
+    /// All of the above.
+    public static let http: [ProblemKind] = [
+        .unknownRoute, .methodNotAllowed, .invalidField, .internalError, .unavailable, .tooManyConnections,
+        .malformedRequest, .targetTooLong, .headerTooLarge, .bodyTooLarge, .unknownExpectation, .misdirectedRequest,
+        .unknownTransferCoding, .noTunnels, .unsupportedVersion, .requestTimeout,
+    ]
+}

@@ -1,0 +1,101 @@
+import HTTP
+import HTTPTypes
+
+// What the service says about itself.
+extension API {
+    var problemOperations: [Operation] {
+        [
+            Operation(
+                .get, "/problems", id: "listProblems", tag: .service, scope: nil, "List the kinds of problems",
+                answers: [.json("Every kind.", .problemKindList)], getProblems),
+            Operation(
+                .get, "/problems/{name}", id: "getProblem", tag: .service, scope: nil, "Explain a kind of problem",
+                parameters: [
+                    .path(
+                        "name", "The last part of a problem's type.", .string("A name.", example: "unknown-job"))
+                ], answers: [.json("What it means.", .problemKind)], problems: [.unknownProblem], getProblem),
+        ]
+    }
+
+    @Sendable private func getProblems(_ request: Request) async throws -> Response {
+        try .json(encoding: ProblemKindList(problems: ProblemKind.all.map(ProblemKindDocument.init)))
+    }
+
+    @Sendable private func getProblem(_ request: Request) async throws -> Response {
+        let name = try request.parameter("name")
+        guard let kind = ProblemKind.all.first(where: { $0.name == name }) else {
+            throw Problem.unknownProblem(name)
+        }
+        return try .json(encoding: ProblemKindDocument(kind))
+    }
+
+    /// What there is to call.
+    func landing(_ operations: [Operation]) -> Operation {
+        let list = CallList(calls: operations.map(CallList.Call.init))
+        return Operation(
+            .get, "/", id: "listCalls", tag: .service, scope: nil, "List the calls",
+            answers: [.json("The calls.", .callList)]
+        ) { _ in
+            try .json(encoding: list)
+        }
+    }
+
+    /// The document that describes the calls, and itself among them.
+    func description(of operations: [Operation]) -> Operation {
+        var operation = Operation(
+            .get, "/openapi.json", id: "getDescription", tag: .service, scope: nil,
+            "Get this description of the API (OpenAPI 3.1)",
+            answers: [
+                Operation.Answer(
+                    status: .ok,
+                    content: .init(
+                        description: "The description.",
+                        forms: [("application/json", Schema(tree: ["type": "object"]))]))
+            ]
+        ) { _ in
+            Response()
+        }
+        let document = OpenAPIDocument(operations + [operation], version: Service.version, needsTokens: authenticator.isRequired)
+        let bytes = Array((document.tree.text + "\n").utf8)
+        operation.handler = { _ in .json(bytes) }
+        return operation
+    }
+}
+
+/// What there is to call, as clients see it.
+struct CallList: Encodable {
+    var service = "tributary"
+    var version = Service.version
+    var calls: [Call]
+
+    struct Call: Encodable {
+        var method: String
+        var path: String
+        var summary: String
+
+        init(_ operation: Operation) {
+            method = operation.method.rawValue
+            path = operation.pattern
+            summary = operation.summary
+        }
+    }
+}
+
+struct ProblemKindList: Encodable {
+    var problems: [ProblemKindDocument]
+}
+
+/// A kind of problem, as clients see it.
+struct ProblemKindDocument: Encodable {
+    var type: String
+    var title: String
+    var status: Int
+    var explanation: String
+
+    init(_ kind: ProblemKind) {
+        type = kind.type
+        title = kind.title
+        status = kind.status.code
+        explanation = kind.explanation
+    }
+}

@@ -1,0 +1,34 @@
+import HTTP
+import Logging
+
+/// Writes a line of log for each request that has been answered, or whose connection has ended before.
+///
+/// Requests that monitoring sends every few seconds are for those who debug. A line has a request's path, but neither its query
+/// nor its body, which hold what users ask.
+struct AccessLog: ConnectionObserving {
+    private let logger: Logger
+
+    /// Calls that are logged as debugging.
+    private static let quietRoutes: Set = ["/healthz", "/readyz", "/metrics"]
+
+    init(logger: Logger) { self.logger = logger }
+
+    func requestFinished(_ report: RequestReport) {
+        let level: Logger.Level = report.routePattern.map(Self.quietRoutes.contains) == true ? .debug : .info
+        guard level >= logger.logLevel else { return }
+        var metadata: Logger.Metadata = [
+            "request_id": "\(report.identifier)",
+            "remote_address": "\(report.remoteAddress)",
+            "milliseconds": .stringConvertible(Double(Int(report.duration / .microseconds(1))) / 1_000),
+            "received_bytes": .stringConvertible(report.bytesReceived),
+            "sent_bytes": .stringConvertible(report.bytesSent),
+            "outcome": "\(report.outcome.rawValue)",
+        ]
+        if let method = report.method { metadata["method"] = "\(method.rawValue)" }
+        if let path = report.path { metadata["path"] = "\(path)" }
+        if let route = report.routePattern { metadata["route"] = "\(route)" }
+        if let status = report.status { metadata["status"] = .stringConvertible(status.code) }
+        for (name, value) in report.annotations { metadata[name] = "\(value)" }
+        logger.log(level: level, "request", metadata: metadata)
+    }
+}

@@ -1,0 +1,162 @@
+import HTTP
+import HTTPTypes
+
+/// The description of the API: OpenAPI 3.1.
+struct OpenAPIDocument: Sendable {
+    let tree: JSONTree
+
+    /// - Parameters:
+    ///   - operations: Every call there is.
+    ///   - needsTokens: Whether calls with a scope are refused without a token.
+    init(_ operations: [Operation], version: String, needsTokens: Bool) {
+        tree = [
+            "openapi": "3.1.0",
+            "info": [
+                "title": "Tributary",
+                "version": .string(version),
+                "summary": "Which training sequences made a language model say that?",
+                "description": .string(Self.introduction),
+                "license": ["name": "Apache License 2.0", "identifier": "Apache-2.0"],
+            ],
+            "servers": [["url": "/"]],
+            "tags": .array(
+                Operation.Tag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.description)] }),
+            "paths": Self.paths(operations, needsTokens: needsTokens),
+            "components": [
+                "schemas": .object(SchemaName.allCases.map { .init(name: $0.rawValue, value: $0.schema.tree) }),
+                "responses": .object(
+                    Self.grouped(ProblemKind.ofEveryCall).map { status, kinds in
+                        .init(name: Self.name(ofProblems: status), value: Self.response(status, kinds))
+                    }),
+                "headers": .object(
+                    Self.commonHeaders.map { .init(name: $0.name, value: Self.header($0.schema)) }),
+                "securitySchemes": [
+                    "bearer": [
+                        "type": "http", "scheme": "bearer",
+                        "description": .string(
+                            "A token of a scope, which includes those before it: "
+                                + Scope.allCases.map { "\($0.rawValue) (\($0.description))" }
+                                .joined(separator: ", ")
+                                + ". On a loopback address none is needed by default."),
+                    ]
+                ],
+            ],
+        ]
+    }
+
+    private static let introduction = """
+        Field names are snake_case, times RFC 3339 in UTC with milliseconds, durations seconds, scores nats. Unknown fields and \
+        query items are refused. Errors are application/problem+json (RFC 9457) of a stable type, which GET /problems lists; \
+        every response has an X-Request-Id, which is the client's own where it sends one.
+        """
+
+    /// Fields that every response has.
+    private static let commonHeaders = [
+        (name: "X-Request-Id", schema: Schema.string("Names the request in the server's log."))
+    ]
+
+    // MARK: - Paths
+
+    private static func paths(_ operations: [Operation], needsTokens: Bool) -> JSONTree {
+        var patterns: [String] = []
+        for operation in operations where !patterns.contains(operation.pattern) { patterns.append(operation.pattern) }
+        return .object(
+            patterns.map { pattern in
+                let members = operations.filter { $0.pattern == pattern }.map {
+                    JSONTree.Member(name: $0.method.rawValue.lowercased(), value: tree(of: $0, needsTokens: needsTokens))
+                }
+                return JSONTree.Member(name: pattern, value: .object(members))
+            })
+    }
+
+    private static func tree(of operation: Operation, needsTokens: Bool) -> JSONTree {
+        JSONTree(members: [
+            ("operationId", .string(operation.id)), ("tags", [.string(operation.tag.rawValue)]),
+            ("summary", .string(operation.summary)), ("description", operation.details.map(JSONTree.string)),
+            ("parameters", operation.parameters.isEmpty ? nil : .array(operation.parameters.map(tree))),
+            (
+                "requestBody",
+                operation.body.map {
+                    [
+                        "description": .string($0.description), "required": true,
+                        "content": content($0),
+                    ]
+                }
+            ),
+            ("responses", responses(of: operation)),
+            (
+                "security",
+                operation.scope.map { scope in
+                    let bearer: JSONTree = ["bearer": [.string(scope.rawValue)]]
+                    // The empty requirement: it works without, too.
+                    return needsTokens ? [bearer] : [bearer, [:]]
+                } ?? []
+            ),
+        ])
+    }
+
+    private static func tree(of parameter: Operation.Parameter) -> JSONTree {
+        [
+            "name": .string(parameter.name), "in": .string(parameter.place.rawValue),
+            "description": .string(parameter.description), "required": .boolean(parameter.isRequired),
+            "schema": parameter.schema.tree,
+        ]
+    }
+
+    private static func content(_ content: Operation.Content) -> JSONTree {
+        .object(content.forms.map { .init(name: $0.mediaType, value: ["schema": $0.schema.tree]) })
+    }
+
+    // MARK: - Responses
+
+    private static func responses(of operation: Operation) -> JSONTree {
+        var members = operation.answers.map { answer in
+            JSONTree.Member(
+                name: String(answer.status.code),
+                value: [
+                    "description": .string(answer.content.description),
+                    "headers": headers(answer.headers), "content": content(answer.content),
+                ])
+        }
+        let kinds = operation.problems + ProblemKind.ofEveryCall.filter { !operation.problems.contains($0) }
+        for (status, kinds) in grouped(kinds) {
+            let isCommon = kinds.allSatisfy(ProblemKind.ofEveryCall.contains)
+            members.append(
+                .init(
+                    name: String(status),
+                    value: isCommon
+                        ? ["$ref": .string("#/components/responses/\(name(ofProblems: status))")]
+                        : response(status, kinds)))
+        }
+        return .object(members)
+    }
+
+    /// Kinds by their status, ascending.
+    private static func grouped(_ kinds: [ProblemKind]) -> [(status: Int, kinds: [ProblemKind])] {
+        Dictionary(grouping: kinds, by: \.status.code).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private static func name(ofProblems status: Int) -> String { "Problem\(status)" }
+
+    private static func response(_ status: Int, _ kinds: [ProblemKind]) -> JSONTree {
+        let texts = kinds.map { "`\($0.type)`: \($0.explanation)" }
+        var retry: [(name: String, schema: Schema)] = []
+        if status == 503 || status == 429 { retry = [("Retry-After", .integer("When to try again, in seconds.", from: 0))] }
+        return [
+            "description": .string(texts.joined(separator: "\n\n")),
+            "headers": headers(retry),
+            "content": ["application/problem+json": ["schema": Schema.reference(.problem).tree]],
+        ]
+    }
+
+    private static func headers(_ own: [(name: String, schema: Schema)]) -> JSONTree {
+        .object(
+            commonHeaders.map {
+                .init(name: $0.name, value: ["$ref": .string("#/components/headers/\($0.name)")])
+            } + own.map { .init(name: $0.name, value: header($0.schema)) })
+    }
+
+    private static func header(_ schema: Schema) -> JSONTree {
+        JSONTree(members: [("description", schema.tree["description"]), ("schema", schema.tree)])
+    }
+}

@@ -1,0 +1,100 @@
+// The model, the server and its problems.
+extension Schema {
+    static let completionRequest = object(
+        "A prompt to continue.", .required("prompt", string("What the model is given.", atLeast: 1)),
+        .optional("max_tokens", integer("Tokens at most.", from: 1, to: 4_096, default: 32).orNull),
+        .optional(
+            "temperature", number("0 takes the likeliest token at each step; it is the default.", from: 0).orNull),
+        .optional(
+            "seed",
+            Schema(tree: [
+                "type": ["integer", "null"], "description": "The same seed gives the same completion.",
+                "minimum": 0, "maximum": .number(String(UInt64.max)), "default": 0,
+            ])))
+
+    static let completion = object(
+        "What the model says.", .required("prompt", string("What it was given.")),
+        .required("completion", string("What it went on with.")),
+        .required("tokens", array("The completion's tokens.", of: reference(.queryToken))),
+        .required(
+            "finish_reason", choice("Why it ended.", ["length", "end_of_text", "context_full"])))
+
+    static let model = object(
+        "What is loaded.", .required("name", string("The model's name.")),
+        .required("architecture", string("Its family.")),
+        .required("parameters", integer("How many it has.", from: 0)),
+        .required("context_length", integer("The most tokens it can read.", from: 1)),
+        .required("vocabulary", integer("How many tokens there are.", from: 1)),
+        .required("digest", string("Tells it from any other.")),
+        .required(
+            "tracked_layers",
+            array(
+                "The linear layers through which influence is computed.",
+                of: object(
+                    "A layer.", .required("name", string("Its name.")),
+                    .required("inputs", integer("With one more where it has a bias.", from: 1)),
+                    .required("outputs", integer("Its outputs.", from: 1))))),
+        .required(
+            "factors",
+            object(
+                "How the EK-FAC factors were fitted.",
+                .required("fisher", choice("The kind of Fisher matrix.", ["sampled", "empirical", "unknown"])),
+                .required("sequences", integer("Sequences that they were fitted on.", from: 0)),
+                .optional("tokens", integer("Tokens that they were fitted on.", from: 0)),
+                .optional(
+                    "seed",
+                    Schema(tree: [
+                        "type": "integer", "description": "The fit's seed.", "minimum": 0,
+                        "maximum": .number(String(UInt64.max)),
+                    ])),
+                .required("bytes", integer("Memory that they take.", from: 0)))),
+        .required("corpus", reference(.corpusStatistics)))
+
+    static let health = object(
+        "How the server is.",
+        .required(
+            "status",
+            choice(
+                "alive: it runs; starting: the model is being loaded; ready: queries are answered; draining: it is stopping; "
+                    + "failed: it could not start.", ["alive", "starting", "ready", "draining", "failed"])),
+        .optional("stage", string("What is done just now, while it starts.")),
+        .optional("reason", string("Why it failed.")))
+
+    static let callList = object(
+        "What there is to call.", .required("service", choice("The service's name.", ["tributary"])),
+        .required("version", string("The service's version.")),
+        .required(
+            "calls",
+            array(
+                "The calls.",
+                of: object(
+                    "A call.", .required("method", string("Its method.")),
+                    .required("path", string("Its path; {name} stands for one segment.")),
+                    .required("summary", string("What it does."))))))
+
+    private static let problemMembers: [Property] = [
+        .required("type", string("The kind of problem, such as /problems/unknown-job; GET it for what it means.")),
+        .required("title", string("What the kind is called.")),
+        .required("status", integer("The status of a response with it.", from: 400, to: 599)),
+        .required("detail", string("What was wrong this time, and what to do about it.")),
+        .optional("field", string("The path of the member, or the name of the query item, at fault.")),
+    ]
+
+    static let problem = object(
+        "Why a request was not answered (RFC 9457).",
+        problemMembers + [
+            .optional("line", integer("The line of the body at fault, where it is made of lines.", from: 1)),
+            .optional("instance", string("The request's path.")),
+        ])
+
+    static let embeddedProblem = object("Why a query has no result.", problemMembers)
+
+    static let problemKind = object(
+        "A kind of problem.", .required("type", string("What problems of the kind have as their type.")),
+        .required("title", string("What it is called.")),
+        .required("status", integer("Its status.", from: 400, to: 599)),
+        .required("explanation", string("When it occurs, and what to do about it.")))
+
+    static let problemKindList = object(
+        "Every kind of problem.", .required("problems", array("By name.", of: reference(.problemKind))))
+}

@@ -1,0 +1,140 @@
+/// What a JSON value may be: a schema of JSON Schema 2020-12, as OpenAPI 3.1 has it.
+struct Schema: Sendable, Equatable {
+    /// The schema as it stands in the document.
+    var tree: JSONTree
+
+    /// A member of an object.
+    struct Property: Sendable {
+        var name: String
+        var schema: Schema
+        var isRequired: Bool
+
+        /// A member that every object has.
+        static func required(_ name: String, _ schema: Schema) -> Property {
+            Property(name: name, schema: schema, isRequired: true)
+        }
+
+        /// A member that an object may lack.
+        static func optional(_ name: String, _ schema: Schema) -> Property {
+            Property(name: name, schema: schema, isRequired: false)
+        }
+    }
+
+    /// An object of these members; of no others unless it is open.
+    static func object(_ description: String, isOpen: Bool = false, _ properties: Property...) -> Schema {
+        object(description, isOpen: isOpen, properties)
+    }
+
+    static func object(_ description: String, isOpen: Bool = false, _ properties: [Property]) -> Schema {
+        let required = properties.filter(\.isRequired).map { JSONTree.string($0.name) }
+        return Schema(
+            tree: JSONTree(members: [
+                ("type", "object"), ("description", .string(description)),
+                ("properties", .object(properties.map { .init(name: $0.name, value: $0.schema.tree) })),
+                ("required", required.isEmpty ? nil : .array(required)),
+                ("additionalProperties", isOpen ? nil : false),
+            ]))
+    }
+
+    static func array(_ description: String, of element: Schema, atLeast minimum: Int? = nil) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "array"), ("description", .string(description)), ("items", element.tree),
+                ("minItems", minimum.map { .number(String($0)) }),
+            ]))
+    }
+
+    /// - Parameter minimum: The least number of characters.
+    static func string(
+        _ description: String, atLeast minimum: Int? = nil, format: String? = nil, pattern: String? = nil,
+        default fallback: String? = nil, example: String? = nil
+    ) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "string"), ("description", .string(description)),
+                ("minLength", minimum.map { .number(String($0)) }), ("format", format.map(JSONTree.string)),
+                ("pattern", pattern.map(JSONTree.string)), ("default", fallback.map(JSONTree.string)),
+                ("examples", example.map { [.string($0)] }),
+            ]))
+    }
+
+    /// One of some words.
+    static func choice(_ description: String, _ words: [String], default fallback: String? = nil) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "string"), ("description", .string(description)),
+                ("enum", .array(words.map(JSONTree.string))), ("default", fallback.map(JSONTree.string)),
+            ]))
+    }
+
+    static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ description: String, of type: Choice.Type, default fallback: Choice? = nil
+    ) -> Schema {
+        choice(description, type.allCases.map(\.rawValue), default: fallback?.rawValue)
+    }
+
+    static func integer(
+        _ description: String, from minimum: Int? = nil, to maximum: Int? = nil, default fallback: Int? = nil
+    ) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "integer"), ("description", .string(description)),
+                ("minimum", minimum.map { .number(String($0)) }), ("maximum", maximum.map { .number(String($0)) }),
+                ("default", fallback.map { .number(String($0)) }),
+            ]))
+    }
+
+    static func number(_ description: String, from minimum: Int? = nil, over bound: Int? = nil) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "number"), ("description", .string(description)),
+                ("minimum", minimum.map { .number(String($0)) }),
+                ("exclusiveMinimum", bound.map { .number(String($0)) }),
+            ]))
+    }
+
+    static func boolean(_ description: String, default fallback: Bool? = nil) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "boolean"), ("description", .string(description)),
+                ("default", fallback.map(JSONTree.boolean)),
+            ]))
+    }
+
+    /// Any JSON value.
+    static func anything(_ description: String) -> Schema { Schema(tree: ["description": .string(description)]) }
+
+    /// Exactly one of several.
+    static func oneOf(_ description: String, _ schemas: Schema...) -> Schema {
+        Schema(tree: ["description": .string(description), "oneOf": .array(schemas.map(\.tree))])
+    }
+
+    /// A schema of ``SchemaName`` by its name.
+    static func reference(_ name: SchemaName) -> Schema {
+        Schema(tree: ["$ref": .string("#/components/schemas/\(name.rawValue)")])
+    }
+
+    /// The same with another description.
+    func described(_ description: String) -> Schema {
+        guard case .object(let members) = tree else { return self }
+        return Schema(
+            tree: .object(
+                members.filter { $0.name != "description" } + [.init(name: "description", value: .string(description))]))
+    }
+
+    /// The same, or null.
+    var orNull: Schema {
+        guard let type = tree["type"], case .object(let members) = tree else {
+            return Schema(tree: ["anyOf": [tree, ["type": "null"]]])
+        }
+        let nullable = members.map { member in
+            switch member.name {
+            case "type": JSONTree.Member(name: "type", value: [type, "null"])
+            case "enum":
+                if case .array(let words) = member.value { JSONTree.Member(name: "enum", value: .array(words + [.null])) } else { member }
+            default: member
+            }
+        }
+        return Schema(tree: .object(nullable))
+    }
+}

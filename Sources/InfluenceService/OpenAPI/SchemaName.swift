@@ -1,0 +1,62 @@
+/// The schemas that the document names.
+enum SchemaName: String, Sendable, CaseIterable {
+    case influenceRequest = "InfluenceRequest"
+    case query = "Query"
+    case candidateSelection = "CandidateSelection"
+    case queryResults = "QueryResults"
+    case queryResult = "QueryResult"
+    case resultList = "ResultList"
+    case failedQuery = "FailedQuery"
+    case queryToken = "QueryToken"
+    case influentialSequence = "InfluentialSequence"
+    case job = "Job"
+    case jobTimings = "JobTimings"
+    case jobList = "JobList"
+    case sequence = "Sequence"
+    case sequenceList = "SequenceList"
+    case searchResult = "SearchResult"
+    case sequenceRecord = "SequenceRecord"
+    case ingestion = "Ingestion"
+    case corpusStatistics = "CorpusStatistics"
+    case completionRequest = "CompletionRequest"
+    case completion = "Completion"
+    case model = "Model"
+    case health = "Health"
+    case callList = "CallList"
+    case problem = "Problem"
+    case embeddedProblem = "EmbeddedProblem"
+    case problemKind = "ProblemKind"
+    case problemKindList = "ProblemKindList"
+
+    var schema: Schema {
+        switch self {
+        case .influenceRequest: .influenceRequest
+        case .query: .query
+        case .candidateSelection: .candidateSelection
+        case .queryResults: .queryResults
+        case .queryResult: .queryResult
+        case .resultList: .resultList
+        case .failedQuery: .failedQuery
+        case .queryToken: .queryToken
+        case .influentialSequence: .influentialSequence
+        case .job: .job
+        case .jobTimings: .jobTimings
+        case .jobList: .jobList
+        case .sequence: .sequence
+        case .sequenceList: .sequenceList
+        case .searchResult: .searchResult
+        case .sequenceRecord: .sequenceRecord
+        case .ingestion: .ingestion
+        case .corpusStatistics: .corpusStatistics
+        case .completionRequest: .completionRequest
+        case .completion: .completion
+        case .model: .model
+        case .health: .health
+        case .callList: .callList
+        case .problem: .problem
+        case .embeddedProblem: .embeddedProblem
+        case .problemKind: .problemKind
+        case .problemKindList: .problemKindList
+        }
+    }
+}
