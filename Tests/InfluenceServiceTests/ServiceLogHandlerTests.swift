@@ -30,7 +30,12 @@ struct ServiceLogHandlerTests {
     @Test("is a JSON object an event for programs")
     func json() throws {
         let lines = lines(format: .json, level: .warning) { logger in
-            logger.warning("a \"quoted\" word", metadata: ["job": "01"])
+            logger.warning(
+                "a \"quoted\" word",
+                metadata: [
+                    "job_id": "01", "request_id": "r", "count": .stringConvertible(3), "level": "hidden",
+                    "share": .stringConvertible(0.5), "list": ["a"], "map": ["b": "c\n"],
+                ])
             logger.info("not shown")
         }
         #expect(lines.count == 1)
@@ -38,12 +43,15 @@ struct ServiceLogHandlerTests {
             Issue.record("not an object: \(lines)")
             return
         }
-        #expect(members.removeValue(forKey: "time") != nil)
+        #expect(members.removeValue(forKey: "timestamp") != nil)
         #expect(
             members == [
                 "level": .string("warning"), "logger": .string("test"), "message": .string("a \"quoted\" word"),
-                "job": .string("01"),
+                "job_id": .string("01"), "request_id": .string("r"), "count": .integer(3), "share": .number(0.5),
+                "list": .array([.string("a")]), "map": .object(["b": .string("c\n")]),
             ])
+        #expect(lines[0].contains("\"request_id\":\"r\",\"job_id\":\"01\",\"count\":3,"))
+        #expect(lines[0].hasSuffix("}\n") && lines[0].count { $0 == "\n" } == 1)
     }
 
     @Test("of a server never has a query's text")

@@ -54,8 +54,9 @@ extension Problem {
             case .unsupportedVersion: .unsupportedVersion
             case .timedOut: .requestTimeout
             case .overloaded: .unavailable
+            case .tooManyConnections: .tooManyConnections
             }
-        self.init(
-            kind, detail: rejection.description, headers: rejection == .overloaded ? [.retryAfter: "1"] : [:])
+        let isPassing = kind.status == .serviceUnavailable
+        self.init(kind, detail: rejection.description, headers: isPassing ? [.retryAfter: "1"] : [:])
     }
 }

@@ -23,9 +23,10 @@ struct API: Sendable {
 
     /// Every call of the service.
     var operations: [Operation] {
-        let operations = influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
-        let described = operations + problemOperations + [landing(operations + problemOperations)]
-        return described + [description(of: described)]
+        let operations =
+            influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
+            + problemOperations
+        return operations + descriptionOperations(of: operations)
     }
 
     var routes: [Route] { operations.map(route) }

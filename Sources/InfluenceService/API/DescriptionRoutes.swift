@@ -29,36 +29,27 @@ extension API {
         return try .json(encoding: ProblemKindDocument(kind))
     }
 
-    /// What there is to call.
-    func landing(_ operations: [Operation]) -> Operation {
-        let list = CallList(calls: operations.map(CallList.Call.init))
-        return Operation(
-            .get, "/", id: "listCalls", tag: .service, scope: nil, "List the calls",
-            answers: [.json("The calls.", .callList)]
-        ) { _ in
-            try .json(encoding: list)
-        }
-    }
-
-    /// The document that describes the calls, and itself among them.
-    func description(of operations: [Operation]) -> Operation {
-        var operation = Operation(
-            .get, "/openapi.json", id: "getDescription", tag: .service, scope: nil,
-            "Get this description of the API (OpenAPI 3.1)",
-            answers: [
-                Operation.Answer(
-                    status: .ok,
-                    content: .init(
-                        description: "The description.",
-                        forms: [("application/json", Schema(tree: ["type": "object"]))]))
-            ]
-        ) { _ in
-            Response()
-        }
-        let document = OpenAPIDocument(operations + [operation], version: Service.version, needsTokens: authenticator.isRequired)
+    /// The list of calls and the document that describes them, in which both are themselves.
+    func descriptionOperations(of others: [Operation]) -> [Operation] {
+        let form = (mediaType: "application/json", schema: Schema(tree: ["type": "object"]))
+        var operations = [
+            Operation(
+                .get, "/", id: "listCalls", tag: .service, scope: nil, "List the calls",
+                answers: [.json("The calls.", .callList)]
+            ) { _ in Response() },
+            Operation(
+                .get, "/openapi.json", id: "getDescription", tag: .service, scope: nil,
+                "Get this description of the API (OpenAPI 3.1)",
+                answers: [.init(status: .ok, content: .init(description: "The description.", forms: [form]))]
+            ) { _ in Response() },
+        ]
+        let list = CallList(calls: (others + operations).map(CallList.Call.init))
+        let document = OpenAPIDocument(
+            others + operations, version: Service.version, needsTokens: authenticator.isRequired)
         let bytes = Array((document.tree.text + "\n").utf8)
-        operation.handler = { _ in .json(bytes) }
-        return operation
+        operations[0].handler = { _ in try .json(encoding: list) }
+        operations[1].handler = { _ in .json(bytes) }
+        return operations
     }
 }
 

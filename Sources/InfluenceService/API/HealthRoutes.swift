@@ -13,7 +13,7 @@ extension API {
                 answers: [
                     .json("Queries are answered.", .health),
                     .json(
-                        .serviceUnavailable, "Not yet, or no more.", .health,
+                        "Not yet, or no more.", .health, status: .serviceUnavailable,
                         headers: [("Retry-After", .integer("When to ask again, in seconds.", from: 0))]),
                 ], getReadiness),
             Operation(

@@ -30,7 +30,7 @@ extension API {
                             ("Preference-Applied", .string("How long the server was willing to wait.")),
                         ]),
                     .json(
-                        .accepted, "The job, which is on disk.", .job,
+                        "The job, which is on disk.", .job, status: .accepted,
                         headers: [
                             ("Location", .string("The path of the job.")),
                             ("Preference-Applied", .string("How long the server was willing to wait.")),

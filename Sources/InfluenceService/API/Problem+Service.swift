@@ -108,7 +108,9 @@ extension Problem {
 
     static let storageFull = Problem(
         .storageFull,
-        detail: "The disk with the workspace is full: nothing of the request was kept. Try again when there is space on it.")
+        detail:
+            "The disk with the workspace is full: nothing of the request was kept. Try again when there is space on it."
+    )
 
     /// Why a query has no result.
     init(_ failure: QueryFailure) {

@@ -5,7 +5,8 @@ import HTTPTypes
 extension ProblemKind {
     static let malformedJSON = ProblemKind(
         "malformed-json", "Malformed JSON", .badRequest,
-        "The body, or a line of it, is not JSON (RFC 8259) in UTF-8. The detail says where and what was expected there.")
+        "The body, or a line of it, is not JSON (RFC 8259) in UTF-8. The detail says where and what was expected there."
+    )
     static let malformedCompression = ProblemKind(
         "malformed-compression", "Malformed compression", .badRequest,
         "The body is not what its Content-Encoding says, or is cut short.")

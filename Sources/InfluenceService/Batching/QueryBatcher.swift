@@ -42,7 +42,8 @@ public actor QueryBatcher {
     ///   - retryInterval: How long to wait before results that could not be written are written again.
     init(
         store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
-        metrics: ServiceMetrics = ServiceMetrics(), progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5)
+        metrics: ServiceMetrics = ServiceMetrics(), progressInterval: Duration = .seconds(2),
+        retryInterval: Duration = .seconds(5)
     ) {
         self.store = store
         self.batching = batching

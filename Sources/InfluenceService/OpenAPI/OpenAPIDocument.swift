@@ -110,25 +110,46 @@ struct OpenAPIDocument: Sendable {
     // MARK: - Responses
 
     private static func responses(of operation: Operation) -> JSONTree {
-        var members = operation.answers.map { answer in
-            JSONTree.Member(
-                name: String(answer.status.code),
-                value: [
-                    "description": .string(answer.content.description),
-                    "headers": headers(answer.headers), "content": content(answer.content),
-                ])
-        }
         let kinds = operation.problems + ProblemKind.ofEveryCall.filter { !operation.problems.contains($0) }
-        for (status, kinds) in grouped(kinds) {
-            let isCommon = kinds.allSatisfy(ProblemKind.ofEveryCall.contains)
-            members.append(
-                .init(
-                    name: String(status),
-                    value: isCommon
-                        ? ["$ref": .string("#/components/responses/\(name(ofProblems: status))")]
-                        : response(status, kinds)))
+        let problems = Dictionary(uniqueKeysWithValues: grouped(kinds).map { ($0.status, $0.kinds) })
+        let answered = operation.answers.map { answer in
+            let kinds = problems[answer.status.code] ?? []
+            return JSONTree.Member(name: String(answer.status.code), value: response(answer, kinds))
         }
-        return .object(members)
+        let refused = problems.sorted { $0.key < $1.key }.filter { status, _ in
+            !operation.answers.contains { $0.status.code == status }
+        }
+        return .object(
+            answered
+                + refused.map { status, kinds in
+                    let isCommon = kinds.allSatisfy(ProblemKind.ofEveryCall.contains)
+                    let name = name(ofProblems: status)
+                    return JSONTree.Member(
+                        name: String(status),
+                        value: isCommon
+                            ? ["$ref": .string("#/components/responses/\(name)")] : response(status, kinds))
+                })
+    }
+
+    /// - Parameter kinds: Problems of the same status.
+    private static func response(_ answer: Operation.Answer, _ kinds: [ProblemKind]) -> JSONTree {
+        var content = answer.content
+        if !kinds.isEmpty {
+            content.description += "\n\nOr a problem. " + text(of: kinds)
+            content.forms.append(problemForm)
+        }
+        return [
+            "description": .string(content.description), "headers": headers(answer.headers),
+            "content": self.content(content),
+        ]
+    }
+
+    private static let problemForm = (
+        mediaType: "application/problem+json", schema: Schema.reference(.problem)
+    )
+
+    private static func text(of kinds: [ProblemKind]) -> String {
+        kinds.map { "`\($0.type)`: \($0.explanation)" }.joined(separator: "\n\n")
     }
 
     /// Kinds by their status, ascending.
@@ -139,13 +160,11 @@ struct OpenAPIDocument: Sendable {
     private static func name(ofProblems status: Int) -> String { "Problem\(status)" }
 
     private static func response(_ status: Int, _ kinds: [ProblemKind]) -> JSONTree {
-        let texts = kinds.map { "`\($0.type)`: \($0.explanation)" }
         var retry: [(name: String, schema: Schema)] = []
         if status == 503 || status == 429 { retry = [("Retry-After", .integer("When to try again, in seconds.", from: 0))] }
         return [
-            "description": .string(texts.joined(separator: "\n\n")),
-            "headers": headers(retry),
-            "content": ["application/problem+json": ["schema": Schema.reference(.problem).tree]],
+            "description": .string(text(of: kinds)), "headers": headers(retry),
+            "content": content(.init(description: "", forms: [problemForm])),
         ]
     }
 

@@ -97,7 +97,7 @@ struct Operation: Sendable {
         var headers: [(name: String, schema: Schema)] = []
 
         static func json(
-            _ status: HTTPResponse.Status = .ok, _ description: String, _ schema: SchemaName,
+            _ description: String, _ schema: SchemaName, status: HTTPResponse.Status = .ok,
             headers: [(name: String, schema: Schema)] = []
         ) -> Answer {
             Answer(

@@ -118,7 +118,9 @@ extension Schema {
                 .required("corpus_sequences", integer("How many sequences the corpus had.", from: 0)))),
         .required(
             "sequences",
-            array("From the most influential on; for both directions first the proponents.", of: reference(.influentialSequence))))
+            array(
+                "From the most influential on; for both directions first the proponents.",
+                of: reference(.influentialSequence))))
 
     static let queryToken = object(
         "A token.", .required("id", integer("Its number in the vocabulary.", from: 0)),

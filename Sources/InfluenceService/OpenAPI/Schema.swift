@@ -119,7 +119,8 @@ struct Schema: Sendable, Equatable {
         guard case .object(let members) = tree else { return self }
         return Schema(
             tree: .object(
-                members.filter { $0.name != "description" } + [.init(name: "description", value: .string(description))]))
+                members.filter { $0.name != "description" } + [.init(name: "description", value: .string(description))])
+        )
     }
 
     /// The same, or null.
@@ -131,7 +132,11 @@ struct Schema: Sendable, Equatable {
             switch member.name {
             case "type": JSONTree.Member(name: "type", value: [type, "null"])
             case "enum":
-                if case .array(let words) = member.value { JSONTree.Member(name: "enum", value: .array(words + [.null])) } else { member }
+                if case .array(let words) = member.value {
+                    JSONTree.Member(name: "enum", value: .array(words + [.null]))
+                } else {
+                    member
+                }
             default: member
             }
         }

@@ -1,0 +1,205 @@
+import Foundation
+import HTTP
+import Testing
+
+@testable import InfluenceService
+
+@Suite("The description of the API", .timeLimit(.minutes(30)))
+struct OpenAPITests {
+    /// Asks a server for the document.
+    private func document(_ server: TestServer) async throws -> JSONTree {
+        let reply = try await server.client.get("/openapi.json")
+        #expect(reply.status == 200)
+        #expect(reply.headers["content-type"] == "application/json")
+        return try JSONReader.read(Array(reply.data))
+    }
+
+    @Test("has every call, and every parameter of its path")
+    func calls() async throws {
+        try await TestServer.run { server in
+            let document = try await document(server)
+            let paths = try #require(document["paths"])
+            let list = try JSONReader.read(Array(try await server.client.get("/").data))
+            let calls = try #require(list["calls"]?.elements)
+            #expect(calls.count == 18)
+            for call in calls {
+                let path = try #require(call["path"]?.string)
+                let method = try #require(call["method"]?.string).lowercased()
+                let operation = try #require(paths[path]?[method], "\(method) \(path)")
+                #expect(operation["summary"] == call["summary"])
+                let named = path.split(separator: "/").filter { $0.hasPrefix("{") }.map {
+                    String($0.dropFirst().dropLast())
+                }
+                let parameters = operation["parameters"]?.elements.filter { $0["in"] == "path" } ?? []
+                #expect(parameters.compactMap { $0["name"]?.string } == named)
+                #expect(parameters.allSatisfy { $0["required"] == true })
+            }
+            let described = paths.names.flatMap { path in paths[path]?.names.map { "\($0) \(path)" } ?? [] }
+            #expect(described.count == calls.count)
+            let identifiers = paths.names.flatMap { path in
+                paths[path]?.names.compactMap { paths[path]?[$0]?["operationId"]?.string } ?? []
+            }
+            #expect(Set(identifiers).count == described.count)
+        }
+    }
+
+    @Test("refers to nothing that it does not have, and names nothing that it does not use")
+    func references() async throws {
+        try await TestServer.run { server in
+            let document = try await document(server)
+            let validator = SchemaValidator(document: document)
+            let references = Set(Self.references(in: document))
+            for reference in references { #expect(validator.resolve(reference) != nil, "\(reference)") }
+            for kind in ["schemas", "responses", "headers"] {
+                for name in document["components"]?[kind]?.names ?? [] {
+                    #expect(references.contains("#/components/\(kind)/\(name)"))
+                }
+            }
+        }
+    }
+
+    private static func references(in tree: JSONTree) -> [String] {
+        switch tree {
+        case .object(let members):
+            members.flatMap { $0.name == "$ref" ? [$0.value.string ?? ""] : references(in: $0.value) }
+        case .array(let elements): elements.flatMap(references)
+        default: []
+        }
+    }
+
+    @Test("tells the status, the media type and the schema of what is answered")
+    func answers() async throws {
+        try await TestServer.run { server in
+            let document = try await document(server)
+            var answered: Set<String> = []
+            for exchange in try await Self.exchanges(with: server) {
+                let name = "\(exchange.method) \(exchange.pattern)"
+                let operation = try #require(
+                    document["paths"]?[exchange.pattern]?[exchange.method.lowercased()], "\(name)")
+                let reply = exchange.reply
+                var response = try #require(
+                    operation["responses"]?[String(reply.status)], "\(name) \(reply.status) \(reply.text)")
+                let validator = SchemaValidator(document: document)
+                if let reference = response["$ref"]?.string { response = try #require(validator.resolve(reference)) }
+                let type = try #require(reply.headers["content-type"])
+                let described = response["content"]?.names.first { type == $0 || type.hasPrefix($0 + ";") }
+                let form = try #require(described.flatMap { response["content"]?[$0] }, "\(name) \(type)")
+                if type.hasSuffix("json"), !type.contains("ndjson") {
+                    let value = try JSONReader.read(Array(reply.data))
+                    let mistakes = validator.mistakes(in: value, try #require(form["schema"]))
+                    #expect(mistakes.isEmpty, "\(name) \(mistakes)")
+                }
+                for header in response["headers"]?.names ?? []
+                where reply.status < 400 && header != "Preference-Applied" {
+                    #expect(reply.headers[header.lowercased()] != nil, "\(name) \(header)")
+                }
+                answered.insert("\(name) \(reply.status)")
+            }
+            // Every call's every answer that is not a problem has been seen.
+            for path in document["paths"]?.names ?? [] {
+                for method in document["paths"]?[path]?.names ?? [] {
+                    let statuses = document["paths"]?[path]?[method]?["responses"]?.names.filter { $0.hasPrefix("2") }
+                    for status in statuses ?? [] {
+                        #expect(answered.contains("\(method.uppercased()) \(path) \(status)"))
+                    }
+                }
+            }
+        }
+    }
+
+    private struct Exchange {
+        var method: String
+        var pattern: String
+        var reply: Reply
+    }
+
+    /// What the server answers to requests of all kinds, good and bad.
+    private static func exchanges(with server: TestServer) async throws -> [Exchange] {
+        let client = server.client
+        var exchanges: [Exchange] = []
+        func get(_ pattern: String, _ path: String? = nil, _ headers: [String: String] = [:]) async throws {
+            exchanges.append(
+                Exchange(
+                    method: "GET", pattern: pattern, reply: try await client.get(path ?? pattern, headers: headers)))
+        }
+        func post(_ pattern: String, _ json: String, _ headers: [String: String] = [:]) async throws {
+            exchanges.append(
+                Exchange(
+                    method: "POST", pattern: pattern,
+                    reply: try await client.post(pattern, json: json, headers: headers)))
+        }
+        let query = "{\"prompt\": \"a\", \"completion\": \"b\"}"
+        let wait = ["Prefer": "wait=600"]
+        for path in ["/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/problems", "/v1/model"] {
+            try await get(path)
+            try await get(path, path + "?unknown=1")
+        }
+        try await get("/problems/{name}", "/problems/unknown-job")
+        try await get("/problems/{name}", "/problems/nothing")
+        try await post("/v1/influence", query)
+        try await post("/v1/influence", query, wait)
+        try await post("/v1/influence", "[\(query), {\"prompt\": \"a\", \"completion\": \" broken\"}]", wait)
+        try await post("/v1/influence", query, wait.merging(["Accept": "text/csv"]) { $1 })
+        try await post("/v1/influence", "{\"prompt\": \"a\", \"completion\": \" broken\"}", wait)
+        try await post("/v1/influence", "{\"prompt\": \"a\", \"completion\": \" unusable\"}")
+        for bad in ["{", "[]", "{}"] { try await post("/v1/influence", bad) }
+        try await post("/v1/influence", query, ["Content-Type": "text/plain"])
+        let job = try #require(try exchanges.first { $0.reply.status == 202 }?.reply.string("id"))
+        _ = try await server.job("/v1/jobs/\(job)", until: "succeeded")
+        try await get("/v1/jobs")
+        try await get("/v1/jobs", "/v1/jobs?limit=1&status=succeeded")
+        try await get("/v1/jobs", "/v1/jobs?limit=0")
+        for name in [job, "nothing"] {
+            try await get("/v1/jobs/{id}", "/v1/jobs/\(name)")
+            for type in ["application/json", "text/csv", "application/x-ndjson", "image/png"] {
+                try await get("/v1/jobs/{id}/result", "/v1/jobs/\(name)/result", ["Accept": type])
+            }
+        }
+        server.engine.hold()
+        let held = try await server.post("held")
+        _ = try await server.job(held, until: "running")
+        try await get("/v1/jobs/{id}", held)
+        try await get("/v1/jobs/{id}/result", held + "/result")
+        for path in [held, held, "/v1/jobs/\(job)", "/v1/jobs/nothing"] {
+            exchanges.append(
+                Exchange(method: "DELETE", pattern: "/v1/jobs/{id}", reply: try await client.send("DELETE", path)))
+        }
+        try await get("/v1/jobs/{id}/result", held + "/result")
+        server.engine.release()
+        try await post("/v1/completions", "{\"prompt\": \"a\"}")
+        try await post("/v1/completions", "{\"prompt\": \"\"}")
+        try await post("/v1/sequences", "{\"text\": \"a\"}")
+        for word in ["unusable", "malformed", "many", "full", "broken"] {
+            try await post("/v1/sequences", "{\"text\": \"\(word)\"}")
+        }
+        try await post("/v1/sequences", "{\"text\": \"a\"}", ["Content-Type": "application/x-ndjson"])
+        try await post("/v1/sequences", "{\"text\": \"a\"}", ["Content-Type": "text/csv"])
+        try await post("/v1/sequences", "{\"text\": \"a\"}", ["Content-Encoding": "gzip"])
+        try await get("/v1/sequences")
+        try await get("/v1/sequences", "/v1/sequences?limit=1&source=wiki")
+        try await get("/v1/sequences", "/v1/sequences?cursor=x")
+        try await get("/v1/sequences/{id}", "/v1/sequences/wiki%3A%C3%8Ele%20de%20France%2FParis%232%20%3F")
+        try await get("/v1/sequences/{id}", "/v1/sequences/nothing")
+        for query in ["?q=a", "?q=", "?q=crash", ""] { try await get("/v1/search", "/v1/search" + query) }
+        return exchanges
+    }
+
+    @Test("tells what is answered while the server starts, and when it could not")
+    func starting() async throws {
+        try await TestServer.run(isReady: false) { server in
+            let document = try await document(server)
+            let validator = SchemaValidator(document: document)
+            for _ in 0..<2 {
+                for path in ["/readyz", "/v1/model", "/v1/search", "/v1/sequences"] {
+                    let reply = try await server.client.get(path + (path == "/v1/search" ? "?q=a" : ""))
+                    #expect(reply.status == 503)
+                    let response = try #require(document["paths"]?[path]?["get"]?["responses"]?["503"])
+                    let type = try #require(reply.headers["content-type"])
+                    let schema = try #require(response["content"]?[type]?["schema"], "\(path) \(type)")
+                    #expect(validator.mistakes(in: try JSONReader.read(Array(reply.data)), schema).isEmpty)
+                }
+                server.service.fail(starting: JobStoreError.diskFull(file: "factors"))
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import Foundation
+import HTTP
+import Testing
+
+@testable import Attribution
+@testable import InfluenceService
+
+/// The schemas against the types that the handlers encode and decode.
+@Suite("The schemas")
+struct SchemaTests {
+    private let validator = SchemaValidator(document: OpenAPIDocument([], version: "0", needsTokens: false).tree)
+
+    /// Checks that a schema describes a type exactly.
+    ///
+    /// - Parameters:
+    ///   - full: A value with all of its members: the schema's properties, no more and no fewer.
+    ///   - minimal: A value with no more members than it must have: the required ones.
+    private func expect(
+        _ name: SchemaName, describes full: some Encodable, minimal: some Encodable,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let schema = name.schema.tree
+        for value in [try tree(full), try tree(minimal)] {
+            #expect(validator.mistakes(in: value, schema).isEmpty, sourceLocation: sourceLocation)
+        }
+        #expect(
+            try tree(full).names.sorted() == schema["properties"]?.names.sorted(), sourceLocation: sourceLocation)
+        #expect(
+            try tree(minimal).names.sorted() == schema["required"]?.elements.compactMap(\.string).sorted(),
+            sourceLocation: sourceLocation)
+    }
+
+    private func tree(_ value: some Encodable) throws -> JSONTree {
+        try JSONReader.read(Array(try jsonText(value).utf8))
+    }
+
+    private let query = InfluenceQuery(
+        id: "a", prompt: "b", completion: "c", topK: 1, direction: .both,
+        candidates: CandidateSelection(prefilter: .all, limit: 2, ids: ["d"], source: "e"), rank: .full, rescore: 0,
+        damping: 0.5, attribution: .init(layers: true, tokens: true))
+
+    @Test("of queries take what a query is and refuse what it is not")
+    func queries() throws {
+        let schema = SchemaName.query.schema.tree
+        #expect(try tree(query).names.sorted() == schema["properties"]?.names.sorted())
+        #expect(
+            try tree(query.candidates).names.sorted()
+                == SchemaName.candidateSelection.schema.tree["properties"]?.names.sorted())
+        var limited = query
+        limited.rank = .limited(4_096)
+        for query in [query, limited, InfluenceQuery(prompt: "a", completion: "b")] {
+            #expect(validator.mistakes(in: try tree(query), schema).isEmpty)
+        }
+        for (text, isUsable) in [
+            ("{\"prompt\": \"a\", \"completion\": \"b\"}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": null, \"candidates\": {\"limit\": null}}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": \"full\", \"damping\": 1e-9}", true),
+            ("{\"prompt\": \"\", \"completion\": \"b\"}", false), ("{\"prompt\": \"a\"}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"top_k\": 10001}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"top_k\": 0}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": 4097}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": \"half\"}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"rescore\": -1}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"damping\": 0}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"direction\": \"up\"}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"topk\": 1}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"ids\": []}}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"attribution\": {\"layers\": 1}}", false),
+        ] {
+            let body = try JSONReader.read(Array(text.utf8))
+            let asked = try? InfluenceRequest(body, defaults: Configuration.Query(), maximumQueries: 9)
+            #expect((asked != nil) == isUsable, "\(text)")
+            #expect(validator.mistakes(in: body, schema).isEmpty == isUsable, "\(text)")
+        }
+    }
+
+    @Test("of completions take what a prompt is and refuse what it is not")
+    func completionRequests() throws {
+        let schema = SchemaName.completionRequest.schema.tree
+        #expect(try tree(CompletionRequest(prompt: "a")).names.sorted() == schema["properties"]?.names.sorted())
+        for (text, isUsable) in [
+            ("{\"prompt\": \"a\", \"seed\": 18446744073709551615}", true),
+            ("{\"prompt\": \"a\", \"max_tokens\": null, \"temperature\": null, \"seed\": null}", true),
+            ("{\"prompt\": \"\"}", false), ("{\"prompt\": \"a\", \"max_tokens\": 4097}", false),
+            ("{\"prompt\": \"a\", \"temperature\": -0.5}", false), ("{\"prompt\": \"a\", \"seed\": -1}", false),
+        ] {
+            let body = try JSONReader.read(Array(text.utf8))
+            #expect(((try? body.decoded(as: CompletionRequest.self)) != nil) == isUsable, "\(text)")
+            #expect(validator.mistakes(in: body, schema).isEmpty == isUsable, "\(text)")
+        }
+    }
+
+    @Test("of results are those of what the engine answers")
+    func results() throws {
+        var result = FakeEngine.result(for: query, batchSize: 1)
+        let minimal = result
+        result.sequences[0].layers = [.init(name: "l", score: 1)]
+        result.sequences[0].tokens = [.init(text: "t", score: 1)]
+        try expect(.queryResult, describes: result, minimal: minimal)
+        var bare = result.sequences[0]
+        (bare.source, bare.metadata, bare.layers, bare.tokens) = (nil, nil, nil, nil)
+        try expect(.influentialSequence, describes: result.sequences[0], minimal: bare)
+        try expect(
+            .queryToken, describes: InfluenceResult.QueryToken(id: 1, text: "t", logProbability: -1),
+            minimal: InfluenceResult.QueryToken(id: 1, text: "t"))
+        let failed = QueryOutcome.failure(QueryFailure(kind: .unusable, detail: "d", field: "f"))
+        for isList in [true, false] {
+            let outcomes = [QueryOutcome.result(Data(try jsonText(result).utf8))] + (isList ? [failed] : [])
+            let document = ResultDocument(
+                isList: isList, queries: Array(repeating: query, count: outcomes.count), outcomes: outcomes)
+            let value = try JSONReader.read(try document.bytes(as: .json))
+            #expect(validator.mistakes(in: value, SchemaName.queryResults.schema.tree).isEmpty)
+        }
+    }
+
+    @Test("of jobs are those of what is told of a job")
+    func jobs() throws {
+        var timings = JobTimings()
+        let minimalTimings = timings
+        (timings.queue, timings.total) = (1, 2)
+        timings.add([.gradients: 1, .candidates: 2, .sweep: 3, .rescore: 4])
+        timings.batch = .init(id: "b", size: 1, number: 1)
+        try expect(.jobTimings, describes: timings, minimal: minimalTimings)
+        var job = Job(
+            id: JobIdentifier(), status: .queued, isList: true, queryCount: 1, failedQueryCount: 0, created: Date(),
+            attempts: 0, timings: minimalTimings)
+        let minimal = JobDocument(job)
+        job.status = .running
+        job.timings = timings
+        (job.started, job.finished) = (Date(), Date())
+        job.failure = QueryFailure(kind: .failed, detail: "d", field: "f")
+        var full = JobDocument(job, progress: .init(stage: .sweep, done: 1, total: 2), queries: [query])
+        full.result = job.id.resultPath
+        try expect(.job, describes: full, minimal: minimal)
+        try expect(.jobList, describes: JobList(jobs: [full], nextCursor: "1"), minimal: JobList(jobs: [minimal]))
+    }
+
+    @Test("of the corpus are those of what is told of it")
+    func corpus() throws {
+        let sequence = FakeEngine.sequence
+        var bare = sequence
+        (bare.source, bare.metadata) = (nil, nil)
+        try expect(.sequence, describes: sequence, minimal: bare)
+        try expect(
+            .sequenceList, describes: SequenceList(sequences: [sequence, bare], nextCursor: "1"),
+            minimal: SequenceList(sequences: []))
+        let hits = SearchResult(hits: [SearchHit(rank: 1, score: 1, sequence: sequence)])
+        try expect(.searchResult, describes: hits, minimal: hits)
+        let statistics = ModelSummary.Statistics(documents: 1, sequences: 2, tokens: 3, duplicates: 4)
+        try expect(.corpusStatistics, describes: statistics, minimal: statistics)
+        let summary = IngestionSummary(
+            added: 1, duplicates: 0, empty: 1, sequences: 1, tokens: 2, ids: ["a", nil], corpus: statistics)
+        try expect(.ingestion, describes: summary, minimal: summary)
+    }
+
+    @Test("of the model and the server are those of what is told of them")
+    func service() throws {
+        let completion = CompletionResult(
+            prompt: "p", completion: "c", tokens: [.init(id: 1, text: "t", logProbability: -1)],
+            finishReason: "context_full")
+        try expect(.completion, describes: completion, minimal: completion)
+        var model = try FakeEngine().describe()
+        try expect(.model, describes: model, minimal: model)
+        (model.factors.tokens, model.factors.seed) = (1, .max)
+        #expect(validator.mistakes(in: try tree(model), SchemaName.model.schema.tree).isEmpty)
+        var health = Health(.starting(stage: "s"))
+        health.reason = "r"
+        try expect(.health, describes: health, minimal: Health(.stopping))
+        let kinds = ProblemKindList(problems: [ProblemKindDocument(.unknownJob)])
+        try expect(.problemKindList, describes: kinds, minimal: kinds)
+        try expect(.problemKind, describes: kinds.problems[0], minimal: kinds.problems[0])
+        let failure = ProblemDocument(Problem(QueryFailure(kind: .failed, detail: "d", field: "f")))
+        try expect(
+            .embeddedProblem, describes: ProblemDocument(.unusableField("f", "d")),
+            minimal: ProblemDocument(.unusableField("", "d")))
+        #expect(failure.status == 500)
+        let calls = CallList(calls: [])
+        try expect(.callList, describes: calls, minimal: calls)
+    }
+
+    @Test("of problems are those of what is sent")
+    func problems() throws {
+        let schema = SchemaName.problem.schema.tree
+        var bytes: [[UInt8]] = []
+        for problem in [Problem.unusableRecord(line: 3, field: "text", reason: "r"), .stopping] {
+            guard case .bytes(let body) = problem.response(path: problem.field == nil ? nil : "/a").body else {
+                continue
+            }
+            bytes.append(body)
+        }
+        let trees = try bytes.map(JSONReader.read)
+        #expect(trees.count == 2)
+        for tree in trees { #expect(validator.mistakes(in: tree, schema).isEmpty) }
+        #expect(trees[0].names.sorted() == schema["properties"]?.names.sorted())
+        #expect(trees[1].names.sorted() == schema["required"]?.elements.compactMap(\.string).sorted())
+    }
+
+    @Test("refuse what they do not describe")
+    func validatorItself() throws {
+        let schema = SchemaName.queryToken.schema.tree
+        for text in [
+            "{\"id\": 1}", "{\"id\": 1.5, \"text\": \"\"}", "{\"id\": 1, \"text\": \"\", \"x\": 1}", "[]",
+            "{\"id\": -1, \"text\": \"\"}",
+        ] {
+            #expect(!validator.mistakes(in: try JSONReader.read(Array(text.utf8)), schema).isEmpty, "\(text)")
+        }
+        #expect(!validator.mistakes(in: "a", ["maxLength": 1]).isEmpty)
+        #expect(!validator.mistakes(in: "a", ["$ref": "#/components/schemas/Nothing"]).isEmpty)
+    }
+}
