@@ -63,7 +63,8 @@ struct OpenAPIDocument: Sendable {
         return .object(
             patterns.map { pattern in
                 let members = operations.filter { $0.pattern == pattern }.map {
-                    JSONTree.Member(name: $0.method.rawValue.lowercased(), value: tree(of: $0, needsTokens: needsTokens))
+                    JSONTree.Member(
+                        name: $0.method.rawValue.lowercased(), value: tree(of: $0, needsTokens: needsTokens))
                 }
                 return JSONTree.Member(name: pattern, value: .object(members))
             })
@@ -161,7 +162,9 @@ struct OpenAPIDocument: Sendable {
 
     private static func response(_ status: Int, _ kinds: [ProblemKind]) -> JSONTree {
         var retry: [(name: String, schema: Schema)] = []
-        if status == 503 || status == 429 { retry = [("Retry-After", .integer("When to try again, in seconds.", from: 0))] }
+        if status == 503 || status == 429 {
+            retry = [("Retry-After", .integer("When to try again, in seconds.", from: 0))]
+        }
         return [
             "description": .string(text(of: kinds)), "headers": headers(retry),
             "content": content(.init(description: "", forms: [problemForm])),
