@@ -46,7 +46,7 @@ let package = Package(
         // Floor 4: influence.
         .target(
             name: "Attribution",
-            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus"],
+            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus", "Digest"],
             resources: [.copy("Resources/default")]),
 
         // Floor 5: the service, the only room where HTTP and the numerics meet.

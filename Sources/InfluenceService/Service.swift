@@ -18,6 +18,10 @@ public final class Service: Sendable {
     /// The service's version.
     public static let version = "1.0.0"
 
+    /// The folder's name, in the workspace, of what unfinished sweeps go on from.
+    public static let checkpointFolderName = "checkpoints"
+
+    let store: JobStore
     private let batcher: QueryBatcher
     private let readiness = Readiness()
     private let server: HTTPServer
@@ -31,9 +35,10 @@ public final class Service: Sendable {
         self.logger = logger
         drain = .seconds(configuration.server.drainSeconds)
         let metrics = ServiceMetrics()
-        let store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
+        store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
         batcher = QueryBatcher(
-            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics)
+            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics,
+            checkpointFolder: workspace.appending(path: Self.checkpointFolderName))
         let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,

@@ -10,6 +10,7 @@ import Transformer
 ///     factors/                 EK-FAC factors
 ///     fit-state.safetensors    what an interrupted fit goes on from
 ///     jobs.sqlite              jobs and results of the server
+///     checkpoints/             what the server's unfinished sweeps go on from
 struct Workspace: Sendable {
     let model: ModelSource
     let folder: URL

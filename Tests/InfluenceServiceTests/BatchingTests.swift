@@ -106,7 +106,7 @@ struct SweepStorageTests {
     func progress() async throws {
         engine.hold(reporting: InfluenceProgress(stage: .rescore, done: 2, total: 7))
         try await batcher.start(engine)
-        let id = try await batcher.submit([InfluenceQuery(prompt: "a", completion: "x")], isList: false).id
+        let id = try await batcher.submit([InfluenceQuery(prompt: "a", completion: "x")], isList: false).job.id
         while try await store.job(id)?.progress != InfluenceProgress(stage: .rescore, done: 2, total: 7) {
             try await Task.sleep(for: .milliseconds(2))
         }
@@ -121,7 +121,7 @@ struct SweepStorageTests {
         engine.hold()
         try await batcher.start(engine)
         let query = InfluenceQuery(prompt: String(repeating: "long ", count: 40_000), completion: "x")
-        let id = try await batcher.submit([query], isList: false).id
+        let id = try await batcher.submit([query], isList: false).job.id
         try await waitForStatus(.running, of: id)
         try await store.database.writeWithoutTransaction { database in
             let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0

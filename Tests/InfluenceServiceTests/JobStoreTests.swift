@@ -122,7 +122,7 @@ struct JobStoreTests {
 
         // The first store is neither closed nor told: this is what a new process finds.
         let later = try JobStore(file: file)
-        let waiting = try await later.recover(maximumAttempts: 3)
+        let waiting = try await later.recover(maximumAttempts: 3).jobs
         #expect(
             waiting == [
                 WaitingJob(id: queued, queries: [.init(position: 0, query: query("a"))], attempts: 0),
@@ -141,7 +141,7 @@ struct JobStoreTests {
         let id = try await store.add([query("a")], isList: false).id
         for attempt in 1...2 {
             _ = try await store.start([id], batch: batch)
-            let waiting = try await store.recover(maximumAttempts: 2)
+            let waiting = try await store.recover(maximumAttempts: 2).jobs
             #expect(waiting.map(\.attempts) == (attempt == 1 ? [1] : []))
         }
         let job = try await store.job(id)
@@ -154,7 +154,7 @@ struct JobStoreTests {
         for _ in 1...3 {
             _ = try await store.start([id], batch: batch)
             try await store.putBack([id])
-            #expect(try await store.recover(maximumAttempts: 1).map(\.id) == [id])
+            #expect(try await store.recover(maximumAttempts: 1).jobs.map(\.id) == [id])
         }
     }
 
@@ -166,7 +166,7 @@ struct JobStoreTests {
             try database.execute(
                 sql: "UPDATE job SET request = '[{\"prompt\": 1}]' WHERE id = ?", arguments: [bad.description])
         }
-        #expect(try await store.recover(maximumAttempts: 3).map(\.id) == [good])
+        #expect(try await store.recover(maximumAttempts: 3).jobs.map(\.id) == [good])
         #expect(try await store.job(bad)?.status == .failed)
     }
 

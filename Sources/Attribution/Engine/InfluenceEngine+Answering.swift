@@ -13,8 +13,7 @@ extension InfluenceEngine: InfluenceAnswering {
     }
 
     public func answer(
-        _ queries: [InfluenceQuery], progress: @escaping @Sendable (InfluenceProgress) -> Void,
-        isCancelled: @escaping @Sendable (Int) -> Bool
+        _ queries: [InfluenceQuery], control: BatchControl
     ) -> [Result<InfluenceResult, QueryError>] {
         var outcomes = [Result<InfluenceResult, QueryError>?](repeating: nil, count: queries.count)
         var usable: [(index: Int, query: InfluenceQuery, tokenized: TokenizedQuery)] = []
@@ -26,9 +25,10 @@ extension InfluenceEngine: InfluenceAnswering {
             }
         }
         let indices = usable.map(\.index)
+        var usableControl = control
+        usableControl.isCancelled = { control.isCancelled(indices[$0]) }
         let batch = QueryBatch(
-            engine: self, queries: usable.map(\.query), tokenized: usable.map(\.tokenized), progress: progress
-        ) { isCancelled(indices[$0]) }
+            engine: self, queries: usable.map(\.query), tokenized: usable.map(\.tokenized), control: usableControl)
         for (entry, outcome) in zip(usable, batch.run()) { outcomes[entry.index] = outcome }
         return outcomes.map { $0 ?? .failure(.failed(reason: "the query was not answered")) }
     }

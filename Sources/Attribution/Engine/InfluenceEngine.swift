@@ -44,11 +44,14 @@ public final class InfluenceEngine: Sendable {
     }
 
     /// The gradient of each query's measurement, preconditioned and compressed as each query asks.
-    public func precondition(_ gradients: [QueryGradient], for queries: [InfluenceQuery]) throws
-        -> [PreconditionedQuery]
-    {
+    ///
+    /// - Parameter step: Called before each layer of each query, on the thread that computes it; what it throws ends the work.
+    public func precondition(
+        _ gradients: [QueryGradient], for queries: [InfluenceQuery], step: @Sendable () throws -> Void = {}
+    ) throws -> [PreconditionedQuery] {
         let layerCount = factors.layers.count
         let layers = try workers.map(0..<(queries.count * layerCount)) { _, index in
+            try step()
             let query = index / layerCount
             let layer = index % layerCount
             return try PreconditionedLayer(
@@ -61,8 +64,11 @@ public final class InfluenceEngine: Sendable {
     }
 
     /// The gradients of queries, in order.
-    func gradients(of queries: [TokenizedQuery]) throws -> [QueryGradient] {
+    ///
+    /// - Parameter step: Called before each query.
+    func gradients(of queries: [TokenizedQuery], step: @Sendable () throws -> Void = {}) throws -> [QueryGradient] {
         try workers.map(queries.indices) { _, index in
+            try step()
             var workspace = DecoderWorkspace()
             return QueryGradient(
                 tokens: queries[index].tokens, completionStart: queries[index].completionStart, decoder: decoder,

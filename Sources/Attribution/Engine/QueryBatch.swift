@@ -8,18 +8,14 @@ struct QueryBatch {
     let engine: InfluenceEngine
     let queries: [InfluenceQuery]
     let tokenized: [TokenizedQuery]
-    let progress: @Sendable (InfluenceProgress) -> Void
-    let isCancelled: @Sendable (Int) -> Bool
+    let control: BatchControl
 
-    init(
-        engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery],
-        progress: @escaping @Sendable (InfluenceProgress) -> Void, isCancelled: @escaping @Sendable (Int) -> Bool
-    ) {
-        self.engine = engine
-        self.queries = queries
-        self.tokenized = tokenized
-        self.progress = progress
-        self.isCancelled = isCancelled
+    private func isCancelled(_ query: Int) -> Bool { control.isCancelled(query) }
+
+    /// Lets others go first, and ends the batch if no query of it is wanted any more.
+    private func step(for members: [Int]) throws {
+        control.makeRoom()
+        if members.allSatisfy(isCancelled) { throw QueryError.cancelled }
     }
 
     /// One result a query, in order.
@@ -30,7 +26,7 @@ struct QueryBatch {
         do {
             let gradients = try timed(&timings.gradients) { () -> [QueryGradient] in
                 report(.gradients, 0, queries.count)
-                let gradients = try engine.gradients(of: tokenized)
+                let gradients = try engine.gradients(of: tokenized) { try step(for: Array(queries.indices)) }
                 report(.gradients, queries.count, queries.count)
                 return gradients
             }
@@ -74,14 +70,16 @@ struct QueryBatch {
     /// One sweep over the union of all candidates, with every query's compressed gradient at once.
     private func sweep(_ active: [Int], gradients: [QueryGradient], candidates: [[Int64]]) throws -> [Int: Ranking] {
         guard !active.isEmpty else { return [:] }
-        let compressed = try engine.precondition(
-            active.map { gradients[$0] }, for: active.map { queries[$0] })
+        let compressed = try engine.precondition(active.map { gradients[$0] }, for: active.map { queries[$0] }) {
+            try step(for: active)
+        }
         let union = Set(active.flatMap { candidates[$0] }).sorted()
-        report(.sweep, 0, union.count)
-        let scores = try engine.sweep.scores(
-            of: union, queries: compressed, progress: { report(.sweep, $0, union.count) },
-            isCancelled: { active.allSatisfy(isCancelled) })
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
+        report(.sweep, 0, union.count)
+        var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
+        sweep.wanted = active.map { query in candidates[query].compactMap { rows[$0] } }
+        sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [])
+        let scores = try engine.sweep.scores(of: union, queries: compressed, control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
             rankings[query] = Ranking(
@@ -129,16 +127,40 @@ struct QueryBatch {
         var breakdown: CandidateSweep.Breakdown = []
         if members.contains(where: \.attribution.layers) { breakdown.insert(.layers) }
         if members.contains(where: \.attribution.tokens) { breakdown.insert(.tokens) }
-        let preconditioned = try engine.precondition(entries.map { gradients[$0.query] }, for: members)
-        let scores = try engine.sweep.scores(
-            of: union, queries: preconditioned, breakdown: breakdown,
-            progress: { report(.rescore, min($0, total), total) },
-            isCancelled: { entries.allSatisfy { isCancelled($0.query) } })
+        let indices = entries.map(\.query)
+        let preconditioned = try engine.precondition(indices.map { gradients[$0] }, for: members) {
+            try step(for: indices)
+        }
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
+        var sweep = sweepControl(for: indices) { report(.rescore, min($0, total), total) }
+        sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
+        sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown)
+        let scores = try engine.sweep.scores(of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
         for (column, entry) in entries.enumerated() {
             var own: [Int64: SequenceScore] = [:]
             for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
             rankings[entry.query]?.replace(own, isRescored: true)
+        }
+    }
+
+    /// What a sweep for some of the queries reports and asks.
+    private func sweepControl(for members: [Int], progress: @escaping @Sendable (Int) -> Void) -> SweepControl {
+        var sweep = SweepControl()
+        sweep.progress = progress
+        sweep.isCancelled = { control.isCancelled(members[$0]) }
+        sweep.makeRoom = control.makeRoom
+        return sweep
+    }
+
+    /// - Parameter asked: The queries as the sweep scores them.
+    private func checkpoint(
+        of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown
+    ) -> (store: any SweepCheckpoint, queries: [ContentKey])? {
+        control.checkpoint.map { store in
+            let base = engine.scoringDigest()
+            return (
+                store, zip(members, asked).map { engine.key(of: $1, tokenized[$0], breakdown: breakdown, base: base) }
+            )
         }
     }
 
@@ -204,7 +226,7 @@ struct QueryBatch {
     }
 
     private func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {
-        progress(InfluenceProgress(stage: stage, done: done, total: total))
+        control.progress(InfluenceProgress(stage: stage, done: done, total: total))
     }
 
     private func timed<Value>(_ seconds: inout Double, _ work: () throws -> Value) rethrows -> Value {

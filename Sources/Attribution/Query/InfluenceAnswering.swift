@@ -11,13 +11,10 @@ public protocol InfluenceAnswering: Sendable {
     ///
     /// - Parameters:
     ///   - queries: At least one.
-    ///   - progress: Told of each step, from any thread.
-    ///   - isCancelled: Asked, by a query's index, before each micro-batch; a sweep all of whose queries are cancelled ends.
+    ///   - control: What is reported and asked on the way. A sweep goes on without a query that is cancelled from the next
+    ///     micro-batch, and ends when none is left.
     /// - Returns: One result a query, in order. A query that fails does not fail the others.
-    func answer(
-        _ queries: [InfluenceQuery], progress: @escaping @Sendable (InfluenceProgress) -> Void,
-        isCancelled: @escaping @Sendable (_ query: Int) -> Bool
-    ) -> [Result<InfluenceResult, QueryError>]
+    func answer(_ queries: [InfluenceQuery], control: BatchControl) -> [Result<InfluenceResult, QueryError>]
 
     /// Samples a completion from the model.
     ///
@@ -50,6 +47,16 @@ public protocol InfluenceAnswering: Sendable {
 
     /// What has been done so far, for monitoring. Takes little time.
     func measurements() throws -> EngineMeasurements
+}
+
+extension InfluenceAnswering {
+    /// Answers queries together, and reports the progress.
+    public func answer(
+        _ queries: [InfluenceQuery], progress: @escaping @Sendable (InfluenceProgress) -> Void,
+        isCancelled: @escaping @Sendable (_ query: Int) -> Bool
+    ) -> [Result<InfluenceResult, QueryError>] {
+        answer(queries, control: BatchControl(progress: progress, isCancelled: isCancelled))
+    }
 }
 
 /// How far a batch of queries has come.

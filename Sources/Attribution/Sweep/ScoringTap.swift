@@ -99,6 +99,16 @@ public struct SequenceScore: Sendable, Equatable {
     /// Of each position, where asked for.
     public let tokens: [Double]?
 
+    /// The score of a sequence that was passed over.
+    static let zero = SequenceScore(total: 0, tokenConcentration: 0, layers: nil, tokens: nil)
+
+    init(total: Double, tokenConcentration: Double, layers: [Double]?, tokens: [Double]?) {
+        self.total = total
+        self.tokenConcentration = tokenConcentration
+        self.layers = layers
+        self.tokens = tokens
+    }
+
     init(tokens: [Double], keepingTokens: Bool, layers: [Double]?) {
         total = tokens.reduce(0, +)
         let absolute = tokens.reduce(0) { $0 + abs($1) }

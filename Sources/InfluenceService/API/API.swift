@@ -21,6 +21,11 @@ struct API: Sendable {
     /// For additions to the corpus, which would wait for each other anyway.
     let ingestions = BlockingLane("tributary.ingestions", width: 1, qualityOfService: .default)
 
+    /// After how long a silence a stream of events has a comment.
+    var heartbeat = Duration.seconds(15)
+    /// The shortest time between two tellings of a job's state.
+    var eventInterval = Duration.milliseconds(200)
+
     /// Every call of the service.
     var operations: [Operation] {
         let operations =
@@ -52,6 +57,10 @@ struct API: Sendable {
                     throw Problem.queueFull(queries: queries, limit: limit)
                 } catch SubmissionError.stopping {
                     throw Problem.stopping
+                } catch SubmissionError.keyReused {
+                    throw Problem.idempotencyKeyReused
+                } catch let SubmissionError.tooManyQueries(waiting, limit) {
+                    throw Problem.tooManyQueries(waiting: waiting, limit: limit)
                 } catch JobStoreError.diskFull {
                     throw Problem.storageFull
                 }

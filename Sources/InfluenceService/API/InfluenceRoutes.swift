@@ -18,6 +18,10 @@ extension API {
                         "wait=SECONDS (RFC 7240): answer with the result itself if it is there in time.",
                         .string("A preference.", example: "wait=60")),
                     .header("Accept", "Which form the result is wanted in.", .string("Media types.")),
+                    .header(
+                        "Idempotency-Key",
+                        "The client's own name for the request: sent again with the same body, it gives the same job.",
+                        .string("1 to 255 visible ASCII characters.", example: "0d3f7c1e-8a52-4b6e-9f4b-5c1b6f0d2a11")),
                 ],
                 body: .init(
                     description: "The query or queries.",
@@ -28,16 +32,19 @@ extension API {
                         headers: [
                             ("Content-Location", .string("The path of the result.")),
                             ("Preference-Applied", .string("How long the server was willing to wait.")),
+                            ("Idempotent-Replayed", .string("`true` if an earlier request with the key made the job.")),
                         ]),
                     .json(
                         "The job, which is on disk.", .job, status: .accepted,
                         headers: [
                             ("Location", .string("The path of the job.")),
                             ("Preference-Applied", .string("How long the server was willing to wait.")),
+                            ("Idempotent-Replayed", .string("`true` if an earlier request with the key made the job.")),
                         ]),
                 ],
                 problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls
-                    + [.queueFull, .tooManyQueries, .storageFull, .jobCancelled, .jobAbandoned], postInfluence)
+                    + [.queueFull, .tooManyQueries, .storageFull, .idempotencyKeyReused, .jobCancelled, .jobAbandoned],
+                postInfluence)
         ]
     }
 
@@ -49,30 +56,52 @@ extension API {
         let body = try request.json()
         let asked = try InfluenceRequest(
             body, defaults: configuration.query, maximumQueries: configuration.jobs.maximumQueriesPerRequest)
-        let engine = try readiness.engine()
-        if !asked.isList, let query = asked.queries.first {
-            try await lookups.run { try engine.validate(query) }
+        let key = try IdempotencyKey(of: request, body: body)
+        let submission = try await submission(of: asked, key: key)
+        let job = submission.job
+        if !submission.isReplay {
+            for query in asked.queries { log(query: query, of: job.id) }
         }
-        let job = try await batcher.submit(asked.queries, isList: asked.isList)
-        for query in asked.queries { log(query: query, of: job.id) }
-        guard let wait = Preferences(request.headers).wait else { return try accepted(job) }
+        let replay: HTTPFields = submission.isReplay ? Self.replayed : [:]
+        guard let wait = Preferences(request.headers).wait else { return try accepted(job, replay) }
         let seconds = min(Double(wait), configuration.jobs.maximumWaitSeconds)
         await batcher.waitForEnd(of: job.id, seconds: seconds)
-        var response = try await resultOrAccepted(job, as: resultFormat(for: request) ?? .json)
+        var response = try await resultOrAccepted(job, replay, as: resultFormat(for: request) ?? .json)
         // RFC 7240 section 3: what was applied, which may be less than was asked for.
         if let name = HTTPField.Name("Preference-Applied") { response.headers[name] = "wait=\(Int(seconds))" }
         return response
     }
 
-    private func resultOrAccepted(_ posted: Job, as format: ResultDocument.Format) async throws -> Response {
-        let job = try await store.job(posted.id) ?? posted
-        guard job.status.isFinal else { return try accepted(job) }
+    /// Says that the job was made by an earlier request with the same key.
+    private static let replayed: HTTPFields = HTTPField.Name("Idempotent-Replayed").map { [$0: "true"] } ?? [:]
+
+    private func submission(of asked: InfluenceRequest, key: IdempotencyKey?) async throws -> Submission {
+        // A request that was accepted is answered even when a new one could not be.
+        if let key, let earlier = try await store.job(for: key) { return Submission(job: earlier, isReplay: true) }
+        let engine = try readiness.engine()
+        if !asked.isList, let query = asked.queries.first {
+            try await lookups.run { try engine.validate(query) }
+        }
+        return try await batcher.submit(
+            asked.queries, isList: asked.isList, key: key,
+            asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) })
+    }
+
+    private func resultOrAccepted(
+        _ posted: Job, _ headers: HTTPFields, as format: ResultDocument.Format
+    ) async throws -> Response {
+        let job = try await store.snapshot(of: posted.id)?.job ?? posted
+        guard job.status.isFinal else { return try accepted(job, headers) }
         var response = try await result(of: job, as: format)
+        response.headers.append(contentsOf: headers)
         response.headers[.contentLocation] = job.id.resultPath
+        response.headers[.cacheControl] = "no-store"
         return response
     }
 
-    private func accepted(_ job: Job) throws -> Response {
-        try .json(encoding: JobDocument(job), status: .accepted, headers: [.location: job.id.path])
+    private func accepted(_ job: Job, _ headers: HTTPFields) throws -> Response {
+        var headers = headers
+        headers[.location] = job.id.path
+        return try .json(encoding: JobDocument(job), status: .accepted, headers: headers)
     }
 }

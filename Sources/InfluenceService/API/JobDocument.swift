@@ -51,6 +51,10 @@ struct JobDocument: Encodable {
         case attempts, timings, error, result, request
     }
 
+    init(_ snapshot: JobSnapshot) {
+        self.init(snapshot.job, progress: snapshot.progress, queries: snapshot.queries)
+    }
+
     /// - Parameter progress: How far its sweep is; what the store has may be a moment old.
     init(_ job: Job, progress: InfluenceProgress? = nil, queries: [InfluenceQuery]? = nil) {
         id = job.id.description

@@ -19,12 +19,34 @@ extension API {
             Operation(
                 .get, "/v1/jobs/{id}/result", id: "getResult", tag: .jobs, scope: .read,
                 "Get a job's ranked sequences as JSON, NDJSON or CSV",
-                parameters: [id, .header("Accept", "Which form is wanted.", .string("Media types."))],
-                answers: [.results("The result.")],
+                parameters: [
+                    id, .header("Accept", "Which form is wanted.", .string("Media types.")),
+                    .header("If-None-Match", "The tags of what is known already.", .string("Entity tags.")),
+                ],
+                answers: [
+                    .results("The result.", headers: [("ETag", .string("Names the result in this form."))]),
+                    Operation.Answer(status: .notModified, content: .init(description: "It is known.", forms: [])),
+                ],
                 problems: [
                     .unknownJob, .unknownRoute, .notAcceptable, .jobNotFinished, .jobCancelled, .unusableField,
                     .queryFailed, .jobAbandoned,
                 ], getResult),
+            Operation(
+                .get, "/v1/jobs/{id}/events", id: "followJob", tag: .jobs, scope: .read,
+                "Follow a job's progress as server-sent events",
+                details: """
+                    The events are status, progress, query and end; the data of each is JSON. A client that connects again with \
+                    the id of the last one is told what it missed.
+                    """,
+                parameters: [id, .header("Last-Event-ID", "The id of the last event seen.", .string("An id."))],
+                answers: [
+                    Operation.Answer(
+                        status: .ok,
+                        content: .init(
+                            description: "The events, until the job ends.",
+                            forms: [("text/event-stream", .string("Server-sent events (HTML, section 9.2)."))])),
+                    Operation.Answer(status: .noContent, content: .init(description: "The end was seen.", forms: [])),
+                ], problems: [.unknownJob, .unknownRoute], getEvents),
             Operation(
                 .delete, "/v1/jobs/{id}", id: "cancelJob", tag: .jobs, scope: .query,
                 "Cancel a job that has not ended",
@@ -40,23 +62,50 @@ extension API {
             status: try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:)),
             limit: try request.number("limit", in: 1...1_000, default: 50),
             after: try request.item("cursor", expected: "the next_cursor of an earlier page") { Int64($0) })
-        var documents: [JobDocument] = []
-        for job in page.jobs { documents.append(JobDocument(job, progress: await batcher.progress(of: job.id))) }
+        let documents = page.jobs.map { JobDocument($0, progress: store.board.snapshot(of: $0.id)?.progress) }
         return try .json(encoding: JobList(jobs: documents, nextCursor: page.next.map(String.init)))
     }
 
     @Sendable private func getJob(_ request: Request) async throws -> Response {
-        let job = try await job(of: request)
-        return try .json(
-            encoding: JobDocument(
-                job, progress: await batcher.progress(of: job.id), queries: try await store.queries(of: job.id)))
+        let name = try request.parameter("id")
+        guard let id = JobIdentifier(name) else { throw Problem.unknownJob(name) }
+        let encode = { (job: JobSnapshot) in Array((try jsonText(JobDocument(job)) + "\n").utf8) }
+        let headers: HTTPFields = [.cacheControl: "no-store"]
+        if let shown = try store.board.document(of: id, encode: encode) { return .json(shown, headers: headers) }
+        return .json(try encode(try await snapshot(of: request)), headers: headers)
     }
 
     @Sendable private func getResult(_ request: Request) async throws -> Response {
         guard let format = resultFormat(for: request) else {
             throw Problem.notAcceptable(available: ResultDocument.Format.allCases.map(\.mediaType))
         }
-        return try await result(of: try await job(of: request), as: format)
+        let job = try await snapshot(of: request).job
+        // A result never changes: its job and its form name it.
+        let tag = EntityTag("\(job.id)-\(format.rawValue)")
+        if job.hasResult, let response = request.notModified(tag, headers: Self.resultHeaders) { return response }
+        var response = try await result(of: job, as: format)
+        response.headers[.eTag] = tag.description
+        return response
+    }
+
+    /// Any cache of the client's own may keep a result; that of a list depends on Accept.
+    private static let resultHeaders: HTTPFields = [
+        .vary: "Accept", .cacheControl: "private, max-age=86400, immutable",
+    ]
+
+    /// Follows a job. A client that has seen the end is told to come no more, with 204 (HTML, section 9.2.3).
+    @Sendable private func getEvents(_ request: Request) async throws -> Response {
+        let job = try await snapshot(of: request).job.id
+        let events = JobEvents(after: HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] })
+        guard !events.isOver else { return Response(status: .noContent) }
+        let stream = JobEventStream(
+            store: store, job: job, events: events, heartbeat: heartbeat, interval: eventInterval)
+        // What a proxy would hold back (nginx has a field for it) is of no use to who follows.
+        let headers: HTTPFields = HTTPField.Name("X-Accel-Buffering").map { [$0: "no"] } ?? [:]
+        var response = Response(headers: headers, body: .stream(stream))
+        response.headers[.contentType] = "text/event-stream"
+        response.headers[.cacheControl] = "no-store"
+        return response
     }
 
     /// Cancels a job. Cancelling it twice is the same as once; a job that has ended otherwise is left alone, with 409.
@@ -69,9 +118,11 @@ extension API {
         return try .json(encoding: JobDocument(job))
     }
 
-    private func job(of request: Request) async throws -> Job {
+    private func snapshot(of request: Request) async throws -> JobSnapshot {
         let name = try request.parameter("id")
-        guard let id = JobIdentifier(name), let job = try await store.job(id) else { throw Problem.unknownJob(name) }
+        guard let id = JobIdentifier(name), let job = try await store.snapshot(of: id) else {
+            throw Problem.unknownJob(name)
+        }
         return job
     }
 
@@ -100,7 +151,7 @@ extension API {
         // Results can be megabytes: their making is no work for the few threads that answer requests.
         let bytes = try await lookups.run { try document.bytes(as: format) }
         return Response(
-            contentType: format.contentType, body: bytes, headers: [.vary: "Accept", .cacheControl: "no-store"])
+            contentType: format.contentType, body: bytes, headers: Self.resultHeaders)
     }
 }
 

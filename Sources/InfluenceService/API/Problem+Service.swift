@@ -83,6 +83,12 @@ extension Problem {
             detail: "The job has already \(job.status.rawValue): there is nothing to cancel.")
     }
 
+    /// Another request has had the same Idempotency-Key.
+    static let idempotencyKeyReused = Problem(
+        .idempotencyKeyReused,
+        detail: "Another request was sent with this Idempotency-Key: send each request with a key of its own.",
+        field: "Idempotency-Key")
+
     static func queueFull(queries: Int, limit: Int) -> Problem {
         Problem(
             .queueFull,

@@ -48,6 +48,9 @@ extension ProblemKind {
     static let jobAbandoned = ProblemKind(
         "job-abandoned", "Job abandoned", .internalServerError,
         "The server died each time the job ran, and gave it up.")
+    static let idempotencyKeyReused = ProblemKind(
+        "idempotency-key-reused", "Idempotency key reused", .unprocessableContent,
+        "Another request was sent with the same Idempotency-Key. Send each request with a key of its own.")
     static let queueFull = ProblemKind(
         "queue-full", "Queue full", .serviceUnavailable,
         "As many queries wait as may. Try again after as many seconds as Retry-After says.")
@@ -86,7 +89,8 @@ extension ProblemKind {
     static let service: [ProblemKind] = [
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,
         .tooManyRecords, .unknownJob, .unknownSequence, .unknownProblem, .jobNotFinished, .jobCancelled, .jobFinished,
-        .queryFailed, .jobAbandoned, .queueFull, .starting, .startFailed, .stopping, .storageFull, .tokenMissing,
+        .queryFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .starting, .startFailed, .stopping,
+        .storageFull, .tokenMissing,
         .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests, .tooManyQueries,
     ]
 

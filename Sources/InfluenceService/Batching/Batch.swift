@@ -10,13 +10,20 @@ final class Batch: Sendable {
     let queries: [InfluenceQuery]
     /// The jobs, in the order of their arrival.
     let jobs: [JobIdentifier]
+    let cost: SweepCost
+    /// Whether a job of it may be what the process has died of: nothing else should run beside it.
+    let isSuspect: Bool
+    /// Holds the sweep at its next micro-batch while it is closed.
+    let gate = Gate()
     /// Of each query: its job, and its position in that job's request.
     private let origins: [(job: JobIdentifier, position: Int)]
+    private let onProgress: @Sendable (InfluenceProgress, _ secondsLeft: Double?) -> Void
     private let state: Mutex<State>
 
     private struct State {
         var progress: InfluenceProgress?
         var stageStart: ContinuousClock.Instant?
+        var pace = StagePace()
         var seconds: [InfluenceProgress.Stage: Double] = [:]
         var cancelled: Set<JobIdentifier> = []
         var isInterrupted = false
@@ -29,31 +36,53 @@ final class Batch: Sendable {
         }
     }
 
-    /// - Parameter slices: Of each job, the queries that take part.
-    init(number: Int, slices: [WaitingJob]) {
+    /// - Parameters:
+    ///   - id: That of a sweep that is taken up; `nil` for a new one.
+    ///   - slices: Of each job, the queries that take part.
+    ///   - onProgress: Told of each step forward and how long the stage will still take, from any thread.
+    init(
+        number: Int, id: String? = nil, slices: [WaitingJob], corpusSequences: Int,
+        onProgress: @escaping @Sendable (InfluenceProgress, _ secondsLeft: Double?) -> Void = { _, _ in }
+    ) {
         queries = slices.flatMap { $0.queries.map(\.query) }
         origins = slices.flatMap { job in job.queries.map { (job.id, $0.position) } }
         jobs = slices.map(\.id)
-        identity = JobTimings.Batch(id: JobIdentifier().description, size: queries.count, number: number)
+        cost = SweepCost(of: queries, corpusSequences: corpusSequences)
+        isSuspect = slices.contains { $0.attempts > 1 }
+        identity = JobTimings.Batch(id: id ?? JobIdentifier().description, size: queries.count, number: number)
+        self.onProgress = onProgress
         state = Mutex(State())
+    }
+
+    /// What the sweep is made of, to be kept.
+    var members: [SweepMember] {
+        jobs.map { job in
+            SweepMember(job: job.description, positions: origins.filter { $0.job == job }.map(\.position))
+        }
     }
 
     /// The latest report of the engine.
     var progress: InfluenceProgress? { state.withLock { $0.progress } }
 
+    /// The sequences that are left to run.
+    var left: Int { cost.left(at: progress) }
+
     /// Takes a report of the engine, from any thread.
     func note(_ progress: InfluenceProgress) {
         let now = ContinuousClock.now
-        state.withLock { state in
+        let told = state.withLock { state -> (InfluenceProgress, Double?)? in
             if let current = state.progress, current.stage == progress.stage {
                 // Reports of several threads may overtake each other.
-                if progress.done >= current.done { state.progress = progress }
+                guard progress.done > current.done || progress.total != current.total else { return nil }
             } else {
                 state.closeStage(at: now)
-                state.progress = progress
                 state.stageStart = now
+                state.pace = StagePace()
             }
+            state.progress = progress
+            return (progress, state.pace.secondsLeft(at: progress, now: now))
         }
+        if let told { onProgress(told.0, told.1) }
     }
 
     /// Whether a query's answer is no longer wanted.
@@ -64,10 +93,19 @@ final class Batch: Sendable {
     /// Whether no query's answer is wanted any more.
     var isAbandoned: Bool { state.withLock { $0.isInterrupted || jobs.allSatisfy($0.cancelled.contains) } }
 
-    func cancel(_ job: JobIdentifier) { state.withLock { _ = $0.cancelled.insert(job) } }
+    func cancel(_ job: JobIdentifier) {
+        state.withLock { _ = $0.cancelled.insert(job) }
+        // What is held learns of it and ends.
+        if isAbandoned { gate.open() }
+    }
 
     /// Ends the sweep for all of its jobs, to run again later.
-    func interrupt() { state.withLock { $0.isInterrupted = true } }
+    func interrupt() {
+        state.withLock { $0.isInterrupted = true }
+        gate.open()
+    }
+
+    var isInterrupted: Bool { state.withLock { $0.isInterrupted } }
 
     /// The answers by job. Answers that a cancellation or interruption has cut short are left out.
     func outcomes(of answers: [Result<InfluenceResult, QueryError>]) -> [JobOutcomes] {

@@ -2,48 +2,68 @@ import Attribution
 import Foundation
 import Logging
 
-/// Gathers the queries of all jobs into sweeps, one sweep at a time.
+/// Gathers the queries of all jobs into sweeps.
 ///
 /// Queries that arrive while a sweep runs share the next one. A job's queries stay together if they fit; a list that is longer
-/// than a batch runs in several sweeps, with its results kept after each. No job overtakes another.
+/// than a batch runs in several sweeps, with its results kept after each. ``SweepPolicy`` says who shares a sweep and who may
+/// overtake: there is one sweep at a time in the order of arrival, and at most one beside it that has overtaken it.
+///
+/// What is asked of the batcher is in this file, what it does by itself in `QueryBatcher+Sweeps.swift`.
 public actor QueryBatcher {
-    private let store: JobStore
-    private let batching: Configuration.Batching
-    private let jobs: Configuration.Jobs
-    private let logger: Logger
-    private let metrics: ServiceMetrics
-    private let progressInterval: Duration
-    private let retryInterval: Duration
-    /// The sweep blocks its thread: one of its own, at a lower priority than what answers requests.
-    private let sweeps = BlockingLane("tributary.sweep", width: 1, qualityOfService: .utility)
+    let store: JobStore
+    let batching: Configuration.Batching
+    let jobs: Configuration.Jobs
+    let logger: Logger
+    let metrics: ServiceMetrics
+    let progressInterval: Duration
+    let retryInterval: Duration
+    let policy: SweepPolicy
+    /// `nil` if unfinished sweeps are to start anew.
+    let checkpoints: SweepCheckpoints?
+    /// A sweep blocks its thread: threads of their own, at a lower priority than what answers requests.
+    let sweeps = BlockingLane("tributary.sweep", width: 2, qualityOfService: .utility)
 
-    private var engine: (any InfluenceAnswering)?
-    private var waiting: [WaitingJob] = []
-    /// When the first of the waiting jobs has waited for others long enough.
-    private var windowEnd = ContinuousClock.now
-    private var current: Batch?
+    var engine: (any InfluenceAnswering)?
+    var corpusSequences = 1
+    var waiting: [Queued] = []
+    /// The sweeps of an earlier process that are to be taken up.
+    var interrupted: [InterruptedSweep] = []
+    /// The running sweep that has its turn, and the one that has overtaken it.
+    var current: Batch?
+    var overtaking: Batch?
+    /// When the running sweep may be overtaken again.
+    var restEnd = ContinuousClock.now
     /// The queries of each job that has not ended: its part of the limit.
-    private var open: [JobIdentifier: Int] = [:]
-    private var sweepCount = 0
-    private var isStopping = false
-    private var loop: Task<Void, Never>?
-    private var sleepers = Sleepers<Event>()
+    var open: [JobIdentifier: Int] = [:]
+    /// Who asked for those jobs, of this process's.
+    private var askers: [JobIdentifier: String] = [:]
+    var sweepCount = 0
+    var isStopping = false
+    var loops: [Task<Void, Never>] = []
+    var sleepers = Sleepers<Event>()
 
-    private enum Event: Hashable {
-        case arrival
-        case fullBatch
+    /// A job in the queue.
+    struct Queued {
+        var job: WaitingJob
+        var arrived: ContinuousClock.Instant
+    }
+
+    enum Event: Hashable {
+        /// A job has come, or a sweep has begun or ended.
+        case change
         case end(of: JobIdentifier)
         case stop
         case retry
     }
 
     /// - Parameters:
+    ///   - checkpointFolder: Where sweeps that are under way keep their scores; `nil` to keep none.
     ///   - progressInterval: How often a running job's progress is written to the store.
     ///   - retryInterval: How long to wait before results that could not be written are written again.
     init(
         store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
-        metrics: ServiceMetrics = ServiceMetrics(), progressInterval: Duration = .seconds(2),
-        retryInterval: Duration = .seconds(5)
+        metrics: ServiceMetrics = ServiceMetrics(), checkpointFolder: URL? = nil,
+        progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5)
     ) {
         self.store = store
         self.batching = batching
@@ -52,46 +72,67 @@ public actor QueryBatcher {
         self.metrics = metrics
         self.progressInterval = progressInterval
         self.retryInterval = retryInterval
+        var policy = SweepPolicy()
+        policy.maximumQueries = batching.maximumQueries
+        policy.maximumScores = batching.maximumScores
+        self.policy = policy
+        checkpoints = checkpointFolder.map {
+            SweepCheckpoints(folder: $0, interval: .seconds(batching.checkpointSeconds), logger: logger)
+        }
     }
 
     // MARK: - Jobs
 
     /// Keeps a job and queues it. The job is on disk when this returns.
     ///
+    /// - Parameters:
+    ///   - key: A request with a key that an earlier one had gets that one's job, even if no new one would be accepted.
+    ///   - asker: Whose limit counts beside that of all.
     /// - Throws: ``SubmissionError``, ``JobStoreError``.
-    public func submit(_ queries: [InfluenceQuery], isList: Bool) async throws -> Job {
+    public func submit(
+        _ queries: [InfluenceQuery], isList: Bool, key: IdempotencyKey? = nil, asker: Asker? = nil
+    ) async throws -> Submission {
+        if let key, let earlier = try await store.job(for: key) { return Submission(job: earlier, isReplay: true) }
         guard !isStopping else { throw SubmissionError.stopping }
         let count = open.values.reduce(0, +)
         guard count + queries.count <= jobs.maximumQueuedQueries else {
             throw SubmissionError.queueFull(queries: count, limit: jobs.maximumQueuedQueries)
         }
+        try check(asker, adding: queries.count)
         let id = JobIdentifier()
         open[id] = queries.count
+        askers[id] = asker?.id
         // A task of its own: the asker's may be cancelled between the commit and the queue, and the job would then wait
         // until the next start.
-        let keeping = Task { [store] in try await store.add(queries, isList: isList, id: id) }
+        let keeping = Task { [store] in try await store.add(queries, isList: isList, id: id, key: key) }
         do {
-            let job = try await keeping.value
+            let submission = try await keeping.value
+            guard !submission.isReplay else {
+                close(id)
+                return submission
+            }
             logger.info("job queued", metadata: ["job_id": "\(id)", "queries": "\(queries.count)"])
             let queued = queries.enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) }
             enqueue(WaitingJob(id: id, queries: queued, attempts: 0))
-            return job
+            return submission
         } catch {
-            open[id] = nil
+            close(id)
             throw error
         }
+    }
+
+    private func check(_ asker: Asker?, adding count: Int) throws {
+        guard let asker, let limit = asker.queryLimit else { return }
+        let waiting = askers.filter { $0.value == asker.id }.reduce(0) { $0 + (open[$1.key] ?? 0) }
+        guard waiting + count <= limit else { throw SubmissionError.tooManyQueries(waiting: waiting, limit: limit) }
     }
 
     private func enqueue(_ job: WaitingJob) {
         // Cancelled while it was being written.
         guard open[job.id] != nil else { return }
-        if waiting.isEmpty { windowEnd = .now + .milliseconds(batching.windowMilliseconds) }
-        waiting.append(job)
-        sleepers.wake(.arrival)
-        if isBatchFull { sleepers.wake(.fullBatch) }
+        waiting.append(Queued(job: job, arrived: .now))
+        sleepers.wake(.change)
     }
-
-    private var isBatchFull: Bool { waiting.reduce(0) { $0 + $1.queries.count } >= batching.maximumQueries }
 
     /// Ends a job that has not ended: its queries leave the queue, or the running sweep at its next micro-batch.
     ///
@@ -100,24 +141,11 @@ public actor QueryBatcher {
         guard let (job, didCancel) = try await store.cancel(id) else { return nil }
         if didCancel {
             logger.info("job cancelled", metadata: ["job_id": "\(id)"])
-            waiting.removeAll { $0.id == id }
-            current?.cancel(id)
+            waiting.removeAll { $0.job.id == id }
+            for batch in running { batch.cancel(id) }
             close(id)
         }
         return (job, didCancel)
-    }
-
-    /// How much there is to do.
-    var load: QueueLoad {
-        QueueLoad(
-            waitingQueries: waiting.reduce(0) { $0 + $1.queries.count },
-            runningQueries: current?.queries.count ?? 0, limit: jobs.maximumQueuedQueries)
-    }
-
-    /// How far the sweep of a running job has come; `nil` if none of its queries are in the sweep.
-    public func progress(of id: JobIdentifier) -> InfluenceProgress? {
-        guard let current, current.jobs.contains(id) else { return nil }
-        return current.progress
     }
 
     /// Suspends until a job has ended, the time is up, the server stops, or the calling task is cancelled.
@@ -126,171 +154,80 @@ public actor QueryBatcher {
         await sleep(until: .end(of: id), seconds: seconds)
     }
 
-    private func close(_ id: JobIdentifier) {
+    func close(_ id: JobIdentifier) {
         open[id] = nil
+        askers[id] = nil
         sleepers.wake(.end(of: id))
+    }
+
+    /// The sweeps that are under way.
+    var running: [Batch] { [current, overtaking].compactMap { $0 } }
+
+    func isWaiting(_ job: JobIdentifier) -> Bool { waiting.contains { $0.job.id == job } }
+
+    func isSwept(_ job: JobIdentifier) -> Bool { running.contains { $0.jobs.contains(job) } }
+
+    /// How much there is to do.
+    var load: QueueLoad {
+        QueueLoad(
+            waitingQueries: waiting.reduce(0) { $0 + $1.job.queries.count },
+            runningQueries: running.reduce(0) { $0 + $1.queries.count }, limit: jobs.maximumQueuedQueries)
     }
 
     // MARK: - Start and stop
 
-    /// Starts the sweeps, first those of jobs that an earlier process left unfinished.
+    /// Starts the sweeps, first those that an earlier process left unfinished.
     ///
     /// - Throws: ``JobStoreError``.
     public func start(_ engine: any InfluenceAnswering) async throws {
-        guard loop == nil, !isStopping else { return }
+        guard loops.isEmpty, !isStopping else { return }
         self.engine = engine
+        await countCorpus()
         try await expire()
-        let recovered = try await store.recover(maximumAttempts: jobs.maximumAttempts)
-        for job in recovered where open[job.id] == nil {
+        let checkpoints = checkpoints
+        let recovery = try await store.recover(maximumAttempts: jobs.maximumAttempts) { sweep in
+            checkpoints?.bytes(of: sweep) ?? 0
+        }
+        checkpoints?.keepOnly(Set(recovery.sweeps.map(\.id)))
+        for job in recovery.jobs where open[job.id] == nil {
             open[job.id] = job.queries.count
-            logger.notice(
-                "job queued again", metadata: ["job_id": "\(job.id)", "queries": "\(job.queries.count)"])
+            logger.notice("job queued again", metadata: ["job_id": "\(job.id)", "queries": "\(job.queries.count)"])
             enqueue(job)
         }
-        loop = Task { await self.run() }
+        // Small ones first: in their own process they had overtaken the others.
+        interrupted = recovery.sweeps.sorted { estimatedCost(of: $0) < estimatedCost(of: $1) }
+        loops = [Task { await self.runInOrder() }, Task { await self.runOvertaking() }]
     }
 
-    /// Stops: the running sweep is given `grace` seconds, and what is then unfinished runs again at the next start.
+    /// Stops: running sweeps are given `grace` seconds, and what is then unfinished is taken up at the next start.
     public func stop(grace: Double) async {
         isStopping = true
-        for event in [Event.arrival, .fullBatch, .retry] { sleepers.wake(event) }
-        // Whoever waits for a job of the running sweep may still see its end.
-        for job in open.keys where current?.jobs.contains(job) != true || isWaiting(job) {
-            sleepers.wake(.end(of: job))
-        }
-        guard loop != nil else { return }
-        if current != nil { await sleep(until: .stop, seconds: grace) }
-        if let current {
-            logger.notice("sweep interrupted", metadata: ["batch_id": "\(current.identity.id)"])
-            current.interrupt()
+        for event in [Event.change, .retry] { sleepers.wake(event) }
+        // Whoever waits for a job of a running sweep may still see its end.
+        let left = open.keys.filter { !isSwept($0) || isWaiting($0) }
+        for job in left { sleepers.wake(.end(of: job)) }
+        store.board.dismissFollowers(of: left)
+        guard !loops.isEmpty else { return }
+        if !running.isEmpty { await sleep(until: .stop, seconds: grace) }
+        for batch in running {
+            logger.notice("sweep interrupted", metadata: ["batch_id": "\(batch.identity.id)"])
+            batch.interrupt()
         }
         do {
             try await store.putBack(Array(open.keys))
         } catch {
             logger.error("jobs could not be put back into the queue", metadata: ["error": "\(error)"])
         }
+        store.board.dismissFollowers(of: open.keys)
         // An engine looks at its cancellation between micro-batches; one that does not must not keep the process alive.
-        if current != nil { await sleep(until: .stop, seconds: 10) }
-        loop?.cancel()
-    }
-
-    // MARK: - Sweeps
-
-    private func run() async {
-        while !isStopping {
-            guard !waiting.isEmpty else {
-                await sleep(until: .arrival, seconds: nil)
-                continue
-            }
-            if !isBatchFull {
-                await sleep(until: .fullBatch, seconds: ContinuousClock.now.duration(to: windowEnd) / .seconds(1))
-            }
-            guard !isStopping, !waiting.isEmpty, let engine else { continue }
-            sweepCount += 1
-            let batch = Batch(number: sweepCount, slices: takeSlices())
-            current = batch
-            await sweep(batch, engine: engine)
-            current = nil
-            do { try await expire() } catch {
-                logger.error("old jobs could not be removed", metadata: ["error": "\(error)"])
-            }
-        }
-        sleepers.wake(.stop)
-    }
-
-    /// Takes the next batch from the queue, in order.
-    private func takeSlices() -> [WaitingJob] {
-        var slices: [WaitingJob] = []
-        var room = batching.maximumQueries
-        while let next = waiting.first, room > 0 {
-            // What the process has died of more than once runs alone, lest it take others with it.
-            let runsAlone = next.attempts > 1
-            if runsAlone && !slices.isEmpty { break }
-            if next.queries.count <= room {
-                slices.append(waiting.removeFirst())
-            } else if slices.isEmpty {
-                slices.append(
-                    WaitingJob(id: next.id, queries: Array(next.queries.prefix(room)), attempts: next.attempts))
-                waiting[0].queries.removeFirst(room)
-            } else {
-                break
-            }
-            room -= slices.last?.queries.count ?? 0
-            if runsAlone { break }
-        }
-        return slices
-    }
-
-    private func sweep(_ batch: Batch, engine: any InfluenceAnswering) async {
-        let start = ContinuousClock.now
-        let metadata: Logger.Metadata = [
-            "batch_id": "\(batch.identity.id)", "queries": "\(batch.queries.count)", "jobs": "\(batch.jobs.count)",
-        ]
-        logger.info("sweep started", metadata: metadata)
-        do {
-            let started = try await store.start(batch.jobs, batch: batch.identity)
-            for job in batch.jobs where !started.contains(job) { batch.cancel(job) }
-        } catch {
-            // The jobs stay "queued" on disk, which is what they are again if the process dies.
-            logger.error("jobs could not be marked as running", metadata: ["error": "\(error)"])
-        }
-        let notes = Task { await self.writeProgress(of: batch) }
-        let results = try? await sweeps.run {
-            let answers =
-                batch.isAbandoned
-                ? batch.queries.map { _ in .failure(.cancelled) }
-                : engine.answer(batch.queries, progress: { batch.note($0) }, isCancelled: { batch.isCancelled($0) })
-            return batch.outcomes(of: answers)
-        }
-        notes.cancel()
-        await notes.value
-        await keep(results ?? [])
-        let seconds = start.duration(to: .now) / .seconds(1)
-        metrics.sweepEnded(
-            queries: batch.queries.count, seconds: seconds, stages: results?.first?.seconds ?? [:],
-            outcomes: (results ?? []).flatMap { $0.outcomes.values })
-        logger.info("sweep finished", metadata: metadata.merging(["seconds": "\(seconds)"]) { $1 })
-        for job in batch.jobs where !isWaiting(job) { close(job) }
-    }
-
-    private func isWaiting(_ job: JobIdentifier) -> Bool { waiting.contains { $0.id == job } }
-
-    /// Writes results until it succeeds: a disk that is full may have room again, and a sweep's work is not thrown away.
-    private func keep(_ results: [JobOutcomes]) async {
-        while true {
-            do {
-                return try await store.record(results)
-            } catch {
-                logger.error("results could not be written; trying again", metadata: ["error": "\(error)"])
-                if isStopping { return }
-                await sleep(until: .retry, seconds: retryInterval / .seconds(1))
-            }
-        }
-    }
-
-    private func writeProgress(of batch: Batch) async {
-        var written: InfluenceProgress?
-        while (try? await Task.sleep(for: progressInterval)) != nil {
-            guard let progress = batch.progress, progress != written else { continue }
-            do {
-                try await store.note(progress, of: batch.jobs)
-                written = progress
-            } catch {
-                logger.debug("progress could not be written", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
-    private func expire() async throws {
-        let oldest = Date(timeIntervalSinceNow: -jobs.keepDays * 86_400)
-        let count = try await store.expire(keepCount: jobs.keepCount, endedBefore: oldest)
-        if count > 0 { logger.info("old jobs removed", metadata: ["jobs": "\(count)"]) }
+        if !running.isEmpty { await sleep(until: .stop, seconds: 10) }
+        for loop in loops { loop.cancel() }
     }
 
     // MARK: - Waiting
 
     /// Suspends until an event, a time-out or the task's cancellation.
-    private func sleep(until event: Event, seconds: Double?) async {
+    func sleep(until event: Event, seconds: Double?) async {
         let token = sleepers.token()
         let alarm = seconds.map { seconds in
             Task {
@@ -316,7 +253,7 @@ public actor QueryBatcher {
 struct QueueLoad: Sendable, Equatable {
     /// Queries that no sweep has taken yet.
     var waitingQueries: Int
-    /// Queries of the sweep that runs.
+    /// Queries of the sweeps that run.
     var runningQueries: Int
     /// Queries that may wait and run.
     var limit: Int
@@ -326,4 +263,20 @@ struct QueueLoad: Sendable, Equatable {
 public enum SubmissionError: Error, Equatable {
     case queueFull(queries: Int, limit: Int)
     case stopping
+    /// Another request has had the same idempotency key.
+    case keyReused
+    /// Over the asker's own limit.
+    case tooManyQueries(waiting: Int, limit: Int)
+}
+
+/// Who asks, where that is known.
+public struct Asker: Sendable, Equatable {
+    public var id: String
+    /// The most queries of theirs that may wait or run at a time; `nil` for as many as the server takes.
+    public var queryLimit: Int?
+
+    public init(id: String, queryLimit: Int?) {
+        self.id = id
+        self.queryLimit = queryLimit
+    }
 }

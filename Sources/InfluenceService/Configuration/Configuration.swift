@@ -71,6 +71,10 @@ public struct Configuration: Sendable, Equatable {
         /// How long a sweep waits for more queries after the first one's arrival.
         public var windowMilliseconds = 50
         public var maximumQueries = 64
+        /// Queries times candidates.
+        public var maximumScores = 20_000_000
+        /// How often a running sweep's scores are written to disk.
+        public var checkpointSeconds = 5.0
     }
 
     /// Which jobs are accepted and how long they are kept.
@@ -87,6 +91,8 @@ public struct Configuration: Sendable, Equatable {
         public var keepCount = 10_000
         /// How long a finished job is kept.
         public var keepDays = 30.0
+        /// Results of finished jobs kept, in bytes of JSON.
+        public var keepResultBytes = 10_737_418_240
     }
 
     /// What a query asks for where it does not say.

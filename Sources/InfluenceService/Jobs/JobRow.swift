@@ -36,6 +36,10 @@ extension QueryOutcome {
         if case .result = self { true } else { false }
     }
 
+    var failure: QueryFailure? {
+        if case .failure(let failure) = self { failure } else { nil }
+    }
+
     func body() throws -> Data {
         switch self {
         case .result(let data): data

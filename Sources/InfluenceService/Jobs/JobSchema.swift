@@ -5,7 +5,10 @@ import GRDB
 /// `job` has one row a request; `number` is the order of arrival and is never used twice, so that it can serve as a cursor.
 /// Times are milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in, `timings` that of
 /// ``JobTimings``, `failure` that of ``QueryFailure``. `outcome` has one row a query that is done, its position in the
-/// request from 0: `body` is the JSON of an ``InfluenceResult`` where `succeeded` is 1, else of a ``QueryFailure``.
+/// request from 0: `body` is the JSON of an ``InfluenceResult`` where `succeeded` is 1, else of a ``QueryFailure``;
+/// `result_bytes` is the length of a job's bodies together. `idempotency_key` and `request_digest` are those of an
+/// ``IdempotencyKey``. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
+/// ``SweepMember``s, and how long its checkpoint was when it began.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
         var migrator = DatabaseMigrator()
@@ -38,6 +41,23 @@ enum JobSchema {
                         succeeded INTEGER NOT NULL,
                         body BLOB NOT NULL,
                         PRIMARY KEY (job, position)
+                    ) STRICT;
+                    """)
+        }
+        migrator.registerMigration("2") { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE job ADD COLUMN idempotency_key TEXT;
+                    ALTER TABLE job ADD COLUMN request_digest BLOB;
+                    ALTER TABLE job ADD COLUMN result_bytes INTEGER NOT NULL DEFAULT 0;
+                    UPDATE job SET result_bytes = (SELECT coalesce(sum(length(body)), 0) FROM outcome WHERE job = number);
+                    CREATE UNIQUE INDEX job_by_key ON job (idempotency_key) WHERE idempotency_key IS NOT NULL;
+                    DROP INDEX job_by_finish;
+                    CREATE INDEX job_by_finish ON job (finished, number, result_bytes) WHERE finished IS NOT NULL;
+                    CREATE TABLE sweep (
+                        id TEXT NOT NULL PRIMARY KEY,
+                        members TEXT NOT NULL,
+                        checkpoint_bytes INTEGER NOT NULL
                     ) STRICT;
                     """)
         }

@@ -2,20 +2,6 @@ import Attribution
 import Foundation
 import GRDB
 
-/// A job with queries that wait for a sweep.
-struct WaitingJob: Sendable, Equatable {
-    var id: JobIdentifier
-    /// Those that are not done.
-    var queries: [WaitingQuery]
-    var attempts: Int
-}
-
-struct WaitingQuery: Sendable, Equatable {
-    /// In the request, from 0.
-    var position: Int
-    var query: InfluenceQuery
-}
-
 /// What one sweep did for one job.
 struct JobOutcomes: Sendable {
     var id: JobIdentifier
@@ -27,58 +13,14 @@ struct JobOutcomes: Sendable {
 
 /// A job's journey: queued, running, and one of the three ends.
 extension JobStore {
-    /// Queues again what a process that has ended left unfinished, less the queries that were done.
+    /// Marks jobs as running, and keeps which of their queries the sweep has, so that it can be taken up again.
     ///
-    /// A job that was running as many as `maximumAttempts` times when its process died has failed: it may be what kills it.
-    ///
-    /// - Returns: The queued jobs, in the order of their arrival.
-    func recover(maximumAttempts: Int, at date: Date = Date()) async throws -> [WaitingJob] {
-        try await write { database in
-            let abandoned = QueryFailure(
-                kind: .abandoned, detail: "the server stopped \(maximumAttempts) times while it worked on this job")
-            try database.execute(
-                sql: """
-                    UPDATE job SET status = 'failed', finished = ?, failure = ?, failed_query_count = query_count,
-                        stage = NULL, done = NULL, total = NULL
-                    WHERE status = 'running' AND attempts >= ?
-                    """, arguments: [date.milliseconds, try jsonText(abandoned), maximumAttempts])
-            try database.execute(
-                sql:
-                    "UPDATE job SET status = 'queued', stage = NULL, done = NULL, total = NULL WHERE status = 'running'"
-            )
-            let rows = try Row.fetchAll(
-                database, sql: "SELECT number, id, attempts, request FROM job WHERE status = 'queued' ORDER BY number")
-            return try rows.compactMap { try Self.waitingJob($0, at: date, in: database) }
-        }
-    }
-
-    private static func waitingJob(_ row: Row, at date: Date, in database: Database) throws -> WaitingJob? {
-        let number: Int64 = row["number"]
-        let request = Data((row["request"] as String).utf8)
-        guard let id = JobIdentifier(row["id"] as String),
-            let queries = try? JSONDecoder().decode([InfluenceQuery].self, from: request)
-        else {
-            let failure = QueryFailure(
-                kind: .failed, detail: "this version of the server cannot read the job: post it again")
-            try database.execute(
-                sql: "UPDATE job SET status = 'failed', finished = ?, failure = ? WHERE number = ?",
-                arguments: [date.milliseconds, try jsonText(failure), number])
-            return nil
-        }
-        let done = try Set(
-            Int.fetchAll(database, sql: "SELECT position FROM outcome WHERE job = ?", arguments: [number]))
-        let left = queries.enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) }
-        return WaitingJob(
-            id: id, queries: left.filter { !done.contains($0.position) }, attempts: row["attempts"])
-    }
-
-    /// Marks jobs as running.
-    ///
+    /// - Parameter sweep: What the sweep is made of; `nil` where nobody will take it up.
     /// - Returns: Those that were queued or running; one cancelled in the meantime is left out.
     func start(
-        _ ids: [JobIdentifier], batch: JobTimings.Batch, at date: Date = Date()
+        _ ids: [JobIdentifier], batch: JobTimings.Batch, sweep: StartedSweep? = nil, at date: Date = Date()
     ) async throws -> Set<JobIdentifier> {
-        try await write { [file] database in
+        try await change { [file] database, changes in
             var started: Set<JobIdentifier> = []
             for id in ids {
                 guard var job = try Self.openJob(id, in: database, file: file) else { continue }
@@ -92,6 +34,12 @@ extension JobStore {
                         WHERE id = ?
                         """, arguments: [date.milliseconds, try jsonText(job.timings), id.description])
                 started.insert(id)
+                changes.add(id)
+            }
+            if let sweep {
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO sweep (id, members, checkpoint_bytes) VALUES (?, ?, ?)",
+                    arguments: [batch.id, try jsonText(sweep.members), sweep.checkpointBytes])
             }
             return started
         }
@@ -99,7 +47,7 @@ extension JobStore {
 
     /// Notes how far running jobs have come.
     func note(_ progress: InfluenceProgress, of ids: [JobIdentifier]) async throws {
-        try await write { database in
+        try await change { database, _ in
             for id in ids {
                 try database.execute(
                     sql: "UPDATE job SET stage = ?, done = ?, total = ? WHERE id = ? AND status = 'running'",
@@ -109,8 +57,11 @@ extension JobStore {
     }
 
     /// Keeps what a sweep found, and ends the jobs of which all queries are done. Jobs that were cancelled are left alone.
-    func record(_ results: [JobOutcomes], at date: Date = Date()) async throws {
-        try await write { [file] database in
+    ///
+    /// - Parameter sweep: The sweep if it has ended, and not to be taken up again.
+    func record(_ results: [JobOutcomes], ending sweep: String? = nil, at date: Date = Date()) async throws {
+        try await change { [file] database, changes in
+            if let sweep { try database.execute(sql: "DELETE FROM sweep WHERE id = ?", arguments: [sweep]) }
             for result in results {
                 guard var job = try Self.openJob(result.id, in: database, file: file) else { continue }
                 for (position, outcome) in result.outcomes {
@@ -122,6 +73,11 @@ extension JobStore {
                 }
                 job.timings.add(result.seconds)
                 try Self.save(&job, at: date, in: database)
+                changes.add(
+                    result.id,
+                    finished: result.outcomes.sorted { $0.key < $1.key }.map {
+                        FinishedQuery(position: $0.key, failure: $0.value.failure)
+                    })
             }
         }
     }
@@ -147,7 +103,8 @@ extension JobStore {
         try database.execute(
             sql: """
                 UPDATE job SET status = ?, finished = ?, failed_query_count = ?, failure = ?, timings = ?,
-                    stage = NULL, done = NULL, total = NULL
+                    stage = NULL, done = NULL, total = NULL,
+                    result_bytes = (SELECT coalesce(sum(length(body)), 0) FROM outcome WHERE job = number)
                 WHERE id = ?
                 """,
             arguments: [
@@ -160,14 +117,16 @@ extension JobStore {
     ///
     /// - Returns: The job as it is now, and whether this call ended it; `nil` if there is none of that id.
     func cancel(_ id: JobIdentifier, at date: Date = Date()) async throws -> (job: Job, didCancel: Bool)? {
-        let didCancel = try await write { database in
+        let didCancel = try await change { database, changes in
             try database.execute(
                 sql: """
-                    UPDATE job SET status = 'cancelled', finished = ?, stage = NULL, done = NULL, total = NULL
+                    UPDATE job SET status = 'cancelled', finished = ?, stage = NULL, done = NULL, total = NULL,
+                        result_bytes = 0
                     WHERE id = ? AND status IN ('queued', 'running')
                     """, arguments: [date.milliseconds, id.description])
             let didCancel = database.changesCount > 0
             if didCancel {
+                changes.add(id)
                 try database.execute(
                     sql: "DELETE FROM outcome WHERE job = (SELECT number FROM job WHERE id = ?)",
                     arguments: [id.description])
@@ -179,8 +138,9 @@ extension JobStore {
 
     /// Puts running jobs back into the queue for the next start, as if this one had not been: the server stops on purpose.
     func putBack(_ ids: [JobIdentifier]) async throws {
-        try await write { database in
+        try await change { database, changes in
             for id in ids {
+                changes.add(id)
                 try database.execute(
                     sql: """
                         UPDATE job SET status = 'queued', attempts = max(0, attempts - 1), stage = NULL, done = NULL,
@@ -191,19 +151,28 @@ extension JobStore {
         }
     }
 
-    /// Forgets ended jobs and their results: those beyond the newest `keepCount`, and those that ended before `oldest`.
+    /// Forgets ended jobs, their results and their idempotency keys: those beyond the newest `keepCount`, those that ended
+    /// before `oldest`, and the oldest of those whose results are more than `keepBytes` together. The newest is always kept.
     ///
     /// - Returns: How many were forgotten.
     @discardableResult
-    func expire(keepCount: Int, endedBefore oldest: Date) async throws -> Int {
-        try await write { database in
-            try database.execute(
+    func expire(keepCount: Int, keepBytes: Int = .max, endedBefore oldest: Date) async throws -> Int {
+        try await change { database, changes in
+            let forgotten = try Row.fetchAll(
+                database,
                 sql: """
-                    DELETE FROM job WHERE finished < ? OR number IN (
-                        SELECT number FROM job WHERE finished IS NOT NULL
-                        ORDER BY finished DESC, number DESC LIMIT -1 OFFSET ?)
-                    """, arguments: [oldest.milliseconds, keepCount])
-            return database.changesCount
+                    SELECT number, id FROM job JOIN (
+                        SELECT number AS candidate, finished AS ended,
+                            row_number() OVER newest AS place, sum(result_bytes) OVER newest AS bytes
+                        FROM job WHERE finished IS NOT NULL WINDOW newest AS (ORDER BY finished DESC, number DESC)
+                    ) ON number = candidate
+                    WHERE ended < ? OR place > ? OR (bytes > ? AND place > 1)
+                    """, arguments: [oldest.milliseconds, keepCount, keepBytes])
+            for row in forgotten {
+                try database.execute(sql: "DELETE FROM job WHERE number = ?", arguments: [row["number"] as Int64])
+                if let id = JobIdentifier(row["id"] as String) { changes.forget(id) }
+            }
+            return forgotten.count
         }
     }
 

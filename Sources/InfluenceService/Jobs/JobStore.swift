@@ -9,6 +9,8 @@ import GRDB
 public final class JobStore: Sendable {
     let database: DatabasePool
     let file: String
+    /// What clients ask for most, in memory.
+    let board = JobBoard()
 
     /// Opens the database, or makes it.
     ///
@@ -42,25 +44,59 @@ public final class JobStore: Sendable {
 
     /// Keeps a new job, queued. It is committed and synced when this returns.
     ///
-    /// - Parameter queries: At least one.
+    /// - Parameters:
+    ///   - queries: At least one.
+    ///   - key: A request with a key that an earlier one had makes no second job.
+    /// - Throws: ``SubmissionError/keyReused`` if the earlier request was another.
     public func add(
-        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), at date: Date = Date()
-    ) async throws -> Job {
+        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), key: IdempotencyKey?,
+        at date: Date = Date()
+    ) async throws -> Submission {
         let job = Job(
             id: id, status: .queued, isList: isList, queryCount: queries.count, failedQueryCount: 0,
             created: date.inMilliseconds, attempts: 0, timings: JobTimings())
-        try await write { database in
+        return try await change { [file] database, changes in
+            if let key, let earlier = try Self.job(for: key, in: database, file: file) {
+                return Submission(job: earlier, isReplay: true)
+            }
             try database.execute(
                 sql: """
-                    INSERT INTO job (id, status, is_list, query_count, created, timings, request)
-                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO job (id, status, is_list, query_count, created, timings, request, idempotency_key,
+                        request_digest)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     id.description, job.status.rawValue, isList, queries.count, job.created.milliseconds,
-                    try jsonText(job.timings), try jsonText(queries),
+                    try jsonText(job.timings), try jsonText(queries), key?.text, key?.requestDigest,
                 ])
+            changes.add(id, queries: queries)
+            return Submission(job: job, isReplay: false)
         }
-        return job
+    }
+
+    /// Keeps a new job that any number of others may be like.
+    public func add(
+        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), at date: Date = Date()
+    ) async throws -> Job {
+        try await add(queries, isList: isList, id: id, key: nil, at: date).job
+    }
+
+    /// The job that a request of this key has made, if there was one.
+    ///
+    /// - Throws: ``SubmissionError/keyReused`` if that request was another.
+    func job(for key: IdempotencyKey) async throws -> Job? {
+        try await read { [file] database in try Self.job(for: key, in: database, file: file) }
+    }
+
+    private static func job(for key: IdempotencyKey, in database: Database, file: String) throws -> Job? {
+        guard
+            let row = try Row.fetchOne(
+                database,
+                sql: "SELECT \(JobSchema.jobColumns), request_digest FROM job WHERE idempotency_key = ?",
+                arguments: [key.text])
+        else { return nil }
+        guard row["request_digest"] as Data? == key.requestDigest else { throw SubmissionError.keyReused }
+        return try Job(row: row, file: file)
     }
 
     /// One job, or `nil` if there is none of that id.
@@ -122,25 +158,39 @@ public final class JobStore: Sendable {
         }
     }
 
-    // MARK: - Errors
+    // MARK: - Access
 
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
         do {
             return try await database.read(body)
-        } catch let error as CancellationError {
-            throw error
         } catch {
-            throw JobStoreError(error, file: file)
+            throw described(error)
         }
     }
 
-    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+    /// Writes, and when that is committed shows the jobs that were changed on the board.
+    func change<Value: Sendable>(
+        _ body: @escaping @Sendable (Database, inout JobChanges) throws -> Value
+    ) async throws -> Value {
         do {
-            return try await database.write(body)
-        } catch let error as CancellationError {
-            throw error
+            let (value, changes) = try await database.write { [file, board] database in
+                var changes = JobChanges()
+                let value = try body(database, &changes)
+                // Writes have their turn one by one, so that the numbers go up in the order of the commits.
+                try changes.read(in: database, file: file, number: board.nextChange())
+                return (value, changes)
+            }
+            board.show(changes)
+            return value
         } catch {
-            throw JobStoreError(error, file: file)
+            throw described(error)
+        }
+    }
+
+    private func described(_ error: any Error) -> any Error {
+        switch error {
+        case is CancellationError, is SubmissionError: error
+        default: JobStoreError(error, file: file)
         }
     }
 }

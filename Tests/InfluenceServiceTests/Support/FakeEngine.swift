@@ -48,9 +48,9 @@ final class FakeEngine: InfluenceAnswering {
     static let unusable = QueryError.unusable(field: "completion", reason: "has 9 tokens, and the model's context is 8")
 
     func answer(
-        _ queries: [InfluenceQuery], progress: @Sendable (InfluenceProgress) -> Void,
-        isCancelled: @Sendable (_ query: Int) -> Bool
+        _ queries: [InfluenceQuery], control: BatchControl
     ) -> [Result<InfluenceResult, QueryError>] {
+        let (progress, isCancelled) = (control.progress, control.isCancelled)
         let report = state.withLock { state in
             state.sweeps.append(queries.map(\.prompt))
             return state.report

@@ -79,6 +79,11 @@ final class TestServer: Sendable {
         }
     }
 
+    /// How many clients follow a job's events.
+    func followerCount(of path: String) -> Int {
+        JobIdentifier(path.split(separator: "/").last ?? "").map(service.store.board.followerCount) ?? 0
+    }
+
     /// Waits until the engine has been asked for as many sweeps.
     func sweeps(_ count: Int) async throws {
         while engine.sweeps.count < count { try await Task.sleep(for: .milliseconds(2)) }

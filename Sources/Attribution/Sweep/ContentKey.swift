@@ -1,0 +1,87 @@
+import Digest
+import Foundation
+
+/// Names a query or a sequence by what it is: half of the SHA-256 digest of all that its scores depend on.
+public struct ContentKey: Sendable, Hashable {
+    let high: UInt64
+    let low: UInt64
+
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    init(_ digest: ContentDigest) {
+        let bytes = digest.bytes
+        high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// A sequence, by its tokens.
+    init(sequence tokens: [Int32]) {
+        var digest = ContentDigest()
+        digest.update(tokens)
+        self.init(digest)
+    }
+}
+
+extension ContentDigest {
+    /// Takes tokens, their number first.
+    mutating func update(_ tokens: [Int32]) {
+        update(UInt64(tokens.count))
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(tokens.count * 4)
+        for token in tokens {
+            let bits = UInt32(bitPattern: token)
+            for shift in stride(from: UInt32(0), to: 32, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: bits >> shift))
+            }
+        }
+        update(bytes)
+    }
+
+    /// Takes text, its length first.
+    mutating func update(counted text: String) {
+        update(UInt64(text.utf8.count))
+        update(text)
+    }
+}
+
+extension InfluenceEngine {
+    /// The digest of what every query's scores depend on: the model, the factors and the layers they track.
+    ///
+    /// The mean eigenvalue of each layer stands for the factors beside their provenance, which other programs' factors lack.
+    func scoringDigest() -> ContentDigest {
+        var digest = ContentDigest()
+        digest.update(counted: modelDigest)
+        let provenance = factors.provenance
+        for text in [provenance.fisher.rawValue, provenance.model ?? "", provenance.corpus ?? "", provenance.program] {
+            digest.update(counted: text)
+        }
+        digest.update(UInt64(provenance.sequences))
+        digest.update(provenance.seed ?? 0)
+        for (layer, factors) in zip(factors.tracked.layers, factors.layers) {
+            digest.update(counted: layer.name)
+            digest.update(factors.defaultDamping.bitPattern)
+        }
+        return digest
+    }
+
+    /// Names a query as a sweep scores it.
+    ///
+    /// - Parameter base: ``scoringDigest()``
+    func key(
+        of query: InfluenceQuery, _ tokenized: TokenizedQuery, breakdown: CandidateSweep.Breakdown, base: ContentDigest
+    ) -> ContentKey {
+        var digest = base
+        digest.update(tokenized.tokens)
+        digest.update(UInt64(tokenized.completionStart))
+        switch query.rank {
+        case .full: digest.update(0 as UInt64)
+        case .limited(let rank): digest.update(UInt64(rank))
+        }
+        digest.update(query.damping?.bitPattern ?? 0)
+        digest.update(UInt64(breakdown.rawValue))
+        return ContentKey(digest)
+    }
+}

@@ -1,0 +1,55 @@
+import Attribution
+import Foundation
+import Logging
+
+/// The folder with the checkpoints of sweeps that have not ended, each named after its sweep.
+struct SweepCheckpoints: Sendable {
+    let folder: URL
+    /// How long scores are gathered before they are written.
+    let interval: Duration
+    let logger: Logger
+
+    /// Opens a sweep's checkpoint, or makes one.
+    func open(_ sweep: String) -> CheckpointFile {
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch {
+            logger.error("there is no folder for checkpoints", metadata: ["error": "\(error)"])
+        }
+        let logger = logger
+        let file = CheckpointFile(url: url(of: sweep), interval: interval) { event in
+            switch event {
+            case .foreign(let sequences):
+                logger.notice(
+                    "checkpoint is of other queries, another model or other factors: the sweep starts anew",
+                    metadata: ["batch_id": "\(sweep)", "sequences": "\(sequences)"])
+            case .cannotWrite(let reason):
+                logger.error(
+                    "checkpoint cannot be written: the sweep goes on without one",
+                    metadata: ["batch_id": "\(sweep)", "reason": "\(reason)"])
+            }
+        }
+        if file.foundCount > 0 {
+            logger.notice(
+                "sweep taken up from its checkpoint",
+                metadata: ["batch_id": "\(sweep)", "sequences": "\(file.foundCount)"])
+        }
+        return file
+    }
+
+    /// The length of a sweep's checkpoint; 0 if there is none.
+    func bytes(of sweep: String) -> Int {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: url(of: sweep).path)
+        return (attributes?[.size] as? NSNumber)?.intValue ?? 0
+    }
+
+    /// Removes the checkpoints of all other sweeps.
+    func keepOnly(_ sweeps: Set<String>) {
+        for file in (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+        where !sweeps.contains(file.deletingPathExtension().lastPathComponent) {
+            try? FileManager.default.removeItem(at: file)
+        }
+    }
+
+    private func url(of sweep: String) -> URL { folder.appending(path: "\(sweep).scores") }
+}

@@ -1,0 +1,61 @@
+import Attribution
+
+/// What a sweep for some queries is expected to cost, in sequences run through the model.
+struct SweepCost: Sendable, Equatable {
+    /// Candidates of all queries, each query's own.
+    private(set) var candidates = 0
+    /// Candidates that are scored again.
+    private(set) var rescored = 0
+    private(set) var queries = 0
+    /// A sweep runs each sequence once, however many queries it is a candidate of.
+    let corpusSequences: Int
+
+    init(corpusSequences: Int) {
+        self.corpusSequences = max(corpusSequences, 1)
+    }
+
+    init(of queries: some Sequence<InfluenceQuery>, corpusSequences: Int) {
+        self.init(corpusSequences: corpusSequences)
+        for query in queries { add(query) }
+    }
+
+    mutating func add(_ query: InfluenceQuery) {
+        let selection = query.candidates
+        let asked =
+            switch (selection.ids, selection.prefilter) {
+            case (let ids?, _): ids.count
+            case (nil, .tfidf): selection.limit
+            case (nil, .all): corpusSequences
+            }
+        let own = min(asked, corpusSequences)
+        candidates += own
+        rescored += min(own, query.direction == .both ? 2 * query.rescore : query.rescore)
+        queries += 1
+    }
+
+    mutating func add(_ other: SweepCost) {
+        candidates += other.candidates
+        rescored += other.rescored
+        queries += other.queries
+    }
+
+    /// Sequences of the first pass, at most.
+    var swept: Int { min(candidates, corpusSequences) }
+
+    /// Sequences of both passes.
+    var sequences: Int { swept + rescored }
+
+    /// Scores that the sweep holds in memory.
+    var scores: Int { swept * queries }
+
+    /// The sequences that are left when a sweep has come so far.
+    func left(at progress: InfluenceProgress?) -> Int {
+        guard let progress else { return sequences }
+        let done = progress.total > 0 ? Double(progress.done) / Double(progress.total) : 0
+        switch progress.stage {
+        case .gradients, .candidates: return sequences
+        case .sweep: return Int(Double(swept) * (1 - done)) + rescored
+        case .rescore: return Int(Double(rescored) * (1 - done))
+        }
+    }
+}

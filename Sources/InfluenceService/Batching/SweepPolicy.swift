@@ -1,0 +1,74 @@
+import Attribution
+
+/// Which waiting queries share the next sweep, and which may overtake one that is running.
+///
+/// Jobs have their turn in the order of their arrival, with three exceptions. A sweep is made of jobs of like cost, as a small
+/// one would else wait for the candidates of a large one. A sweep that costs little beside what a running one has left is run at
+/// once, while the running one holds; between two such the running one goes on for a time, so that it always has its share. And
+/// what the process has died of more than once runs alone.
+struct SweepPolicy: Sendable, Equatable {
+    var maximumQueries = 64
+    /// Scores of one sweep, queries times candidates; one job may have more.
+    var maximumScores = 20_000_000
+    /// A sweep overtakes if its cost is at most this part of what the running one has left.
+    var overtakingPart = 0.25
+    /// The part of the time that a running sweep has, however many overtake it.
+    var guaranteedShare = 0.25
+    /// Jobs are alike if neither costs more than so many times the other,
+    var likeness = 8
+    /// or if none costs more than so many sequences.
+    var smallCost = 2_000
+
+    /// A job in the queue.
+    struct Entry: Sendable {
+        var job: WaitingJob
+        /// Whether it may not be taken now, as some of its queries are being swept.
+        var isBusy = false
+    }
+
+    /// How many queries of which jobs make the next sweep: the first that may run, and those behind it that go with it.
+    ///
+    /// - Parameters:
+    ///   - waiting: In the order of arrival.
+    ///   - left: What the running sweep has left, if there is one to overtake.
+    /// - Returns: Places in `waiting` with numbers of queries, in order; none if nothing may run.
+    func next(of waiting: [Entry], corpusSequences: Int, overtaking left: Int? = nil) -> [(place: Int, queries: Int)] {
+        let limit = left.map { Int(Double($0) * overtakingPart) } ?? .max
+        var chosen: [(place: Int, queries: Int)] = []
+        var total = SweepCost(corpusSequences: corpusSequences)
+        var first: SweepCost?
+        for (place, entry) in waiting.enumerated() where !entry.isBusy {
+            let runsAlone = entry.job.attempts > 1
+            if runsAlone, left != nil || !chosen.isEmpty {
+                // Behind a job that overtakes, those that wait for their turn may be overtaken too.
+                if left == nil { break } else { continue }
+            }
+            let room = maximumQueries - total.queries
+            let isWhole = entry.job.queries.count <= room
+            guard isWhole || chosen.isEmpty else { break }
+            let taken = entry.job.queries.prefix(room)
+            let cost = SweepCost(of: taken.lazy.map(\.query), corpusSequences: corpusSequences)
+            var sum = total
+            sum.add(cost)
+            if sum.sequences > limit || (left != nil && !isWhole) { continue }
+            if let first, !isAlike(first, cost) { continue }
+            if !chosen.isEmpty, sum.scores > maximumScores { break }
+            chosen.append((place, taken.count))
+            total = sum
+            first = first ?? cost
+            if runsAlone || !isWhole || total.queries >= maximumQueries { break }
+        }
+        return chosen
+    }
+
+    /// Whether two jobs may share a sweep.
+    func isAlike(_ a: SweepCost, _ b: SweepCost) -> Bool {
+        let (low, high) = (min(a.sequences, b.sequences), max(a.sequences, b.sequences))
+        return high <= smallCost || high <= low * likeness
+    }
+
+    /// How long a running sweep goes on after it was overtaken before it may be overtaken again.
+    ///
+    /// - Parameter seconds: How long it was held.
+    func rest(afterHolding seconds: Double) -> Double { seconds * guaranteedShare / (1 - guaranteedShare) }
+}

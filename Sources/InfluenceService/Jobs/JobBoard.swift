@@ -1,0 +1,173 @@
+import Attribution
+import Foundation
+import Synchronization
+
+/// The jobs that clients ask for, in memory: all that have not ended, and those that ended or were asked for last.
+///
+/// The store shows each change here when it is committed. Who asks for a job that is here waits for no disk, and who follows one
+/// is told when it has changed.
+final class JobBoard: Sendable {
+    /// Told that something about a job has changed; ends when the server lets go of it.
+    typealias Follower = AsyncStream<Void>.Continuation
+
+    private struct Entry {
+        var snapshot: JobSnapshot
+        /// The number of the write that it shows.
+        var number: Int
+        /// The snapshot as bytes, once they were asked for.
+        var document: [UInt8]?
+        /// Goes up with each change.
+        var revision = 0
+        var followers: [Int: Follower] = [:]
+    }
+
+    private struct State {
+        var entries: [JobIdentifier: Entry] = [:]
+        /// Jobs that have ended, the one to go next first.
+        var ended: [JobIdentifier] = []
+        var forgottenCount = 0
+        var lastFollower = 0
+    }
+
+    /// How many jobs that have ended stay.
+    private let endedLimit: Int
+    private let lastNumber = Atomic<Int>(0)
+    private let state = Mutex(State())
+
+    init(endedLimit: Int = 256) {
+        self.endedLimit = endedLimit
+    }
+
+    /// The number of the next write; to be asked for while no other write is under way.
+    func nextChange() -> Int { lastNumber.add(1, ordering: .relaxed).newValue }
+
+    /// Jobs that have expired so far.
+    var forgottenCount: Int { state.withLock { $0.forgottenCount } }
+
+    // MARK: - Looking
+
+    func snapshot(of id: JobIdentifier) -> JobSnapshot? { state.withLock { $0.entries[id]?.snapshot } }
+
+    /// The snapshot as bytes, made only when it has changed since they were last asked for.
+    ///
+    /// - Returns: `nil` if the job is not shown.
+    func document(of id: JobIdentifier, encode: (JobSnapshot) throws -> [UInt8]) rethrows -> [UInt8]? {
+        guard let entry = state.withLock({ $0.entries[id] }) else { return nil }
+        if let document = entry.document { return document }
+        let document = try encode(entry.snapshot)
+        state.withLock { state in
+            if state.entries[id]?.revision == entry.revision { state.entries[id]?.document = document }
+        }
+        return document
+    }
+
+    /// Has a follower told of each change of a job. One that has not looked since it was told is not told again.
+    ///
+    /// - Returns: A number to stop with; `nil` if the job is not shown.
+    func follow(_ id: JobIdentifier, _ follower: Follower) -> Int? {
+        state.withLock { state in
+            guard state.entries[id] != nil else { return nil }
+            state.lastFollower += 1
+            state.entries[id]?.followers[state.lastFollower] = follower
+            return state.lastFollower
+        }
+    }
+
+    func stopFollowing(_ id: JobIdentifier, _ number: Int) {
+        state.withLock { _ = $0.entries[id]?.followers.removeValue(forKey: number) }
+    }
+
+    func followerCount(of id: JobIdentifier) -> Int { state.withLock { $0.entries[id]?.followers.count ?? 0 } }
+
+    /// Lets go of the followers of jobs that will not end in this process.
+    func dismissFollowers(of ids: some Sequence<JobIdentifier>) {
+        let followers = state.withLock { state in
+            ids.flatMap { id -> [Follower] in
+                defer { state.entries[id]?.followers = [:] }
+                return state.entries[id].map { Array($0.followers.values) } ?? []
+            }
+        }
+        // Ending a follower may come back here, and must not find the lock taken.
+        for follower in followers { follower.finish() }
+    }
+
+    // MARK: - Showing
+
+    /// Shows what a write has changed, unless a later one is shown already.
+    func show(_ changes: JobChanges) {
+        let followers = state.withLock { state in
+            for id in changes.forgotten { forget(id, &state) }
+            return changes.list.flatMap { change(by: $0, number: changes.number, &state) }
+        }
+        for follower in followers { follower.yield() }
+    }
+
+    /// Shows a job that ended earlier, unless some have expired since.
+    func show(ended snapshot: JobSnapshot, ifForgotten count: Int) {
+        state.withLock { state in
+            guard state.forgottenCount == count, state.entries[snapshot.job.id] == nil else { return }
+            state.entries[snapshot.job.id] = Entry(snapshot: snapshot, number: 0)
+            end(snapshot.job.id, &state)
+        }
+    }
+
+    /// Shows how far running jobs have come.
+    func show(_ progress: InfluenceProgress, secondsLeft: Double?, of ids: [JobIdentifier]) {
+        let followers = state.withLock { state in
+            ids.flatMap { id -> [Follower] in
+                guard var entry = state.entries[id], entry.snapshot.job.status == .running else { return [] }
+                state.entries[id] = nil
+                entry.snapshot.progress = progress
+                entry.snapshot.secondsLeft = secondsLeft
+                entry.document = nil
+                entry.revision += 1
+                state.entries[id] = entry
+                return Array(entry.followers.values)
+            }
+        }
+        for follower in followers { follower.yield() }
+    }
+
+    private func change(by change: JobChanges.Change, number: Int, _ state: inout State) -> [Follower] {
+        guard let job = change.job else { return [] }
+        var entry: Entry
+        if let shown = state.entries[change.id] {
+            guard shown.number < number else { return [] }
+            entry = shown
+        } else if let queries = change.queries {
+            entry = Entry(snapshot: JobSnapshot(job: job, queries: queries, finished: []), number: number)
+        } else {
+            return []
+        }
+        let hadEnded = entry.snapshot.job.status.isFinal
+        entry.snapshot.job = job
+        // Of a cancelled job no results are kept.
+        entry.snapshot.finished = job.status == .cancelled ? [] : entry.snapshot.finished + change.finished
+        if job.status != .running || !change.finished.isEmpty {
+            entry.snapshot.progress = nil
+            entry.snapshot.secondsLeft = nil
+        }
+        entry.number = number
+        entry.document = nil
+        entry.revision += 1
+        state.entries[change.id] = entry
+        if job.status.isFinal, !hadEnded { end(change.id, &state) }
+        return Array(entry.followers.values)
+    }
+
+    /// Counts a job among those that have ended, and lets go of the one that did so first.
+    private func end(_ id: JobIdentifier, _ state: inout State) {
+        state.ended.append(id)
+        if state.ended.count > endedLimit {
+            let oldest = state.ended.removeFirst()
+            // Its followers have been told of its end, and read the store from now on.
+            state.entries[oldest] = nil
+        }
+    }
+
+    private func forget(_ id: JobIdentifier, _ state: inout State) {
+        state.forgottenCount += 1
+        guard state.entries.removeValue(forKey: id) != nil else { return }
+        state.ended.removeAll { $0 == id }
+    }
+}

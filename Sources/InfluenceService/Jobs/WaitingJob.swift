@@ -1,0 +1,15 @@
+import Attribution
+
+/// A job with queries that wait for a sweep.
+struct WaitingJob: Sendable, Equatable {
+    var id: JobIdentifier
+    /// Those that are not done.
+    var queries: [WaitingQuery]
+    var attempts: Int
+}
+
+struct WaitingQuery: Sendable, Equatable {
+    /// In the request, from 0.
+    var position: Int
+    var query: InfluenceQuery
+}

@@ -1,0 +1,59 @@
+import Synchronization
+import Testing
+
+@testable import Attribution
+
+@Suite("Cancelling")
+struct CancellationTests {
+    private let tiny: TinyEngine
+
+    init() throws { tiny = try TinyEngine(batchTokens: 1) }
+
+    /// What is asked before each step, and what is then cancelled.
+    private func run(
+        _ queries: [InfluenceQuery], cancelling: Set<Int>, after limit: Int, in stage: InfluenceProgress.Stage
+    ) -> (answers: [Result<InfluenceResult, QueryError>], steps: StepCounter) {
+        let steps = StepCounter()
+        var control = BatchControl()
+        control.progress = { steps.note($0) }
+        control.isCancelled = { cancelling.contains($0) && steps[stage] >= limit }
+        return (tiny.engine.answer(queries, control: control), steps)
+    }
+
+    @Test(
+        "all queries ends the work within one micro-batch of each worker",
+        arguments: [(InfluenceProgress.Stage.sweep, 15), (.rescore, 4)])
+    func all(stage: InfluenceProgress.Stage, limit: Int) {
+        let (answers, steps) = run(
+            [TinyEngine.query(), TinyEngine.query(" light.")], cancelling: [0, 1], after: limit, in: stage)
+        #expect(answers == [.failure(.cancelled), .failure(.cancelled)])
+        // Each of the two workers may have one under way, and learns of it before the next.
+        #expect(steps[stage] >= limit && steps[stage] <= limit + 2)
+    }
+
+    @Test("queries before the sweep ends the work at the next gradient")
+    func gradients() {
+        let steps = StepCounter()
+        var control = BatchControl()
+        control.makeRoom = { steps.step() }
+        control.isCancelled = { _ in steps.stepCount >= 3 }
+        let queries = [InfluenceQuery](repeating: TinyEngine.query(), count: 12)
+        #expect(tiny.engine.answer(queries, control: control).allSatisfy { $0 == .failure(.cancelled) })
+        #expect(steps.stepCount <= 5)
+    }
+
+    @Test("one query leaves the others as they are, and spares what only it wanted")
+    func one() throws {
+        var small = TinyEngine.query(" light.", rescore: 0)
+        small.candidates = CandidateSelection(ids: ["text-1", "text-30", "text-59"])
+        let (answers, steps) = run([TinyEngine.query(), small], cancelling: [0], after: 15, in: .sweep)
+        #expect(answers[0] == .failure(.cancelled))
+        let alone = try tiny.engine.answer([small], control: BatchControl())[0].get()
+        let found = try answers[1].get()
+        #expect(found.sequences.map(\.id) == alone.sequences.map(\.id) && found.sequences.count == 3)
+        for (a, b) in zip(found.sequences, alone.sequences) { #expect(abs(a.score - b.score) < 1e-4 * abs(b.score)) }
+        // Of the 45 sequences that are left, two chunks' ends and the named ones have a step.
+        #expect(steps[.sweep] <= 15 + 2 + 3 + 2)
+        #expect(steps[.rescore] == 0)
+    }
+}

@@ -1,0 +1,68 @@
+import Corpus
+import Curvature
+import Foundation
+import LinearAlgebra
+import Synchronization
+import TestSupport
+import Transformer
+
+@testable import Attribution
+
+/// An engine of a tiny model with a corpus of short texts, each one sequence.
+final class TinyEngine: Sendable {
+    let engine: InfluenceEngine
+    let texts: [String]
+    /// Goes with its corpus when the test lets go of it.
+    let folder: TemporaryFolder
+
+    /// - Parameter batchTokens: A micro-batch's tokens; 1 makes one of each sequence.
+    init(texts count: Int = 60, workers: Int = 2, batchTokens: Int = 1_024) throws {
+        let oracle = Oracle.all[1]
+        let checkpoint = try oracle.checkpoint()
+        let tokenizer = checkpoint.tokenizer
+        texts = Array(try oracle.texts().filter { tokenizer.encode($0).count <= 128 }.prefix(count))
+        folder = try TemporaryFolder()
+        let corpus = try CorpusStore(
+            folder: URL(fileURLWithPath: folder.path),
+            tokenization: CorpusTokenization(
+                tokenizerDigest: tokenizer.digest, sequenceLength: 128, prefix: tokenizer.prefixTokens
+            ) { tokenizer.encode($0, addSpecialTokens: false) })
+        let lines = try texts.enumerated().map { index, text in
+            String(
+                decoding: try JSONSerialization.data(withJSONObject: ["id": "text-\(index)", "text": text]),
+                as: UTF8.self)
+        }
+        try CorpusImport(into: corpus).run([
+            .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
+        ])
+        let factors = try FactorFile.load(
+            folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
+        engine = InfluenceEngine(
+            name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: workers),
+            batchTokens: batchTokens)
+    }
+
+    /// Asks about every sequence of the corpus.
+    static func query(_ completion: String = " the heaven and the earth.", rescore: Int = 10) -> InfluenceQuery {
+        InfluenceQuery(
+            prompt: "In the beginning God created", completion: completion, topK: 100, direction: .both,
+            candidates: CandidateSelection(prefilter: .all), rescore: rescore)
+    }
+}
+
+/// Counts the micro-batches of an engine's work, which reports each when it is done, and the steps before them.
+final class StepCounter: Sendable {
+    private let microBatches = Mutex<[InfluenceProgress.Stage: Int]>([:])
+    private let steps = Mutex(0)
+
+    func note(_ progress: InfluenceProgress) {
+        if progress.done > 0 { microBatches.withLock { $0[progress.stage, default: 0] += 1 } }
+    }
+
+    func step() { steps.withLock { $0 += 1 } }
+
+    /// How often room was made, for whatever follows.
+    var stepCount: Int { steps.withLock { $0 } }
+
+    subscript(stage: InfluenceProgress.Stage) -> Int { microBatches.withLock { $0[stage, default: 0] } }
+}

@@ -1,0 +1,136 @@
+import Attribution
+import Foundation
+import GRDB
+import Testing
+
+@testable import InfluenceService
+
+@Suite("A sweep during which the process died", .timeLimit(.minutes(30)))
+struct ResumptionTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private var checkpointFiles: [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: BatcherFixture.checkpoints(in: folder).path)) ?? []
+    }
+
+    /// What a process leaves that dies while the sweep of these queries is at a step: nothing of it is told to stop.
+    private func die(
+        at step: Int, with prompts: [String], _ test: (BatcherFixture, [JobIdentifier]) async throws -> Void
+    ) async throws {
+        let process = try BatcherFixture(in: folder) {
+            $0.batching.windowMilliseconds = 3_600_000
+            $0.batching.maximumQueries = prompts.count
+        }
+        let engine = SteppingEngine()
+        engine.stop(prompts[0], before: step)
+        try await process.batcher.start(engine)
+        var ids: [JobIdentifier] = []
+        for prompt in prompts { ids.append(try await process.large(prompt)) }
+        try await engine.waitUntil(prompts[0], hasRun: step)
+        try await test(process, ids)
+        // The remains of the process are put away.
+        await process.batcher.stop(grace: 0)
+    }
+
+    @Test("is taken up in the same composition, with the steps that are left")
+    func resumption() async throws {
+        try await die(at: 30, with: ["a", "b"]) { _, ids in
+            let later = try BatcherFixture(in: folder)
+            let engine = SteppingEngine()
+            // A job that came first in the meantime does not change the sweep.
+            let other = try await later.store.add([InfluenceQuery(prompt: "c", completion: "x")], isList: false).id
+            try await later.batcher.start(engine)
+            for id in ids + [other] { try await later.wait(for: .succeeded, of: id) }
+            #expect(engine.log == ["a+b begins", "a+b ends", "c begins", "c ends"])
+            #expect(engine.ran("a") == 10)
+            #expect(later.log.all.contains { $0.contains("sweep taken up from its checkpoint") })
+            await later.batcher.stop(grace: 10)
+            #expect(checkpointFiles.isEmpty)
+            let sweeps = try await later.store.database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sweep") }
+            #expect(sweeps == 0)
+        }
+    }
+
+    @Test("starts anew, and says so, if what was kept is of something else")
+    func foreign() async throws {
+        try await die(at: 30, with: ["a"]) { process, ids in
+            try await process.store.database.write { database in
+                try database.execute(sql: "UPDATE job SET request = replace(request, '\"x\"', '\"y\"')")
+            }
+            let later = try BatcherFixture(in: folder)
+            let engine = SteppingEngine()
+            try await later.batcher.start(engine)
+            try await later.wait(for: .succeeded, of: ids[0])
+            #expect(engine.ran("a") == engine.steps)
+            #expect(later.log.all.contains { $0.contains("the sweep starts anew") })
+            await later.batcher.stop(grace: 10)
+        }
+    }
+
+    @Test("goes on without a job of it that was cancelled")
+    func cancelled() async throws {
+        try await die(at: 30, with: ["a", "b"]) { _, ids in
+            let later = try BatcherFixture(in: folder)
+            _ = try await later.store.cancel(ids[0])
+            let engine = SteppingEngine()
+            try await later.batcher.start(engine)
+            try await later.wait(for: .succeeded, of: ids[1])
+            #expect(engine.log == ["b begins", "b ends"])
+            // The scores of both are kept side by side, and one of them is used.
+            #expect(engine.ran("b") == 10)
+            await later.batcher.stop(grace: 10)
+        }
+    }
+
+    @Test("counts as an attempt only if it came no further")
+    func attempts() async throws {
+        try await die(at: 10, with: ["a"]) { _, ids in
+            var processes: [BatcherFixture] = []
+            for (step, attempts) in [(20, 1), (30, 1), (30, 1), (30, 2)] {
+                let later = try BatcherFixture(in: folder)
+                processes.append(later)
+                let engine = SteppingEngine()
+                engine.stop("a", before: step)
+                try await later.batcher.start(engine)
+                try await later.wait(for: .running, of: ids[0])
+                #expect(try await later.store.job(ids[0])?.attempts == attempts)
+                while try await later.store.snapshot(of: ids[0])?.progress?.done != step {
+                    try await Task.sleep(for: .milliseconds(1))
+                }
+            }
+            for process in processes { await process.batcher.stop(grace: 0) }
+        }
+    }
+
+    @Test("leaves no checkpoint behind that nobody will take up")
+    func orphans() async throws {
+        let checkpoints = BatcherFixture.checkpoints(in: folder)
+        try FileManager.default.createDirectory(at: checkpoints, withIntermediateDirectories: true)
+        try Data("x".utf8).write(to: checkpoints.appending(path: "\(JobIdentifier()).scores"))
+        let process = try BatcherFixture(in: folder)
+        try await process.batcher.start(SteppingEngine())
+        #expect(checkpointFiles.isEmpty)
+        await process.batcher.stop(grace: 10)
+    }
+
+    @Test("that is told to stop is taken up as well, with no attempt counted")
+    func stopping() async throws {
+        let process = try BatcherFixture(in: folder) { $0.batching.checkpointSeconds = 3_600 }
+        let engine = SteppingEngine()
+        engine.stop("a", before: 25)
+        try await process.batcher.start(engine)
+        let id = try await process.large("a")
+        try await engine.waitUntil("a", hasRun: 25)
+        await process.batcher.stop(grace: 0)
+        #expect(checkpointFiles.count == 1)
+        let later = try BatcherFixture(in: folder)
+        let second = SteppingEngine()
+        try await later.batcher.start(second)
+        try await later.wait(for: .succeeded, of: id)
+        #expect(second.ran("a") == 15)
+        #expect(try await later.store.job(id)?.attempts == 1)
+        await later.batcher.stop(grace: 10)
+    }
+}

@@ -1,0 +1,50 @@
+import Attribution
+import Foundation
+
+@testable import InfluenceService
+
+/// A batcher on a workspace, as a process would have it.
+final class BatcherFixture: Sendable {
+    let store: JobStore
+    let batcher: QueryBatcher
+    let log = LogLines()
+
+    init(
+        in folder: TemporaryFolder, _ configure: (inout Configuration) -> Void = { _ in }
+    ) throws {
+        var configuration = Configuration()
+        configuration.batching.windowMilliseconds = 0
+        configuration.batching.checkpointSeconds = 0
+        configure(&configuration)
+        store = try JobStore(file: folder.url.appending(path: Service.jobsFileName))
+        batcher = QueryBatcher(
+            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: log.logger(),
+            checkpointFolder: Self.checkpoints(in: folder), progressInterval: .milliseconds(1),
+            retryInterval: .milliseconds(10))
+    }
+
+    static func checkpoints(in folder: TemporaryFolder) -> URL {
+        folder.url.appending(path: Service.checkpointFolderName)
+    }
+
+    /// Asks about the whole corpus.
+    func large(_ prompt: String) async throws -> JobIdentifier {
+        try await submit(
+            InfluenceQuery(prompt: prompt, completion: "x", candidates: CandidateSelection(prefilter: .all)))
+    }
+
+    /// Asks about ten sequences.
+    func small(_ prompt: String) async throws -> JobIdentifier {
+        try await submit(
+            InfluenceQuery(
+                prompt: prompt, completion: "x", candidates: CandidateSelection(limit: 10), rescore: 0))
+    }
+
+    func submit(_ queries: InfluenceQuery...) async throws -> JobIdentifier {
+        try await batcher.submit(queries, isList: queries.count > 1).job.id
+    }
+
+    func wait(for status: Job.Status, of id: JobIdentifier) async throws {
+        while try await store.job(id)?.status != status { try await Task.sleep(for: .milliseconds(1)) }
+    }
+}
