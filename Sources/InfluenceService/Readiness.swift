@@ -17,10 +17,14 @@ final class Readiness: Sendable {
     var state: State { storage.withLock { $0 } }
 
     /// Goes on to another state. A server that stops stays so.
-    func become(_ state: State) {
+    ///
+    /// - Returns: Whether it was not stopping before.
+    @discardableResult
+    func become(_ state: State) -> Bool {
         storage.withLock { current in
-            if case .stopping = current { return }
+            if case .stopping = current { return false }
             current = state
+            return true
         }
     }
 

@@ -79,11 +79,11 @@ public final class Service: Sendable {
     ///
     /// Jobs that are then not finished run again at the next start.
     public func shutdown(grace: Duration) async {
-        readiness.become(.stopping)
+        let isFirst = readiness.become(.stopping)
         logger.info("stopping", metadata: ["grace": "\(grace)"])
         async let sweeps: Void = batcher.stop(grace: grace / .seconds(1))
         // Whoever sends requests here is to see at /readyz that it should not, before the port is closed.
-        try? await Task.sleep(for: drain)
+        if isFirst { try? await Task.sleep(for: drain) }
         async let requests = server.shutdown(grace: grace)
         _ = await (sweeps, requests)
     }

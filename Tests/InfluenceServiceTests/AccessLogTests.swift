@@ -89,12 +89,13 @@ struct AccessLogTests {
         }
         let telling = lines.filter { $0.text.contains("secret") }
         #expect(telling.allSatisfy { $0["message"] == "query" })
-        #expect(telling.count == (isWanted ? 1 : 0))
+        #expect(telling.count == (isWanted ? 2 : 0))
         #expect(lines.count > 10)
         if let line = telling.first {
             #expect(line["prompt"] == "secret")
             #expect(line["completion"] == " broken")
             #expect(line["job_id"] != nil)
+            #expect(line["request_id"] != nil)
         }
     }
 }

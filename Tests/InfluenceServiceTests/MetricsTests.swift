@@ -114,6 +114,29 @@ struct MetricsTests {
         }
     }
 
+    @Test("are in the documentation, all of them and no others")
+    func documentation() async throws {
+        let article = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(
+                path: "Sources/InfluenceService/InfluenceService.docc/Monitoring.md")
+        let rows = try String(contentsOf: article, encoding: .utf8).split(separator: "\n").filter {
+            $0.hasPrefix("| `")
+        }
+        let documented = rows.flatMap { row in
+            row.split(separator: "|")[0].matches(of: /`([a-z_]+)/).map { String($0.1) }
+        }
+        try await TestServer.run { server in
+            _ = try await server.job(try await server.post("a"), until: "succeeded")
+            _ = try await server.client.post("/v1/sequences", json: "{}")
+            let text = try await text(of: server, until: "tributary_batch_queries_count", is: 1)
+            let measured = text.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }.map {
+                String($0.split(separator: " ")[2])
+            }
+            #expect(Set(measured).count == measured.count)
+            #expect(documented.sorted() == measured.sorted())
+        }
+    }
+
     @Test("are there while the server starts, without an engine's")
     func starting() async throws {
         try await TestServer.run(isReady: false) { server in

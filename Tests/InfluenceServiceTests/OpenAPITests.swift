@@ -194,6 +194,38 @@ struct OpenAPITests {
         return exchanges
     }
 
+    @Test("says which calls want a token, and of what scope")
+    func security() async throws {
+        for isRequired in [false, true] {
+            let folder = try TemporaryFolder()
+            let (token, _) = AccessToken.create(name: "a", scope: .read)
+            try TokenFile(folder.url.appending(path: TokenFile.name)).add(token)
+            try await TestServer.run(in: folder) {
+                $0.authentication.required = isRequired ? .always : .auto
+            } test: { server in
+                let document = try await document(server)
+                let paths = try #require(document["paths"])
+                #expect(document["components"]?["securitySchemes"]?["bearer"]?["scheme"] == "bearer")
+                for (method, path, scope) in [
+                    ("post", "/v1/influence", "query"), ("delete", "/v1/jobs/{id}", "query"),
+                    ("post", "/v1/sequences", "admin"), ("get", "/v1/sequences", "read"), ("get", "/metrics", "read"),
+                ] {
+                    let requirement: JSONTree = ["bearer": [.string(scope)]]
+                    let operation = paths[path]?[method]
+                    #expect(operation?["security"] == (isRequired ? [requirement] : [requirement, [:]]))
+                    #expect(operation?["responses"]?["401"] != nil)
+                }
+                for path in ["/", "/healthz", "/readyz", "/openapi.json", "/problems", "/problems/{name}"] {
+                    #expect(paths[path]?["get"]?["security"] == [])
+                    #expect(paths[path]?["get"]?["responses"]?["401"] == nil)
+                    #expect(try await server.client.get(path.replacing("{name}", with: "starting")).status == 200)
+                }
+                let unnamed = try await server.client.get("/v1/jobs")
+                #expect(unnamed.status == (isRequired ? 401 : 200))
+            }
+        }
+    }
+
     @Test("tells what is answered while the server starts, and when it could not")
     func starting() async throws {
         try await TestServer.run(isReady: false) { server in

@@ -99,6 +99,35 @@ struct ServiceAPITests {
         }
     }
 
+    @Test("are answered for a while by a server that is stopping, which says so")
+    func draining() async throws {
+        try await TestServer.run {
+            $0.server.drainSeconds = 3_600
+        } test: { server in
+            let path = try await server.post("a")
+            _ = try await server.job(path, until: "succeeded")
+            let stopping = Task { await server.service.shutdown(grace: .seconds(600)) }
+            while try await server.client.get("/readyz").status == 200 {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let reply = try await server.client.get("/readyz")
+            #expect(reply.status == 503)
+            #expect(try reply.string("status") == "draining")
+            #expect(reply.headers["retry-after"] != nil)
+            #expect(try await server.client.get("/healthz").string("status") == "alive")
+            #expect(try await server.client.get(path + "/result").status == 200)
+            #expect(try await server.client.get("/metrics").text.contains("tributary_state{state=\"draining\"} 1"))
+            for (call, body) in [
+                ("influence", "{\"prompt\": \"a\", \"completion\": \"b\"}"), ("sequences", "{\"text\": \"a\"}"),
+            ] {
+                try await server.client.post("/v1/\(call)", json: body).expectProblem("stopping", status: 503)
+            }
+            stopping.cancel()
+            await stopping.value
+            await #expect(throws: (any Error).self) { try await server.client.get("/healthz") }
+        }
+    }
+
     @Test("are listed at the root")
     func landing() async throws {
         try await TestServer.run { server in

@@ -77,11 +77,12 @@ struct API: Sendable {
     }
 
     /// Writes what a user asked into the log, where the configuration wants that.
-    func log(query: InfluenceQuery, of job: JobIdentifier) {
+    func log(prompt: String, completion: String? = nil, of job: JobIdentifier? = nil) {
         guard configuration.logging.queries else { return }
-        logger.info(
-            "query",
-            metadata: ["job_id": "\(job)", "prompt": "\(query.prompt)", "completion": "\(query.completion)"])
+        var metadata: Logger.Metadata = ["prompt": "\(prompt)"]
+        if let completion { metadata["completion"] = "\(completion)" }
+        if let job { metadata["job_id"] = "\(job)" }
+        logger.info("query", metadata: metadata)
     }
 }
 

@@ -17,7 +17,6 @@ extension API {
                         "Prefer",
                         "wait=SECONDS (RFC 7240): answer with the result itself if it is there in time.",
                         .string("A preference.", example: "wait=60")),
-                    .header("Accept", "Which form the result is wanted in.", .string("Media types.")),
                     .header(
                         "Idempotency-Key",
                         "The client's own name for the request: sent again with the same body, it gives the same job.",
@@ -60,7 +59,7 @@ extension API {
         let submission = try await submission(of: asked, key: key)
         let job = submission.job
         if !submission.isReplay {
-            for query in asked.queries { log(query: query, of: job.id) }
+            for query in asked.queries { log(prompt: query.prompt, completion: query.completion, of: job.id) }
         }
         let replay: HTTPFields = submission.isReplay ? Self.replayed : [:]
         guard let wait = Preferences(request.headers).wait else { return try accepted(job, replay) }

@@ -19,9 +19,9 @@ extension API {
             Operation(
                 .get, "/v1/jobs/{id}/result", id: "getResult", tag: .jobs, scope: .read,
                 "Get a job's ranked sequences as JSON, NDJSON or CSV",
+                details: "The field Accept chooses the form; without it that is JSON.",
                 parameters: [
-                    id, .header("Accept", "Which form is wanted.", .string("Media types.")),
-                    .header("If-None-Match", "The tags of what is known already.", .string("Entity tags.")),
+                    id, .header("If-None-Match", "The tags of what is known already.", .string("Entity tags.")),
                 ],
                 answers: [
                     .results("The result.", headers: [("ETag", .string("Names the result in this form."))]),

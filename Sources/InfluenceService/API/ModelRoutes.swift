@@ -21,6 +21,7 @@ extension API {
     @Sendable private func postCompletion(_ request: Request) async throws -> Response {
         let asked = try request.json().decoded(as: CompletionRequest.self)
         let engine = try readiness.engine()
+        log(prompt: asked.prompt)
         return try .json(encoding: try await completions.run { try engine.complete(asked) })
     }
 

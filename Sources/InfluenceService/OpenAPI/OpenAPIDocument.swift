@@ -111,8 +111,8 @@ struct OpenAPIDocument: Sendable {
     // MARK: - Responses
 
     private static func responses(of operation: Operation) -> JSONTree {
-        let kinds = operation.problems + ProblemKind.ofEveryCall.filter { !operation.problems.contains($0) }
-        let problems = Dictionary(uniqueKeysWithValues: grouped(kinds).map { ($0.status, $0.kinds) })
+        let problems = Dictionary(
+            uniqueKeysWithValues: grouped(operation.allProblems).map { ($0.status, $0.kinds) })
         let answered = operation.answers.map { answer in
             let kinds = problems[answer.status.code] ?? []
             return JSONTree.Member(name: String(answer.status.code), value: response(answer, kinds))
@@ -161,15 +161,18 @@ struct OpenAPIDocument: Sendable {
     private static func name(ofProblems status: Int) -> String { "Problem\(status)" }
 
     private static func response(_ status: Int, _ kinds: [ProblemKind]) -> JSONTree {
-        var retry: [(name: String, schema: Schema)] = []
-        if status == 503 || status == 429 {
-            retry = [("Retry-After", .integer("When to try again, in seconds.", from: 0))]
-        }
-        return [
-            "description": .string(text(of: kinds)), "headers": headers(retry),
+        [
+            "description": .string(text(of: kinds)), "headers": headers(headersOfProblems[status] ?? []),
             "content": content(.init(description: "", forms: [problemForm])),
         ]
     }
+
+    /// What problems of a status tell besides.
+    private static let headersOfProblems: [Int: [(name: String, schema: Schema)]] = {
+        let retry = [(name: "Retry-After", schema: Schema.integer("When to try again, in seconds.", from: 0))]
+        let challenge = [(name: "WWW-Authenticate", schema: Schema.string("What is wanted (RFC 6750 section 3)."))]
+        return [401: challenge, 403: challenge, 429: retry, 503: retry]
+    }()
 
     private static func headers(_ own: [(name: String, schema: Schema)]) -> JSONTree {
         .object(
