@@ -93,9 +93,7 @@ extension API {
     @Sendable private func getSequences(_ request: Request) async throws -> Response {
         let source = try request.item("source", expected: "the name of a source") { $0.isEmpty ? nil : $0 }
         let limit = try request.number("limit", in: 1...1_000, default: 50)
-        let cursor = try request.item("cursor", expected: "the next_cursor of an earlier page") { text in
-            Int64(text).flatMap { $0 > 0 ? $0 : nil }
-        }
+        let cursor = try request.cursor()
         let engine = try readiness.engine()
         let page = try await lookups.run {
             try engine.sequences(after: cursor ?? 0, source: source, limit: limit)

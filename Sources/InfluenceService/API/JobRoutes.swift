@@ -61,7 +61,7 @@ extension API {
         let page = try await store.jobs(
             status: try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:)),
             limit: try request.number("limit", in: 1...1_000, default: 50),
-            after: try request.item("cursor", expected: "the next_cursor of an earlier page") { Int64($0) })
+            after: try request.cursor())
         let documents = page.jobs.map { JobDocument($0, progress: store.board.snapshot(of: $0.id)?.progress) }
         return try .json(encoding: JobList(jobs: documents, nextCursor: page.next.map(String.init)))
     }

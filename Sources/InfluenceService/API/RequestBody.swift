@@ -69,6 +69,14 @@ extension Request {
         } ?? fallback
     }
 
+    /// The place in a list from which the client wants it: what an earlier page named as `next_cursor`.
+    func cursor() throws(Problem) -> Int64? {
+        try item("cursor", expected: "the next_cursor of an earlier page") { text in
+            guard let number = Int64(text), number > 0, String(number) == text else { return nil }
+            return number
+        }
+    }
+
     /// Refuses query items beside the known ones: a misspelt one would otherwise be silently ignored.
     func refuseItems(besides known: [String]) throws(Problem) {
         guard let unknown = query.first(where: { !known.contains($0.name) }) else { return }
