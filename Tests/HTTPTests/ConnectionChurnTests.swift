@@ -56,8 +56,10 @@ struct ConnectionChurnTests {
                 }
             }
             // Clients are gone; what is left are connections whose end has not been read yet, for at most this while.
-            for _ in 0..<600 where try Self.sockets(port: port) > 1 { usleep(50_000) }
-            #expect(try Self.sockets(port: port) == 1, "only the listening socket is left")
+            // (While others come and go, the kernel's table may be read without a socket that is there.)
+            for _ in 0..<600 where try Self.sockets(port: port) != 1 { usleep(50_000) }
+            let isOnlyListenerLeft = try (0..<20).contains { _ in try Self.sockets(port: port) == 1 }
+            #expect(isOnlyListenerLeft, "only the listening socket is left")
             #expect(try RawClient(port: port).exchange(get("/hello")).body == "hello")
             #expect(await server.shutdown(grace: .seconds(30)) == 0)
             #expect(try Self.sockets(port: port) == 0)

@@ -55,10 +55,11 @@ struct TLSCredentials: ~Copyable {
         Self.withBIO(pem) { found = tributary_read_key($0, &isEncrypted) }
         key = found
         guard found == nil else { return }
-        let isAtEnd = tributary_is_end_of_pem(ERR_peek_last_error()) == 1
         let reason = OpenSSLErrors.takeReason()
         if isEncrypted == 1 { throw .encryptedKey(file: file) }
-        throw isAtEnd ? .noKey(file: file) : .unusableKey(file: file, reason: reason)
+        // OpenSSL has one error for a key that is not there and one that it cannot read.
+        let hasKey = String(decoding: pem, as: UTF8.self).contains("PRIVATE KEY-----")
+        throw hasKey ? .unusableKey(file: file, reason: reason) : .noKey(file: file)
     }
 
     /// Lets OpenSSL read bytes.

@@ -7,6 +7,7 @@ import Glibc
 final class RawClient: @unchecked Sendable {
     private var descriptor: Int32
     private var received: [UInt8] = []
+    private(set) var tls: ClientTLS?
 
     enum Failure: Error, Equatable {
         case cannotConnect(Int32)
@@ -17,7 +18,9 @@ final class RawClient: @unchecked Sendable {
         case malformed(String)
     }
 
-    init(port: UInt16, host: String = "127.0.0.1", receiveBuffer: Int32? = nil) throws {
+    init(
+        port: UInt16, host: String = "127.0.0.1", receiveBuffer: Int32? = nil, tls settings: ClientTLS.Settings? = nil
+    ) throws {
         let isIPv6 = host.contains(":")
         descriptor = socket(isIPv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: 60, tv_usec: 0)
@@ -54,6 +57,7 @@ final class RawClient: @unchecked Sendable {
             descriptor = -1
             throw Failure.cannotConnect(code)
         }
+        if let settings { tls = try ClientTLS(descriptor: descriptor, settings: settings) }
     }
 
     deinit { close() }
@@ -78,6 +82,7 @@ final class RawClient: @unchecked Sendable {
     func send(_ text: String) throws { try send(Array(text.utf8)) }
 
     func send(_ bytes: [UInt8]) throws {
+        if let tls { return try tls.send(bytes) }
         var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -88,6 +93,11 @@ final class RawClient: @unchecked Sendable {
 
     /// Reads more bytes. False at the end of the stream.
     private func fill() throws -> Bool {
+        if let tls {
+            let bytes = try tls.receive(upTo: 64 << 10)
+            received += bytes
+            return !bytes.isEmpty
+        }
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         let count = recv(descriptor, &buffer, buffer.count, 0)
         if count < 0 { throw errno == ECONNRESET ? Failure.reset : Failure.timedOut }

@@ -1,0 +1,70 @@
+import HTTPTypes
+import Testing
+
+@testable import HTTP
+
+@Suite("An entity tag")
+struct EntityTagTests {
+    private func answer(
+        _ condition: String?, method: HTTPRequest.Method = .get, tag: EntityTag = EntityTag("abc")
+    ) -> Response? {
+        var request = Request(method: method, path: "/", pathSegments: [])
+        if let condition { request.headers[.ifNoneMatch] = condition }
+        return request.notModified(tag, headers: [.cacheControl: "private"])
+    }
+
+    @Test(
+        "that the client has is answered with 304",
+        arguments: [
+            ("\"abc\"", "\"abc\""), ("W/\"abc\"", "\"abc\""), ("*", "\"abc\""), (" * ", "\"abc\""),
+            ("\"x\", \"abc\"", "\"abc\""), ("\"x,y\",W/\"abc\"", "\"abc\""),
+            ("\"abc-gzip\"", "\"abc-gzip\""),
+            ("\"x\"\t,\"abc-gzip\" , \"abc\"", "\"abc-gzip\""),
+        ])
+    func matches(condition: String, tag: String) throws {
+        for method in [HTTPRequest.Method.get, .head] {
+            let response = try #require(answer(condition, method: method))
+            #expect(response.status == .notModified && response.headers[.eTag] == tag)
+            #expect(response.headers[.cacheControl] == "private")
+        }
+    }
+
+    @Test(
+        "that the client does not have is not",
+        arguments: [
+            nil, "", "abc", "\"ABC\"", "\"ab\"", "\"abcd\"", "\"abc", "\"abc-br\"", "\"x*\"", "W/abc",
+        ])
+    func differs(condition: String?) {
+        #expect(answer(condition) == nil)
+    }
+
+    @Test("means nothing to other methods")
+    func methods() {
+        #expect(answer("*", method: .post) == nil && answer("\"abc\"", method: .delete) == nil)
+    }
+
+    @Test("holds only what a field may")
+    func characters() {
+        #expect(EntityTag("a\"b c\u{E9}\r\n").description == "\"abc\"")
+        #expect(EntityTag("abc", isWeak: true).description == "W/\"abc\"")
+    }
+
+    @Test("of a 304 renews what the client has, compressed or not")
+    func compressed() async {
+        let handler = Compression().wrapping { request in
+            request.notModified(EntityTag("abc"))
+                ?? Response(
+                    contentType: "text/plain", body: [UInt8](repeating: 65, count: 5000),
+                    headers: [.eTag: "\"abc\""])
+        }
+        var request = Request(method: .get, path: "/", pathSegments: [])
+        request.headers[.acceptEncoding] = "gzip"
+        let first = await handler(request)
+        request.headers[.ifNoneMatch] = first.headers[.eTag]
+        let second = await handler(request)
+        #expect(first.status == .ok && second.status == .notModified)
+        #expect(
+            second.headers[.eTag] == first.headers[.eTag] && second.headers[.eTag] == "\"abc-gzip\"")
+        #expect(second.headers[.vary] == "Accept-Encoding" && second.headers[.contentEncoding] == nil)
+    }
+}
