@@ -28,7 +28,7 @@ public final class Service: Sendable {
     private let drain: Duration
     private let logger: Logger
 
-    /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened, ``TokenFileError``, or
+    /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened, ``ConfigurationError``, ``TokenFileError``, or
     ///   ``AuthenticationError`` if tokens are needed and there are none.
     public init(configuration: Configuration, workspace: URL, logger: Logger) throws {
         let logger = logger.namingRequests
@@ -43,10 +43,11 @@ public final class Service: Sendable {
         let api = API(
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
             authenticator: authenticator, metrics: metrics, logger: logger)
+        let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
-            configuration: HTTPServerConfiguration(configuration.server), logger: logger,
+            configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
             observers: [AccessLog(logger: logger), metrics],
-            router: try Router(routes: api.routes, logger: logger))
+            handler: router.handler(within: configuration.server.middleware))
     }
 
     /// Begins to listen.
@@ -55,6 +56,16 @@ public final class Service: Sendable {
     /// - Throws: ``HTTPServerError``.
     @discardableResult
     public func start() async throws -> [SocketAddress] { try await server.start() }
+
+    /// Reads the TLS certificate and its key again, for new connections; without TLS it does nothing. Where they cannot be
+    /// used, the log says why, and the server goes on with those it has.
+    public func reloadCertificate() async {
+        do {
+            try await server.reloadCertificate()
+        } catch {
+            logger.error("the certificate was not reloaded", metadata: ["error": "\(error)"])
+        }
+    }
 
     /// Says what is being done until the engine is there, for /readyz.
     public func note(starting stage: String) { readiness.become(.starting(stage: stage)) }
@@ -86,20 +97,5 @@ public final class Service: Sendable {
         if isFirst { try? await Task.sleep(for: drain) }
         async let requests = server.shutdown(grace: grace)
         _ = await (sweeps, requests)
-    }
-}
-
-extension HTTPServerConfiguration {
-    init(_ settings: Configuration.Server) {
-        var timeouts = Timeouts()
-        timeouts.header = .seconds(settings.headerTimeoutSeconds)
-        timeouts.body = .seconds(settings.bodyTimeoutSeconds)
-        timeouts.idle = .seconds(settings.idleTimeoutSeconds)
-        self.init(
-            host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
-            maximumConnections: settings.maximumConnections,
-            limits: RequestLimits(headerBytes: settings.maximumHeaderBytes, bodyBytes: settings.maximumBodyBytes),
-            maximumBodyBytesInFlight: settings.maximumBodyBytesInFlight,
-            timeouts: timeouts)
     }
 }

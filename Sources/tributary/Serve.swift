@@ -12,7 +12,8 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             The server listens at once and answers queries when the model and its factors are loaded: GET /readyz says how far it \
             is. Jobs are kept in the workspace, and those that a process left unfinished run again at the next start. Ctrl-C or \
-            SIGTERM stops it when the running sweep is done, or after server.shutdown_grace_seconds.
+            SIGTERM stops it when the running sweep is done, or after server.shutdown_grace_seconds. SIGHUP has it read its TLS \
+            certificate and key again.
 
             Settings come from the file given by --config (config/tributary.yaml describes them all), from the environment \
             (TRIBUTARY__SERVER__PORT=9000), and from options, each over the one before.
@@ -73,6 +74,8 @@ struct Serve: AsyncParsableCommand {
         let manager = ServiceManager()
         let service = try Service(configuration: settings, workspace: workspace.folder, logger: logger)
         try await service.start()
+        let hangUps = HangUps { await service.reloadCertificate() }
+        defer { hangUps.stop() }
 
         let starting = EngineStart(
             workspace: workspace, service: service, logger: logger, fitting: fit,

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// The numeric address and port of one end of a TCP connection.

@@ -89,6 +89,13 @@ extension Configuration {
             throw .unknownKey(key: key, origin: origin, known: Self.keys(besides: key))
         }
         if value.isNull { return try set(key, to: nil as String?, origin: origin) }
+        if setting.isList, case .sequence(let elements) = value {
+            let texts = elements.compactMap(\.scalar?.string)
+            guard texts.count == elements.count else {
+                throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: value.shown)
+            }
+            return try set(key, to: texts.joined(separator: ","), origin: origin)
+        }
         // A quoted number is a string: "8080" for a port is a mistake that YAML's own rules can tell.
         guard case .scalar(let scalar) = value,
             setting.isText || scalar.style == .plain || scalar.style == .any

@@ -1,3 +1,4 @@
+import HTTP
 import Logging
 
 /// Everything about a server that can be set.
@@ -24,18 +25,38 @@ public struct Configuration: Sendable, Equatable {
         public var host = "127.0.0.1"
         /// 0 lets the system choose a free port.
         public var port = 8080
+        /// The PEM file with the certificate and those that lead to its authority; `nil` for plain HTTP.
+        public var tlsCertificate: String?
+        /// The PEM file with the certificate's key.
+        public var tlsKey: String?
+        public var tlsMinimumVersion = TLSConfiguration.Version.tls12
+        /// Addresses and CIDR blocks of the reverse proxies whose X-Forwarded fields are believed.
+        public var trustedProxies: [AddressBlock] = []
+        /// The origins whose pages may read responses, or "*".
+        public var corsOrigins: [String] = []
+        public var compression = Compression.gzip
         public var ioThreads = 2
         public var maximumConnections = 1_024
+        /// 0 for no limit.
+        public var maximumConnectionsPerAddress = 0
+        /// Connections that wait in the kernel to be accepted.
+        public var backlog = 1_024
+        public var maximumTargetBytes = 8_192
+        public var maximumHeaderFields = 100
         public var maximumHeaderBytes = 16_384
         public var maximumBodyBytes = 4_194_304
         /// Of all requests under way together.
         public var maximumBodyBytesInFlight = 268_435_456
         public var headerTimeoutSeconds = 10.0
         public var bodyTimeoutSeconds = 30.0
+        public var minimumBodyBytesPerSecond = 1_024
         public var idleTimeoutSeconds = 60.0
+        public var writeTimeoutSeconds = 30.0
         public var shutdownGraceSeconds = 30.0
         /// How long a stopping server still answers new requests while /readyz says that it is draining.
         public var drainSeconds = 0.0
+
+        public enum Compression: String, Sendable, CaseIterable { case gzip, none }
     }
 
     /// Who may ask.

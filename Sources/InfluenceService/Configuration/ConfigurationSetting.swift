@@ -1,3 +1,5 @@
+import Foundation
+import HTTP
 import Logging
 
 /// One key of the configuration: its name, what it accepts, and the property it sets.
@@ -11,6 +13,8 @@ public struct ConfigurationSetting: Sendable {
     public let expected: String
     /// Whether the text of a scalar is taken as it stands even if it looks like a number.
     let isText: Bool
+    /// Whether a file may have a YAML list. As one text, its elements stand between commas.
+    var isList = false
 
     private let assign: @Sendable (inout Configuration, String?) -> Bool
     private let read: @Sendable (Configuration) -> String?
@@ -28,15 +32,33 @@ public struct ConfigurationSetting: Sendable {
     public static let all: [ConfigurationSetting] = [
         text("server.host", \.server.host, "an address or host name to listen on"),
         integer("server.port", \.server.port, 0...65_535),
+        path("server.tls_certificate", \.server.tlsCertificate),
+        path("server.tls_key", \.server.tlsKey),
+        choice("server.tls_minimum_version", \.server.tlsMinimumVersion, TLSConfiguration.Version.allCases),
+        list(
+            "server.trusted_proxies", \.server.trustedProxies, "a list of addresses and blocks such as 10.0.0.0/8",
+            AddressBlock.init, text: \.description),
+        list(
+            "server.cors_origins", \.server.corsOrigins, "a list of origins such as https://notebook.example, or \"*\"",
+            { CrossOrigin.isOrigin($0) ? $0 : nil }, text: \.self),
+        choice("server.compression", \.server.compression, Configuration.Server.Compression.allCases),
         integer("server.io_threads", \.server.ioThreads, 1...64),
         integer("server.maximum_connections", \.server.maximumConnections, 1...1_000_000),
+        integer(
+            "server.maximum_connections_per_address", \.server.maximumConnectionsPerAddress, 0...1_000_000),
+        integer("server.backlog", \.server.backlog, 1...65_535),
+        integer("server.maximum_target_bytes", \.server.maximumTargetBytes, 256...65_536),
+        integer("server.maximum_header_fields", \.server.maximumHeaderFields, 8...10_000),
         integer("server.maximum_header_bytes", \.server.maximumHeaderBytes, 1_024...1_048_576),
         integer("server.maximum_body_bytes", \.server.maximumBodyBytes, 1_024...1_073_741_824),
         integer(
             "server.maximum_body_bytes_in_flight", \.server.maximumBodyBytesInFlight, 1_024...1_099_511_627_776),
         seconds("server.header_timeout_seconds", \.server.headerTimeoutSeconds, 0.001...86_400),
         seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, 0.001...86_400),
+        integer(
+            "server.minimum_body_bytes_per_second", \.server.minimumBodyBytesPerSecond, 1...1_073_741_824),
         seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, 0.001...86_400),
+        seconds("server.write_timeout_seconds", \.server.writeTimeoutSeconds, 0.001...86_400),
         seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, 0...86_400),
         seconds("server.drain_seconds", \.server.drainSeconds, 0...3_600),
         choice(
@@ -94,6 +116,25 @@ extension ConfigurationSetting {
             return true
         } read: {
             $0[keyPath: property]
+        }
+    }
+
+    /// - Parameters:
+    ///   - element: Reads one element; nil for what is none.
+    ///   - elementText: What ``element`` would read as the same.
+    private static func list<Element: Sendable>(
+        _ key: String, _ property: Property<[Element]>, _ expected: String,
+        _ element: @escaping @Sendable (String) -> Element?, text elementText: KeyPath<Element, String> & Sendable
+    ) -> ConfigurationSetting {
+        ConfigurationSetting(key: key, expected: expected, isText: true, isList: true) { configuration, text in
+            let texts = (text ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+            let elements = texts.compactMap(element)
+            guard elements.count == texts.count else { return false }
+            configuration[keyPath: property] = elements
+            return true
+        } read: { configuration in
+            let elements = configuration[keyPath: property]
+            return elements.isEmpty ? nil : elements.map { $0[keyPath: elementText] }.joined(separator: ",")
         }
     }
 

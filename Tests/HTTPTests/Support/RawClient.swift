@@ -189,10 +189,15 @@ struct RawResponse {
     subscript(name: String) -> String? { headers[name]?.joined(separator: ", ") }
 
     /// The `type` member of a problem.
-    var problem: String? {
+    var problem: String? { problemMember("type") }
+
+    /// The `detail` member of a problem.
+    var detail: String? { problemMember("detail") }
+
+    private func problemMember(_ name: String) -> String? {
         guard self["content-type"] == "application/problem+json",
             let object = try? JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any]
         else { return nil }
-        return object["type"] as? String
+        return object[name] as? String
     }
 }
