@@ -44,7 +44,7 @@ struct StrictnessTests {
         Line("a signed length", post("Content-Length: +0"), [400]),
         Line("a negative length", post("Content-Length: -1"), [400]),
         Line("a length with zeros before it is that length", post("Content-Length: 0005", body: "hello"), [200, 404]),
-        Line("a body that looks like a request", post("Content-Length: 35", body: ""), [200], closes: false),
+        Line("a body that looks like a request", post("Content-Length: 33", body: ""), [200], closes: false),
         Line("chunked", post("Transfer-Encoding: chunked"), [200, 404]),
         Line("CHUNKED: codings have no case", post("Transfer-Encoding: CHUNKED"), [200, 404]),
         Line("chunked with whitespace around it", post("Transfer-Encoding: \t chunked \t"), [200, 404]),
