@@ -5,10 +5,13 @@ import Synchronization
 /// How many workers compute at once, one a core.
 public struct Workers: Sendable, Equatable {
     public let count: Int
+    /// How far the workers stand back behind the machine's other threads, as nice(2) has it: from 0, not at all, to 19.
+    public let niceness: Int
 
     /// - Parameter count: At least one; by default, one for each processor that is active.
-    public init(count: Int = ProcessInfo.processInfo.activeProcessorCount) {
+    public init(count: Int = ProcessInfo.processInfo.activeProcessorCount, niceness: Int = 0) {
         self.count = max(1, count)
+        self.niceness = min(max(niceness, 0), 19)
     }
 
     /// Runs the body once for each worker, all at the same time, and gives their results in the workers' order.
@@ -16,11 +19,32 @@ public struct Workers: Sendable, Equatable {
     /// - Throws: The error of the lowest-numbered worker that threw; all have ended by then.
     public func run<Value: Sendable>(_ body: @Sendable (_ worker: Int) throws -> Value) throws -> [Value] {
         let results = Mutex<[Int: Result<Value, any Error>]>([:])
-        DispatchQueue.concurrentPerform(iterations: count) { worker in
+        perform { worker in
             let result = Result { try body(worker) }
             results.withLock { $0[worker] = result }
         }
         return try results.withLock { results in try (0..<count).compactMap { try results[$0]?.get() } }
+    }
+
+    private func perform(_ body: @Sendable (_ worker: Int) -> Void) {
+        guard niceness > 0 else { return DispatchQueue.concurrentPerform(iterations: count, execute: body) }
+        // Linux has a niceness for each thread, and lets no thread take it back: these do nothing else, and end.
+        withoutActuallyEscaping(body) { body in
+            let work = SharedWork(body)
+            let ended = DispatchSemaphore(value: 0)
+            for worker in 0..<count {
+                let thread = Thread {
+                    _ = nice(Int32(niceness))
+                    work.run(worker)
+                    ended.signal()
+                }
+                thread.name = "compute-\(worker)"
+                thread.stackSize = 8 << 20
+                thread.start()
+            }
+            for _ in 0..<count { ended.wait() }
+            work.release()
+        }
     }
 
     /// Runs the body for each index, handing the next one to whichever worker is free, and gives the results in order.
@@ -57,4 +81,21 @@ public final class WorkerSlot<State: Sendable>: Sendable {
     public func withState<Value: Sendable>(_ body: (inout State) throws -> Value) rethrows -> Value {
         try state.withLock { try body(&$0) }
     }
+}
+
+/// A body that threads share, and of which they hold nothing any more once they have run it: they end later than their work.
+private final class SharedWork: Sendable {
+    private let body: Mutex<(@Sendable (Int) -> Void)?>
+
+    init(_ body: @escaping @Sendable (Int) -> Void) {
+        self.body = Mutex(body)
+    }
+
+    @inline(never)
+    func run(_ worker: Int) {
+        let body = body.withLock { $0 }
+        body?(worker)
+    }
+
+    func release() { body.withLock { $0 = nil } }
 }

@@ -79,7 +79,9 @@ struct Serve: AsyncParsableCommand {
 
         let starting = EngineStart(
             workspace: workspace, service: service, logger: logger, fitting: fit,
-            workers: settings.compute.workers == 0 ? Workers() : Workers(count: settings.compute.workers),
+            workers: Workers(
+                count: settings.compute.workers == 0 ? Workers().count : settings.compute.workers,
+                niceness: settings.compute.niceness),
             interruption: interruption)
         do {
             try await service.become(ready: try await starting.run())

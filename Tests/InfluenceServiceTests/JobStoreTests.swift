@@ -191,6 +191,27 @@ struct JobStoreTests {
         #expect(left == 1)
     }
 
+    @Test("forgets the oldest ended jobs whose results are more than allowed together, and never the newest")
+    func expiryByBytes() async throws {
+        let start = Date(timeIntervalSince1970: 1_700_000_000)
+        var ids: [JobIdentifier] = []
+        for (index, length) in [50, 10, 30, 100].enumerated() {
+            let id = try await store.add([query("a"), query("b")], isList: true, at: start).id
+            let half = QueryOutcome.result(Data(repeating: 0x41, count: length / 2))
+            try await store.record(
+                [JobOutcomes(id: id, outcomes: [0: half, 1: half], seconds: [:])], at: start + Double(index))
+            ids.append(id)
+        }
+        func expire(_ bytes: Int) async throws -> [JobIdentifier] {
+            try await store.expire(keepCount: 10, keepBytes: bytes, endedBefore: start)
+            return try await store.jobs(limit: 10).jobs.map(\.id)
+        }
+        #expect(try await expire(190) == [ids[3], ids[2], ids[1], ids[0]])
+        #expect(try await expire(189) == [ids[3], ids[2], ids[1]])
+        #expect(try await expire(135) == [ids[3], ids[2]])
+        #expect(try await expire(1) == [ids[3]])
+    }
+
     @Test("refuses a file that is no database, and one of a newer version")
     func foreignFiles() async throws {
         let other = folder.url.appending(path: "other.sqlite")

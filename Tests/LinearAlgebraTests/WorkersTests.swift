@@ -1,3 +1,4 @@
+import Foundation
 import LinearAlgebra
 import Synchronization
 import Testing
@@ -25,6 +26,22 @@ struct WorkersTests {
         }
         #expect(results == (0..<count).map { $0 * $0 })
         #expect(calls.withLock { $0.sorted() } == Array(0..<count))
+    }
+
+    @Test(
+        "stand back behind other threads where asked to, each time anew, and leave the caller's as it is",
+        arguments: [1, 3])
+    func niceness(count: Int) throws {
+        func current() -> Int32 { getpriority(PRIO_PROCESS, 0) }
+        let own = current()
+        let workers = Workers(count: count, niceness: 5)
+        for _ in 0..<200 {
+            #expect(try workers.run { _ in current() } == Array(repeating: min(own + 5, 19), count: count))
+        }
+        #expect(try workers.map(0..<50) { $1 } == Array(0..<50))
+        #expect(throws: Failure(index: 0)) { try workers.run { worker -> Int in throw Failure(index: worker) } }
+        #expect(current() == own)
+        #expect(Workers(niceness: 40).niceness == 19 && Workers(niceness: -3).niceness == 0)
     }
 
     @Test("keep results that are nil")

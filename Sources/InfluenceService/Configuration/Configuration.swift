@@ -85,6 +85,8 @@ public struct Configuration: Sendable, Equatable {
     public struct Compute: Sendable, Equatable {
         /// Threads that compute; 0 for one a core.
         public var workers = 0
+        /// How far they stand back behind threads that answer requests, as nice(2) has it.
+        public var niceness = 10
     }
 
     /// How queries are gathered into sweeps.

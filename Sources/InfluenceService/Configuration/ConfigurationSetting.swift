@@ -67,6 +67,7 @@ public struct ConfigurationSetting: Sendable {
         path("model.path", \.model.path),
         path("workspace.path", \.workspace.path),
         integer("compute.workers", \.compute.workers, 0...4_096),
+        integer("compute.niceness", \.compute.niceness, 0...19),
         integer("batching.window_milliseconds", \.batching.windowMilliseconds, 0...60_000),
         integer("batching.maximum_queries", \.batching.maximumQueries, 1...100_000),
         integer("batching.maximum_scores", \.batching.maximumScores, 1...1_000_000_000_000),
