@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 const uint32_t tributary_epoll_readable = EPOLLIN;
@@ -72,10 +71,4 @@ int tributary_send_to_unix_socket(const char *path, const char *message) {
     close(descriptor);
     errno = error;
     return sent < 0 ? -1 : 0;
-}
-
-uint64_t tributary_monotonic_microseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }

@@ -10,6 +10,7 @@ import Synchronization
 struct EngineStart: Sendable {
     let workspace: Workspace
     let service: Service
+    let manager: ServiceManager
     let logger: Logger
     /// Whether to fit factors where there are none.
     let fitting: Bool
@@ -40,6 +41,7 @@ struct EngineStart: Sendable {
     private func begin(_ stage: String) {
         logger.info("\(stage)")
         service.note(starting: stage)
+        manager.notify(.status(stage))
     }
 
     private func display(_ title: String) -> any ProgressDisplay {

@@ -78,7 +78,7 @@ struct Serve: AsyncParsableCommand {
         defer { hangUps.stop() }
 
         let starting = EngineStart(
-            workspace: workspace, service: service, logger: logger, fitting: fit,
+            workspace: workspace, service: service, manager: manager, logger: logger, fitting: fit,
             workers: Workers(
                 count: settings.compute.workers == 0 ? Workers().count : settings.compute.workers,
                 niceness: settings.compute.niceness),

@@ -5,15 +5,13 @@ import Foundation
 /// socket that `NOTIFY_SOCKET` names.
 struct ServiceManager: Sendable {
     enum State: Equatable {
-        case ready, reloading, stopping
+        case ready, stopping
         /// What is being done, in words.
         case status(String)
 
         var message: String {
             switch self {
             case .ready: "READY=1\nSTATUS=answering queries"
-            // The manager waits for a READY that is later than this time.
-            case .reloading: "RELOADING=1\nMONOTONIC_USEC=\(tributary_monotonic_microseconds())"
             case .stopping: "STOPPING=1\nSTATUS=stopping"
             case .status(let text): "STATUS=\(text.replacing("\n", with: " "))"
             }

@@ -113,6 +113,23 @@ struct ServeTests {
         #expect(try await second.stop().status == 0)
     }
 
+    @Test("tells a service manager what it does, and goes on after SIGHUP")
+    func serviceManager() async throws {
+        let workspace = try await TestWorkspace(.fitted)
+        let manager = try NotifySocket(in: workspace.folder)
+        let server = try await TestServer.ready(workspace, settings: ["NOTIFY_SOCKET": manager.path])
+        var messages: [String] = []
+        while messages.last?.hasPrefix("READY=1") != true {
+            messages += manager.messages()
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(messages.first == "STATUS=loading the model")
+        server.program.send(SIGHUP)
+        #expect(try await server.get("/readyz").status == 200)
+        #expect(try await server.stop().status == 0)
+        #expect(manager.messages().first?.hasPrefix("STOPPING=1") == true)
+    }
+
     @Test("fails for a model that cannot be loaded")
     func badModel() async throws {
         let folder = try TemporaryFolder()

@@ -34,7 +34,5 @@ int tributary_eventfd(void);
 
 /// Sends a datagram to the Unix socket of a path, or, where it begins with @, of that name in the abstract namespace.
 int tributary_send_to_unix_socket(const char *path, const char *message);
-/// Microseconds of CLOCK_MONOTONIC.
-uint64_t tributary_monotonic_microseconds(void);
 
 #endif
