@@ -32,13 +32,11 @@ struct ServerTimeoutTests {
         try await withServer(configuration: Self.timeouts { $0.header = .seconds(1) }) { port, _ in
             let client = try RawClient(port: port)
             let drip = Thread {
-                for _ in 0..<100 {
-                    try? client.send("X")
-                    usleep(10_000)
-                }
+                while !Thread.current.isCancelled, (try? client.send("X")) != nil { usleep(10_000) }
                 client.finishSending()
             }
             drip.start()
+            defer { drip.cancel() }
             #expect(try client.response().status == 408)
         }
     }
