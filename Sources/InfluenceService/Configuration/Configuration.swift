@@ -34,7 +34,7 @@ public struct Configuration: Sendable, Equatable {
         public var trustedProxies: [AddressBlock] = []
         /// The origins whose pages may read responses, or "*".
         public var corsOrigins: [String] = []
-        public var compression = Compression.gzip
+        public var compression = Coding.gzip
         public var ioThreads = 2
         public var maximumConnections = 1_024
         /// 0 for no limit.
@@ -56,7 +56,7 @@ public struct Configuration: Sendable, Equatable {
         /// How long a stopping server still answers new requests while /readyz says that it is draining.
         public var drainSeconds = 0.0
 
-        public enum Compression: String, Sendable, CaseIterable { case gzip, none }
+        public enum Coding: String, Sendable, CaseIterable { case gzip, none }
     }
 
     /// Who may ask.

@@ -41,7 +41,7 @@ public struct ConfigurationSetting: Sendable {
         list(
             "server.cors_origins", \.server.corsOrigins, "a list of origins such as https://notebook.example, or \"*\"",
             { CrossOrigin.isOrigin($0) ? $0 : nil }, text: \.self),
-        choice("server.compression", \.server.compression, Configuration.Server.Compression.allCases),
+        choice("server.compression", \.server.compression, Configuration.Server.Coding.allCases),
         integer("server.io_threads", \.server.ioThreads, 1...64),
         integer("server.maximum_connections", \.server.maximumConnections, 1...1_000_000),
         integer(
