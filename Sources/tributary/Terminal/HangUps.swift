@@ -1,20 +1,19 @@
 import Dispatch
 import Foundation
+import Synchronization
 
-/// Does something at every SIGHUP, by which servers are asked to read their files again.
+/// Does something at each SIGHUP, which asks a server to read its files again, for as long as this lives.
 final class HangUps: Sendable {
-    private let signals: AsyncStream<Void>.Continuation
+    private let source: Mutex<any DispatchSourceSignal>
 
     init(_ action: @escaping @Sendable () async -> Void) {
-        let (requests, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        signals = continuation
         signal(SIGHUP, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
-        source.setEventHandler { continuation.yield() }
-        continuation.onTermination = { _ in source.cancel() }
+        source.setEventHandler { Task { await action() } }
         source.resume()
-        Task.detached { for await _ in requests { await action() } }
+        self.source = Mutex(source)
     }
 
-    func stop() { signals.finish() }
+    /// Ignores further ones.
+    func stop() { source.withLock { $0.cancel() } }
 }
