@@ -32,7 +32,7 @@ struct WorkersTests {
         "stand back behind other threads where asked to, each time anew, and leave the caller's as it is",
         arguments: [1, 3])
     func niceness(count: Int) throws {
-        func current() -> Int32 { getpriority(PRIO_PROCESS, 0) }
+        @Sendable func current() -> Int32 { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }
         let own = current()
         let workers = Workers(count: count, niceness: 5)
         for _ in 0..<200 {
