@@ -31,7 +31,7 @@ struct ServerSettingsTests {
                 "trusted_proxies: [10.0.0.1/8]",
                 "a list of addresses and blocks such as 10.0.0.0/8, but is \"10.0.0.1/8\""
             ),
-            ("trusted_proxies: [[::1]]", "a list of addresses and blocks such as 10.0.0.0/8, but is a list"),
+            ("trusted_proxies: [[localhost]]", "a list of addresses and blocks such as 10.0.0.0/8, but is a list"),
             ("trusted_proxies: localhost", "a list of addresses and blocks such as 10.0.0.0/8, but is \"localhost\""),
             (
                 "cors_origins: [https://a.example/]",
