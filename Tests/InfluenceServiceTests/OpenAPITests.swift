@@ -89,9 +89,15 @@ struct OpenAPITests {
                 let type = try #require(reply.headers["content-type"])
                 let described = response["content"]?.names.first { type == $0 || type.hasPrefix($0 + ";") }
                 let form = try #require(described.flatMap { response["content"]?[$0] }, "\(name) \(type)")
+                let schema = try #require(form["schema"])
+                if type.hasPrefix("text/event-stream") {
+                    let events = Self.events(in: reply.text)
+                    #expect(!events.isEmpty)
+                    for event in events { #expect(validator.mistakes(in: event, schema).isEmpty, "\(event.text)") }
+                }
                 if type.hasSuffix("json"), !type.contains("ndjson") {
                     let value = try JSONReader.read(Array(reply.data))
-                    let mistakes = validator.mistakes(in: value, try #require(form["schema"]))
+                    let mistakes = validator.mistakes(in: value, schema)
                     #expect(mistakes.isEmpty, "\(name) \(mistakes)")
                 }
                 for header in response["headers"]?.names ?? []
@@ -108,6 +114,19 @@ struct OpenAPITests {
                     }
                 }
             }
+        }
+    }
+
+    /// The events of a stream as objects of their fields. (HTML, section 9.2.6)
+    private static func events(in text: String) -> [JSONTree] {
+        text.components(separatedBy: "\n\n").compactMap { block in
+            let fields = block.split(separator: "\n").filter { !$0.hasPrefix(":") && !$0.hasPrefix("retry:") }
+            let members = fields.map { field in
+                let parts = field.split(separator: ":", maxSplits: 1)
+                return JSONTree.Member(
+                    name: String(parts[0]), value: .string(parts.count > 1 ? String(parts[1].dropFirst()) : ""))
+            }
+            return members.isEmpty ? nil : .object(members)
         }
     }
 

@@ -20,7 +20,9 @@ extension API {
                     .header(
                         "Idempotency-Key",
                         "The client's own name for the request: sent again with the same body, it gives the same job.",
-                        .string("1 to 255 visible ASCII characters.", example: "0d3f7c1e-8a52-4b6e-9f4b-5c1b6f0d2a11")),
+                        .string(
+                            "1 to 255 visible ASCII characters without quotes.", pattern: "^[!#-~]{1,255}$",
+                            example: "0d3f7c1e-8a52-4b6e-9f4b-5c1b6f0d2a11")),
                 ],
                 body: .init(
                     description: "The query or queries.",

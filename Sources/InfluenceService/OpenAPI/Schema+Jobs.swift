@@ -50,6 +50,16 @@ extension Schema {
                 .required("number", integer("Counts the sweeps since the server's start.", from: 1)))),
         .required("sweeps", integer("How many sweeps it took.", from: 0)))
 
+    static let event = object(
+        "One of the events of a stream (HTML, section 9.2).",
+        .required(
+            "event",
+            choice(
+                "status: the job has another status; progress: of its sweep; query: one of its queries has ended; end: the job has.",
+                ["status", "progress", "query", "end"])),
+        .required("id", string("What to send as Last-Event-ID to go on after it.")),
+        .required("data", string("JSON: for status and end the job, as in lists of jobs.")))
+
     static let jobList = object(
         "Some jobs, the newest first.",
         .required("jobs", array("The jobs, without their queries.", of: reference(.job))),

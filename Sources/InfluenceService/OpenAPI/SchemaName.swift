@@ -12,6 +12,7 @@ enum SchemaName: String, Sendable, CaseIterable {
     case job = "Job"
     case jobTimings = "JobTimings"
     case jobList = "JobList"
+    case event = "Event"
     case sequence = "Sequence"
     case sequenceList = "SequenceList"
     case searchResult = "SearchResult"
@@ -42,6 +43,7 @@ enum SchemaName: String, Sendable, CaseIterable {
         case .job: .job
         case .jobTimings: .jobTimings
         case .jobList: .jobList
+        case .event: .event
         case .sequence: .sequence
         case .sequenceList: .sequenceList
         case .searchResult: .searchResult
