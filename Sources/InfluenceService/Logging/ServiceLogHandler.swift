@@ -35,8 +35,10 @@ public struct ServiceLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        var all = metadataProvider?.get() ?? [:]
-        for source in [metadata, event.metadata ?? [:]] { all.merge(source) { $1 } }
+        var all = event.metadata ?? [:]
+        // What the event says of itself goes before what is said of all.
+        if !metadata.isEmpty { all.merge(metadata) { own, _ in own } }
+        if let provided = metadataProvider?.get(), !provided.isEmpty { all.merge(provided) { own, _ in own } }
         if let error = event.error { all["error"] = "\(error)" }
         let pairs = all.sorted { Self.order($0.key) < Self.order($1.key) }
         let time = Date().rfc3339
@@ -61,7 +63,11 @@ public struct ServiceLogHandler: LogHandler {
 
     /// The ids first, and then by name.
     private static func order(_ key: String) -> (Int, String) {
-        (["request_id": 0, "job_id": 1][key] ?? 2, key)
+        switch key {
+        case "request_id": (0, key)
+        case "job_id": (1, key)
+        default: (2, key)
+        }
     }
 
     private static func tree(_ value: Logger.MetadataValue) -> JSONTree {
