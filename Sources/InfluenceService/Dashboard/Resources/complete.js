@@ -1,0 +1,78 @@
+// Lets the model continue the prompt, and lets the reader choose which of its tokens to explain.
+
+import { complete } from "./api.js";
+import { announce, field, h, replace } from "./dom.js";
+import { probability, visible } from "./format.js";
+
+/**
+ * The part of the form that asks the model.
+ *
+ * @param {{prompt: string}} draft
+ * @param {AbortSignal} signal
+ * @param {(prompt: string, completion: string) => void} choose Takes the span to explain and what stands before it.
+ */
+export function chooseSpan(draft, signal, choose) {
+  const controls = {
+    temperature: h("input", { value: "0", inputmode: "decimal" }),
+    seed: h("input", { value: "0", inputmode: "numeric" }),
+    length: h("input", { value: "16", inputmode: "numeric" }),
+  };
+  const said = h("div", { class: "said-tokens" });
+  const button = h("button", { type: "button", onclick: run }, "Let the model continue");
+  return h("div", { class: "continue" },
+    h("div", { class: "actions" }, button,
+      h("details", {}, h("summary", {}, "How"),
+        h("div", { class: "row" },
+          field("Temperature", controls.temperature, "0 takes the likeliest token."),
+          field("Seed", controls.seed), field("Tokens", controls.length)))),
+    said);
+
+  async function run() {
+    button.disabled = true;
+    try {
+      const prompt = draft.prompt;
+      const answer = await complete({
+        prompt, max_tokens: Number(controls.length.value), temperature: Number(controls.temperature.value),
+        seed: Number(controls.seed.value),
+      }, signal);
+      replace(said, spanChooser(prompt, answer.tokens, choose));
+      announce(`The model says: ${answer.completion}`);
+    } catch (error) {
+      if (!signal.aborted) replace(said, h("p", { class: "warning", role: "alert", dir: "auto" }, error.message));
+    } finally {
+      button.disabled = false;
+    }
+  }
+}
+
+/** Tokens to choose from: the first press begins a span, the second ends it. */
+function spanChooser(prompt, tokens, choose) {
+  let span = { from: 0, to: tokens.length - 1, isOpen: false };
+  const buttons = tokens.map((token, index) => h("button", {
+    type: "button", class: "token", title: `${probability(token.log_probability)} likely here`,
+    onclick: () => press(index),
+  }, h("bdi", {}, visible(token.text))));
+  const use = h("button", { type: "button", onclick: take }, "Explain this");
+  show();
+  return h("div", { role: "group", "aria-label": "What the model says, token by token" },
+    h("p", { class: "hint" }, "The model says this. Press the first and the last token of what you want explained."),
+    h("div", { class: "tokens", dir: "auto" }, buttons),
+    h("div", { class: "actions" }, use));
+
+  function press(index) {
+    span = span.isOpen && index >= span.from
+      ? { ...span, to: index, isOpen: false }
+      : { from: index, to: index, isOpen: true };
+    show();
+  }
+
+  function show() {
+    buttons.forEach((button, index) =>
+      button.setAttribute("aria-pressed", String(index >= span.from && index <= span.to)));
+  }
+
+  function take() {
+    const text = (part) => part.map((token) => token.text).join("");
+    choose(prompt + text(tokens.slice(0, span.from)), text(tokens.slice(span.from, span.to + 1)));
+  }
+}

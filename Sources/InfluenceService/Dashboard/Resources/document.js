@@ -1,0 +1,62 @@
+// The document that a sequence is a piece of, piece by piece.
+
+import { sequence as fetchSequence } from "./api.js";
+import { announce, h, replace } from "./dom.js";
+import { plural } from "./format.js";
+
+const together = 8;
+
+/**
+ * Shows a document's pieces, the one at hand marked.
+ *
+ * @param {{id: string}} here
+ * @param {HTMLElement} place
+ * @param {HTMLButtonElement} button What asked for it; it goes when there is nothing more.
+ */
+export async function documentPieces(here, place, button) {
+  button.disabled = true;
+  replace(place, h("p", { class: "hint" }, "Fetching the document\u2026"));
+  try {
+    const own = await fetchSequence(here.id);
+    // A document in one piece has its own name, one in several has them numbered.
+    const pieces = own.id === own.document_id ? [own] : await following(own.document_id, 0);
+    replace(place,
+      h("h4", {}, "Document ", h("bdi", {}, own.document_id)),
+      pieces.map((piece) => shown(piece, here)));
+    if (pieces.length % together === 0 && pieces.length > 0) offerMore(own.document_id, pieces.length, place, here);
+    announce(`The document has ${plural(pieces.length, "piece")}`);
+    button.remove();
+  } catch (error) {
+    button.disabled = false;
+    replace(place, h("p", { class: "warning", role: "alert" }, error.message));
+  }
+}
+
+function shown(piece, here) {
+  return h("p", { class: piece.id === here.id ? "text piece here" : "text piece", dir: "auto" }, piece.text);
+}
+
+function offerMore(name, from, place, here) {
+  const more = h("button", { type: "button", onclick: async () => {
+    more.disabled = true;
+    const pieces = await following(name, from);
+    more.before(...pieces.map((piece) => shown(piece, here)));
+    more.remove();
+    if (pieces.length === together) offerMore(name, from + pieces.length, place, here);
+  } }, "The next pieces");
+  place.append(more);
+}
+
+/** The next few pieces of a document, from the one with a number on. */
+async function following(name, from) {
+  const pieces = [];
+  while (pieces.length < together) {
+    try {
+      pieces.push(await fetchSequence(`${name}#${from + pieces.length}`));
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      break;
+    }
+  }
+  return pieces;
+}

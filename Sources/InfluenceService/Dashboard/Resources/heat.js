@@ -1,0 +1,100 @@
+// Marks tokens by their influence. Colour is not alone: proponents are underlined, opponents dotted, and strength shows in both.
+
+import { h } from "./dom.js";
+import { score, visible } from "./format.js";
+
+/** @typedef {{text: string, score: number, next?: string}} Token */
+
+const steps = [0.06, 0.18, 0.4, 0.7];
+
+/**
+ * Tokens as they are shown: one whose character is spelled together with the next joins that one.
+ *
+ * @param {Token[]} tokens
+ * @returns {Token[]} Each with the text of the token that it predicts.
+ */
+export function shownTokens(tokens) {
+  const shown = [];
+  let pending = 0;
+  for (const token of tokens) {
+    if (token.text === "") {
+      pending += token.score;
+      continue;
+    }
+    if (shown.length) shown.at(-1).next = token.text;
+    shown.push({ text: token.text, score: token.score + pending });
+    pending = 0;
+  }
+  return shown;
+}
+
+const strongest = (tokens) => tokens.reduce((most, token) => Math.max(most, Math.abs(token.score)), 0);
+
+/**
+ * A sequence's text with its influential tokens marked.
+ *
+ * @param {Token[]} tokens As {@link shownTokens} gives them.
+ * @param {number} [scale] The score that is marked strongest.
+ * @returns {Array<Node|string>}
+ */
+export function heat(tokens, scale = strongest(tokens)) {
+  const nodes = [];
+  let plain = "";
+  for (const token of tokens) {
+    const strength = scale > 0 ? steps.filter((step) => Math.abs(token.score) >= step * scale).length : 0;
+    if (strength === 0) {
+      plain += token.text;
+      continue;
+    }
+    // White space in front of a word is left unmarked: it would look like a gap in a bar.
+    const space = /^\s+(?=\S)/.exec(token.text)?.[0] ?? "";
+    nodes.push(plain + space, h("mark", {
+      class: `heat ${token.score > 0 ? "positive" : "negative"} s${strength}`, title: meaning(token),
+    }, token.text.slice(space.length)));
+    plain = "";
+  }
+  nodes.push(plain);
+  return nodes;
+}
+
+/** What a token's score says, in words. */
+export function meaning(token) {
+  const next = token.next === undefined ? "the end" : `\u201c${visible(token.next)}\u201d`;
+  return `${score(token.score)} for what \u201c${visible(token.text)}\u201d predicts: ${next}`;
+}
+
+/** The part of a text with the strongest token in it, about `length` characters long. */
+export function excerpt(tokens, length = 320) {
+  const scale = strongest(tokens);
+  let from = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
+  let to = from + 1;
+  let size = tokens[from]?.text.length ?? 0;
+  // More is shown of what comes before: it is what the prediction was made from.
+  while (size < length && (from > 0 || to < tokens.length)) {
+    for (const _ of [1, 2]) if (from > 0) size += tokens[--from].text.length;
+    if (to < tokens.length) size += tokens[to++].text.length;
+  }
+  const nodes = heat(tokens.slice(from, to), scale);
+  return [from > 0 && "\u2026", nodes, to < tokens.length && "\u2026"];
+}
+
+/** The strongest tokens as a table, for those who do not see marks. */
+export function tokenTable(tokens, count = 6) {
+  const rows = [...tokens].sort((one, other) => Math.abs(other.score) - Math.abs(one.score)).slice(0, count);
+  return h("table", { class: "tokens" },
+    h("caption", {}, "Strongest tokens"),
+    h("thead", {}, h("tr", {}, ["At", "predicting", "score"].map((title) => h("th", { scope: "col" }, title)))),
+    h("tbody", {}, rows.map((token) => h("tr", {},
+      h("td", {}, h("bdi", { class: "token" }, visible(token.text))),
+      h("td", {}, h("bdi", { class: "token" }, token.next === undefined ? "the end" : visible(token.next))),
+      h("td", { class: `number ${token.score > 0 ? "positive" : "negative"}` }, score(token.score))))));
+}
+
+/** What marks mean. */
+export function legend() {
+  const sample = (direction, strength, text) => h("mark", { class: `heat ${direction} s${strength}` }, text);
+  return h("p", { class: "legend" },
+    h("span", {}, sample("positive", 4, "strong"), " ", sample("positive", 2, "weak"), " makes it likelier"),
+    h("span", {}, sample("negative", 4, "strong"), " ", sample("negative", 2, "weak"), " makes it less likely"),
+    h("span", {}, "A mark stands on the token that predicts the next one: what was learned there is the token after it."));
+}

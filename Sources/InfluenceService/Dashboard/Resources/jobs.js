@@ -1,0 +1,117 @@
+// Lists jobs, the newest first.
+
+import { cancel, jobs as fetchJobs } from "./api.js";
+import { announce, h, replace } from "./dom.js";
+import { isFinal, rest } from "./events.js";
+import { ago, clip, count, plural, seconds } from "./format.js";
+import { keepInAddress, link } from "./router.js";
+import { job as look } from "./api.js";
+
+const statuses = ["queued", "running", "succeeded", "failed", "cancelled"];
+
+export async function showJobs(main, { items }, signal) {
+  let status = statuses.includes(items.get("status")) ? items.get("status") : "";
+  let shown = new Map();
+  let cursor = null;
+  const body = h("tbody");
+  const table = h("table", { class: "jobs" },
+    h("caption", { class: "hidden" }, "Jobs, the newest first"),
+    h("thead", {}, h("tr", {}, ["Question", "Status", "Asked", "Took", ""].map((title) =>
+      h("th", { scope: "col" }, title || h("span", { class: "hidden" }, "Actions"))))), body);
+  const empty = h("p", { class: "empty", hidden: true });
+  const more = h("button", { type: "button", hidden: true, onclick: older }, "Earlier jobs");
+  const filters = h("div", { class: "filters", role: "group", "aria-label": "Which jobs" },
+    ["", ...statuses].map((value) => h("button", {
+      type: "button", class: "chip", "aria-pressed": String(value === status), dataset: { status: value },
+      onclick: () => filter(value),
+    }, value || "all")));
+  replace(main, h("h1", {}, "Jobs"), filters, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Jobs" }, table), empty, more);
+
+  await refresh();
+  keepFresh();
+
+  function filter(value) {
+    status = value;
+    shown = new Map();
+    filters.querySelectorAll("button").forEach((button) =>
+      button.setAttribute("aria-pressed", String(button.dataset.status === value)));
+    keepInAddress({ status });
+    refresh().then(() => announce(plural(shown.size, "job")));
+  }
+
+  async function refresh() {
+    const asked = status;
+    const page = await fetchJobs({ status }, signal);
+    if (asked !== status || signal.aborted) return;
+    const earlier = [...shown.values()].filter((job) => job.isEarlier);
+    shown = new Map(page.jobs.map((job) => [job.id, job]));
+    for (const job of earlier) if (!shown.has(job.id)) shown.set(job.id, job);
+    if (earlier.length === 0) cursor = page.next_cursor ?? null;
+    show();
+  }
+
+  async function older() {
+    const page = await fetchJobs({ status, cursor }, signal);
+    for (const job of page.jobs) shown.set(job.id, { ...job, isEarlier: true });
+    cursor = page.next_cursor ?? null;
+    show();
+  }
+
+  async function keepFresh() {
+    while (!signal.aborted) {
+      const isBusy = [...shown.values()].some((job) => !isFinal(job));
+      await rest(isBusy ? 2_000 : 10_000, signal).catch(() => {});
+      if (signal.aborted) return;
+      if (!document.hidden) await refresh().catch(() => {});
+    }
+  }
+
+  function show() {
+    more.hidden = cursor === null;
+    empty.hidden = shown.size > 0;
+    replace(empty, status ? `There are no ${status} jobs.` : ["Nothing has been asked yet. ", h("a", { href: link(["ask"]) }, "Ask something"), "."]);
+    table.hidden = shown.size === 0;
+    // Rows that stay the same are left alone: the focus may be in one.
+    const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
+    const wanted = [...shown.values()].map((job) => {
+      const key = `${job.id} ${job.status} ${job.progress?.done ?? ""} ${isFinal(job) ? ago(job.created_at) : Date.now()}`;
+      return rows.get(key) ?? row(job, key);
+    });
+    const focused = document.activeElement?.closest?.("tr")?.dataset.job;
+    const label = document.activeElement?.dataset?.action;
+    body.replaceChildren(...wanted);
+    if (focused && !body.contains(document.activeElement)) {
+      body.querySelector(`[data-job="${focused}"] [data-action="${label}"]`)?.focus({ preventScroll: true });
+    }
+  }
+
+  function row(job, key) {
+    const address = job.result ? link(["results", job.id]) : link(["jobs", job.id]);
+    const name = h("a", { href: address, dir: "auto", dataset: { action: "open" } }, `Job ${job.id.slice(-6)}`);
+    nameJob(job, name, signal);
+    const progress = job.progress && job.progress.total > 0 ? ` ${Math.floor(100 * job.progress.done / job.progress.total)}\u202f%` : "";
+    return h("tr", { dataset: { key, job: job.id } },
+      h("th", { scope: "row" }, name, job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
+      h("td", {}, h("span", { class: "status", dataset: { status: job.status } }, job.status), job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),
+      h("td", {}, h("time", { datetime: job.created_at, title: job.created_at }, ago(job.created_at))),
+      h("td", { class: "number" }, job.finished_at ? seconds((Date.parse(job.finished_at) - Date.parse(job.started_at ?? job.created_at)) / 1000) : ""),
+      h("td", {}, !isFinal(job) && h("button", {
+        type: "button", class: "quiet", dataset: { action: "cancel" }, "aria-label": `Cancel job ${job.id.slice(-6)}`,
+        onclick: (event) => {
+          event.target.disabled = true;
+          cancel(job.id).catch(() => {}).then(refresh).catch(() => {});
+        },
+      }, "Cancel")));
+  }
+}
+
+const names = new Map();
+
+/** Puts a job's question in the place of its number; the list does not have it. */
+async function nameJob(job, element, signal) {
+  if (!names.has(job.id)) {
+    names.set(job.id, look(job.id, signal).then((full) => [full.request].flat()[0]).catch(() => { names.delete(job.id); return null; }));
+  }
+  const query = await names.get(job.id);
+  if (query) replace(element, clip(query.prompt, 90), " ", h("mark", { class: "said" }, clip(query.completion.trim(), 40)));
+}

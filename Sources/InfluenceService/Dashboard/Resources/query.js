@@ -1,0 +1,110 @@
+// A question as the form holds it, in the address, as the API's request, and as commands to copy.
+
+/**
+ * @typedef {object} Draft
+ * @property {string} prompt
+ * @property {string} completion
+ * @property {string} contrast  Another completion to hold against the first; empty for none.
+ * @property {string} direction  positive, negative or both.
+ * @property {string} prefilter  tfidf or all.
+ * @property {string} limit
+ * @property {string} source
+ * @property {string} top  How many sequences each way.
+ * @property {string} rank
+ * @property {string} rescore
+ * @property {string} damping
+ */
+
+/** @type {Draft} */
+export const defaults = {
+  prompt: "", completion: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "", top: "20",
+  rank: "32", rescore: "100", damping: "",
+};
+
+/** @returns {Draft} */
+export function draftFrom(items) {
+  return Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, items.get(name) ?? value]));
+}
+
+/** What differs from the defaults: for addresses. */
+export function itemsOf(draft) {
+  return Object.fromEntries(
+    Object.keys(defaults).map((name) => [name, draft[name] === defaults[name] ? null : draft[name]]));
+}
+
+/** The draft that would ask the same again. */
+export function draftOf(query, contrast = "") {
+  return {
+    prompt: query.prompt, completion: query.completion, contrast, direction: query.direction,
+    prefilter: query.candidates.prefilter, limit: String(query.candidates.limit), source: query.candidates.source ?? "",
+    top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
+    damping: query.damping === undefined || query.damping === null ? "" : String(query.damping),
+  };
+}
+
+/** The API's request: one query, or for a contrast a list of two. */
+export function requestOf(draft) {
+  const query = {
+    prompt: draft.prompt,
+    completion: draft.completion,
+    top_k: number(draft.top),
+    direction: draft.direction,
+    candidates: { prefilter: draft.prefilter, limit: number(draft.limit), ...(draft.source ? { source: draft.source } : {}) },
+    rank: draft.rank.trim() === "full" ? "full" : number(draft.rank),
+    rescore: number(draft.rescore),
+    ...(draft.damping.trim() ? { damping: number(draft.damping) } : {}),
+    attribution: { layers: true, tokens: true },
+  };
+  return draft.contrast ? [query, { ...query, completion: draft.contrast }] : query;
+}
+
+// What is no number goes to the server as it is, whose refusal names the field.
+function number(text) {
+  const value = Number(text);
+  return text.trim() !== "" && Number.isFinite(value) ? value : text;
+}
+
+/** The request as a command for a shell. */
+export function curl(request, origin, needsToken) {
+  const body = JSON.stringify(request, null, 2).replaceAll("'", "'\\''");
+  return [
+    `curl -s ${origin}/v1/influence`,
+    ...(needsToken ? ["  -H \"Authorization: Bearer $TRIBUTARY_TOKEN\""] : []),
+    "  -H 'Prefer: wait=300'",
+    `  --json '${body}'`,
+  ].join(" \\\n");
+}
+
+/** The request in Python, with the standard library alone. */
+export function python(request, origin, needsToken) {
+  const headers = [
+    "\"Content-Type\": \"application/json\"", "\"Prefer\": \"wait=300\"",
+    ...(needsToken ? ["\"Authorization\": f\"Bearer {os.environ['TRIBUTARY_TOKEN']}\""] : []),
+  ];
+  const result = Array.isArray(request) ? "json.load(response)[\"results\"][0]" : "json.load(response)";
+  return `import json${needsToken ? ", os" : ""}
+from urllib.request import Request, urlopen
+
+query = ${pythonLiteral(request)}
+request = Request(
+    "${origin}/v1/influence", data=json.dumps(query).encode(),
+    headers={${headers.join(", ")}})
+with urlopen(request) as response:
+    result = ${result}
+for sequence in result["sequences"]:
+    print(f'{sequence["score"]:+10.1f}  {sequence["id"]}')
+`;
+}
+
+function pythonLiteral(value, indent = "") {
+  const inner = `${indent}    `;
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (value === null) return "None";
+  if (Array.isArray(value)) return `[\n${value.map((item) => inner + pythonLiteral(item, inner)).join(",\n")}]`;
+  if (typeof value === "object") {
+    const members = Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${pythonLiteral(item, inner)}`);
+    return indent === "" ? `{\n${members.map((member) => inner + member).join(",\n")}}` : `{${members.join(", ")}}`;
+  }
+  return JSON.stringify(value);
+}

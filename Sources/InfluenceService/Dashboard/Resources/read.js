@@ -1,0 +1,154 @@
+// Reads a result: what was asked, what the answer is in a sentence, and the ranking.
+
+import { job as look, resultsOf } from "./api.js";
+import { announce, h, problem, replace } from "./dom.js";
+import { howToRead, whatWasLookedAt } from "./explain.js";
+import { figures } from "./figures.js";
+import { clip, factor, plural, probability, score, seconds, visible } from "./format.js";
+import { legend } from "./heat.js";
+import { draftOf, itemsOf } from "./query.js";
+import { mentions, ranking } from "./ranking.js";
+import { keepInAddress, link } from "./router.js";
+import { titleOf } from "./sequence.js";
+
+export async function showRead(main, { path, items }, signal) {
+  const id = path[1];
+  replace(main, h("p", { class: "hint" }, "Fetching the result\u2026"));
+  let entries;
+  try {
+    entries = await resultsOf(id, signal);
+  } catch (error) {
+    if (error.type?.endsWith("/job-not-finished")) return location.replace(link(["jobs", id]));
+    throw error;
+  }
+  // The question as it was asked is the job's; a result from a file has none.
+  const asked = [(await look(id, signal).catch(() => null))?.request ?? []].flat();
+  if (signal.aborted) return;
+  const number = Math.min(Math.max(Number(items.get("query")) || 0, 0), entries.length - 1);
+  const result = { ...entries[number], asked: asked[number] };
+  const choice = entries.length > 1 && chooser(id, entries, number);
+  if (result.error) {
+    replace(main, h("h1", {}, "This question was not answered"), choice,
+      h("p", { class: "joined", dir: "auto" }, result.query.prompt, h("mark", { class: "said" }, result.query.completion)),
+      problem({ title: result.error.title, message: result.error.detail }));
+    return;
+  }
+  document.title = `${clip(result.query.completion.trim(), 40)} \u00b7 Tributary`;
+  replace(main,
+    h("h1", { class: "hidden" }, "Result"), choice, question(result.query), answer(result), actions(id, number, entries, result),
+    h("div", { class: "result" }, howTo(result), lists(result, id, number, items)));
+  announce(`${plural(result.sequences.length, "sequence")} found`);
+}
+
+/** Goes to another query of the job. */
+function chooser(id, entries, number) {
+  const select = h("select", { "aria-label": "Question", onchange: (event) => { location.hash = link(["results", id], { query: event.target.value }).slice(1); } },
+    entries.map(({ query }, index) => h("option", { value: index, selected: index === number },
+      `${index + 1}. ${clip(`${query.prompt}${query.completion}`, 90)}`)));
+  return h("div", { class: "chooser" }, select, entries.length === 2 && h("a", {
+    class: "button", href: link(["compare"], { left: `${id}.0`, right: `${id}.1` }),
+  }, "Compare the two"));
+}
+
+/** The question, with the probability of each token that was said. */
+function question(query) {
+  const said = query.tokens.slice(query.completion_start);
+  return h("div", { class: "preview large" },
+    h("p", { class: "joined", dir: "auto" }, query.prompt, h("mark", { class: "said" }, query.completion)),
+    h("p", { class: "hint" }, `The model gives this completion a probability of ${probability(query.log_probability)} `,
+      `(${score(query.log_probability)} nats)`, said.length > 1 && said.length <= 40 && [
+        ": ", said.map((token, index) => [index > 0 && ", ",
+          h("bdi", { class: "token" }, visible(token.text)), ` ${probability(token.log_probability)}`])], ".",
+      query.completion_starts_inside_token && " The completion begins inside a token, whose influence is counted as a whole."));
+}
+
+/** The answer in a sentence or two. */
+function answer({ sequences }) {
+  const [best] = sequences.filter((sequence) => sequence.score > 0);
+  const [worst] = sequences.filter((sequence) => sequence.score < 0);
+  const name = (sequence) => h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80)));
+  if (!best && !worst) return h("p", { class: "answer" }, "None of the sequences that were scored had any influence.");
+  return h("p", { class: "answer" },
+    best && ["Most of all, ", name(best), " made it likelier: one more copy in training would make the completion ",
+      h("span", { class: "positive" }, factor(best.nats_per_copy)), ". "],
+    worst && [best ? "What worked against it most is " : "Most of all, ", name(worst), best ? ": " : " worked against it: ",
+      "one more copy would make it ", h("span", { class: "negative" }, factor(worst.nats_per_copy)), "."]);
+}
+
+function actions(id, number, entries, result) {
+  const file = () => {
+    const url = URL.createObjectURL(new Blob([JSON.stringify(entries.length > 1 ? { results: entries } : entries[0])], { type: "application/json" }));
+    h("a", { href: url, download: `${id}.json` }).click();
+    URL.revokeObjectURL(url);
+  };
+  return h("div", { class: "actions" },
+    result.asked && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(result.asked))) }, "Ask again, changed"),
+    h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with\u2026"),
+    h("button", { type: "button", class: "quiet", onclick: file }, "Save as JSON"));
+}
+
+function howTo(result) {
+  const { timings, candidates } = result;
+  const wide = matchMedia("(min-width: 75rem)");
+  const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"), figures(result));
+  return h("aside", { "aria-label": "About this result" }, whatWasLookedAt(result), howToRead(), shape,
+    h("p", { class: "hint" }, `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
+      `the best again in full in ${seconds(timings.rescore)}`,
+      timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."));
+}
+
+function lists(result, id, number, items) {
+  const open = new Set((items.get("open") ?? "").split(",").filter(Boolean));
+  const scale = Math.max(...result.sequences.map((sequence) => Math.abs(sequence.score)), 0);
+  const context = {
+    scale, open,
+    toggle(key, isOpen) {
+      if (isOpen) open.add(key);
+      else open.delete(key);
+      keepInAddress({ open: [...open].join(",") });
+    },
+    address: (key) => `${location.origin}${location.pathname}${link(["results", id], { query: number || null, open: key })}`,
+  };
+  const proponents = result.sequences.filter((sequence) => sequence.score >= 0);
+  const opponents = result.sequences.filter((sequence) => sequence.score < 0);
+  const directions = [];
+  if (result.asked?.direction !== "negative") directions.push(["Made it likelier", proponents, "positive"]);
+  if (result.asked ? result.asked.direction !== "positive" : opponents.length > 0) directions.push(["Made it less likely", opponents, "negative"]);
+  const rankings = directions.map(([title, sequences, direction]) => [direction, ranking(title, sequences, context)]);
+  const grid = h("div", { class: rankings.length > 1 ? "directions both" : "directions" },
+    rankings.map(([direction, { section }]) => { section.dataset.direction = direction; return section; }));
+  return h("div", { class: "lists" }, controls(result, rankings, grid, items), legend(), grid);
+}
+
+/** What narrows the lists down; on a narrow screen, also which of the two is seen. */
+function controls(result, rankings, grid, items) {
+  const state = { find: items.get("find") ?? "", source: items.get("source") ?? "", doubtful: items.get("doubtful") ?? "" };
+  const sources = [...new Set(result.sequences.map((sequence) => sequence.source).filter(Boolean))].sort();
+  const apply = (change) => {
+    Object.assign(state, change);
+    keepInAddress(state);
+    const words = state.find.toLowerCase().split(/\s+/).filter(Boolean);
+    const accepts = (sequence) => (!state.source || sequence.source === state.source)
+      && (!state.doubtful || !sequence.spurious) && mentions(sequence, words);
+    for (const [, list] of rankings) list.filter(accepts);
+  };
+  let timer = 0;
+  const find = h("input", { type: "search", "aria-label": "Find in the sequences", placeholder: "Find in the sequences", value: state.find,
+    oninput: (event) => { clearTimeout(timer); timer = setTimeout(() => apply({ find: event.target.value }), 150); } });
+  const source = sources.length > 1 && h("select", { "aria-label": "Source", onchange: (event) => apply({ source: event.target.value }) },
+    h("option", { value: "" }, "every source"), sources.map((name) => h("option", { value: name, selected: name === state.source }, name)));
+  const doubtful = result.sequences.some((sequence) => sequence.spurious) && h("label", { class: "check" },
+    h("input", { type: "checkbox", checked: state.doubtful === "hidden", onchange: (event) => apply({ doubtful: event.target.checked ? "hidden" : "" }) }),
+    "Hide mostly one token");
+  const sides = rankings.length > 1 && h("div", { class: "sides", role: "group", "aria-label": "Which list" },
+    rankings.map(([direction, { section }]) => h("button", {
+      type: "button", class: "chip", "aria-pressed": String(direction === "positive"),
+      onclick: (event) => {
+        grid.dataset.side = direction;
+        for (const other of event.target.parentElement.children) other.setAttribute("aria-pressed", String(other === event.target));
+      },
+    }, section.querySelector("h2").firstChild.textContent)));
+  grid.dataset.side = "positive";
+  if (state.find || state.source || state.doubtful) apply({});
+  return h("div", { class: "controls" }, sides, find, source, doubtful);
+}

@@ -1,0 +1,97 @@
+// One ranked sequence: its place, its score, the part that mattered, and on request all of it.
+
+import { announce, copyButton, h, identifier, replace } from "./dom.js";
+import { documentPieces } from "./document.js";
+import { clip, factor, plural, score } from "./format.js";
+import { excerpt, heat, shownTokens, tokenTable } from "./heat.js";
+import { layerChart } from "./layers.js";
+
+/**
+ * @param {object} sequence As the API gives it.
+ * @param {{scale: number, isOpen: boolean, toggle: (key: string, isOpen: boolean) => void, address: (key: string) => string}} context
+ *   `scale` is the largest score of the result, `address` links to this sequence.
+ */
+export function sequenceRow(sequence, context) {
+  const direction = sequence.score >= 0 ? "positive" : "negative";
+  const key = keyOf(sequence);
+  const tokens = sequence.tokens ? shownTokens(sequence.tokens) : null;
+  const short = h("p", { class: "excerpt", dir: "auto", lang: language(sequence) },
+    tokens ? excerpt(tokens) : clip(sequence.text, 320));
+  const whole = h("div", { class: "whole", id: identifier("whole"), hidden: true });
+  const button = h("button", {
+    type: "button", class: "link", "aria-expanded": "false", "aria-controls": whole.id, onclick: () => turn(whole.hidden),
+  }, "Whole sequence");
+  if (context.isOpen) turn(true, true);
+
+  return h("li", { class: `sequence ${direction}`, id: `sequence-${key}`, dataset: { key } },
+    h("p", { class: "place" }, h("span", { class: "hidden" }, direction === "positive" ? "Likelier, rank " : "Less likely, rank "), sequence.rank),
+    h("div", { class: "head" },
+      h("h3", {}, h("bdi", {}, titleOf(sequence))),
+      sequence.source && h("span", { class: "source" }, h("bdi", {}, sequence.source)),
+      sequence.spurious && h("span", { class: "flag", title: "Nearly all of the influence lies in one token: often an artefact." }, "mostly one token")),
+    h("div", { class: "score" },
+      h("span", { class: "value" }, score(sequence.score)),
+      h("span", { class: "meter", "aria-hidden": "true", style: { "--share": context.scale ? Math.abs(sequence.score) / context.scale : 0 } }),
+      h("span", { class: "hint", title: `${score(sequence.nats_per_copy)} nats: one more copy in training would make the completion ${factor(sequence.nats_per_copy)}` },
+        `${score(sequence.nats_per_copy)} per copy`)),
+    h("div", { class: "body" }, short, whole, h("div", { class: "actions" }, button)));
+
+  function turn(isOpen, isSilent = false) {
+    if (isOpen && !whole.hasChildNodes()) replace(whole, wholeSequence());
+    whole.hidden = !isOpen;
+    short.hidden = isOpen;
+    button.setAttribute("aria-expanded", String(isOpen));
+    button.textContent = isOpen ? "Less" : "Whole sequence";
+    if (!isSilent) context.toggle(key, isOpen);
+  }
+
+  function wholeSequence() {
+    const others = h("div", { class: "pieces" });
+    return [
+      h("p", { class: "text", dir: "auto", lang: language(sequence) }, tokens ? heat(tokens) : sequence.text),
+      h("div", { class: "actions" },
+        h("button", { type: "button", onclick: (event) => documentPieces(sequence, others, event.target) }, "The whole document"),
+        copyButton(() => context.address(key), "Copy link")),
+      others,
+      h("p", { class: "hint" }, `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first order.`),
+      h("div", { class: "parts" },
+        tokens && tokenTable(tokens),
+        sequence.layers && layerChart(sequence.layers),
+        facts(sequence)),
+    ];
+  }
+}
+
+/** Names a sequence within a result: p1 is the first proponent, n1 the first opponent. */
+export function keyOf(sequence) {
+  return `${sequence.score >= 0 ? "p" : "n"}${sequence.rank}`;
+}
+
+/** What people would call it: its title where its metadata has one. */
+export function titleOf(sequence) {
+  const title = sequence.metadata?.title;
+  return typeof title === "string" && title ? title : sequence.id;
+}
+
+// Screen readers and hyphenation need it; metadata may hold anything.
+function language(sequence) {
+  const value = sequence.metadata?.language;
+  return typeof value === "string" && /^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/.test(value) ? value : null;
+}
+
+function facts(sequence) {
+  const metadata = sequence.metadata && typeof sequence.metadata === "object" && !Array.isArray(sequence.metadata)
+    ? Object.entries(sequence.metadata) : sequence.metadata == null ? [] : [["metadata", sequence.metadata]];
+  const rows = [["id", sequence.id], ...(sequence.source ? [["source", sequence.source]] : []), ...metadata];
+  return h("dl", { class: "facts" }, rows.map(([name, value]) => [
+    h("dt", {}, h("bdi", {}, name)), h("dd", {}, h("bdi", {}, shownValue(value))),
+  ]));
+}
+
+// Only addresses of the web become links: metadata is the corpus's, and may say "javascript:".
+function shownValue(value) {
+  if (typeof value === "string" && /^https?:\/\//i.test(value)) {
+    return h("a", { href: value, rel: "noopener noreferrer", target: "_blank" }, value);
+  }
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,109 @@
+// Watches one job until it has ended, then goes to its result.
+
+import { cancel } from "./api.js";
+import { announce, h, problem, replace } from "./dom.js";
+import { followJob, isFinal } from "./events.js";
+import { ago, clip, count, plural, seconds } from "./format.js";
+import { draftOf, itemsOf } from "./query.js";
+import { go, link } from "./router.js";
+
+const stages = [
+  ["gradients", "The completion\u2019s gradient"],
+  ["candidates", "Choosing candidates"],
+  ["sweep", "Scoring candidates"],
+  ["rescore", "Scoring the best again in full"],
+];
+
+export async function showWatch(main, { path, items }, signal) {
+  const id = path[1];
+  const question = h("div");
+  const status = h("p", { class: "status", role: "status" }, "Asking\u2026");
+  const silence = h("p", { class: "warning", hidden: true }, "The server does not answer. Trying again: an acknowledged job survives a restart.");
+  const list = h("ol", { class: "stages" });
+  const button = h("button", { type: "button", onclick: stop }, "Cancel");
+  const actions = h("div", { class: "actions" }, button);
+  const failure = h("div");
+  replace(main, h("h1", {}, "Job"), question, status, silence, list, failure, actions);
+
+  let job = null;
+  const ended = await followJob(id, {
+    job(news) {
+      job = { ...job, ...news };
+      showQuestion();
+      showStatus();
+    },
+    progress: showStages,
+    silence(isSilent) { silence.hidden = !isSilent; },
+  }, signal);
+  job = { ...job, ...ended };
+  silence.hidden = true;
+  if (ended.status === "succeeded" || ended.result) {
+    announce("The result is there.");
+    const isPair = items.get("then") === "compare" && ended.status === "succeeded";
+    return go(isPair ? link(["compare"], { left: `${id}.0`, right: `${id}.1` }) : link(["results", id]), { replacing: true });
+  }
+  showQuestion();
+  showStatus();
+  replace(list);
+  if (ended.error) replace(failure, problem({ title: ended.error.title, message: ended.error.detail }));
+  replace(actions, again(), h("a", { class: "button", href: link(["jobs"]) }, "All jobs"));
+
+  function showQuestion() {
+    const queries = [job.request ?? []].flat();
+    if (queries.length === 0) return;
+    replace(question, questionOf(queries));
+  }
+
+  function showStatus() {
+    const waiting = { queued: "Waiting for its turn.", running: "Running.", cancelled: "Cancelled.", failed: "Failed.", succeeded: "Done." };
+    status.textContent = [
+      waiting[job.status], `Asked ${ago(job.created_at)}.`,
+      job.attempts > 1 && `Taken up ${job.attempts} times: the server was restarted.`,
+      job.queries > 1 && `${plural(job.queries, "query")} in it.`,
+    ].filter(Boolean).join(" ");
+    status.dataset.status = job.status;
+    if (isFinal(job)) announce(waiting[job.status]);
+    else if (list.childElementCount === 0) showStages(null);
+  }
+
+  function showStages(progress) {
+    const current = progress ? stages.findIndex(([name]) => name === progress.stage) : -1;
+    replace(list, stages.map(([name, label], index) => {
+      const state = index < current ? "done" : index === current ? "current" : "waiting";
+      return h("li", { class: state, "aria-current": state === "current" ? "step" : null },
+        h("span", {}, label),
+        state === "current" && progress.total > 0 && [
+          h("progress", { max: progress.total, value: progress.done, "aria-label": label }),
+          h("span", { class: "measure" }, `${count(progress.done)} of ${count(progress.total)}`,
+            progress.seconds_left ? `, ${seconds(progress.seconds_left)} left` : ""),
+        ]);
+    }));
+  }
+
+  async function stop() {
+    button.disabled = true;
+    try {
+      await cancel(id);
+      status.textContent = "Cancelling\u2026";
+    } catch (error) {
+      // It may have ended a moment before; what follows tells how.
+      if (error.status !== 409) {
+        button.disabled = false;
+        replace(failure, problem(error));
+      }
+    }
+  }
+
+  function again() {
+    const first = [job.request ?? []].flat()[0];
+    return first && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(first))) }, "Ask again");
+  }
+}
+
+/** A question as text: the prompt, and the completion marked. */
+export function questionOf(queries) {
+  const shown = queries.slice(0, 3).map((query) => h("p", { class: "joined", dir: "auto" },
+    clip(query.prompt, 600), h("mark", { class: "said" }, clip(query.completion, 300))));
+  return h("div", { class: "preview" }, shown,
+    queries.length > 3 && h("p", { class: "hint" }, `and ${plural(queries.length - 3, "other query")}`));
+}
