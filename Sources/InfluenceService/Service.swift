@@ -42,12 +42,22 @@ public final class Service: Sendable {
         let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
-            authenticator: authenticator, metrics: metrics, logger: logger)
+            authenticator: authenticator, metrics: metrics, dashboard: Self.dashboard(logger), logger: logger)
         let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
             configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
             observers: [AccessLog(logger: logger), metrics],
             handler: router.handler(within: configuration.server.middleware))
+    }
+
+    /// The dashboard; a server without it still answers the API.
+    private static func dashboard(_ logger: Logger) -> Dashboard? {
+        do {
+            return try Dashboard.installed()
+        } catch {
+            logger.warning("no dashboard", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     /// Begins to listen.

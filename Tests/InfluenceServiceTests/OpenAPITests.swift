@@ -21,7 +21,7 @@ struct OpenAPITests {
             let paths = try #require(document["paths"])
             let list = try JSONReader.read(Array(try await server.client.get("/").data))
             let calls = try #require(list["calls"]?.elements)
-            #expect(calls.count == 19)
+            #expect(calls.count == 20)
             for call in calls {
                 let path = try #require(call["path"]?.string)
                 let method = try #require(call["method"]?.string).lowercased()
@@ -157,6 +157,10 @@ struct OpenAPITests {
             try await get(path)
             try await get(path, path + "?unknown=1")
         }
+        try await get("/", nil, ["Accept": "text/html"])
+        let version = try Dashboard.installed().version
+        try await get("/dashboard/{version}/{name}", "/dashboard/\(version)/app.js")
+        try await get("/dashboard/{version}/{name}", "/dashboard/\(version)/nothing.js")
         try await get("/problems/{name}", "/problems/unknown-job")
         try await get("/problems/{name}", "/problems/nothing")
         try await post("/v1/influence", query)

@@ -13,6 +13,8 @@ struct API: Sendable {
     let readiness: Readiness
     let authenticator: Authenticator
     let metrics: ServiceMetrics
+    /// Nil where it is not installed.
+    let dashboard: Dashboard?
     let logger: Logger
     /// For calls of the engine that look something up.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
@@ -30,7 +32,7 @@ struct API: Sendable {
     var operations: [Operation] {
         let operations =
             influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
-            + problemOperations
+            + problemOperations + dashboardOperations
         return operations + descriptionOperations(of: operations)
     }
 

@@ -33,10 +33,7 @@ extension API {
     func descriptionOperations(of others: [Operation]) -> [Operation] {
         let form = (mediaType: "application/json", schema: Schema(tree: ["type": "object"]))
         var operations = [
-            Operation(
-                .get, "/", id: "listCalls", tag: .service, scope: nil, "List the calls",
-                answers: [.json("The calls.", .callList)]
-            ) { _ in Response() },
+            rootOperation { Response() },
             Operation(
                 .get, "/openapi.json", id: "getDescription", tag: .service, scope: nil,
                 "Get this description of the API (OpenAPI 3.1)",
@@ -47,7 +44,7 @@ extension API {
         let document = OpenAPIDocument(
             others + operations, version: Service.version, needsTokens: authenticator.isRequired)
         let bytes = Array((document.tree.text + "\n").utf8)
-        operations[0].handler = { _ in try .json(encoding: list) }
+        operations[0] = rootOperation { try .json(encoding: list) }
         operations[1].handler = { _ in .json(bytes) }
         return operations
     }

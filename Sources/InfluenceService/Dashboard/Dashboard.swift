@@ -9,7 +9,10 @@ struct Dashboard: Sendable {
     /// A file of the dashboard.
     struct Part: Sendable {
         var bytes: [UInt8]
-        var contentType: String
+        var mediaType: String
+
+        /// All of it is text.
+        var contentType: String { "\(mediaType); charset=utf-8" }
     }
 
     /// Names the contents of all parts.
@@ -54,21 +57,21 @@ struct Dashboard: Sendable {
             digest.update(Array(data))
             if name == Self.pageName {
                 page = String(decoding: data, as: UTF8.self)
-            } else if let contentType = Self.contentType(of: name) {
-                parts[name] = Part(bytes: Array(data), contentType: contentType)
+            } else if let mediaType = Self.mediaType(of: name) {
+                parts[name] = Part(bytes: Array(data), mediaType: mediaType)
             }
         }
         guard let page else { throw DashboardError.missing(looked: [folder.appending(path: Self.pageName).path]) }
         version = String(digest.hexadecimal.prefix(16))
         self.parts = parts
         self.page = Part(
-            bytes: Array(page.replacing(Self.versionMark, with: version).utf8), contentType: "text/html; charset=utf-8")
+            bytes: Array(page.replacing(Self.versionMark, with: version).utf8), mediaType: "text/html")
     }
 
-    private static func contentType(of name: String) -> String? {
+    private static func mediaType(of name: String) -> String? {
         switch URL(fileURLWithPath: name).pathExtension {
-        case "js": "text/javascript; charset=utf-8"
-        case "css": "text/css; charset=utf-8"
+        case "js": "text/javascript"
+        case "css": "text/css"
         case "svg": "image/svg+xml"
         default: nil
         }
