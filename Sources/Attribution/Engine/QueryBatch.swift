@@ -194,6 +194,7 @@ struct QueryBatch {
             candidates: InfluenceResult.CandidateSummary(
                 selection: query.candidates.ids == nil ? query.candidates.prefilter.rawValue : "ids",
                 considered: considered, corpusSequences: corpusSequences),
+            distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
             sequences: sequences)
     }
 

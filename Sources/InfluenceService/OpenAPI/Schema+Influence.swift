@@ -116,11 +116,30 @@ extension Schema {
                 .required("selection", choice("How they were chosen.", ["tfidf", "all", "ids"])),
                 .required("considered", integer("How many sequences were scored for the query.", from: 0)),
                 .required("corpus_sequences", integer("How many sequences the corpus had.", from: 0)))),
+        .optional("distribution", reference(.scoreDistribution)),
         .required(
             "sequences",
             array(
                 "From the most influential on; for both directions first the proponents.",
                 of: reference(.influentialSequence))))
+
+    static let scoreDistribution = object(
+        "How the scores of all that was scored are distributed, in nats.",
+        .required("sequences", integer("How many were scored.", from: 1)),
+        .required("mean", number("Their mean.")),
+        .required("standard_deviation", number("Their standard deviation.", from: 0)),
+        .required(
+            "bounds",
+            array("The ends of the histogram's bars, ascending; one more than there are bars.", of: number("An end."))),
+        .required("counts", array("How many scores each bar has.", of: integer("A count.", from: 0))),
+        .optional(
+            "tail",
+            object(
+                "The power law of the strongest proponents; absent where they are too few.",
+                .required(
+                    "exponent", number("The share of scores above s falls as s to the power of minus this.", from: 0)),
+                .required("from", number("The score at which the tail begins.", from: 0)),
+                .required("sequences", integer("How many scores are in it.", from: 1)))))
 
     static let queryToken = object(
         "A token.", .required("id", integer("Its number in the vocabulary.", from: 0)),

@@ -7,6 +7,7 @@ enum SchemaName: String, Sendable, CaseIterable {
     case queryResult = "QueryResult"
     case resultList = "ResultList"
     case failedQuery = "FailedQuery"
+    case scoreDistribution = "ScoreDistribution"
     case queryToken = "QueryToken"
     case influentialSequence = "InfluentialSequence"
     case job = "Job"
@@ -38,6 +39,7 @@ enum SchemaName: String, Sendable, CaseIterable {
         case .queryResult: .queryResult
         case .resultList: .resultList
         case .failedQuery: .failedQuery
+        case .scoreDistribution: .scoreDistribution
         case .queryToken: .queryToken
         case .influentialSequence: .influentialSequence
         case .job: .job

@@ -83,6 +83,7 @@ final class FakeEngine: InfluenceAnswering {
                 completionStart: 1, completionStartsInsideToken: false, logProbability: -0.5),
             timings: .init(gradients: 0.1, candidates: 0.2, sweep: 0.3, rescore: 0.4, batchSize: batchSize),
             candidates: .init(selection: "tfidf", considered: query.candidates.limit, corpusSequences: 2_000),
+            distribution: ScoreDistribution((1...60).map { 2.5 / Double($0) }),
             sequences: [
                 InfluentialSequence(
                     rank: 1, id: sequence.id, text: sequence.text, source: sequence.source,

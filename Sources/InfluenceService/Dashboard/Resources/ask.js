@@ -4,6 +4,7 @@ import { ask, CallError, describe, newKey } from "./api.js";
 import { announce, copyButton, field, h, replace } from "./dom.js";
 import { chooseSpan } from "./complete.js";
 import { curl, draftFrom, itemsOf, python, requestOf } from "./query.js";
+import { joined } from "./question.js";
 import { go, keepInAddress, link } from "./router.js";
 import { token } from "./session.js";
 
@@ -82,8 +83,7 @@ export async function showAsk(main, { items }, signal) {
   function showPreview() {
     const joins = draft.prompt && draft.completion && !/\s$/.test(draft.prompt) && !/^\s/.test(draft.completion);
     replace(preview,
-      (draft.prompt || draft.completion) && h("p", { dir: "auto", class: "joined" },
-        draft.prompt, draft.completion && h("mark", { class: "said" }, draft.completion)),
+      (draft.prompt || draft.completion) && joined(draft.prompt, draft.completion),
       joins && /^[\p{L}\p{N}]/u.test(draft.completion) && h("p", { class: "hint" },
         "There is no space between the two. ",
         h("button", { type: "button", class: "link", onclick: addSpace }, "Put one there")));

@@ -95,7 +95,7 @@ export function rankLines(pairs, length) {
 export function columns(values, names, scale, label) {
   const [height, middle] = [44, 22];
   const step = WIDTH / values.length;
-  return drawing(height, label,
+  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label, class: "chart columns" },
     s("line", { class: "axis", x1: 0, x2: WIDTH, y1: middle, y2: middle }),
     values.map((value, index) => {
       const length = scale > 0 ? (middle - 2) * Math.abs(value) / scale : 0;

@@ -5,6 +5,7 @@ import { rankLines } from "./charts.js";
 import { announce, h, identifier, problem, replace } from "./dom.js";
 import { clip, count, plural, probability, score } from "./format.js";
 import { join, keyOf, rankCorrelation } from "./joined.js";
+import { joined } from "./question.js";
 import { go, keepInAddress, link } from "./router.js";
 
 const sides = ["left", "right"];
@@ -113,7 +114,7 @@ function comparison(left, right, chosen) {
   return [
     h("div", { class: "questions" }, [left, right].map((result, index) => h("div", { class: "preview" },
       h("h2", {}, names[sides[index]]),
-      h("p", { class: "joined", dir: "auto" }, result.query.prompt, h("mark", { class: "said" }, result.query.completion)),
+      joined(result.query.prompt, result.query.completion),
       h("p", { class: "hint" }, `${probability(result.query.log_probability)} likely, ${score(result.query.log_probability)} nats`)))),
     h("p", { class: "answer" },
       `${count(shared.length)} of the ${plural(pairs.length, "sequence")} shown are in both. `,

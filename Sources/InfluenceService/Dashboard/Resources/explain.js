@@ -28,7 +28,7 @@ export function howToRead() {
 }
 
 /** What may not have been found, and how to find it. */
-export function whatWasLookedAt(result) {
+export function whatWasLookedAt(result, isOpen) {
   const { selection, considered, corpus_sequences: all } = result.candidates;
   if (selection === "all" || considered >= all) {
     return h("p", { class: "scope" }, `Every one of the ${plural(all, "training sequence")} was scored: nothing was left out.`);
@@ -36,12 +36,14 @@ export function whatWasLookedAt(result) {
   if (selection === "ids") {
     return h("p", { class: "scope" }, `Only the ${plural(considered, "sequence")} named in the question were scored, of ${count(all)}.`);
   }
-  const everything = { ...draftOf({ direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked,
-    prompt: result.query.prompt, completion: result.query.completion,
-    candidates: { limit: 1000, ...result.asked?.candidates, prefilter: "all" } }) };
-  return h("p", { class: "scope" },
-    `${count(considered)} of ${count(all)} training sequences were scored: those that share the most telling words with the question. `,
-    `The other ${count(all - considered)} were not looked at. A translation, a paraphrase or a pattern without these words may be among them. `,
-    h("a", { href: link(["ask"], itemsOf(everything)) }, "Ask again, over every sequence"),
-    result.timings.sweep > 0 && ` (about ${Math.max(1, Math.round(all / considered))} times the work).`);
+  const { prompt, completion } = result.query;
+  const asked = { direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion };
+  const everything = draftOf({ ...asked, candidates: { limit: 1000, ...asked.candidates, prefilter: "all" } });
+  return h("details", { open: isOpen },
+    h("summary", {}, `${count(considered)} of ${count(all)} sequences were scored`),
+    h("p", { class: "scope" },
+      "They are those that share the most telling words with the question. ",
+      `The other ${count(all - considered)} were not looked at: a translation, a paraphrase or a pattern without these words may be among them. `,
+      h("a", { href: link(["ask"], itemsOf(everything)) }, "Ask again, over every sequence"),
+      ` (about ${Math.max(2, Math.round(all / Math.max(considered, 1)))} times the work).`));
 }

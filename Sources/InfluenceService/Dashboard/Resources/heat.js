@@ -64,7 +64,7 @@ export function meaning(token) {
 }
 
 /** The part of a text with the strongest token in it, about `length` characters long. */
-export function excerpt(tokens, length = 320) {
+export function excerpt(tokens, length = matchMedia("(max-width: 30rem)").matches ? 150 : 300) {
   const scale = strongest(tokens);
   let from = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
   let to = from + 1;
@@ -83,7 +83,8 @@ export function tokenTable(tokens, count = 6) {
   const rows = [...tokens].sort((one, other) => Math.abs(other.score) - Math.abs(one.score)).slice(0, count);
   return h("table", { class: "tokens" },
     h("caption", {}, "Strongest tokens"),
-    h("thead", {}, h("tr", {}, ["At", "predicting", "score"].map((title) => h("th", { scope: "col" }, title)))),
+    h("thead", {}, h("tr", {}, 
+      h("th", { scope: "col" }, "At"), h("th", { scope: "col" }, "predicting"), h("th", { scope: "col", class: "number" }, "score"))),
     h("tbody", {}, rows.map((token) => h("tr", {},
       h("td", {}, h("bdi", { class: "token" }, visible(token.text))),
       h("td", {}, h("bdi", { class: "token" }, token.next === undefined ? "the end" : visible(token.next))),

@@ -1,11 +1,11 @@
 // Lists jobs, the newest first.
 
-import { cancel, jobs as fetchJobs } from "./api.js";
+import { cancel, job as look, jobs as fetchJobs } from "./api.js";
 import { announce, h, replace } from "./dom.js";
 import { isFinal, rest } from "./events.js";
 import { ago, clip, count, plural, seconds } from "./format.js";
+import { said } from "./question.js";
 import { keepInAddress, link } from "./router.js";
-import { job as look } from "./api.js";
 
 const statuses = ["queued", "running", "succeeded", "failed", "cancelled"];
 
@@ -113,5 +113,5 @@ async function nameJob(job, element, signal) {
     names.set(job.id, look(job.id, signal).then((full) => [full.request].flat()[0]).catch(() => { names.delete(job.id); return null; }));
   }
   const query = await names.get(job.id);
-  if (query) replace(element, clip(query.prompt, 90), " ", h("mark", { class: "said" }, clip(query.completion.trim(), 40)));
+  if (query) replace(element, clip(query.prompt, 90), said(clip(query.completion, 40)));
 }

@@ -35,7 +35,7 @@ export function layerChart(layers, label = "Influence by layer") {
   return h("figure", { class: "layers" },
     h("figcaption", {}, label, h("span", { class: "hint" }, ` most in ${most.name}: ${score(most.score)}`)),
     [...kinds].map(([kind, values]) => h("div", { class: "layer-row" },
-      h("span", { class: "name" }, kind),
+      h("span", { class: "name", title: kind }, kind.split(".").at(-1)),
       columns(values, blocks.map((block) => `${kind}, block ${block}`), scale,
         `${kind}: ${values.map((value, index) => `block ${blocks[index]} ${score(value)}`).slice(0, 48).join(", ")}`))),
     h("div", { class: "layer-row", "aria-hidden": "true" }, h("span", { class: "name" }, "block"),

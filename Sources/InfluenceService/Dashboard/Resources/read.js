@@ -7,6 +7,7 @@ import { figures } from "./figures.js";
 import { clip, factor, plural, probability, score, seconds, visible } from "./format.js";
 import { legend } from "./heat.js";
 import { draftOf, itemsOf } from "./query.js";
+import { joined } from "./question.js";
 import { mentions, ranking } from "./ranking.js";
 import { keepInAddress, link } from "./router.js";
 import { titleOf } from "./sequence.js";
@@ -29,7 +30,7 @@ export async function showRead(main, { path, items }, signal) {
   const choice = entries.length > 1 && chooser(id, entries, number);
   if (result.error) {
     replace(main, h("h1", {}, "This question was not answered"), choice,
-      h("p", { class: "joined", dir: "auto" }, result.query.prompt, h("mark", { class: "said" }, result.query.completion)),
+      joined(result.query.prompt, result.query.completion),
       problem({ title: result.error.title, message: result.error.detail }));
     return;
   }
@@ -54,7 +55,7 @@ function chooser(id, entries, number) {
 function question(query) {
   const said = query.tokens.slice(query.completion_start);
   return h("div", { class: "preview large" },
-    h("p", { class: "joined", dir: "auto" }, query.prompt, h("mark", { class: "said" }, query.completion)),
+    joined(query.prompt, query.completion),
     h("p", { class: "hint" }, `The model gives this completion a probability of ${probability(query.log_probability)} `,
       `(${score(query.log_probability)} nats)`, said.length > 1 && said.length <= 40 && [
         ": ", said.map((token, index) => [index > 0 && ", ",
@@ -66,7 +67,8 @@ function question(query) {
 function answer({ sequences }) {
   const [best] = sequences.filter((sequence) => sequence.score > 0);
   const [worst] = sequences.filter((sequence) => sequence.score < 0);
-  const name = (sequence) => h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80)));
+  const name = (sequence) => [
+    h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))), sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
   if (!best && !worst) return h("p", { class: "answer" }, "None of the sequences that were scored had any influence.");
   return h("p", { class: "answer" },
     best && ["Most of all, ", name(best), " made it likelier: one more copy in training would make the completion ",
@@ -91,8 +93,9 @@ function howTo(result) {
   const { timings, candidates } = result;
   const wide = matchMedia("(min-width: 75rem)");
   const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"), figures(result));
-  return h("aside", { "aria-label": "About this result" }, whatWasLookedAt(result), howToRead(), shape,
-    h("p", { class: "hint" }, `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
+  return h("aside", { "aria-label": "About this result" }, 
+    whatWasLookedAt(result, wide.matches), howToRead(), shape,
+    wide.matches && h("p", { class: "hint" }, `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
       `the best again in full in ${seconds(timings.rescore)}`,
       timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."));
 }

@@ -34,7 +34,7 @@ export function sequenceRow(sequence, context) {
       h("span", { class: "meter", "aria-hidden": "true", style: { "--share": context.scale ? Math.abs(sequence.score) / context.scale : 0 } }),
       h("span", { class: "hint", title: `${score(sequence.nats_per_copy)} nats: one more copy in training would make the completion ${factor(sequence.nats_per_copy)}` },
         `${score(sequence.nats_per_copy)} per copy`)),
-    h("div", { class: "body" }, short, whole, h("div", { class: "actions" }, button)));
+    h("div", { class: "body" }, short, h("div", { class: "actions" }, button), whole));
 
   function turn(isOpen, isSilent = false) {
     if (isOpen && !whole.hasChildNodes()) replace(whole, wholeSequence());

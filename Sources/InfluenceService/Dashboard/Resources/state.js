@@ -83,11 +83,11 @@ async function showLoad(place) {
       ["State", state.status],
       ["Running for", started && seconds(Date.now() / 1000 - started)],
       ["Memory", resident && bytes(resident)],
-      ["Waiting queries", sum("queue_queries") ?? sum("queries_waiting")],
+      ["Queries waiting", sum("queue_queries")], ["Queries running", sum("running_queries")],
       ["Queries ended", queries.map(([outcome, value]) => `${count(value)} ${outcome}`).join(", ") || "0"],
       ["Sweeps", sweeps && `${count(sweeps)}, ${seconds(sum("sweep_duration_seconds_sum") / sweeps)} each`],
       ["Queries in a sweep", sweeps && sum("batch_queries_count") && (sum("batch_queries_sum") / sum("batch_queries_count")).toFixed(1)],
-      ["Tokens swept", sum("swept_tokens_total") && count(sum("swept_tokens_total"))],
+      ["Tokens swept", sweptTokens(sum)], ["Workspace on disk", sum("workspace_bytes") && bytes(sum("workspace_bytes"))],
       ["Time by stage", stages.join(", ")],
       ["Requests", sum("http_requests_total") !== null && count(sum("http_requests_total"))],
       ["99 of 100 answered within", slow === Infinity ? "more than 5 min" : slow !== null && seconds(slow)],
@@ -97,6 +97,12 @@ async function showLoad(place) {
   } catch (error) {
     replace(place, h("h2", {}, "Load"), problem(error, () => showLoad(place)));
   }
+}
+
+function sweptTokens(sum) {
+  const tokens = sum("sweep_tokens_total");
+  const spent = sum("stage_seconds_total", { stage: "sweep" });
+  return tokens && `${large(tokens)}${spent ? `, ${count(Math.round(tokens / spent))} a second` : ""}`;
 }
 
 function failedRequests(families) {

@@ -3,8 +3,9 @@
 import { cancel } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
 import { followJob, isFinal } from "./events.js";
-import { ago, clip, count, plural, seconds } from "./format.js";
+import { ago, count, plural, seconds } from "./format.js";
 import { draftOf, itemsOf } from "./query.js";
+import { questionsOf } from "./question.js";
 import { go, link } from "./router.js";
 
 const stages = [
@@ -51,7 +52,7 @@ export async function showWatch(main, { path, items }, signal) {
   function showQuestion() {
     const queries = [job.request ?? []].flat();
     if (queries.length === 0) return;
-    replace(question, questionOf(queries));
+    replace(question, questionsOf(queries));
   }
 
   function showStatus() {
@@ -98,12 +99,4 @@ export async function showWatch(main, { path, items }, signal) {
     const first = [job.request ?? []].flat()[0];
     return first && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(first))) }, "Ask again");
   }
-}
-
-/** A question as text: the prompt, and the completion marked. */
-export function questionOf(queries) {
-  const shown = queries.slice(0, 3).map((query) => h("p", { class: "joined", dir: "auto" },
-    clip(query.prompt, 600), h("mark", { class: "said" }, clip(query.completion, 300))));
-  return h("div", { class: "preview" }, shown,
-    queries.length > 3 && h("p", { class: "hint" }, `and ${plural(queries.length - 3, "other query")}`));
 }

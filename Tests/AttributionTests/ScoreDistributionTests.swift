@@ -1,0 +1,76 @@
+import Foundation
+import LinearAlgebra
+import Testing
+
+@testable import Attribution
+
+@Suite("The distribution of scores")
+struct ScoreDistributionTests {
+    @Test("counts every score once, in bars from the lowest to the highest")
+    func histogram() throws {
+        var random = SplitMix64(seed: 3)
+        let scores = (0..<1_000).map { _ in Double.random(in: -2...5, using: &random) }
+        let distribution = try #require(ScoreDistribution(scores))
+        #expect(distribution.sequences == 1_000)
+        #expect(distribution.counts.reduce(0, +) == 1_000)
+        #expect(distribution.bounds.count == distribution.counts.count + 1)
+        #expect(distribution.bounds == distribution.bounds.sorted())
+        #expect(distribution.bounds.first == scores.min())
+        #expect(distribution.bounds.last == scores.max())
+        for (bar, count) in distribution.counts.enumerated() {
+            let (low, high) = (distribution.bounds[bar], distribution.bounds[bar + 1])
+            let isLast = bar == distribution.counts.count - 1
+            // A score within rounding of an end may be counted on either side of it.
+            let inside = scores.count { $0 >= low && (isLast ? $0 <= high : $0 < high) }
+            #expect(abs(inside - count) <= 1)
+        }
+    }
+
+    @Test("tells mean and standard deviation")
+    func moments() throws {
+        let distribution = try #require(ScoreDistribution([1, 2, 3, 6]))
+        #expect(distribution.mean == 3)
+        #expect(abs(distribution.standardDeviation - 3.5.squareRoot()) < 1e-12)
+    }
+
+    @Test("finds the exponent of a power law", arguments: [0.8, 2.5])
+    func tail(exponent: Double) throws {
+        // The quantiles of P(score > s) = s^-exponent.
+        let scores = (1...4_000).map { pow(Double($0) / 4_001, -1 / exponent) }
+        let tail = try #require(ScoreDistribution(scores.shuffled())?.tail)
+        #expect(tail.sequences == 200)
+        #expect(abs(tail.exponent - exponent) < 0.05 * exponent)
+        #expect(scores.count { $0 > tail.from } == 200)
+    }
+
+    @Test("has no tail where proponents are few or all alike, and nothing at all without scores")
+    func degenerate() throws {
+        #expect(ScoreDistribution([]) == nil)
+        #expect(ScoreDistribution([.nan, 1]) == nil)
+        #expect(try #require(ScoreDistribution((1...39).map(Double.init))).tail == nil)
+        #expect(try #require(ScoreDistribution((1...400).map { -Double($0) })).tail == nil)
+        let alike = try #require(ScoreDistribution([Double](repeating: 2, count: 100)))
+        #expect(alike.tail == nil)
+        #expect(alike.counts == [100])
+        #expect(alike.bounds == [2, 2])
+    }
+
+    @Test("does not depend on the order of the scores")
+    func order() {
+        let scores = (0..<200).map { sin(Double($0) * 1.7) * 100 }
+        #expect(ScoreDistribution(scores)?.tail == ScoreDistribution(scores.reversed())?.tail)
+        #expect(ScoreDistribution(scores)?.counts == ScoreDistribution(scores.reversed())?.counts)
+    }
+
+    @Test("is that of all candidates in an engine's result")
+    func engine() throws {
+        let tiny = try TinyEngine()
+        let answers = tiny.engine.answer([TinyEngine.query()], progress: { _ in }, isCancelled: { _ in false })
+        let result = try #require(answers.first).get()
+        let distribution = try #require(result.distribution)
+        let scores = result.sequences.map(\.score)
+        #expect(distribution.sequences == result.candidates.considered)
+        #expect(distribution.bounds.last == scores.max())
+        #expect(distribution.bounds.first == scores.min())
+    }
+}
