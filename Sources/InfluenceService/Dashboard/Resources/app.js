@@ -3,7 +3,7 @@
 import { readiness } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
 import { follow } from "./router.js";
-import { showAccess } from "./session.js";
+import { offerAccess } from "./session.js";
 import { showAsk } from "./ask.js";
 import { showCompare } from "./compare.js";
 import { showJobs } from "./jobs.js";
@@ -67,6 +67,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("main").focus();
 });
-showAccess(document.getElementById("access"));
+offerAccess();
 follow(document.getElementById("main"), choose);
 watchReadiness();

@@ -78,7 +78,7 @@ export function shareBars(rows, label) {
  */
 export function rankLines(pairs, length) {
   const rows = Math.min(length, 40);
-  const height = 24 + rows * 9;
+  const height = 24 + rows * 12;
   const y = (rank) => 18 + (rank - 0.5) * (height - 24) / length;
   return drawing(height, `${plural(pairs.length, "sequence")} in both rankings, joined by lines`,
     s("text", { x: 40, y: 10, "text-anchor": "middle" }, "first"),

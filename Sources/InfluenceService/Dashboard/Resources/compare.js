@@ -3,7 +3,7 @@
 import { ask, job as look, jobs as fetchJobs, keepResults, newKey, resultsOf } from "./api.js";
 import { rankLines } from "./charts.js";
 import { announce, h, identifier, problem, replace } from "./dom.js";
-import { clip, count, plural, probability, score } from "./format.js";
+import { clip, count, difference, plural, probability, score } from "./format.js";
 import { join, keyOf, rankCorrelation } from "./joined.js";
 import { joined } from "./question.js";
 import { go, keepInAddress, link } from "./router.js";
@@ -155,7 +155,7 @@ function table(pairs, chosen) {
     return h("tr", {},
       h("th", { scope: "row" }, h("bdi", {}, clip(pair.title, 80)), (pair.left ?? pair.right).source && h("span", { class: "source" }, h("bdi", {}, (pair.left ?? pair.right).source))),
       sides.map((side) => cell(pair[side], chosen[side])),
-      h("td", { class: "number" }, pair.difference === null ? "\u2013" : score(pair.difference)));
+      h("td", { class: "number" }, pair.difference === null ? "\u2013" : difference(pair.difference, Math.max(Math.abs(pair.left.score), Math.abs(pair.right.score)))));
   }
 }
 

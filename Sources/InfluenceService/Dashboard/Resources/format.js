@@ -12,6 +12,13 @@ export function score(value) {
   return sign(value) + text;
 }
 
+/** A difference, to the digits that the numbers it is of are shown with. */
+export function difference(value, like) {
+  const digits = Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(Math.max(Math.abs(like), 1e-4)))));
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? "0" : sign(value) + Number(text).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 export function sign(value) {
   return value > 0 ? "+" : value < 0 ? MINUS : "";
 }

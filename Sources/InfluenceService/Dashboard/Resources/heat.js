@@ -66,7 +66,8 @@ export function meaning(token) {
 /** The part of a text with the strongest token in it, about `length` characters long. */
 export function excerpt(tokens, length = matchMedia("(max-width: 30rem)").matches ? 150 : 300) {
   const scale = strongest(tokens);
-  let from = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
+  const peak = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
+  let from = peak;
   let to = from + 1;
   let size = tokens[from]?.text.length ?? 0;
   // More is shown of what comes before: it is what the prediction was made from.
@@ -74,6 +75,8 @@ export function excerpt(tokens, length = matchMedia("(max-width: 30rem)").matche
     for (const _ of [1, 2]) if (from > 0) size += tokens[--from].text.length;
     if (to < tokens.length) size += tokens[to++].text.length;
   }
+  // It begins with a word where there are words.
+  for (let skip = 0; skip < 4 && from > 0 && from < peak - 4 && !/^\s/.test(tokens[from].text); skip += 1) from += 1;
   const nodes = heat(tokens.slice(from, to), scale);
   return [from > 0 && "\u2026", nodes, to < tokens.length && "\u2026"];
 }

@@ -93,7 +93,7 @@ function howTo(result) {
   const { timings, candidates } = result;
   const wide = matchMedia("(min-width: 75rem)");
   const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"), figures(result));
-  return h("aside", { "aria-label": "About this result" }, 
+  return h("section", { class: "about", "aria-label": "About this result" }, 
     whatWasLookedAt(result, wide.matches), howToRead(), shape,
     wide.matches && h("p", { class: "hint" }, `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
       `the best again in full in ${seconds(timings.rescore)}`,

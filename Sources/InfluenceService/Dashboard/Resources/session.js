@@ -11,6 +11,13 @@ export function token() {
 function keep(value) {
   if (value) sessionStorage.setItem(KEY, value);
   else sessionStorage.removeItem(KEY);
+  label();
+}
+
+const button = document.getElementById("access");
+
+function label() {
+  button.textContent = token() ? "Token set" : "Access";
 }
 
 /** The fields that every call sends. */
@@ -19,9 +26,9 @@ export function credentials() {
   return value ? { Authorization: `Bearer ${value}` } : {};
 }
 
-/** Whether a token is there shows on the button, which opens the dialog. */
-export function showAccess(button) {
-  button.textContent = token() ? "Token set" : "Access";
+/** Lets the reader see and change whether there is a token. */
+export function offerAccess() {
+  label();
   button.onclick = () => askForToken(null).then((changed) => { if (changed) location.reload(); });
 }
 

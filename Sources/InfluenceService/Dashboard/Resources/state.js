@@ -7,6 +7,7 @@ import { ago, bytes, count, large, seconds } from "./format.js";
 import { parse } from "./layers.js";
 import { parseMetrics, quantile, total } from "./metrics.js";
 import { link } from "./router.js";
+import { token } from "./session.js";
 
 export async function showState(main, _, signal) {
   const model = h("section");
@@ -93,7 +94,8 @@ async function showLoad(place) {
       ["99 of 100 answered within", slow === Infinity ? "more than 5 min" : slow !== null && seconds(slow)],
       ["Refused or failed", failedRequests(families)],
     ].map(([name, value]) => [name, value === 0 ? "0" : value || null])),
-      h("p", { class: "hint" }, h("a", { href: "/metrics" }, "All measurements"), " in the Prometheus text format"));
+      // A link cannot send the token.
+      token() === null && h("p", { class: "hint" }, h("a", { href: "/metrics" }, "All measurements"), " in the Prometheus text format"));
   } catch (error) {
     replace(place, h("h2", {}, "Load"), problem(error, () => showLoad(place)));
   }

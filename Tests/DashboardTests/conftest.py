@@ -1,0 +1,76 @@
+"""What the dashboard's browser tests share: a server on the embedded model, and real Chromium."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from browser import Browser
+from server import Server
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRATCH = pathlib.Path(os.environ.get("DASHBOARD_SCRATCH", ROOT / ".build" / "dashboard-test"))
+
+
+@pytest.fixture(scope="session")
+def program():
+    return os.environ["TRIBUTARY"]
+
+
+@pytest.fixture(scope="session")
+def fitted(program):
+    """A workspace of the embedded model with its corpus and factors, made once and copied for each run."""
+    workspace = SCRATCH / "workspace"
+    if not (workspace / "factors").exists():
+        workspace.mkdir(parents=True, exist_ok=True)
+        Server(program, str(workspace), SCRATCH / "fit.log").start().stop()
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def server(program, fitted, tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("workspace") / "default"
+    shutil.copytree(fitted, workspace)
+    server = Server(program, str(workspace), SCRATCH / "server.log").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded(program, fitted, tmp_path_factory):
+    """A server that wants a token, and a token for it."""
+    workspace = tmp_path_factory.mktemp("guarded") / "default"
+    shutil.copytree(fitted, workspace)
+    made = subprocess.run(
+        [program, "token", "create", "--workspace", workspace, "--scope", "query", "--name", "browser"],
+        check=True, capture_output=True, text=True)
+    token = next(word for word in made.stdout.split() if word.startswith("trb_"))
+    server = Server(
+        program, str(workspace), SCRATCH / "guarded.log", {"TRIBUTARY__AUTHENTICATION__REQUIRED": "always"}).start()
+    yield server, token
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def hamlet(server):
+    """A job with a finished answer in both directions."""
+    return server.ask(
+        "Hamlet is a tragedy written by William", " Shakespeare", direction="both", top_k=15,
+        candidates={"prefilter": "tfidf", "limit": 120})
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    browser = Browser()
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(chromium, server):
+    """The browser, as a new visitor; at the end it must have had nothing to complain of."""
+    chromium.begin(server.url)
+    yield chromium
+    chromium.expect_no_complaints()

@@ -1,0 +1,103 @@
+"""Jobs that are watched: cancelled, left and come back to, and outlived by their server."""
+
+from selenium.webdriver.common.by import By
+
+LONG = "#/ask?prompt=Hamlet+is+a+tragedy+written+by+William&completion=+Shakespeare&prefilter=all"
+SHORTER = "#/ask?prompt=Hamlet+is+a+tragedy+written+by+William&completion=+Shakespeare&limit=400"
+
+
+def ask(page, address):
+    page.open(address, until="form")
+    page.press("Find the sequences")
+    return page.wait_for_address(r"^#/jobs/(\w+)").group(1)
+
+
+def test_a_job_is_cancelled(page, server):
+    job = ask(page, LONG)
+    page.wait_for(".stages progress")
+    page.press("Cancel")
+    page.wait_for_text("Cancelled.")
+    assert server.call(f"/v1/jobs/{job}")["status"] == "cancelled"
+    page.press("All jobs")
+    page.press("cancelled")
+    page.wait_for_address(r"status=cancelled")
+    page.wait_for("table.jobs tbody tr")
+    assert {cell.text.split("\n")[0] for cell in page.all("table.jobs td .status")} == {"cancelled"}
+    page.reload()
+    page.wait_for("table.jobs tbody tr")
+    assert page.named("cancelled").get_attribute("aria-pressed") == "true"
+
+
+def test_a_job_is_cancelled_from_the_list(page, server):
+    job = ask(page, LONG)
+    page.open("#/jobs", until=f"tr[data-job='{job}']")
+    page.wait_for(f"tr[data-job='{job}'] button").click()
+    page.wait(lambda: server.call(f"/v1/jobs/{job}")["status"] == "cancelled")
+    page.wait(lambda: page.all(f"tr[data-job='{job}'] .status[data-status=cancelled]"))
+
+
+def test_a_reload_in_the_middle_of_a_job_goes_on_watching(page):
+    job = ask(page, SHORTER)
+    page.wait_for(".stages progress")
+    page.reload()
+    page.wait_for_text("Hamlet is a tragedy")
+    page.wait_for_address(rf"^#/results/{job}$")
+    page.wait_for(".sequence")
+
+
+def test_a_server_that_is_killed_and_started_again_loses_no_job_and_no_page(page, server):
+    page.expected = ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "503",
+                     "ERR_EMPTY_RESPONSE"]
+    job = ask(page, SHORTER)
+    page.wait_for(".stages progress")
+    server.kill()
+    page.wait_for_text("The server does not answer")
+    server.start()
+    page.wait_for_address(rf"^#/results/{job}$")
+    page.wait_for(".sequence")
+    assert server.call(f"/v1/jobs/{job}")["attempts"] >= 1
+
+
+def test_a_job_that_is_unknown_says_so(page):
+    page.expected = ["404"]
+    page.open("#/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    page.wait_for(".problem")
+    assert "01ARZ3NDEKTSV4RRFFQ69G5FAV" in page.text(".problem")
+
+
+def test_a_result_that_is_not_there_yet_is_watched(page, server):
+    page.expected = ["409"]
+    job = server.call("/v1/influence", {
+        "prompt": "Hamlet is a tragedy written by William", "completion": " Shakespeare",
+        "candidates": {"prefilter": "all"}})["id"]
+    page.open(f"#/results/{job}")
+    page.wait_for_address(rf"^#/jobs/{job}")
+    page.wait_for(".stages")
+    server.call(f"/v1/jobs/{job}", method="DELETE")
+    page.wait_for_text("Cancelled.")
+
+
+def test_a_server_that_wants_a_token_is_given_one(chromium, guarded):
+    server, token = guarded
+    page = chromium
+    page.begin(server.url)
+    page.open("#/jobs", until="dialog")
+    page.one("dialog input").send_keys("trb_wrong_wrong")
+    page.press("Use this token")
+    # The one that is refused is asked for again.
+    page.wait_for("dialog .warning")
+    page.wait(lambda: page.one("dialog input").get_attribute("value") == "trb_wrong_wrong")
+    page.one("dialog input").clear()
+    page.one("dialog input").send_keys(token)
+    page.press("Use this token")
+    page.wait_for_text("Nothing has been asked yet")
+    job = ask(page, "#/ask?prompt=Paris+is+the+capital+of&completion=+France&limit=20&top=3")
+    page.wait_for_address(rf"^#/results/{job}$")
+    page.wait_for(".sequence")
+    stored = page.script("return [sessionStorage.length, localStorage.length, document.cookie]")
+    assert stored[1:] == [0, ""]
+    page.press("Token set")
+    page.wait_for("dialog")
+    page.press("Forget the token")
+    page.wait_for("dialog input")
+    assert page.script("return sessionStorage.getItem('tributary.token')") is None

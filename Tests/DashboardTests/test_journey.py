@@ -1,0 +1,142 @@
+"""From a question to its answer, and back to it."""
+
+import json
+import re
+import subprocess
+import sys
+
+from selenium.webdriver.common.by import By
+
+
+def test_a_question_is_asked_watched_and_answered(page):
+    page.open("#/ask", until="form")
+    page.fill("prompt", "Hamlet is a tragedy written by William")
+    page.fill("completion", " Shakespeare")
+    assert page.text(".preview .joined") == "Hamlet is a tragedy written by William Shakespeare"
+    page.press("More options")
+    page.fill("limit", "120")
+    page.press("Find the sequences")
+    page.wait_for_address(r"^#/jobs/\w+")
+    page.wait_for_address(r"^#/results/\w+$")
+    page.wait_for(".sequence")
+    assert "Shakespeare" in page.text(".ranking")
+    assert re.search(r"[\d.]+ times as likely", page.text(".answer"))
+    assert page.all("[data-direction=positive] mark.heat.positive")
+    assert page.all("[data-direction=negative] mark.heat.negative")
+    assert "120 of" in page.text(".about")
+
+
+def test_a_result_keeps_its_place_over_a_reload(page, hamlet):
+    page.open(f"#/results/{hamlet}", until=".sequence")
+    page.wait_for("#sequence-p2 button").click()
+    page.wait_for("#sequence-p2 .whole")
+    assert page.address.endswith("open=p2")
+    page.script("scrollTo(0, 400)")
+    page.reload()
+    page.wait_for("#sequence-p2 .whole .text")
+    page.wait(lambda: page.script("return scrollY") == 400)
+    assert not page.one("#sequence-p1 .whole").is_displayed()
+
+
+def test_a_sequence_shows_its_document_its_tokens_and_its_layers(page, hamlet, server):
+    page.open(f"#/results/{hamlet}?open=p1", until=".whole")
+    best = server.call(f"/v1/jobs/{hamlet}/result")["sequences"][0]
+    shown = page.script("return document.querySelector('#sequence-p1 .text').textContent")
+    assert shown == "".join(token["text"] for token in best["tokens"])
+    strongest = max(best["tokens"], key=lambda token: abs(token["score"]))
+    assert strongest["text"].strip() in page.text("#sequence-p1 table.tokens tbody tr")
+    layers = page.all("#sequence-p1 .layers rect")
+    assert len(layers) == len(best["layers"])
+    page.one("#sequence-p1").find_element(By.XPATH, ".//button[text()='The whole document']").click()
+    page.wait_for("#sequence-p1 .piece")
+    assert best["text"] in page.text("#sequence-p1 .pieces")
+
+
+def test_lists_are_narrowed_down_by_words_and_source(page, hamlet, server):
+    page.open(f"#/results/{hamlet}", until=".sequence")
+    page.one("input[type=search]").send_keys("zzz-nothing-has-this")
+    page.wait(lambda: not page.all(".sequence"))
+    page.open(f"#/results/{hamlet}?find=shakespeare", until=".sequence")
+    sequences = server.call(f"/v1/jobs/{hamlet}/result")["sequences"]
+    expected = sum("shakespeare" in json.dumps([s["id"], s["text"], s.get("metadata", {}).get("title")]).lower() for s in sequences)
+    assert len(page.all(".sequence")) == expected > 0
+
+
+def test_the_figures_tell_the_distribution_the_sources_and_the_layers(page, hamlet, server):
+    page.size(1600, 1200)
+    page.open(f"#/results/{hamlet}", until=".figures")
+    result = server.call(f"/v1/jobs/{hamlet}/result")
+    bars = sum(count > 0 for count in result["distribution"]["counts"])
+    assert len(page.all(".figures .chart .bar")) == bars
+    assert "120 sequences" in page.text(".figures")
+    sources = {sequence["source"] for sequence in result["sequences"] if sequence["score"] > 0}
+    assert sources <= set(page.text(".shares").split("\n"))
+
+
+def test_the_model_continues_and_a_span_is_chosen(page):
+    page.open("#/ask", until="form")
+    page.fill("prompt", "Hamlet is a tragedy written by William")
+    page.press("Let the model continue")
+    page.wait_for(".tokens button.token")
+    tokens = page.all("button.token")
+    assert len(tokens) == 16
+    tokens[1].click()
+    tokens[3].click()
+    assert [token.get_attribute("aria-pressed") for token in page.all("button.token")[:5]] == [
+        "false", "true", "true", "true", "false"]
+    page.press("Explain this")
+    completion = page.one("[name=completion]").get_attribute("value")
+    prompt = page.one("[name=prompt]").get_attribute("value")
+    assert prompt.startswith("Hamlet is a tragedy written by William") and len(prompt) > 38
+    assert completion and page.text(".preview .joined") == prompt + completion
+
+
+def test_the_commands_shown_give_an_answer(page, server):
+    page.open("#/ask?prompt=It's+a+%22test%22+%C3%A9&completion=+of+things&limit=20&top=3", until="form")
+    page.press("The same from a shell or a notebook")
+    curl, python = [code.get_attribute("textContent") for code in page.all("figure.code pre")]
+    answered = subprocess.run(["bash", "-c", curl], check=True, capture_output=True, text=True).stdout
+    assert json.loads(answered)["query"]["prompt"] == "It's a \"test\" é"
+    printed = subprocess.run([sys.executable, "-c", python], check=True, capture_output=True, text=True).stdout
+    assert len(printed.splitlines()) == len(json.loads(answered)["sequences"])
+
+
+def test_a_refusal_is_shown_at_its_field(page):
+    page.expected = ["422"]
+    page.open("#/ask?prompt=a&completion=+b&top=many", until="form")
+    page.press("Find the sequences")
+    page.wait_for("form .warning")
+    assert page.one("[name=top]").get_attribute("aria-invalid") == "true"
+    assert page.script("return document.activeElement.name") == "top"
+    assert "top_k" in page.text("form .warning")
+
+
+def test_two_results_are_compared_and_what_is_unknown_is_scored(page, server, hamlet):
+    other = server.ask(
+        "Macbeth is a tragedy written by William", " Shakespeare", direction="both", top_k=15,
+        candidates={"prefilter": "tfidf", "limit": 120})
+    page.open(f"#/compare?left={hamlet}.0&right={other}.0", until="table.joint")
+    ids = [{s["id"] for s in server.call(f"/v1/jobs/{job}/result")["sequences"]} for job in (hamlet, other)]
+    assert len(page.all("table.joint tbody tr")) == len(ids[0] | ids[1])
+    assert f"{len(ids[0] & ids[1])} of the {len(ids[0] | ids[1])} sequences" in page.text(".answer")
+    page.press(f"Score all {len(ids[0] | ids[1])} for both")
+    page.wait_for_address(r"^#/compare\?left=\w+\.0&right=\w+\.1")
+    page.wait_for("table.joint")
+    assert "\u2013" not in page.text("table.joint")
+
+
+def test_a_contrasting_completion_is_held_against_the_first(page):
+    page.open("#/ask?prompt=Paris+is+the+capital+of&completion=+France&contrast=+Spain&limit=40&top=5", until="form")
+    page.press("Find the sequences")
+    page.wait_for_address(r"^#/compare\?left=\w+\.0&right=\w+\.1")
+    page.wait_for("table.joint")
+    assert "odds of the first completion" in page.text(".answer")
+
+
+def test_the_state_tells_the_model_and_the_load(page, server):
+    page.open("#/state", until=".facts")
+    model = server.call("/v1/model")
+    page.wait_for_text(f"{model['parameters']:,}")
+    page.wait_for_text(f"{model['corpus']['sequences']:,}")
+    page.wait_for_text("Running for")
+    page.wait_for_text("ready")
