@@ -1,5 +1,6 @@
 """Chromium, with the few things that the tests do in it."""
 
+import os
 import re
 
 from selenium import webdriver
@@ -10,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 # A busy machine takes its time, and no test is to fail for that.
-PATIENCE = 600
+PATIENCE = float(os.environ.get("PATIENCE", 600))
 
 
 class Browser:

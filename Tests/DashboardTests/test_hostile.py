@@ -20,11 +20,11 @@ def hostile(server):
          "metadata": {"title": MARKUP, "url": "javascript:window.harmed=1", "language": "\"><script>", "<u>": {"a": ["<b>"]}}},
         {"id": "hostile/right-to-left", "text": RIGHT_TO_LEFT, "metadata": {"title": RIGHT_TO_LEFT, "language": "ar"}},
         {"id": "hostile/" + "unbroken" * 12, "text": UNBROKEN, "source": "s" * 120, "metadata": {"title": "T" * 400}},
-        {"id": "hostile/controls", "text": CONTROLS, "metadata": ["no", "object"]},
+        {"id": "hostile/controls", "text": CONTROLS, "metadata": {"": None}},
     ]
     server.call("/v1/sequences", "\n".join(json.dumps(document) for document in documents), kind="application/x-ndjson")
     return server.ask(
-        MARKUP[:60] + UNBROKEN[:100], MARKUP[:40], direction="both", top_k=50,
+        MARKUP[:40] + UNBROKEN[:40], MARKUP[:24], direction="both", top_k=50,
         candidates={"ids": [document["id"] for document in documents]})
 
 

@@ -114,7 +114,7 @@ struct DashboardTests {
         // A module that is not preloaded would be fetched only when another has asked for it.
         #expect(named == Set(sources.keys).subtracting(["index.html"]))
         for (name, source) in sources where name.hasSuffix(".js") {
-            let imported = try Self.matches("from \"([^\"]+)\"", in: source)
+            let imported = try Self.matches("(?m)^import .* from \"([^\"]+)\";$", in: source)
             for path in imported {
                 #expect(path.hasPrefix("./"), "\(name) imports \(path)")
                 named.insert(String(path.dropFirst(2)))

@@ -13,11 +13,12 @@ export async function showJobs(main, { items }, signal) {
   let status = statuses.includes(items.get("status")) ? items.get("status") : "";
   let shown = new Map();
   let cursor = null;
-  const body = h("tbody");
-  const table = h("table", { class: "jobs" },
+  const body = h("tbody", { role: "rowgroup" });
+  // Rows that are laid out one under the other on narrow screens would lose what they are: hence the roles.
+  const table = h("table", { class: "jobs", role: "table" },
     h("caption", { class: "hidden" }, "Jobs, the newest first"),
-    h("thead", {}, h("tr", {}, ["Question", "Status", "Asked", "Took", ""].map((title) =>
-      h("th", { scope: "col" }, title || h("span", { class: "hidden" }, "Actions"))))), body);
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ["Question", "Status", "Asked", "Took", ""].map((title) =>
+      h("th", { scope: "col", role: "columnheader" }, title || h("span", { class: "hidden" }, "Actions"))))), body);
   const empty = h("p", { class: "empty", hidden: true });
   const more = h("button", { type: "button", hidden: true, onclick: older }, "Earlier jobs");
   const filters = h("div", { class: "filters", role: "group", "aria-label": "Which jobs" },
@@ -90,12 +91,12 @@ export async function showJobs(main, { items }, signal) {
     const name = h("a", { href: address, dir: "auto", dataset: { action: "open" } }, `Job ${job.id.slice(-6)}`);
     nameJob(job, name, signal);
     const progress = job.progress && job.progress.total > 0 ? ` ${Math.floor(100 * job.progress.done / job.progress.total)}\u202f%` : "";
-    return h("tr", { dataset: { key, job: job.id } },
-      h("th", { scope: "row" }, name, job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
-      h("td", {}, h("span", { class: "status", dataset: { status: job.status } }, job.status), job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),
-      h("td", {}, h("time", { datetime: job.created_at, title: job.created_at }, ago(job.created_at))),
-      h("td", { class: "number" }, job.finished_at ? seconds((Date.parse(job.finished_at) - Date.parse(job.started_at ?? job.created_at)) / 1000) : ""),
-      h("td", {}, !isFinal(job) && h("button", {
+    return h("tr", { role: "row", dataset: { key, job: job.id } },
+      h("th", { scope: "row", role: "rowheader" }, name, job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
+      h("td", { role: "cell" }, h("span", { class: "status", dataset: { status: job.status } }, job.status), job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),
+      h("td", { role: "cell" }, h("time", { datetime: job.created_at, title: job.created_at }, ago(job.created_at))),
+      h("td", { role: "cell", class: "number" }, job.finished_at ? seconds((Date.parse(job.finished_at) - Date.parse(job.started_at ?? job.created_at)) / 1000) : ""),
+      h("td", { role: "cell" }, !isFinal(job) && h("button", {
         type: "button", class: "quiet", dataset: { action: "cancel" }, "aria-label": `Cancel job ${job.id.slice(-6)}`,
         onclick: (event) => {
           event.target.disabled = true;

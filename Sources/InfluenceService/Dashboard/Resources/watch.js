@@ -83,13 +83,15 @@ export async function showWatch(main, { path, items }, signal) {
 
   async function stop() {
     button.disabled = true;
+    // Said first: the end may be told before the answer comes.
+    status.textContent = "Cancelling\u2026";
     try {
       await cancel(id);
-      status.textContent = "Cancelling\u2026";
     } catch (error) {
       // It may have ended a moment before; what follows tells how.
       if (error.status !== 409) {
         button.disabled = false;
+        showStatus();
         replace(failure, problem(error));
       }
     }
