@@ -4,6 +4,7 @@ import os
 import re
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -82,7 +83,13 @@ class Browser:
         return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
 
     def wait_for(self, selector):
-        return self.wait(lambda: next((found for found in self.all(selector) if found.is_displayed()), None))
+        def displayed():
+            try:
+                return next((found for found in self.all(selector) if found.is_displayed()), None)
+            except StaleElementReferenceException:
+                return None
+
+        return self.wait(displayed)
 
     def wait_for_text(self, text, selector="main"):
         self.wait(lambda: text in self.text(selector))

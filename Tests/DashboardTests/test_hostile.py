@@ -9,7 +9,7 @@ MARKUP = (
     "</p></main><h1>Not ours</h1><a href=\"javascript:window.harmed=1\">here</a> ${window.harmed=1} {{1+1}} &lt;b&gt;")
 RIGHT_TO_LEFT = "هاملت مأساة كتبها ويليام شكسبير في أوائل القرن السابع عشر، وهي أطول مسرحياته"
 UNBROKEN = "W" * 900
-CONTROLS = "before\u202eafter\u0000\u0007\ufeff\nline"
+CONTROLS = "before\u202eafter\u0007\ufeff\nline"
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_a_server_that_wants_a_token_is_given_one(chromium, guarded):
     page.one("dialog input").clear()
     page.one("dialog input").send_keys(token)
     page.press("Use this token")
-    page.wait_for_text("Nothing has been asked yet")
+    page.wait_for("table.jobs, .empty")
     job = ask(page, "#/ask?prompt=Paris+is+the+capital+of&completion=+France&limit=20&top=3")
     page.wait_for_address(rf"^#/results/{job}$")
     page.wait_for(".sequence")

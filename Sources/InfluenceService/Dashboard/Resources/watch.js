@@ -67,18 +67,24 @@ export async function showWatch(main, { path, items }, signal) {
     else if (list.childElementCount === 0) showStages(null);
   }
 
+  // What is there is changed, not made anew: screen readers would begin again at each step.
   function showStages(progress) {
+    if (list.childElementCount === 0) replace(list, stages.map(stageRow));
     const current = progress ? stages.findIndex(([name]) => name === progress.stage) : -1;
-    replace(list, stages.map(([name, label], index) => {
-      const state = index < current ? "done" : index === current ? "current" : "waiting";
-      return h("li", { class: state, "aria-current": state === "current" ? "step" : null },
-        h("span", {}, label),
-        state === "current" && progress.total > 0 && [
-          h("progress", { max: progress.total, value: progress.done, "aria-label": label }),
-          h("span", { class: "measure" }, `${count(progress.done)} of ${count(progress.total)}`,
-            progress.seconds_left ? `, ${seconds(progress.seconds_left)} left` : ""),
-        ]);
-    }));
+    [...list.children].forEach((row, index) => {
+      const isCurrent = index === current;
+      row.className = index < current ? "done" : isCurrent ? "current" : "waiting";
+      if (isCurrent) row.setAttribute("aria-current", "step");
+      else row.removeAttribute("aria-current");
+      const [, bar, measure] = row.children;
+      const isMeasured = isCurrent && progress.total > 0;
+      bar.hidden = measure.hidden = !isMeasured;
+      if (!isMeasured) return;
+      bar.max = progress.total;
+      bar.value = progress.done;
+      measure.textContent = `${count(progress.done)} of ${count(progress.total)}`
+        + (progress.seconds_left ? `, ${seconds(progress.seconds_left)} left` : "");
+    });
   }
 
   async function stop() {
@@ -101,4 +107,8 @@ export async function showWatch(main, { path, items }, signal) {
     const first = [job.request ?? []].flat()[0];
     return first && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(first))) }, "Ask again");
   }
+}
+
+function stageRow([, label]) {
+  return h("li", {}, h("span", {}, label), h("progress", { hidden: true, "aria-label": label }), h("span", { class: "measure", hidden: true }));
 }
