@@ -1,7 +1,7 @@
-// A list of sequences, as long as it may be: rows are made a few at a time, so that ten thousand do not hold up the page.
+// A list of sequences, as long as it may be: a part of it is shown at a time, so that ten thousand do not hold up the page.
 
-import { announce, h, replace } from "./dom.js";
-import { count, plural } from "./format.js";
+import { h, replace } from "./dom.js";
+import { count } from "./format.js";
 import { sequenceRow, keyOf, titleOf } from "./sequence.js";
 
 const first = 50;
@@ -16,51 +16,72 @@ const step = 100;
  */
 export function ranking(title, sequences, context) {
   const list = h("ol", { class: "ranking" });
-  const more = h("div", { class: "actions" });
+  const before = h("div", { class: "actions" });
+  const after = h("div", { class: "actions" });
   const heading = h("h2", {}, title, " ", h("span", { class: "hint" }));
-  const section = h("section", { class: "direction" }, heading, list, more);
+  const section = h("section", { class: "direction" }, heading, before, list, after);
   let wanted = sequences;
-  let shown = 0;
-  let filling = 0;
+  // What is shown: from one place to before another.
+  let [from, to] = [0, 0];
   filter(() => true);
   return { section, filter };
 
   /** Shows the sequences that a filter lets through. */
   function filter(accepts) {
     wanted = sequences.filter(accepts);
-    filling += 1;
-    replace(list);
-    shown = 0;
     heading.lastElementChild.textContent = wanted.length === sequences.length
       ? count(sequences.length) : `${count(wanted.length)} of ${count(sequences.length)}`;
+    const opened = wanted.map((sequence, index) => (context.open.has(keyOf(sequence)) ? index : -1)).filter((index) => index >= 0);
     // What an address names is shown at once, however far down it is.
-    const furthest = wanted.findLastIndex((sequence) => context.open.has(keyOf(sequence)));
-    add(Math.max(first, furthest + 1));
+    begin(opened.length > 0 && opened.at(-1) >= first ? Math.max(0, opened[0] - 5) : 0);
   }
 
-  function add(number) {
-    const rows = wanted.slice(shown, shown + number).map((sequence) =>
-      sequenceRow(sequence, { ...context, isOpen: context.open.has(keyOf(sequence)) }));
-    shown += rows.length;
+  function begin(place) {
+    replace(list);
+    from = to = place;
+    later(first);
+  }
+
+  function later(number) {
+    const rows = made(to, to + number);
+    to += rows.length;
     list.append(...rows);
-    offerMore();
+    offer();
     return rows[0];
   }
 
-  function offerMore() {
-    const rest = wanted.length - shown;
-    replace(more,
-      rest === 0 && wanted.length === 0 && h("p", { class: "empty" }, "None."),
-      rest > 0 && h("button", { type: "button", onclick: () => focus(add(step)) }, `${count(Math.min(step, rest))} more`),
-      rest > step && h("button", { type: "button", class: "quiet", onclick: () => addAll(filling) }, `All ${count(wanted.length)}`));
+  function earlier() {
+    const rows = made(Math.max(0, from - step), from);
+    from -= rows.length;
+    list.prepend(...rows);
+    offer();
+    return rows.at(-1);
   }
 
-  async function addAll(mine) {
-    while (shown < wanted.length && mine === filling && list.isConnected) {
-      add(step);
-      await new Promise((resolve) => requestAnimationFrame(resolve));
-    }
-    announce(`${plural(shown, "sequence")} shown`);
+  function made(start, end) {
+    return wanted.slice(start, end).map((sequence) =>
+      sequenceRow(sequence, { ...context, isOpen: context.open.has(keyOf(sequence)) }));
+  }
+
+  function offer() {
+    const rest = wanted.length - to;
+    replace(before, from > 0 && h("button", { type: "button", onclick: () => focus(earlier()) }, `${count(Math.min(step, from))} before these`));
+    replace(after,
+      wanted.length === 0 && h("p", { class: "empty" }, "None."),
+      rest > 0 && h("button", { type: "button", onclick: () => focus(later(step)) }, `${count(Math.min(step, rest))} more`),
+      wanted.length > 2 * step && goTo());
+  }
+
+  /** A field for a rank that is far away. */
+  function goTo() {
+    const field = h("input", { type: "number", min: 1, max: wanted.length, "aria-label": `Go to a place in \u201c${title}\u201d`, placeholder: "Go to\u2026" });
+    field.addEventListener("change", () => {
+      const place = Math.min(Math.max(Math.round(Number(field.value)) || 1, 1), wanted.length);
+      begin(place - 1);
+      list.firstElementChild.scrollIntoView({ block: "center" });
+      focus(list.firstElementChild);
+    });
+    return field;
   }
 }
 
