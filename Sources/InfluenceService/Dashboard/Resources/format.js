@@ -2,13 +2,23 @@
 
 const MINUS = "\u2212";
 
+const formats = new Map();
+
+/** A number with so many digits behind the point. Making a format is slow, so each is made once. */
+function fixed(value, digits) {
+  if (!formats.has(digits)) {
+    formats.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  }
+  return formats.get(digits).format(value);
+}
+
 /** A score with its sign and about three digits: +3,401 or −0.042. */
 export function score(value) {
   const size = Math.abs(value);
   const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.01 ? 3 : 4;
   const text = size !== 0 && size < 0.0001
     ? size.toExponential(1)
-    : size.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    : fixed(size, digits);
   return sign(value) + text;
 }
 
@@ -16,7 +26,7 @@ export function score(value) {
 export function difference(value, like) {
   const digits = Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(Math.max(Math.abs(like), 1e-4)))));
   const text = Math.abs(value).toFixed(digits);
-  return Number(text) === 0 ? "0" : sign(value) + Number(text).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return Number(text) === 0 ? "0" : sign(value) + fixed(Number(text), digits);
 }
 
 export function sign(value) {
@@ -24,7 +34,7 @@ export function sign(value) {
 }
 
 export function count(value) {
-  return value === null || value === undefined ? "?" : value.toLocaleString("en");
+  return value === null || value === undefined ? "?" : fixed(value, 0);
 }
 
 /** "1 sequence", "20 sequences". */

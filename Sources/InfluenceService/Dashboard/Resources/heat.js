@@ -64,7 +64,7 @@ export function meaning(token) {
 }
 
 /** The part of a text with the strongest token in it, about `length` characters long. */
-export function excerpt(tokens, length = matchMedia("(max-width: 30rem)").matches ? 150 : 300) {
+export function excerpt(tokens, length = innerWidth < 480 ? 150 : 300) {
   const scale = strongest(tokens);
   const peak = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
   let from = peak;
