@@ -106,7 +106,7 @@ function comparison(left, right, chosen) {
   const pairs = join(left.sequences, right.sequences);
   const shared = pairs.filter((pair) => pair.left && pair.right);
   const correlation = rankCorrelation(pairs);
-  const samePrompt = left.query.prompt === right.query.prompt;
+  const isContrast = left.query.prompt === right.query.prompt && left.query.completion !== right.query.completion;
   const lines = shared.filter((pair) => pair.left.score > 0 && pair.right.score > 0)
     .map((pair) => ({ left: pair.left.rank, right: pair.right.rank, name: pair.title })).filter((pair) => Math.max(pair.left, pair.right) <= 40);
   const isPartial = pairs.length > shared.length;
@@ -119,7 +119,7 @@ function comparison(left, right, chosen) {
     h("p", { class: "answer" },
       `${count(shared.length)} of the ${plural(pairs.length, "sequence")} shown are in both. `,
       correlation !== null && `Over these the two rankings ${alike(correlation)} (rank correlation ${correlation.toFixed(2).replace("-", "\u2212")}). `,
-      samePrompt && "As the prompt is the same, the difference is what a sequence does to the odds of the first completion against the second."),
+      isContrast && "As the prompt is the same, the difference is what a sequence does to the odds of the first completion against the second."),
     isPartial && h("div", { class: "actions" }, scoreBoth(left, right, pairs),
       h("p", { class: "hint" }, "A dash means that a sequence is not among those shown for that question, not that its score is zero.")),
     h("div", { class: "compared" },
