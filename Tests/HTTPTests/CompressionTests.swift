@@ -44,6 +44,15 @@ struct CompressionTests {
         #expect(try gunzip(compressed) == bytes)
     }
 
+    @Test("is done in pieces where the body is large")
+    func large() async throws {
+        var generator = SplitMix64(state: 1)
+        let bytes = (0..<1_000_000).map { _ in UInt8.random(in: 32...126, using: &generator) }
+        let response = await response(to: "gzip", body: .bytes(bytes))
+        #expect(response.headers[.contentEncoding] == "gzip")
+        #expect(try gunzip(self.bytes(of: response)) == bytes)
+    }
+
     @Test(
         "follows the client's weights",
         arguments: [

@@ -24,7 +24,7 @@ public struct Compression: Middleware {
             guard mayCompress(response) else { return response }
             response.headers.addVary(.acceptEncoding)
             guard response.status != .notModified, AcceptEncoding(request.headers).prefersGzip else { return response }
-            compress(&response)
+            await compress(&response)
             return response
         }
     }
@@ -55,16 +55,34 @@ public struct Compression: Middleware {
             ].contains(type)
     }
 
-    private func compress(_ response: inout Response) {
-        guard var gzip = Gzip(level: Int32(level)) else { return }
+    private func compress(_ response: inout Response) async {
         switch response.body {
-        case .bytes(let bytes): response.body = .bytes(gzip.write(bytes, flush: .end))
+        case .bytes(let bytes):
+            guard let compressed = await compressed(bytes) else { return }
+            response.body = .bytes(compressed)
         case .stream(let pieces): response.body = .stream(GzipSequence(pieces: pieces, level: Int32(level)))
         }
         response.headers[.contentEncoding] = "gzip"
         if let tag = response.headers[.eTag].flatMap(EntityTag.init(field:)) {
             response.headers[.eTag] = tag.encoded("gzip").description
         }
+    }
+}
+
+extension Compression {
+    /// Bytes compressed before other requests have their turn: a few milliseconds' work.
+    private static let pieceBytes = 256 << 10
+
+    private func compressed(_ bytes: [UInt8]) async -> [UInt8]? {
+        guard var gzip = Gzip(level: Int32(level)) else { return nil }
+        var output: [UInt8] = []
+        var rest = bytes[...]
+        while rest.count > Self.pieceBytes {
+            output += gzip.write(Array(rest.prefix(Self.pieceBytes)), flush: .none)
+            rest = rest.dropFirst(Self.pieceBytes)
+            await Task.yield()
+        }
+        return output + gzip.write(Array(rest), flush: .end)
     }
 }
 

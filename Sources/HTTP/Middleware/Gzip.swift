@@ -8,6 +8,8 @@ struct Gzip: ~Copyable {
 
     /// What happens to the bytes that zlib holds back in the hope of more like them.
     enum Flush {
+        /// Nothing: they wait for more.
+        case none
         /// All comes out, so that the reader can decompress as far as was written.
         case piece
         /// All comes out, and the member ends. Nothing may be written after it.
@@ -44,7 +46,7 @@ struct Gzip: ~Copyable {
             output += write(rest.prefix(Self.inputLimit), mode: Z_NO_FLUSH)
             rest = rest.dropFirst(Self.inputLimit)
         }
-        return output + write(rest, mode: flush == .end ? Z_FINISH : Z_SYNC_FLUSH)
+        return output + write(rest, mode: flush.mode)
     }
 
     private static let inputLimit = 1 << 30
@@ -66,5 +68,15 @@ struct Gzip: ~Copyable {
             } while stream.pointee.avail_out == 0
         }
         return output
+    }
+}
+
+extension Gzip.Flush {
+    fileprivate var mode: Int32 {
+        switch self {
+        case .none: Z_NO_FLUSH
+        case .piece: Z_SYNC_FLUSH
+        case .end: Z_FINISH
+        }
     }
 }
