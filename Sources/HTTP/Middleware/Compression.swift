@@ -31,17 +31,18 @@ public struct Compression: Middleware {
 
     /// Whether the response is one that some client gets compressed.
     private func mayCompress(_ response: Response) -> Bool {
+        // First what is quickest to see, and so for most responses.
+        if case .bytes(let bytes) = response.body, bytes.count < minimumBytes, response.status != .notModified {
+            return false
+        }
         // A 304 says what the 200 would have said (RFC 9110 section 15.4.5).
         if response.status == .notModified { return response.headers.contains(.eTag) }
         guard response.status.code >= 200, ![.noContent, .partialContent].contains(response.status),
             !response.headers.contains(.contentEncoding),
             !response.headers.tokens(of: .cacheControl).contains("no-transform"),
-            let type = response.headers[.contentType], Self.isCompressible(type)
+            let type = response.headers[.contentType]
         else { return false }
-        return switch response.body {
-        case .bytes(let bytes): bytes.count >= minimumBytes
-        case .stream: true
-        }
+        return Self.isCompressible(type)
     }
 
     /// Whether a media type is text of some kind.
