@@ -66,7 +66,8 @@ export async function showAsk(main, { items }, signal) {
           "A contrasting completion, such as \u201c Marlowe\u201d. Both are asked, and held against each other."),
         field("Sequences with words in common", input("limit", { inputmode: "numeric" }), "How many of them are scored."),
         field("Source", input("source"), "Only sequences of this source."),
-        field("Rank", input("rank"), "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses nothing."),
+        field("Rank", input("rank"),
+          "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses nothing."),
         field("Scored again in full", input("rescore", { inputmode: "numeric" })),
         field("Damping", input("damping", { inputmode: "decimal" }), "Empty for a tenth of each layer\u2019s mean eigenvalue."))),
     h("div", { class: "actions" }, submit),
@@ -75,7 +76,8 @@ export async function showAsk(main, { items }, signal) {
 
   replace(main,
     h("h1", {}, "Which training sequences made the model say that?"),
-    h("p", { class: "lead" }, "Give a prompt and a completion. Tributary ranks the training sequences that made the completion likelier or less likely."),
+    h("p", { class: "lead" },
+      "Give a prompt and a completion. Tributary ranks the training sequences that made the completion likelier or less likely."),
     form);
   showPreview();
   offerExamples();

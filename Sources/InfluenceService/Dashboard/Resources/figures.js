@@ -24,9 +24,11 @@ function distribution({ distribution: all, sequences }) {
     h("figcaption", {}, "All scores"),
     distributionChart(all, sequences.map((sequence) => sequence.score)),
     h("p", { class: "hint" },
-      `${plural(all.sequences, "sequence")} were scored: mean ${score(all.mean)}, standard deviation ${score(all.standard_deviation).replace("+", "")}. `,
+      `${plural(all.sequences, "sequence")} were scored: mean ${score(all.mean)}, `,
+      `standard deviation ${score(all.standard_deviation).replace("+", "")}. `,
       "The ticks under the line are those shown here. ",
-      tail && `The line is the power law that fits the top ${count(tail.sequences)}: the share above a score falls as its power \u2212${tail.exponent.toFixed(1)}. `,
+      tail && `The line is the power law that fits the top ${count(tail.sequences)}: `,
+      tail && `the share above a score falls as its power \u2212${tail.exponent.toFixed(1)}. `,
       tail && (tail.exponent < 1.5 ? "So low an exponent means that a few sequences carry most of the influence."
         : "The influence is spread over many sequences.")));
 }

@@ -3,7 +3,7 @@
 import { cancel, job as look, jobs as fetchJobs } from "./api.js";
 import { announce, h, replace } from "./dom.js";
 import { isFinal, rest } from "./events.js";
-import { ago, clip, count, plural, seconds } from "./format.js";
+import { ago, clip, plural, seconds } from "./format.js";
 import { said } from "./question.js";
 import { keepInAddress, link } from "./router.js";
 
@@ -26,7 +26,8 @@ export async function showJobs(main, { items }, signal) {
       type: "button", class: "chip", "aria-pressed": String(value === status), dataset: { status: value },
       onclick: () => filter(value),
     }, value || "all")));
-  replace(main, h("h1", {}, "Jobs"), filters, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Jobs" }, table), empty, more);
+  const region = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Jobs" }, table);
+  replace(main, h("h1", {}, "Jobs"), filters, region, empty, more);
 
   await refresh();
   keepFresh();
@@ -61,7 +62,7 @@ export async function showJobs(main, { items }, signal) {
   async function keepFresh() {
     while (!signal.aborted) {
       const isBusy = [...shown.values()].some((job) => !isFinal(job));
-      await rest(isBusy ? 2_000 : 10_000, signal).catch(() => {});
+      await rest(isBusy ? 3_000 : 10_000, signal).catch(() => {});
       if (signal.aborted) return;
       if (!document.hidden) await refresh().catch(() => {});
     }
@@ -70,7 +71,8 @@ export async function showJobs(main, { items }, signal) {
   function show() {
     more.hidden = cursor === null;
     empty.hidden = shown.size > 0;
-    replace(empty, status ? `There are no ${status} jobs.` : ["Nothing has been asked yet. ", h("a", { href: link(["ask"]) }, "Ask something"), "."]);
+    replace(empty, status ? `There are no ${status} jobs.`
+      : ["Nothing has been asked yet. ", h("a", { href: link(["ask"]) }, "Ask something"), "."]);
     table.hidden = shown.size === 0;
     // Rows that stay the same are left alone: the focus may be in one.
     const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
@@ -90,12 +92,17 @@ export async function showJobs(main, { items }, signal) {
     const address = job.result ? link(["results", job.id]) : link(["jobs", job.id]);
     const name = h("a", { href: address, dir: "auto", dataset: { action: "open" } }, `Job ${job.id.slice(-6)}`);
     nameJob(job, name, signal);
-    const progress = job.progress && job.progress.total > 0 ? ` ${Math.floor(100 * job.progress.done / job.progress.total)}\u202f%` : "";
+    const { done = 0, total = 0 } = job.progress ?? {};
+    const progress = total > 0 ? ` ${Math.floor(100 * done / total)}\u202f%` : "";
+    const began = Date.parse(job.started_at ?? job.created_at);
     return h("tr", { role: "row", dataset: { key, job: job.id } },
       h("th", { scope: "row", role: "rowheader" }, name, job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
-      h("td", { role: "cell" }, h("span", { class: "status", dataset: { status: job.status } }, job.status), job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),
+      h("td", { role: "cell" },
+        h("span", { class: "status", dataset: { status: job.status } }, job.status),
+        job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),
       h("td", { role: "cell" }, h("time", { datetime: job.created_at, title: job.created_at }, ago(job.created_at))),
-      h("td", { role: "cell", class: "number" }, job.finished_at ? seconds((Date.parse(job.finished_at) - Date.parse(job.started_at ?? job.created_at)) / 1000) : ""),
+      h("td", { role: "cell", class: "number" }, 
+        job.finished_at ? seconds((Date.parse(job.finished_at) - began) / 1000) : ""),
       h("td", { role: "cell" }, !isFinal(job) && h("button", {
         type: "button", class: "quiet", dataset: { action: "cancel" }, "aria-label": `Cancel job ${job.id.slice(-6)}`,
         onclick: (event) => {
@@ -111,7 +118,8 @@ const names = new Map();
 /** Puts a job's question in the place of its number; the list does not have it. */
 async function nameJob(job, element, signal) {
   if (!names.has(job.id)) {
-    names.set(job.id, look(job.id, signal).then((full) => [full.request].flat()[0]).catch(() => { names.delete(job.id); return null; }));
+    const forget = () => { names.delete(job.id); };
+    names.set(job.id, look(job.id, signal).then((full) => [full.request].flat()[0]).catch(forget));
   }
   const query = await names.get(job.id);
   if (query) replace(element, clip(query.prompt, 90), said(clip(query.completion, 40)));

@@ -1,6 +1,6 @@
 // Joins two rankings by their sequences.
 
-import { titleOf, keyOf } from "./sequence.js";
+import { titleOf } from "./sequence.js";
 
 /**
  * @typedef {object} Pair
@@ -39,6 +39,3 @@ export function rankCorrelation(pairs) {
   const n = shared.length;
   return 1 - 6 * squares / (n * (n * n - 1));
 }
-
-/** What names a sequence in a link to its result. */
-export { keyOf };

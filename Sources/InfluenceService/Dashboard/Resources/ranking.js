@@ -65,7 +65,8 @@ export function ranking(title, sequences, context) {
 
   function offer() {
     const rest = wanted.length - to;
-    replace(before, from > 0 && h("button", { type: "button", onclick: () => focus(earlier()) }, `${count(Math.min(step, from))} before these`));
+    replace(before, from > 0
+      && h("button", { type: "button", onclick: () => focus(earlier()) }, `${count(Math.min(step, from))} before these`));
     replace(after,
       wanted.length === 0 && h("p", { class: "empty" }, "None."),
       rest > 0 && h("button", { type: "button", onclick: () => focus(later(step)) }, `${count(Math.min(step, rest))} more`),
@@ -74,7 +75,9 @@ export function ranking(title, sequences, context) {
 
   /** A field for a rank that is far away. */
   function goTo() {
-    const field = h("input", { type: "number", min: 1, max: wanted.length, "aria-label": `Go to a place in \u201c${title}\u201d`, placeholder: "Go to\u2026" });
+    const field = h("input", {
+      type: "number", min: 1, max: wanted.length, placeholder: "Go to\u2026", "aria-label": `Go to a place in \u201c${title}\u201d`,
+    });
     field.addEventListener("change", () => {
       const place = Math.min(Math.max(Math.round(Number(field.value)) || 1, 1), wanted.length);
       begin(place - 1);

@@ -9,7 +9,7 @@ import { legend } from "./heat.js";
 import { draftOf, itemsOf } from "./query.js";
 import { joined } from "./question.js";
 import { mentions, ranking } from "./ranking.js";
-import { keepInAddress, link } from "./router.js";
+import { go, keepInAddress, link } from "./router.js";
 import { titleOf } from "./sequence.js";
 
 export async function showRead(main, { path, items }, signal) {
@@ -43,7 +43,8 @@ export async function showRead(main, { path, items }, signal) {
 
 /** Goes to another query of the job. */
 function chooser(id, entries, number) {
-  const select = h("select", { "aria-label": "Question", onchange: (event) => { location.hash = link(["results", id], { query: event.target.value }).slice(1); } },
+  const choose = (event) => go(link(["results", id], { query: event.target.value }));
+  const select = h("select", { "aria-label": "Question", onchange: choose },
     entries.map(({ query }, index) => h("option", { value: index, selected: index === number },
       `${index + 1}. ${clip(`${query.prompt}${query.completion}`, 90)}`)));
   return h("div", { class: "chooser" }, select, entries.length === 2 && h("a", {
@@ -79,7 +80,8 @@ function answer({ sequences }) {
 
 function actions(id, number, entries, result) {
   const file = () => {
-    const url = URL.createObjectURL(new Blob([JSON.stringify(entries.length > 1 ? { results: entries } : entries[0])], { type: "application/json" }));
+    const text = JSON.stringify(entries.length > 1 ? { results: entries } : entries[0]);
+    const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     h("a", { href: url, download: `${id}.json` }).click();
     URL.revokeObjectURL(url);
   };
@@ -116,7 +118,9 @@ function lists(result, id, number, items) {
   const opponents = result.sequences.filter((sequence) => sequence.score < 0);
   const directions = [];
   if (result.asked?.direction !== "negative") directions.push(["Made it likelier", proponents, "positive"]);
-  if (result.asked ? result.asked.direction !== "positive" : opponents.length > 0) directions.push(["Made it less likely", opponents, "negative"]);
+  if (result.asked ? result.asked.direction !== "positive" : opponents.length > 0) {
+    directions.push(["Made it less likely", opponents, "negative"]);
+  }
   const rankings = directions.map(([title, sequences, direction]) => [direction, ranking(title, sequences, context)]);
   const grid = h("div", { class: rankings.length > 1 ? "directions both" : "directions" },
     rankings.map(([direction, { section }]) => { section.dataset.direction = direction; return section; }));
@@ -136,12 +140,21 @@ function controls(result, rankings, grid, items) {
     for (const [, list] of rankings) list.filter(accepts);
   };
   let timer = 0;
-  const find = h("input", { type: "search", "aria-label": "Find in the sequences", placeholder: "Find in the sequences", value: state.find,
-    oninput: (event) => { clearTimeout(timer); timer = setTimeout(() => apply({ find: event.target.value }), 150); } });
-  const source = sources.length > 1 && h("select", { "aria-label": "Source", onchange: (event) => apply({ source: event.target.value }) },
-    h("option", { value: "" }, "every source"), sources.map((name) => h("option", { value: name, selected: name === state.source }, name)));
+  const typed = (event) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => apply({ find: event.target.value }), 150);
+  };
+  const label = "Find in the sequences";
+  const find = h("input", { type: "search", "aria-label": label, placeholder: label, value: state.find, oninput: typed });
+  const source = sources.length > 1
+    && h("select", { "aria-label": "Source", onchange: (event) => apply({ source: event.target.value }) },
+      h("option", { value: "" }, "every source"),
+      sources.map((name) => h("option", { value: name, selected: name === state.source }, name)));
   const doubtful = result.sequences.some((sequence) => sequence.spurious) && h("label", { class: "check" },
-    h("input", { type: "checkbox", checked: state.doubtful === "hidden", onchange: (event) => apply({ doubtful: event.target.checked ? "hidden" : "" }) }),
+    h("input", {
+      type: "checkbox", checked: state.doubtful === "hidden",
+      onchange: (event) => apply({ doubtful: event.target.checked ? "hidden" : "" }),
+    }),
     "Hide mostly one token");
   const sides = rankings.length > 1 && h("div", { class: "sides", role: "group", "aria-label": "Which list" },
     rankings.map(([direction, { section }]) => h("button", {

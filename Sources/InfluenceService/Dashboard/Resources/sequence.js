@@ -1,8 +1,8 @@
 // One ranked sequence: its place, its score, the part that mattered, and on request all of it.
 
-import { announce, copyButton, h, identifier, replace } from "./dom.js";
+import { copyButton, h, identifier, replace } from "./dom.js";
 import { documentPieces } from "./document.js";
-import { clip, factor, plural, score } from "./format.js";
+import { clip, factor, score } from "./format.js";
 import { excerpt, heat, shownTokens, tokenTable } from "./heat.js";
 import { layerChart } from "./layers.js";
 
@@ -24,16 +24,23 @@ export function sequenceRow(sequence, context) {
   if (context.isOpen) turn(true, true);
 
   return h("li", { class: `sequence ${direction}`, id: `sequence-${key}`, dataset: { key } },
-    h("p", { class: "place" }, h("span", { class: "hidden" }, direction === "positive" ? "Likelier, rank " : "Less likely, rank "), sequence.rank),
+    h("p", { class: "place" },
+      h("span", { class: "hidden" }, direction === "positive" ? "Likelier, rank " : "Less likely, rank "), sequence.rank),
     h("div", { class: "head" },
       h("h3", {}, h("bdi", {}, titleOf(sequence))),
       sequence.source && h("span", { class: "source" }, h("bdi", {}, sequence.source)),
-      sequence.spurious && h("span", { class: "flag", title: "Nearly all of the influence lies in one token: often an artefact." }, "mostly one token")),
+      sequence.spurious && h("span", {
+        class: "flag", title: "Nearly all of the influence lies in one token: often an artefact.",
+      }, "mostly one token")),
     h("div", { class: "score" },
       h("span", { class: "value" }, score(sequence.score)),
-      h("span", { class: "meter", "aria-hidden": "true", style: { "--share": context.scale ? Math.abs(sequence.score) / context.scale : 0 } }),
-      h("span", { class: "hint", title: `${score(sequence.nats_per_copy)} nats: one more copy in training would make the completion ${factor(sequence.nats_per_copy)}` },
-        `${score(sequence.nats_per_copy)} per copy`)),
+      h("span", {
+        class: "meter", "aria-hidden": "true",
+        style: { "--share": context.scale ? Math.abs(sequence.score) / context.scale : 0 },
+      }),
+      h("span", {
+        class: "hint", title: `One more copy in training would make the completion ${factor(sequence.nats_per_copy)}`,
+      }, `${score(sequence.nats_per_copy)} per copy`)),
     h("div", { class: "body" }, short, h("div", { class: "actions" }, button), whole));
 
   function turn(isOpen, isSilent = false) {
@@ -53,7 +60,8 @@ export function sequenceRow(sequence, context) {
         h("button", { type: "button", onclick: (event) => documentPieces(sequence, others, event.target) }, "The whole document"),
         copyButton(() => context.address(key), "Copy link")),
       others,
-      h("p", { class: "hint" }, `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first order.`),
+      h("p", { class: "hint" },
+        `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first order.`),
       h("div", { class: "parts" },
         tokens && tokenTable(tokens),
         sequence.layers && layerChart(sequence.layers),

@@ -27,6 +27,12 @@ export async function showState(main, _, signal) {
   }
 }
 
+const fisherKinds = {
+  sampled: "true Fisher, labels sampled from the model",
+  empirical: "empirical Fisher, the corpus\u2019s own labels",
+  unknown: "fitted elsewhere",
+};
+
 /** Names and values; nothing where a value is unknown. */
 function facts(entries) {
   return h("dl", { class: "facts" }, entries.filter(([, value]) => value !== null && value !== undefined && value !== "")
@@ -48,9 +54,9 @@ async function showModel(place) {
       ]),
       h("h2", {}, "Factors"),
       facts([
-        ["Fisher", { sampled: "true Fisher, labels sampled from the model", empirical: "empirical Fisher, the corpus\u2019s own labels", unknown: "fitted elsewhere" }[factors.fisher] ?? factors.fisher],
-        ["Fitted on", factors.tokens ? `${count(factors.sequences)} sequences, ${count(factors.tokens)} tokens` : `${count(factors.sequences)} sequences`],
-        ["Seed", factors.seed === null || factors.seed === undefined ? null : String(factors.seed)], ["Memory", bytes(factors.bytes)],
+        ["Fisher", fisherKinds[factors.fisher] ?? factors.fisher],
+        ["Fitted on", `${count(factors.sequences)} sequences${factors.tokens ? `, ${count(factors.tokens)} tokens` : ""}`],
+        ["Seed", factors.seed?.toString()], ["Memory", bytes(factors.bytes)],
       ]),
       h("h2", {}, "Corpus"),
       facts([
@@ -72,13 +78,18 @@ async function showLoad(place) {
       if (error.status !== 404) throw error;
     }
     const heading = h("h2", {}, "Load");
-    if (!families) return replace(place, heading, facts([["State", state.status]]), h("p", { class: "hint" }, "This server tells no measurements."));
+    if (!families) {
+      replace(place, heading, facts([["State", state.status]]), h("p", { class: "hint" }, "This server tells no measurements."));
+      return;
+    }
     const sum = (name, labels) => total(families, `tributary_${name}`, labels);
     const started = total(families, "process_start_time_seconds");
     const resident = total(families, "process_resident_memory_bytes");
     const slow = quantile(families, "tributary_http_request_duration_seconds", 0.99);
     const sweeps = sum("sweep_duration_seconds_count");
-    const queries = ["succeeded", "failed", "cancelled"].map((outcome) => [outcome, sum("queries_total", { outcome })]).filter(([, value]) => value);
+    const queries = ["succeeded", "failed", "cancelled"]
+      .map((outcome) => [outcome, sum("queries_total", { outcome })]).filter(([, value]) => value);
+    const together = sweeps && sum("batch_queries_count") && sum("batch_queries_sum") / sum("batch_queries_count");
     const stages = (families.get("tributary_stage_seconds_total") ?? []).map(({ labels, value }) => `${labels.stage} ${seconds(value)}`);
     replace(place, heading, facts([
       ["State", state.status],
@@ -87,7 +98,7 @@ async function showLoad(place) {
       ["Queries waiting", sum("queue_queries")], ["Queries running", sum("running_queries")],
       ["Queries ended", queries.map(([outcome, value]) => `${count(value)} ${outcome}`).join(", ") || "0"],
       ["Sweeps", sweeps && `${count(sweeps)}, ${seconds(sum("sweep_duration_seconds_sum") / sweeps)} each`],
-      ["Queries in a sweep", sweeps && sum("batch_queries_count") && (sum("batch_queries_sum") / sum("batch_queries_count")).toFixed(1)],
+      ["Queries in a sweep", together?.toFixed(1)],
       ["Tokens swept", sweptTokens(sum)], ["Workspace on disk", sum("workspace_bytes") && bytes(sum("workspace_bytes"))],
       ["Time by stage", stages.join(", ")],
       ["Requests", sum("http_requests_total") !== null && count(sum("http_requests_total"))],

@@ -56,7 +56,9 @@ export async function showWatch(main, { path, items }, signal) {
   }
 
   function showStatus() {
-    const waiting = { queued: "Waiting for its turn.", running: "Running.", cancelled: "Cancelled.", failed: "Failed.", succeeded: "Done." };
+    const waiting = {
+      queued: "Waiting for its turn.", running: "Running.", cancelled: "Cancelled.", failed: "Failed.", succeeded: "Done.",
+    };
     status.textContent = [
       waiting[job.status], `Asked ${ago(job.created_at)}.`,
       job.attempts > 1 && `Taken up ${job.attempts} times: the server was restarted.`,

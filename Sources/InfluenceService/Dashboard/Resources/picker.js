@@ -1,0 +1,83 @@
+// Chooses results to compare: those of this server's jobs, and saved ones from files.
+
+import { job as look, jobs as fetchJobs, keepResults, resultsOf } from "./api.js";
+import { announce, h, identifier } from "./dom.js";
+import { clip } from "./format.js";
+
+/** A job's id and the number of a query in it: "ID.0". @returns {{id: string, number: number, isFile: boolean}} */
+export function parts(name) {
+  const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(name);
+  return { id, number: Number(number ?? 0), isFile: id.startsWith("file-") };
+}
+
+/** Results that can be chosen, the newest first. */
+export async function recentResults(signal) {
+  const page = await fetchJobs({ status: "succeeded", limit: 20 }, signal);
+  const full = await Promise.all(page.jobs.map((job) => look(job.id, signal).catch(() => null)));
+  return full.filter(Boolean).flatMap((job) => [job.request].flat().map((query, index) => ({
+    name: `${job.id}.${index}`, text: clip(`${query.prompt}${query.completion}`, 100),
+  })));
+}
+
+/**
+ * @param {string} label
+ * @param {{name: string, text: string}[]} known
+ * @param {string} chosen
+ * @param {(name: string) => void} choose
+ */
+export function picker(label, known, chosen, choose) {
+  const isKnown = !chosen || known.some(({ name }) => name === chosen);
+  const options = isKnown ? known : [{ name: chosen, text: "the result in the address" }, ...known];
+  const select = h("select", { id: identifier("pick"), onchange: (event) => choose(event.target.value) },
+    h("option", { value: "" }, "choose a result"),
+    options.map(({ name, text }) => h("option", { value: name, selected: name === chosen }, text)));
+  const failed = h("p", { class: "warning", role: "alert" });
+  const file = h("input", {
+    type: "file", accept: "application/json,.json", class: "hidden", tabindex: -1, "aria-hidden": "true", onchange: open,
+  });
+  const button = h("button", { type: "button", class: "quiet", onclick: () => file.click() },
+    "Open a saved one", h("span", { class: "hidden" }, ` as the ${label.toLowerCase()}`));
+  return h("div", { class: "field" },
+    h("label", { for: select.id }, label), select, h("div", { class: "actions" }, button, file), failed);
+
+  async function open() {
+    failed.textContent = "";
+    try {
+      const name = await opened(file.files[0]);
+      select.append(h("option", { value: name }, file.files[0].name));
+      select.value = name;
+      choose(name);
+    } catch (error) {
+      failed.textContent = error.message;
+      announce(error.message);
+    }
+  }
+}
+
+let filesOpened = 0;
+
+/** Reads a saved result: that of another server's model, perhaps. It stays in this page. */
+async function opened(file) {
+  let entries;
+  try {
+    const body = JSON.parse(await file.text());
+    entries = body.results ?? [body];
+    if (!entries.every((entry) => Array.isArray(entry.sequences) && Array.isArray(entry.query?.tokens))) throw new Error();
+  } catch {
+    throw new Error(`${file.name} is not a result: expected JSON with "query" and "sequences", as "Save as JSON" writes it.`);
+  }
+  filesOpened += 1;
+  keepResults(`file-${filesOpened}`, entries);
+  return `file-${filesOpened}.0`;
+}
+
+/** @throws Where there is no such result. */
+export async function resultNamed(name, signal) {
+  const { id, number, isFile } = parts(name);
+  const entries = await resultsOf(id, signal).catch((error) => {
+    throw isFile ? new Error("A result from a file is gone when the page is loaded again: open it once more.") : error;
+  });
+  const entry = entries[number];
+  if (!entry || entry.error) throw new Error(entry?.error?.detail ?? "That job has no such question.");
+  return entry;
+}
