@@ -1,6 +1,6 @@
 // Watches one job until it has ended, then goes to its result.
 
-import { cancel } from "./api.js";
+import { cancel, job as look } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
 import { followJob, isFinal } from "./events.js";
 import { ago, count, plural, seconds } from "./format.js";
@@ -27,11 +27,12 @@ export async function showWatch(main, { path, items }, signal) {
   replace(main, h("h1", {}, "Job"), question, status, silence, list, failure, actions);
 
   let job = null;
+  let asking = null;
   const ended = await followJob(id, {
     job(news) {
       job = { ...job, ...news };
-      showQuestion();
       showStatus();
+      asking ??= fetchQuestion();
     },
     progress: showStages,
     silence(isSilent) { silence.hidden = !isSilent; },
@@ -43,16 +44,22 @@ export async function showWatch(main, { path, items }, signal) {
     const isPair = items.get("then") === "compare" && ended.status === "succeeded";
     return go(isPair ? link(["compare"], { left: `${id}.0`, right: `${id}.1` }) : link(["results", id]), { replacing: true });
   }
-  showQuestion();
   showStatus();
+  await (asking ?? fetchQuestion());
+  if (signal.aborted) return;
   replace(list);
   if (ended.error) replace(failure, problem({ title: ended.error.title, message: ended.error.detail }));
   replace(actions, again(), h("a", { class: "button", href: link(["jobs"]) }, "All jobs"));
 
-  function showQuestion() {
-    const queries = [job.request ?? []].flat();
-    if (queries.length === 0) return;
-    replace(question, questionsOf(queries));
+  // Events tell of the job without what was asked.
+  async function fetchQuestion() {
+    try {
+      const { request } = await look(id, signal);
+      job = { ...job, request };
+      replace(question, questionsOf([request].flat()));
+    } catch {
+      asking = null;
+    }
   }
 
   function showStatus() {
