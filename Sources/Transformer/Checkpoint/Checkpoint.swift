@@ -1,22 +1,24 @@
 import Foundation
 import LinearAlgebra
 
-/// A Hugging Face checkpoint folder: `config.json`, `tokenizer.json` and safetensors.
+/// A model with its tokenizer, read from a Hugging Face folder.
 public struct Checkpoint: Sendable {
+    /// The path that the model was read from.
     public let folder: String
     public let decoder: DecoderModel
     public let tokenizer: Tokenizer
     /// SHA-256 of description and weights: what factors and corpora refer to.
     public let digest: String
 
-    /// Loads a folder.
+    /// Loads a folder: `config.json`, `tokenizer.json` and safetensors.
     ///
     /// - Throws: ``CheckpointError``, ``SafetensorsError`` or ``TokenizerError``, each naming file and field at fault. Everything
     ///   is checked here: shapes, finite values, and that tokenizer and model have one vocabulary.
     public init(folder: String) throws {
         self.folder = folder
-        decoder = try Self.loadDecoder(folder: folder)
-        tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))
+        let source = try Self.source(at: folder)
+        decoder = try Self.decoder(from: source)
+        tokenizer = try source.tokenizer()
         guard tokenizer.vocabularyCount <= decoder.description.vocabulary else {
             throw CheckpointError.vocabularyMismatch(
                 tokenizer: tokenizer.vocabularyCount, model: decoder.description.vocabulary)
@@ -26,28 +28,24 @@ public struct Checkpoint: Sendable {
 
     /// Loads the model alone, without its tokenizer.
     public static func loadDecoder(folder: String) throws -> DecoderModel {
-        let path = URL(fileURLWithPath: folder).appendingPathComponent("config.json").path
-        guard let json = FileManager.default.contents(atPath: path) else {
-            throw CheckpointError.missingFile("config.json", folder: folder)
-        }
-        let configuration = try ModelConfiguration(json: json)
-        guard let type = try configuration.string("model_type") else {
-            throw CheckpointError.malformedConfiguration(
-                field: "model_type", expected: "the name of an architecture", found: "nothing")
-        }
-        let family = try ModelFamily.named(type)
-        let description = try family.describe(configuration)
-        let reader = WeightReader(
-            tensors: try SafetensorsCollection(folder: folder), names: family.names, folder: folder)
-        return try reader.decoder(description)
+        try decoder(from: source(at: folder))
+    }
+
+    private static func source(at path: String) throws -> any CheckpointSource {
+        try HuggingFaceFolder(path)
+    }
+
+    private static func decoder(from source: any CheckpointSource) throws -> DecoderModel {
+        let family = try source.configuration.family()
+        let description = try family.describe(source.configuration)
+        return try WeightReader(tensors: source.tensors(), names: family.names).decoder(description)
     }
 }
 
 /// Reads a decoder's weights under a family's names.
 private struct WeightReader {
-    let tensors: SafetensorsCollection
+    let tensors: any TensorSource
     let names: TensorNames
-    let folder: String
 
     func decoder(_ description: DecoderDescription) throws -> DecoderModel {
         let width = description.width
@@ -129,6 +127,6 @@ private struct WeightReader {
         if tensors.contains(name) { return name }
         let short = String(name.dropFirst(names.optionalPrefix.count))
         if !names.optionalPrefix.isEmpty, name.hasPrefix(names.optionalPrefix), tensors.contains(short) { return short }
-        throw CheckpointError.missingTensor(name, folder: folder)
+        throw CheckpointError.missingTensor(name, folder: tensors.place)
     }
 }

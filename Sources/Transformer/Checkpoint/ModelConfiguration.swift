@@ -20,6 +20,11 @@ struct ModelConfiguration {
         self.init(fields: fields, path: "")
     }
 
+    /// Fields that are not read from a file but gathered from another format.
+    init(fields: [String: Any]) {
+        self.init(fields: fields, path: "")
+    }
+
     private init(fields: [String: Any], path: String) {
         self.fields = fields
         self.path = path

@@ -2,10 +2,12 @@ import Foundation
 import LinearAlgebra
 
 /// The weights of one checkpoint: one safetensors file, or the shards that an index lists, seen as one.
-public struct SafetensorsCollection: Sendable {
+public struct SafetensorsCollection: TensorSource {
     public static let fileName = "model.safetensors"
     public static let indexName = "model.safetensors.index.json"
 
+    /// The folder, or the one file's path.
+    public let place: String
     private let files: [String: SafetensorsFile]
     /// For each tensor, the key of its file in ``files``.
     private let shardNames: [String: String]
@@ -17,7 +19,7 @@ public struct SafetensorsCollection: Sendable {
         let folderURL = URL(fileURLWithPath: folder, isDirectory: true)
         func path(_ name: String) -> String { folderURL.appendingPathComponent(name).path }
         if FileManager.default.fileExists(atPath: path(Self.fileName)) {
-            self.init(file: try SafetensorsFile(path: path(Self.fileName)))
+            self.init(file: try SafetensorsFile(path: path(Self.fileName)), place: folder)
             return
         }
         guard FileManager.default.fileExists(atPath: path(Self.indexName)) else {
@@ -35,15 +37,21 @@ public struct SafetensorsCollection: Sendable {
         for (name, shard) in shardNames.sorted(by: { $0.key < $1.key }) where files[shard]?.tensors[name] == nil {
             throw SafetensorsError.missingTensor(tensor: name, file: shard)
         }
-        self.init(files: files, shardNames: shardNames)
+        self.init(files: files, shardNames: shardNames, place: folder)
     }
 
     /// One file as a collection.
     public init(file: SafetensorsFile) {
-        self.init(files: [file.fileName: file], shardNames: file.tensors.mapValues { _ in file.fileName })
+        self.init(file: file, place: file.path)
     }
 
-    private init(files: [String: SafetensorsFile], shardNames: [String: String]) {
+    private init(file: SafetensorsFile, place: String) {
+        self.init(
+            files: [file.fileName: file], shardNames: file.tensors.mapValues { _ in file.fileName }, place: place)
+    }
+
+    private init(files: [String: SafetensorsFile], shardNames: [String: String], place: String) {
+        self.place = place
         self.files = files
         self.shardNames = shardNames
     }
