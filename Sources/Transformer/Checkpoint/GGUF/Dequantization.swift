@@ -1,0 +1,116 @@
+import Foundation
+import LinearAlgebra
+
+/// Turns stored blocks into Float32, operation for operation as the format's reference does: the results are equal bit for bit.
+///
+/// A block of 32 values is a scale `d` in half precision, in some types a minimum `m`, and the values' integers `q`:
+///
+///     Q8_0   d, q[32] of 8 bits, signed              d q
+///     Q4_0   d, 16 bytes                             d (q - 8)
+///     Q4_1   d, m, 16 bytes                          d q + m
+///     Q5_0   d, 32 high bits, 16 bytes               d (q - 16)
+///     Q5_1   d, m, 32 high bits, 16 bytes            d q + m
+///
+/// Sixteen bytes hold the first half of a block's integers in their low halves, the second in their high halves.
+/// (ggml-org/ggml, src/ggml-quants.c)
+enum Dequantization {
+    /// A matrix of stored values, or `nil` if the type is not supported or the number of bytes not that of the shape.
+    static func matrix(rows: Int, columns: Int, _ bytes: Data, _ type: GGUFTensorType) -> Matrix? {
+        guard type.byteCount(shape: [rows, columns]) == bytes.count else { return nil }
+        let format: NumberFormat? =
+            switch type {
+            case .float32: .float32
+            case .float16: .float16
+            case .bfloat16: .bfloat16
+            default: nil
+            }
+        if let format { return Matrix(rows: rows, columns: columns, bytes: bytes, format: format) }
+        guard let decode = decoder(of: type) else { return nil }
+        var matrix = Matrix(rows: rows, columns: columns)
+        let (_, valueCount, byteCount) = type.layout
+        let stored = bytes.span
+        matrix.withMutableSpan { values in
+            for block in 0..<stored.count / byteCount {
+                decode(stored.extracting(block * byteCount..<(block + 1) * byteCount), block * valueCount, &values)
+            }
+        }
+        return matrix
+    }
+
+    /// Writes a block's values, from an index on.
+    typealias BlockDecoder = (_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) -> Void
+
+    private static func decoder(of type: GGUFTensorType) -> BlockDecoder? {
+        switch type {
+        case .q80: q80
+        case .q40: q40
+        case .q41: q41
+        case .q50: q50
+        case .q51: q51
+        case .q2K: q2K
+        case .q3K: q3K
+        case .q4K: q4K
+        case .q5K: q5K
+        case .q6K: q6K
+        default: nil
+        }
+    }
+
+    private static func q80(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
+        let scale = block.half(at: 0)
+        for index in 0..<32 { values[start + index] = Float(Int8(bitPattern: block[2 + index])) * scale }
+    }
+
+    private static func q40(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
+        let scale = block.half(at: 0)
+        for index in 0..<16 {
+            let pair = Int(block[2 + index])
+            values[start + index] = scale * Float(pair & 15 - 8)
+            values[start + 16 + index] = scale * Float(pair >> 4 - 8)
+        }
+    }
+
+    private static func q41(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
+        let scale = block.half(at: 0)
+        let minimum = block.half(at: 2)
+        for index in 0..<16 {
+            let pair = block[4 + index]
+            values[start + index] = scale * Float(pair & 15) + minimum
+            values[start + 16 + index] = scale * Float(pair >> 4) + minimum
+        }
+    }
+
+    /// The five-bit integers of a block at `index` and 16 after it: four bits of each in a byte, the fifth elsewhere.
+    private static func fives(_ block: Span<UInt8>, _ high: Int, _ index: Int) -> (Int, Int) {
+        let pair = Int(block[high + 4 + index])
+        let first = Int(block[high + index / 8] >> UInt8(index % 8)) & 1
+        let second = Int(block[high + 2 + index / 8] >> UInt8(index % 8)) & 1
+        return (pair & 15 | first << 4, pair >> 4 | second << 4)
+    }
+
+    private static func q50(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
+        let scale = block.half(at: 0)
+        for index in 0..<16 {
+            let (first, second) = fives(block, 2, index)
+            values[start + index] = scale * Float(first - 16)
+            values[start + 16 + index] = scale * Float(second - 16)
+        }
+    }
+
+    private static func q51(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
+        let scale = block.half(at: 0)
+        let minimum = block.half(at: 2)
+        for index in 0..<16 {
+            let (first, second) = fives(block, 4, index)
+            values[start + index] = scale * Float(first) + minimum
+            values[start + 16 + index] = scale * Float(second) + minimum
+        }
+    }
+}
+
+extension Span<UInt8> {
+    /// A number in half precision, the low byte first.
+    func half(at index: Int) -> Float {
+        Float(Float16(bitPattern: UInt16(self[index]) | UInt16(self[index + 1]) << 8))
+    }
+}
