@@ -1,4 +1,5 @@
 import Attribution
+import Corpus
 import Foundation
 import Testing
 

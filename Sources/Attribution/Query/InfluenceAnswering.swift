@@ -1,3 +1,5 @@
+import Corpus
+
 /// What answers influence queries: the engine, or a stand-in for it in tests.
 public protocol InfluenceAnswering: Sendable {
     /// Checks, without computing gradients, that a query can be answered.

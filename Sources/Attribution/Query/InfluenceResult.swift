@@ -1,3 +1,5 @@
+import Corpus
+
 /// The answer to one query: training sequences, ranked by their influence on the completion.
 public struct InfluenceResult: Sendable, Equatable, Codable {
     public var query: UnderstoodQuery

@@ -1,9 +1,9 @@
 import Foundation
 
-/// Any JSON value.
-enum JSONValue: Codable, Equatable {
+/// Any JSON value: a document's metadata, kept and returned as it came.
+public enum JSONValue: Sendable, Equatable, Codable {
     case null
-    case bool(Bool)
+    case boolean(Bool)
     case integer(Int64)
     case unsignedInteger(UInt64)
     case number(Double)
@@ -11,7 +11,15 @@ enum JSONValue: Codable, Equatable {
     case array([JSONValue])
     case object([String: JSONValue])
 
-    init(from decoder: any Decoder) throws {
+    /// Reads JSON text.
+    ///
+    /// - Returns: `nil` if the text is not JSON.
+    public init?(text: String) {
+        guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) else { return nil }
+        self = value
+    }
+
+    public init(from decoder: any Swift.Decoder) throws {
         let container = try decoder.singleValueContainer()
         // The most frequent first: each attempt that fails costs an error.
         if let value = try? container.decode(String.self) {
@@ -21,7 +29,7 @@ enum JSONValue: Codable, Equatable {
         } else if container.decodeNil() {
             self = .null
         } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
+            self = .boolean(value)
         } else if let value = try? container.decode(Int64.self) {
             self = .integer(value)
         } else if let value = try? container.decode(UInt64.self) {
@@ -33,11 +41,11 @@ enum JSONValue: Codable, Equatable {
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
         case .null: try container.encodeNil()
-        case .bool(let value): try container.encode(value)
+        case .boolean(let value): try container.encode(value)
         case .integer(let value): try container.encode(value)
         case .unsignedInteger(let value): try container.encode(value)
         case .number(let value): try container.encode(value)
@@ -58,7 +66,7 @@ enum JSONValue: Codable, Equatable {
     var kind: String {
         switch self {
         case .null: "null"
-        case .bool: "a boolean"
+        case .boolean: "a boolean"
         case .integer, .unsignedInteger, .number: "a number"
         case .string: "a string"
         case .array: "an array"
