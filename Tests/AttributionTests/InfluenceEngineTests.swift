@@ -1,57 +1,21 @@
-import Corpus
-import Curvature
-import Foundation
-import LinearAlgebra
 import Synchronization
-import TestSupport
 import Testing
-import Transformer
 
 @testable import Attribution
 
 @Suite("The influence engine")
 struct InfluenceEngineTests {
-    private let folder: TemporaryFolder
-    private let engine: InfluenceEngine
-    /// Each short enough to be one sequence.
-    private let texts: [String]
+    private let tiny: TinyEngine
     private let query = InfluenceQuery(
         prompt: "In the beginning God created", completion: " the heaven and the earth.", topK: 5)
 
-    init() throws {
-        let oracle = Oracle.all[1]
-        let checkpoint = try oracle.checkpoint()
-        let tokenizer = checkpoint.tokenizer
-        texts = Array(try oracle.texts().filter { tokenizer.encode($0).count <= 128 }.prefix(60))
-        folder = try TemporaryFolder()
-        let corpus = try CorpusStore(
-            folder: URL(fileURLWithPath: folder.path),
-            tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest, sequenceLength: 128, prefix: tokenizer.prefixTokens
-            ) { tokenizer.encode($0, addSpecialTokens: false) })
-        let lines = try texts.enumerated().map { index, text in
-            let fields: [String: Any] = [
-                "id": "text-\(index)", "text": text, "source": index % 2 == 0 ? "even" : "odd",
-                "metadata": ["number": index],
-            ]
-            return String(decoding: try JSONSerialization.data(withJSONObject: fields), as: UTF8.self)
-        }
-        try CorpusImport(into: corpus).run([
-            .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
-        ])
-        let factors = try FactorFile.load(
-            folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
-        engine = InfluenceEngine(
-            name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: 2))
-    }
+    private var engine: InfluenceEngine { tiny.engine }
 
-    private func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
-        try #require(engine.answer([query], progress: { _ in }, isCancelled: { _ in false }).first).get()
-    }
+    init() throws { tiny = try TinyEngine() }
 
     @Test("ranks proponents by their scores, with text, source and metadata")
     func proponents() throws {
-        let result = try answer(query)
+        let result = try tiny.answer(query)
         #expect(result.sequences.count == 5)
         #expect(result.sequences.map(\.rank) == [1, 2, 3, 4, 5])
         #expect(result.sequences.map(\.score) == result.sequences.map(\.score).sorted(by: >))
@@ -60,7 +24,7 @@ struct InfluenceEngineTests {
         let number = try #require(Int(first.id.dropFirst("text-".count)))
         #expect(first.source == (number % 2 == 0 ? "even" : "odd"))
         #expect(first.metadata == .object(["number": .integer(Int64(number))]))
-        #expect(first.text == texts[number])
+        #expect(first.text == tiny.texts[number])
         #expect(abs(first.natsPerCopy - first.score / Double(result.candidates.corpusSequences)) < 1e-12)
         #expect(result.query.tokens.map(\.text).joined() == query.prompt + query.completion)
         let logProbabilities = result.query.tokens.compactMap(\.logProbability)
@@ -73,13 +37,13 @@ struct InfluenceEngineTests {
         var both = query
         both.direction = .both
         both.candidates.prefilter = .all
-        let result = try answer(both)
+        let result = try tiny.answer(both)
         let negative = result.sequences.filter { $0.score < 0 }
         #expect(result.sequences.filter { $0.score > 0 }.count == 5)
         #expect(negative.map(\.rank) == [1, 2, 3, 4, 5])
         #expect(negative.map(\.score) == negative.map(\.score).sorted())
         both.direction = .negative
-        #expect(try answer(both).sequences == negative)
+        #expect(try tiny.answer(both).sequences == negative)
     }
 
     @Test("gives the same scores for a query alone and among others")
@@ -87,13 +51,13 @@ struct InfluenceEngineTests {
         let other = InfluenceQuery(
             prompt: "And the LORD spake unto Moses,", completion: " saying,", topK: 5, rank: .limited(4), rescore: 2)
         let together = engine.answer([query, other, query], progress: { _ in }, isCancelled: { _ in false })
-        let alone = try answer(query)
+        let alone = try tiny.answer(query)
         for result in [try together[0].get(), try together[2].get()] {
             #expect(result.sequences.map(\.id) == alone.sequences.map(\.id))
             for (a, b) in zip(result.sequences, alone.sequences) { #expect(abs(a.score - b.score) < 1e-4 * b.score) }
             #expect(result.timings.batchSize == 3)
         }
-        #expect(try together[1].get().sequences.map(\.id) == (try answer(other)).sequences.map(\.id))
+        #expect(try together[1].get().sequences.map(\.id) == (try tiny.answer(other)).sequences.map(\.id))
     }
 
     @Test(
@@ -103,7 +67,7 @@ struct InfluenceEngineTests {
         var detailed = query
         detailed.rescore = rescore
         detailed.attribution = InfluenceQuery.Breakdown(layers: true, tokens: true)
-        let result = try answer(detailed)
+        let result = try tiny.answer(detailed)
         for sequence in result.sequences {
             let layers = try #require(sequence.layers)
             let tokens = try #require(sequence.tokens)
@@ -122,11 +86,11 @@ struct InfluenceEngineTests {
         var low = full
         low.rank = .limited(8)
         low.rescore = 60
-        let expected = try answer(full)
-        let found = try answer(low)
+        let expected = try tiny.answer(full)
+        let found = try tiny.answer(low)
         #expect(found.sequences.map(\.id) == expected.sequences.map(\.id))
         low.rescore = 0
-        let swept = try answer(low)
+        let swept = try tiny.answer(low)
         #expect(swept.sequences.map(\.score) != expected.sequences.map(\.score))
         for (a, b) in zip(found.sequences, expected.sequences) { #expect(abs(a.score - b.score) < 1e-4 * b.score) }
     }
@@ -137,13 +101,13 @@ struct InfluenceEngineTests {
         named.topK = 60
         named.direction = .both
         named.candidates = CandidateSelection(ids: ["text-3", "text-8", "text-3"])
-        #expect(Set(try answer(named).sequences.map(\.id)) == ["text-3", "text-8"])
+        #expect(Set(try tiny.answer(named).sequences.map(\.id)) == ["text-3", "text-8"])
         named.candidates = CandidateSelection(prefilter: .all, source: "odd")
-        #expect(try answer(named).sequences.allSatisfy { $0.source == "odd" })
+        #expect(try tiny.answer(named).sequences.allSatisfy { $0.source == "odd" })
         named.candidates = CandidateSelection(limit: 7)
-        #expect(try answer(named).candidates.considered == 7)
+        #expect(try tiny.answer(named).candidates.considered == 7)
         named.candidates = CandidateSelection(ids: ["text-3", "nothing of that name"])
-        #expect(throws: QueryError.self) { try answer(named) }
+        #expect(throws: QueryError.self) { try tiny.answer(named) }
         #expect(throws: QueryError.self) { try engine.validate(named) }
     }
 
@@ -196,7 +160,7 @@ struct InfluenceEngineTests {
         #expect(completion == (try engine.complete(request)))
         let hits = try engine.search("heaven and earth", limit: 3)
         #expect(hits.map(\.rank) == [1, 2, 3] && hits[0].score >= hits[1].score)
-        #expect(try engine.sequence("text-5")?.text == texts[5])
+        #expect(try engine.sequence("text-5")?.text == tiny.texts[5])
         #expect(try engine.sequence("none") == nil)
         let summary = try engine.describe()
         #expect(summary.corpus.sequences == 60 && summary.trackedLayers.count == engine.factors.layers.count)

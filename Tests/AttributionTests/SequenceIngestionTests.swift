@@ -1,34 +1,17 @@
-import Corpus
-import Curvature
-import Foundation
-import LinearAlgebra
 import Synchronization
-import TestSupport
 import Testing
-import Transformer
 
 @testable import Attribution
 
 @Suite("Sequences that are added to an engine's corpus")
 struct SequenceIngestionTests {
-    private let folder: TemporaryFolder
-    private let engine: InfluenceEngine
+    private let tiny: TinyEngine
     private let query = InfluenceQuery(prompt: "In the beginning God created", completion: " the heaven", topK: 5)
 
+    private var engine: InfluenceEngine { tiny.engine }
+
     init() throws {
-        let oracle = Oracle.all[1]
-        let checkpoint = try oracle.checkpoint()
-        let tokenizer = checkpoint.tokenizer
-        folder = try TemporaryFolder()
-        let corpus = try CorpusStore(
-            folder: URL(fileURLWithPath: folder.path),
-            tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest, sequenceLength: 64, prefix: tokenizer.prefixTokens
-            ) { tokenizer.encode($0, addSpecialTokens: false) })
-        let factors = try FactorFile.load(
-            folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
-        engine = InfluenceEngine(
-            name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: 2))
+        tiny = try TinyEngine(texts: 0, sequenceLength: 64)
         try add("{\"id\": \"first\", \"text\": \"In the beginning was the word\"}")
     }
 
@@ -60,9 +43,7 @@ struct SequenceIngestionTests {
         #expect(try engine.sequences(after: 0, source: "s", limit: 5).sequences.map(\.id) == ["new"])
 
         let before = try engine.measurements()
-        let result = try #require(
-            engine.answer([query], progress: { _ in }, isCancelled: { _ in false }).first
-        ).get()
+        let result = try tiny.answer(query)
         #expect(result.candidates.corpusSequences == 2)
         #expect(result.candidates.considered == 2)
         let after = try engine.measurements()

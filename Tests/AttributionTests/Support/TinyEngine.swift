@@ -4,6 +4,7 @@ import Foundation
 import LinearAlgebra
 import Synchronization
 import TestSupport
+import Testing
 import Transformer
 
 @testable import Attribution
@@ -15,31 +16,42 @@ final class TinyEngine: Sendable {
     /// Goes with its corpus when the test lets go of it.
     let folder: TemporaryFolder
 
-    /// - Parameter batchTokens: A micro-batch's tokens; 1 makes one of each sequence.
-    init(texts count: Int = 60, workers: Int = 2, batchTokens: Int = 1_024) throws {
+    /// - Parameters:
+    ///   - count: How many texts the corpus has: `text-0` and so on, of sources `even` and `odd`, with their number as metadata.
+    ///   - batchTokens: A micro-batch's tokens; 1 makes one of each sequence.
+    init(texts count: Int = 60, sequenceLength: Int = 128, workers: Int = 2, batchTokens: Int = 1_024) throws {
         let oracle = Oracle.all[1]
         let checkpoint = try oracle.checkpoint()
         let tokenizer = checkpoint.tokenizer
-        texts = Array(try oracle.texts().filter { tokenizer.encode($0).count <= 128 }.prefix(count))
+        texts = Array(try oracle.texts().filter { tokenizer.encode($0).count <= sequenceLength }.prefix(count))
         folder = try TemporaryFolder()
         let corpus = try CorpusStore(
             folder: URL(fileURLWithPath: folder.path),
             tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest, sequenceLength: 128, prefix: tokenizer.prefixTokens
+                tokenizerDigest: tokenizer.digest, sequenceLength: sequenceLength, prefix: tokenizer.prefixTokens
             ) { tokenizer.encode($0, addSpecialTokens: false) })
         let lines = try texts.enumerated().map { index, text in
-            String(
-                decoding: try JSONSerialization.data(withJSONObject: ["id": "text-\(index)", "text": text]),
-                as: UTF8.self)
+            let fields: [String: Any] = [
+                "id": "text-\(index)", "text": text, "source": index % 2 == 0 ? "even" : "odd",
+                "metadata": ["number": index],
+            ]
+            return String(decoding: try JSONSerialization.data(withJSONObject: fields), as: UTF8.self)
         }
-        try CorpusImport(into: corpus).run([
-            .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
-        ])
+        if !lines.isEmpty {
+            try CorpusImport(into: corpus).run([
+                .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
+            ])
+        }
         let factors = try FactorFile.load(
             folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
         engine = InfluenceEngine(
             name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: workers),
             batchTokens: batchTokens)
+    }
+
+    /// Answers one query that nobody cancels.
+    func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
+        try #require(engine.answer([query], progress: { _ in }, isCancelled: { _ in false }).first).get()
     }
 
     /// Asks about every sequence of the corpus.
