@@ -82,7 +82,7 @@ struct CorpusAPITests {
             try malformed.expectProblem("malformed-json", status: 400, says: "Line 2: it is not JSON")
             #expect(try malformed.integer("line") == 2)
             try await post("full", to: server).expectProblem("storage-full", status: 507)
-            try await post("broken", to: server).expectProblem("query-failed", status: 500, says: "damaged")
+            try await post("broken", to: server).expectProblem("ingestion-failed", status: 500, says: "damaged")
             try await post("{,}", as: "application/json", to: server).expectProblem(
                 "malformed-json", status: 400, says: "line 1, column 2")
             try await post("[]", as: "application/json", to: server).expectProblem(

@@ -151,7 +151,7 @@ extension Problem {
                 Problem(
                     .tooManyRecords, detail: "The body has more than \(limit) records: send them in parts.")
             case .diskFull: .storageFull
-            case .failed(let reason): Problem(.queryFailed, detail: reason)
+            case .failed(let reason): Problem(.ingestionFailed, detail: reason)
             }
     }
 }

@@ -45,6 +45,10 @@ extension ProblemKind {
     static let queryFailed = ProblemKind(
         "query-failed", "Query failed", .internalServerError,
         "Something on the server's side failed while the query was answered. The detail and the log say what.")
+    static let ingestionFailed = ProblemKind(
+        "ingestion-failed", "Ingestion failed", .internalServerError,
+        "Something on the server's side failed while sequences were added, and none was. The detail and the log say what."
+    )
     static let jobAbandoned = ProblemKind(
         "job-abandoned", "Job abandoned", .internalServerError,
         "The server died each time the job ran, and gave it up.")
@@ -89,7 +93,8 @@ extension ProblemKind {
     static let service: [ProblemKind] = [
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,
         .tooManyRecords, .unknownJob, .unknownSequence, .unknownProblem, .jobNotFinished, .jobCancelled, .jobFinished,
-        .queryFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .starting, .startFailed, .stopping,
+        .queryFailed, .ingestionFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .starting, .startFailed,
+        .stopping,
         .storageFull, .tokenMissing,
         .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests, .tooManyQueries,
     ]
