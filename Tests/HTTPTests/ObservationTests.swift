@@ -22,16 +22,7 @@ struct ObservationTests {
         _ body: @Sendable (UInt16, HTTPServer) async throws -> Void
     ) async throws -> RecordingObserver {
         let observer = RecordingObserver()
-        let router = try Router(routes: routes, logger: .silent)
-        let server = HTTPServer(configuration: configuration, logger: .silent, observers: [observer], router: router)
-        let port = try #require(try await server.start().first).port
-        do {
-            try await withTaskExecutorPreference(BlockingExecutor.shared) { try await body(port, server) }
-        } catch {
-            await server.shutdown(grace: .zero)
-            throw error
-        }
-        await server.shutdown(grace: .seconds(30))
+        try await withServer(routes, configuration: configuration, observers: [observer], body)
         return observer
     }
 

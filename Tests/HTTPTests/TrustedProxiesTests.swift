@@ -112,18 +112,14 @@ struct TrustedProxiesTests {
             seen.append(request)
             return .text("")
         }
-        let server = HTTPServer(
-            configuration: .with {
-                $0.trustedProxies = TrustedProxies([AddressBlock("127.0.0.0/8")].compactMap { $0 })
-            },
-            logger: .silent, observers: [observer], router: try Router(routes: [route], logger: .silent))
-        let port = try #require(try await server.start().first).port
-        try await withTaskExecutorPreference(BlockingExecutor.shared) {
+        let configuration = HTTPServerConfiguration.with {
+            $0.trustedProxies = TrustedProxies([AddressBlock("127.0.0.0/8")].compactMap { $0 })
+        }
+        try await withServer([route], configuration: configuration, observers: [observer]) { port, _ in
             let fields =
                 "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example\r\n"
             _ = try RawClient(port: port).exchange(get("/", fields))
         }
-        await server.shutdown(grace: .seconds(10))
         let request = try #require(seen.all.first)
         #expect(request.remoteAddress.host == "198.51.100.1" && request.scheme == "https")
         #expect(request.authority == "a.example")

@@ -124,7 +124,7 @@ extension Connection {
             remoteAddress: origin.client, id: identifier)
         var exchange = Exchange(
             head, identifier: identifier, client: request.remoteAddress, bytesReceived: input.takeRequestBytes())
-        exchange.task = Task.detached { await self.answer(request) }
+        exchange.task = Task.detached(executorPreference: environment.executor) { await self.answer(request) }
         start(exchange)
     }
 

@@ -179,18 +179,16 @@ actor Connection: EventHandler {
     /// Whether responses should tell the client that no other follows.
     var mustClose: Bool { isDraining }
 
-    /// Lets the exchange under way finish and then closes; at once where there is none.
-    func drain() {
-        isDraining = true
-        closeIfIdle()
-    }
+    /// Has the connection end with the exchange under way.
+    func drain() { isDraining = true }
 
     /// Makes room for another client where this one has been served and has asked for nothing since.
     func closeIfSpare() {
         if requestsServed > 0 { closeIfIdle() }
     }
 
-    private func closeIfIdle() {
+    /// Closes the connection where no exchange is under way.
+    func closeIfIdle() {
         if case .receiving = phase, input.parser.isIdle, input.pending.isEmpty { close() }
     }
 

@@ -10,6 +10,8 @@ struct ConnectionEnvironment: Sendable {
     let tls: TLSContextSource?
     let proxies: TrustedProxies
     let handler: HTTPServer.Handler
+    /// Where handlers run; Swift's own pool if `nil`.
+    let executor: (any TaskExecutor)?
     let logger: Logger
     let observers: [any ConnectionObserving]
     let registry: ConnectionRegistry

@@ -28,30 +28,34 @@ public actor HTTPServer {
     private let logger: Logger
     private let handler: Handler
     private let observers: [any ConnectionObserving]
+    private let executor: (any TaskExecutor)?
     private let registry: ConnectionRegistry
     private var state = State.new
 
     /// Where the server listens; with port 0 in the configuration, the port that was free. Empty unless it runs.
     public private(set) var addresses: [SocketAddress] = []
 
-    /// - Parameter observers: Who is told of connections and requests; without any given, a ``RequestLog``.
+    /// - Parameters:
+    ///   - observers: Who is told of connections and requests; without any given, a ``RequestLog``.
+    ///   - executor: Where handlers run. Without one that is Swift's own pool, which other tasks of the process may block.
     public init(
         configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
-        handler: @escaping Handler
+        executor: (any TaskExecutor)? = nil, handler: @escaping Handler
     ) {
         self.configuration = configuration
         self.logger = logger
         self.handler = handler
         self.observers = observers ?? [RequestLog(logger: logger)]
+        self.executor = executor
         registry = ConnectionRegistry(
             limit: configuration.maximumConnections, limitPerAddress: configuration.maximumConnectionsPerAddress)
     }
 
     public init(
         configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
-        router: Router
+        executor: (any TaskExecutor)? = nil, router: Router
     ) {
-        self.init(configuration: configuration, logger: logger, observers: observers) {
+        self.init(configuration: configuration, logger: logger, observers: observers, executor: executor) {
             await router.respond(to: $0)
         }
     }
@@ -70,7 +74,7 @@ public actor HTTPServer {
         let tls = try makeTLS()
         let environment = ConnectionEnvironment(
             limits: configuration.limits, timeouts: configuration.timeouts, tls: tls,
-            proxies: configuration.trustedProxies, handler: handler, logger: logger,
+            proxies: configuration.trustedProxies, handler: handler, executor: executor, logger: logger,
             observers: observers, registry: registry,
             bodies: BodyBudget(limit: configuration.maximumBodyBytesInFlight))
         let loops = try makeLoops()
@@ -176,7 +180,10 @@ public actor HTTPServer {
         state = .stopped
         for listener in listeners { await listener.close() }
         addresses = []
-        for connection in registry.all { await connection.drain() }
+        let open = registry.all
+        for connection in open { await connection.drain() }
+        // Not before all are told: a client that sees one connection end can rely on no other taking more requests.
+        for connection in open { await connection.closeIfIdle() }
         let deadline = Task.detached { [registry] in
             try await Task.sleep(for: grace)
             let late = registry.all

@@ -50,20 +50,26 @@ extension HTTPServerConfiguration {
 }
 
 /// Starts a server, runs the test's body on a thread where it may block, and shuts the server down.
+///
+/// Handlers have threads of their own, too: tests of other suites compute for long on those of Swift's pool.
 func withServer(
     _ routes: [Route] = .standard, configuration: HTTPServerConfiguration = .with { _ in },
-    _ body: @Sendable (UInt16, HTTPServer) async throws -> Void
+    observers: [any ConnectionObserving] = [], _ body: @Sendable (UInt16, HTTPServer) async throws -> Void
 ) async throws {
-    let router = try Router(routes: routes, logger: .silent)
-    let server = HTTPServer(configuration: configuration, logger: .silent, router: router)
-    let port = try #require(try await server.start().first).port
-    do {
-        try await withTaskExecutorPreference(BlockingExecutor.shared) { try await body(port, server) }
-    } catch {
-        await server.shutdown(grace: .zero)
-        throw error
+    let executor = BlockingExecutor.shared
+    try await withTaskExecutorPreference(executor) {
+        let router = try Router(routes: routes, logger: .silent)
+        let server = HTTPServer(
+            configuration: configuration, logger: .silent, observers: observers, executor: executor, router: router)
+        let port = try #require(try await server.start().first).port
+        do {
+            try await body(port, server)
+        } catch {
+            await server.shutdown(grace: .zero)
+            throw error
+        }
+        await server.shutdown(grace: .seconds(30))
     }
-    await server.shutdown(grace: .seconds(30))
 }
 
 func get(_ path: String, _ fields: String = "") -> String {
