@@ -130,6 +130,37 @@ struct ServeTests {
         #expect(manager.messages().first?.hasPrefix("STOPPING=1") == true)
     }
 
+    @Test("takes up a renewed certificate at SIGHUP, and keeps the one it has where the new one cannot be read")
+    func certificateReload() async throws {
+        let workspace = try await TestWorkspace()
+        let (certificate, key) = (workspace.folder.path("server.pem"), workspace.folder.path("server.key"))
+        func renew(_ name: String) async throws {
+            let outcome = try await Program.openssl(
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                "-subj", "/CN=\(name)", "-keyout", key, "-out", certificate, in: workspace.folder)
+            try #require(outcome.status == 0, "\(outcome.error)")
+        }
+        try await renew("first")
+        let server = try TestServer(
+            workspace,
+            settings: ["TRIBUTARY__SERVER__TLS_CERTIFICATE": certificate, "TRIBUTARY__SERVER__TLS_KEY": key])
+        try await server.program.wait(forError: "listening")
+        func servedName() async throws -> String {
+            try await Program.openssl("s_client", "-connect", try server.host, in: workspace.folder).output
+        }
+        #expect(try await servedName().contains("CN = first"))
+
+        try await renew("second")
+        server.program.send(SIGHUP)
+        while try await !servedName().contains("CN = second") { try await Task.sleep(for: .milliseconds(10)) }
+
+        try Data("no certificate".utf8).write(to: URL(fileURLWithPath: certificate))
+        server.program.send(SIGHUP)
+        try await server.program.wait(forError: "the certificate was not reloaded")
+        #expect(try await servedName().contains("CN = second"))
+        #expect(try await server.stop().status == 0)
+    }
+
     @Test("fails for a model that cannot be loaded")
     func badModel() async throws {
         let folder = try TemporaryFolder()

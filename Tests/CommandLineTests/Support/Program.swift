@@ -32,14 +32,20 @@ final class Program: Sendable {
         try await Program(arguments, in: folder, input: input, environment: environment).outcome()
     }
 
-    /// Starts the program.
+    /// Runs OpenSSL's own program to its end.
+    static func openssl(_ arguments: String..., in folder: TemporaryFolder) async throws -> Outcome {
+        try await Program(arguments, of: URL(fileURLWithPath: "/usr/bin/openssl"), in: folder).outcome()
+    }
+
+    /// Starts the program, or another one.
     init(
-        _ arguments: [String], in folder: TemporaryFolder, input: String = "", environment: [String: String] = [:]
+        _ arguments: [String], of file: URL = Program.file, in folder: TemporaryFolder, input: String = "",
+        environment: [String: String] = [:]
     ) throws {
         streams = try TemporaryFolder()
         let (end, continuation) = AsyncStream.makeStream(of: Void.self)
         self.end = end
-        process.executableURL = Self.file
+        process.executableURL = file
         process.arguments = arguments
         process.environment = ["XDG_DATA_HOME": folder.path("data"), "PATH": "/usr/bin:/bin"]
             .merging(environment) { $1 }

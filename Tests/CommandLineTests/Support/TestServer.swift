@@ -32,12 +32,12 @@ final class TestServer: Sendable {
         return try await program.outcome()
     }
 
-    /// Its address, from its log.
-    private var address: String {
+    /// Its address and port, from its log.
+    var host: String {
         get throws {
             let log = program.errorSoFar
             let start = try #require(log.firstRange(of: "addresses=[")).upperBound
-            return "http://" + log[start...].prefix { $0 != "]" }
+            return String(log[start...].prefix { $0 != "]" })
         }
     }
 
@@ -48,11 +48,11 @@ final class TestServer: Sendable {
     }
 
     func get(_ path: String) async throws -> Answer {
-        try await send(URLRequest(url: try #require(URL(string: try address + path))))
+        try await send(URLRequest(url: try #require(URL(string: try "http://" + host + path))))
     }
 
     func post(_ body: String, to path: String, prefer: String? = nil) async throws -> Answer {
-        var request = URLRequest(url: try #require(URL(string: try address + path)))
+        var request = URLRequest(url: try #require(URL(string: try "http://" + host + path)))
         request.httpMethod = "POST"
         request.httpBody = Data(body.utf8)
         request.setValue("application/json", forHTTPHeaderField: "Content-Type")
