@@ -53,7 +53,7 @@ let package = Package(
         .target(
             name: "InfluenceService",
             dependencies: [
-                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "Digest",
+                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "Digest", "CLinux",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),

@@ -2,6 +2,7 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -71,4 +72,8 @@ int tributary_send_to_unix_socket(const char *path, const char *message) {
     close(descriptor);
     errno = error;
     return sent < 0 ? -1 : 0;
+}
+
+void tributary_return_freed_memory(void) {
+    malloc_trim(0);
 }

@@ -15,8 +15,8 @@ struct FairnessTests {
         process = try BatcherFixture(in: folder)
     }
 
-    @Test("overtakes a large sweep, which makes no step meanwhile and then goes on")
-    func overtaking() async throws {
+    /// Has a large sweep run five steps, and a small one that has overtaken it ten; the small one then waits.
+    private func holdBoth() async throws -> (large: JobIdentifier, small: JobIdentifier) {
         engine.stop("large", before: 5)
         engine.stop("small", before: 10)
         try await process.batcher.start(engine)
@@ -24,6 +24,12 @@ struct FairnessTests {
         try await engine.waitUntil("large", hasRun: 5)
         let small = try await process.small("small")
         try await engine.waitUntil("small", hasRun: 10)
+        return (large, small)
+    }
+
+    @Test("overtakes a large sweep, which makes no step meanwhile and then goes on")
+    func overtaking() async throws {
+        let (large, small) = try await holdBoth()
         // The large one is free to go on, and does not.
         engine.stop("large", before: nil)
         for _ in 0..<50 { try await Task.sleep(for: .milliseconds(1)) }
@@ -71,13 +77,7 @@ struct FairnessTests {
 
     @Test("leaves a large sweep that is held open to cancellation")
     func cancelHeld() async throws {
-        engine.stop("large", before: 5)
-        engine.stop("small", before: 10)
-        try await process.batcher.start(engine)
-        let large = try await process.large("large")
-        try await engine.waitUntil("large", hasRun: 5)
-        let small = try await process.small("small")
-        try await engine.waitUntil("small", hasRun: 10)
+        let (large, small) = try await holdBoth()
         _ = try await process.batcher.cancel(large)
         while !engine.log.contains("large ends") { try await Task.sleep(for: .milliseconds(1)) }
         #expect(!engine.log.contains("small ends"))
@@ -88,13 +88,7 @@ struct FairnessTests {
 
     @Test("and the large one that it holds both end at a stop, and are taken up at the next start")
     func stopHeld() async throws {
-        engine.stop("large", before: 5)
-        engine.stop("small", before: 10)
-        try await process.batcher.start(engine)
-        let large = try await process.large("large")
-        try await engine.waitUntil("large", hasRun: 5)
-        let small = try await process.small("small")
-        try await engine.waitUntil("small", hasRun: 10)
+        let (large, small) = try await holdBoth()
         await process.batcher.stop(grace: 0)
         #expect(Set(engine.log) == ["large begins", "small begins", "large ends", "small ends"])
 
@@ -127,5 +121,24 @@ struct FairnessTests {
         await process.batcher.waitForEnd(of: first, seconds: 3_600)
         _ = try await submit(2, asker)
         await process.batcher.stop(grace: 600)
+    }
+
+    @Test("counts towards that limit also after the server has been started anew")
+    func recoveredAskers() async throws {
+        let query = InfluenceQuery(prompt: "a", completion: "x")
+        let asker = Asker(id: "t", queryLimit: 2)
+        _ = try await process.batcher.submit([query, query], isList: true, asker: asker)
+        await process.batcher.stop(grace: 0)
+
+        let later = try BatcherFixture(in: folder)
+        let engine = SteppingEngine()
+        engine.stop("a", before: 0)
+        try await later.batcher.start(engine)
+        await #expect(throws: SubmissionError.tooManyQueries(waiting: 2, limit: 2)) {
+            try await later.batcher.submit([query], isList: false, asker: asker)
+        }
+        _ = try await later.batcher.submit([query], isList: false, asker: Asker(id: "u", queryLimit: 2))
+        engine.stop("a", before: nil)
+        await later.batcher.stop(grace: 600)
     }
 }

@@ -1,4 +1,5 @@
-// Linux calls that Swift's Glibc module does not export or that take untyped memory: epoll, accept4, eventfd, Unix sockets.
+// Calls of Linux and glibc that Swift's Glibc module does not export or that take untyped memory: epoll, accept4, eventfd,
+// Unix sockets, malloc_trim.
 //
 // Each function is the system call of the same name with the arguments this project uses, returning -1 and setting errno as
 // the call does. Descriptors are made non-blocking and closed on exec.
@@ -34,5 +35,8 @@ int tributary_eventfd(void);
 
 /// Sends a datagram to the Unix socket of a path, or, where it begins with @, of that name in the abstract namespace.
 int tributary_send_to_unix_socket(const char *path, const char *message);
+
+/// Gives memory that the process has freed back to the system: malloc_trim(3) of all arenas.
+void tributary_return_freed_memory(void);
 
 #endif

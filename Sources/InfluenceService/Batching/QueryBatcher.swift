@@ -1,4 +1,5 @@
 import Attribution
+import CLinux
 import Foundation
 import Logging
 
@@ -17,6 +18,8 @@ public actor QueryBatcher {
     let metrics: ServiceMetrics
     let progressInterval: Duration
     let retryInterval: Duration
+    let idleInterval: Duration
+    let returnMemory: @Sendable () -> Void
     let policy: SweepPolicy
     /// `nil` if unfinished sweeps are to start anew.
     let checkpoints: SweepCheckpoints?
@@ -35,9 +38,11 @@ public actor QueryBatcher {
     var restEnd = ContinuousClock.now
     /// The queries of each job that has not ended: its part of the limit.
     var open: [JobIdentifier: Int] = [:]
-    /// Who asked for those jobs, of this process's.
+    /// Who asked for those jobs, where that is known.
     private var askers: [JobIdentifier: String] = [:]
     var sweepCount = 0
+    /// How many of them had begun when memory was last given back to the system.
+    var sweepsForgotten = 0
     var isStopping = false
     var loops: [Task<Void, Never>] = []
     var sleepers = Sleepers<Event>()
@@ -60,10 +65,14 @@ public actor QueryBatcher {
     ///   - checkpointFolder: Where sweeps that are under way keep their scores; `nil` to keep none.
     ///   - progressInterval: How often a running job's progress is written to the store.
     ///   - retryInterval: How long to wait before results that could not be written are written again.
+    ///   - idleInterval: How long nothing must have come before the memory of past sweeps is given back.
+    ///   - returnMemory: What gives it back.
     init(
         store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
         metrics: ServiceMetrics = ServiceMetrics(), checkpointFolder: URL? = nil,
-        progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5)
+        progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5),
+        idleInterval: Duration = .seconds(1),
+        returnMemory: @escaping @Sendable () -> Void = { tributary_return_freed_memory() }
     ) {
         self.store = store
         self.batching = batching
@@ -72,6 +81,8 @@ public actor QueryBatcher {
         self.metrics = metrics
         self.progressInterval = progressInterval
         self.retryInterval = retryInterval
+        self.idleInterval = idleInterval
+        self.returnMemory = returnMemory
         var policy = SweepPolicy()
         policy.maximumQueries = batching.maximumQueries
         policy.maximumScores = batching.maximumScores
@@ -104,7 +115,8 @@ public actor QueryBatcher {
         askers[id] = asker?.id
         // A task of its own: the asker's may be cancelled between the commit and the queue, and the job would then wait
         // until the next start.
-        let keeping = Task { [store] in try await store.add(queries, isList: isList, id: id, key: key) }
+        let keeping = Task { [store] in try await store.add(queries, isList: isList, id: id, key: key, asker: asker?.id)
+        }
         do {
             let submission = try await keeping.value
             guard !submission.isReplay else {
@@ -191,6 +203,7 @@ public actor QueryBatcher {
         checkpoints?.keepOnly(Set(recovery.sweeps.map(\.id)))
         for job in recovery.jobs where open[job.id] == nil {
             open[job.id] = job.queries.count
+            askers[job.id] = job.asker
             logger.notice("job queued again", metadata: ["job_id": "\(job.id)", "queries": "\(job.queries.count)"])
             enqueue(job)
         }

@@ -7,7 +7,7 @@ import GRDB
 /// ``JobTimings``, `failure` that of ``QueryFailure``. `outcome` has one row a query that is done, its position in the
 /// request from 0: `body` is the JSON of an ``InfluenceResult`` where `succeeded` is 1, else of a ``QueryFailure``;
 /// `result_bytes` is the length of a job's bodies together. `idempotency_key` and `request_digest` are those of an
-/// ``IdempotencyKey``. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
+/// ``IdempotencyKey``; `asker` is the id of the token that it came with, if any. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
 /// ``SweepMember``s, and how long its checkpoint was when it began.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
@@ -60,6 +60,9 @@ enum JobSchema {
                         checkpoint_bytes INTEGER NOT NULL
                     ) STRICT;
                     """)
+        }
+        migrator.registerMigration("3") { database in
+            try database.execute(sql: "ALTER TABLE job ADD COLUMN asker TEXT")
         }
         return migrator
     }()

@@ -28,7 +28,8 @@ extension JobStore {
                     "UPDATE job SET status = 'queued', stage = NULL, done = NULL, total = NULL WHERE status = 'running'"
             )
             let rows = try Row.fetchAll(
-                database, sql: "SELECT number, id, attempts, request FROM job WHERE status = 'queued' ORDER BY number")
+                database,
+                sql: "SELECT number, id, attempts, request, asker FROM job WHERE status = 'queued' ORDER BY number")
             let jobs = try rows.compactMap { try Self.waitingJob($0, at: date, in: database, &changes) }
             return Recovery(jobs: jobs, sweeps: sweeps)
         }
@@ -80,7 +81,8 @@ extension JobStore {
         let done = Set(finished.map(\.position))
         let left = queries.enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) }
         return WaitingJob(
-            id: id, queries: left.filter { !done.contains($0.position) }, attempts: row["attempts"])
+            id: id, queries: left.filter { !done.contains($0.position) }, attempts: row["attempts"],
+            asker: row["asker"])
     }
 
     static func finishedQueries(of number: Int64, in database: Database) throws -> [FinishedQuery] {

@@ -47,10 +47,11 @@ public final class JobStore: Sendable {
     /// - Parameters:
     ///   - queries: At least one.
     ///   - key: A request with a key that an earlier one had makes no second job.
+    ///   - asker: The ``Asker/id`` of who asks.
     /// - Throws: ``SubmissionError/keyReused`` if the earlier request was another.
     public func add(
         _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), key: IdempotencyKey?,
-        at date: Date = Date()
+        asker: String? = nil, at date: Date = Date()
     ) async throws -> Submission {
         let job = Job(
             id: id, status: .queued, isList: isList, queryCount: queries.count, failedQueryCount: 0,
@@ -62,12 +63,12 @@ public final class JobStore: Sendable {
             try database.execute(
                 sql: """
                     INSERT INTO job (id, status, is_list, query_count, created, timings, request, idempotency_key,
-                        request_digest)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        request_digest, asker)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     id.description, job.status.rawValue, isList, queries.count, job.created.milliseconds,
-                    try jsonText(job.timings), try jsonText(queries), key?.text, key?.requestDigest,
+                    try jsonText(job.timings), try jsonText(queries), key?.text, key?.requestDigest, asker,
                 ])
             changes.add(id, queries: queries)
             return Submission(job: job, isReplay: false)

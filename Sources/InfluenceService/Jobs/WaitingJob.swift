@@ -6,6 +6,8 @@ struct WaitingJob: Sendable, Equatable {
     /// Those that are not done.
     var queries: [WaitingQuery]
     var attempts: Int
+    /// The ``Asker/id`` of who asked, where that is known.
+    var asker: String?
 }
 
 struct WaitingQuery: Sendable, Equatable {

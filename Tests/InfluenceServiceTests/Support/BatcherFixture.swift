@@ -8,6 +8,8 @@ final class BatcherFixture: Sendable {
     let store: JobStore
     let batcher: QueryBatcher
     let log = LogLines()
+    /// How often memory has been given back.
+    let memoryReturns = CallCounter()
 
     init(
         in folder: TemporaryFolder, _ configure: (inout Configuration) -> Void = { _ in }
@@ -20,7 +22,8 @@ final class BatcherFixture: Sendable {
         batcher = QueryBatcher(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: log.logger(),
             checkpointFolder: Self.checkpoints(in: folder), progressInterval: .milliseconds(1),
-            retryInterval: .milliseconds(10))
+            retryInterval: .milliseconds(10), idleInterval: .milliseconds(5),
+            returnMemory: { [memoryReturns] in memoryReturns.increment() })
     }
 
     static func checkpoints(in folder: TemporaryFolder) -> URL {
