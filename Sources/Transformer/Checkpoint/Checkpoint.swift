@@ -1,7 +1,7 @@
 import Foundation
 import LinearAlgebra
 
-/// A model with its tokenizer, read from a Hugging Face folder.
+/// A model with its tokenizer, read from a Hugging Face folder or a GGUF file.
 public struct Checkpoint: Sendable {
     /// The path that the model was read from.
     public let folder: String
@@ -10,10 +10,11 @@ public struct Checkpoint: Sendable {
     /// SHA-256 of description and weights: what factors and corpora refer to.
     public let digest: String
 
-    /// Loads a folder: `config.json`, `tokenizer.json` and safetensors.
+    /// Loads a folder with `config.json`, `tokenizer.json` and safetensors; a GGUF file; or a folder with one GGUF file and no
+    /// `config.json`.
     ///
-    /// - Throws: ``CheckpointError``, ``SafetensorsError`` or ``TokenizerError``, each naming file and field at fault. Everything
-    ///   is checked here: shapes, finite values, and that tokenizer and model have one vocabulary.
+    /// - Throws: ``CheckpointError``, ``SafetensorsError``, ``GGUFError`` or ``TokenizerError``, each naming file and field at
+    ///   fault. Everything is checked here: shapes, finite values, and that tokenizer and model have one vocabulary.
     public init(folder: String) throws {
         self.folder = folder
         let source = try Self.source(at: folder)
@@ -32,7 +33,8 @@ public struct Checkpoint: Sendable {
     }
 
     private static func source(at path: String) throws -> any CheckpointSource {
-        try HuggingFaceFolder(path)
+        guard let file = try GGUFCheckpoint.file(at: path) else { return try HuggingFaceFolder(path) }
+        return try GGUFCheckpoint(path: file)
     }
 
     private static func decoder(from source: any CheckpointSource) throws -> DecoderModel {

@@ -1,0 +1,51 @@
+import Foundation
+
+/// A model in a GGUF file, presented as a Hugging Face checkpoint would be.
+struct GGUFCheckpoint: CheckpointSource {
+    let file: GGUFFile
+    let configuration: ModelConfiguration
+    private let translated: GGUFTensors
+
+    /// Opens a file and refuses, before any weight is read, what is not supported of it.
+    ///
+    /// - Throws: ``GGUFError``.
+    init(path: String) throws {
+        file = try GGUFFile(path: path)
+        if let count = try file.integer("split.count"), count > 1 {
+            throw GGUFError.split(file: file.fileName, count: count)
+        }
+        guard let name = try file.string("general.architecture") else {
+            throw GGUFError.missingKey(key: "general.architecture", file: file.fileName)
+        }
+        guard let architecture = GGUFArchitecture.supported.first(where: { $0.name == name }) else {
+            throw GGUFError.unsupportedArchitecture(
+                file: file.fileName, found: name, supported: GGUFArchitecture.supported.map(\.name))
+        }
+        let fields = try GGUFFields(file: file, architecture: architecture)
+        configuration = ModelConfiguration(fields: try fields.configuration())
+        translated = try GGUFTensors(
+            file: file, architecture: architecture, heads: fields.heads, keyValueHeads: fields.keyValueHeads)
+    }
+
+    func tensors() throws -> any TensorSource { translated }
+
+    func tokenizer() throws -> Tokenizer { try Tokenizer(try file.tokenizerMetadata(), file: file.fileName) }
+
+    /// The GGUF file that a path means: the file itself, or the one that lies in a folder without a `config.json`.
+    ///
+    /// - Returns: `nil` if the path means something else.
+    /// - Throws: ``GGUFError/severalFiles(folder:files:)``.
+    static func file(at path: String) throws -> String? {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            return path.hasSuffix(".gguf") ? path : nil
+        }
+        guard isFolder.boolValue else { return path }
+        let folder = URL(fileURLWithPath: path, isDirectory: true)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        let files = names.filter { $0.hasSuffix(".gguf") }.sorted()
+        guard !names.contains("config.json"), let only = files.first else { return nil }
+        guard files.count == 1 else { throw GGUFError.severalFiles(folder: path, files: files) }
+        return folder.appendingPathComponent(only).path
+    }
+}

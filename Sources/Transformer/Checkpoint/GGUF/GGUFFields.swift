@@ -1,0 +1,178 @@
+import Foundation
+
+/// Makes the fields of a `config.json` from a GGUF file's metadata.
+struct GGUFFields {
+    let file: GGUFFile
+    let architecture: GGUFArchitecture
+    let width: Int
+    let heads: Int
+    let keyValueHeads: Int
+    let headWidth: Int
+
+    /// Reads the dimensions on which others depend, and refuses what no supported model has.
+    ///
+    /// - Throws: ``GGUFError``.
+    init(file: GGUFFile, architecture: GGUFArchitecture) throws {
+        self.file = file
+        self.architecture = architecture
+        func dimension(_ key: String, default fallback: Int? = nil) throws -> Int {
+            let key = architecture.name + "." + key
+            guard let value = try file.integer(key) ?? fallback else {
+                throw GGUFError.missingKey(key: key, file: file.fileName)
+            }
+            guard (1...16_777_216).contains(value) else {
+                throw GGUFError.wrongValue(
+                    key: key, file: file.fileName, expected: "a whole number from 1 to 16777216", found: "\(value)")
+            }
+            return value
+        }
+        width = try dimension("embedding_length")
+        heads = try dimension("attention.head_count")
+        keyValueHeads = try dimension("attention.head_count_kv", default: heads)
+        headWidth = try dimension("attention.key_length", default: max(1, width / heads))
+        let valueWidth = try dimension("attention.value_length", default: headWidth)
+        guard valueWidth == headWidth else {
+            throw GGUFError.unsupportedFeature(
+                file: file.fileName,
+                feature: "values of another width (\(valueWidth)) than its keys (\(headWidth)), which is not supported")
+        }
+        for name in ["expert_count", "expert_used_count"] {
+            if let count = try file.integer(architecture.name + "." + name), count > 0 {
+                throw GGUFError.unsupportedFeature(
+                    file: file.fileName, feature: "a mixture of \(count) experts, which is not supported")
+            }
+        }
+    }
+
+    /// The fields, in the spelling of transformers 5.
+    ///
+    /// - Throws: ``GGUFError``.
+    func configuration() throws -> [String: Any] {
+        guard let embedding = file.tensors["token_embd.weight"] else {
+            throw GGUFError.missingTensor(tensor: "token_embd.weight", file: file.fileName)
+        }
+        var fields: [String: Any] = architecture.constants
+        fields["model_type"] = architecture.modelType
+        fields["vocab_size"] = embedding.shape.first
+        fields["tie_word_embeddings"] = file.tensors["output.weight"] == nil
+        fields["attention_bias"] = file.tensors["blk.0.attn_q.bias"] != nil
+        fields["mlp_bias"] = file.tensors["blk.0.ffn_up.bias"] != nil
+        for (key, field) in architecture.fields {
+            let key = architecture.name + "." + key
+            switch file.metadata[key] {
+            case nil: break
+            case .boolean(let boolean): fields[field] = boolean
+            case let value?:
+                guard let number = value.finiteNumber else {
+                    throw GGUFError.wrongValue(key: key, file: file.fileName, expected: "a number", found: value.shown)
+                }
+                fields[field] = number
+            }
+        }
+        try addRotary(to: &fields)
+        addAttentionScale(to: &fields)
+        return fields
+    }
+
+    private func addRotary(to fields: inout [String: Any]) throws {
+        func key(_ name: String) -> String { "\(architecture.name).rope.\(name)" }
+        guard architecture.modelType != "gpt2" else { return }
+        let base = try file.number(key("freq_base")) ?? 10_000
+        var parameters: [String: Any] = ["rope_theta": base, "rope_type": "default"]
+        let rotated = try file.integer(key("dimension_count")) ?? headWidth
+        if rotated != headWidth {
+            let share = Double(rotated) / Double(headWidth)
+            parameters["partial_rotary_factor"] = share
+            fields["partial_rotary_factor"] = share
+            fields["rotary_pct"] = share
+            guard ["gpt_neox", "phi"].contains(architecture.modelType) else {
+                throw GGUFError.unsupportedFeature(
+                    file: file.fileName,
+                    feature: "rotary positions in \(rotated) of a head's \(headWidth) values, which is not supported "
+                        + "of \(architecture.name)")
+            }
+        }
+        let scaling = try file.string(key("scaling.type")) ?? "none"
+        let factor = try file.number(key("scaling.factor")) ?? file.number(key("scale_linear")) ?? 1
+        switch scaling {
+        case "none": break
+        case "linear":
+            if factor != 1 { parameters.merge(["rope_type": "linear", "factor": factor]) { $1 } }
+        default:
+            throw GGUFError.unsupportedFeature(
+                file: file.fileName,
+                feature: "rotary positions scaled by \(SafetensorsError.quoted(scaling)); supported are none and linear"
+            )
+        }
+        if let frequencies = try Llama3Scaling(file: file, base: base, headWidth: headWidth) {
+            guard scaling == "none" || factor == 1 else {
+                throw GGUFError.unsupportedFeature(
+                    file: file.fileName, feature: "rotary positions scaled in two ways, which is not supported")
+            }
+            parameters.merge(frequencies.parameters) { $1 }
+        }
+        for name in ["rope_factors_long.weight", "rope_factors_short.weight"] where file.tensors[name] != nil {
+            throw GGUFError.unsupportedFeature(
+                file: file.fileName, feature: "rotary positions scaled by \"longrope\"; supported are none and linear")
+        }
+        fields["rope_parameters"] = parameters
+    }
+
+    /// What attention's scores are scaled by, where that is not the width of a head: a constant of the larger models.
+    private func addAttentionScale(to fields: inout [String: Any]) {
+        guard architecture.addsOneToNorms else { return }
+        let layers = fields["num_hidden_layers"] as? Double
+        let isLargest = layers == (architecture.name == "gemma2" ? 46 : 62)
+        fields["query_pre_attn_scalar"] = isLargest ? Double(width / heads) : Double(headWidth)
+    }
+}
+
+/// The scaling of Llama 3's rotary frequencies, of which a GGUF file keeps the outcome: a divisor for each.
+///
+/// Wavelengths up to `originalContext / 4` stay, those from `originalContext` on are divided by a factor, and between them the
+/// divisor goes from one to the other. The published models share all numbers but the factor, which is the last divisor.
+private struct Llama3Scaling {
+    static let tensor = "rope_freqs.weight"
+    static let originalContext = 8_192.0
+    static let lowFactor = 1.0
+    static let highFactor = 4.0
+    let factor: Double
+
+    /// - Returns: `nil` if the file does not scale frequencies.
+    /// - Throws: ``GGUFError/unsupportedFeature(file:feature:)`` if its divisors are not those of Llama 3.
+    init?(file: GGUFFile, base: Double, headWidth: Int) throws {
+        guard file.tensors[Self.tensor] != nil else { return nil }
+        let divisors = try file.matrix(named: Self.tensor).elements.map(Double.init)
+        guard let last = divisors.last, last >= 1 else {
+            throw Self.unsupported(file)
+        }
+        if divisors.allSatisfy({ $0 == 1 }) { return nil }
+        factor = last
+        guard divisors.count == headWidth / 2 else { throw Self.unsupported(file) }
+        for (index, divisor) in divisors.enumerated() {
+            let expected = divisorAt(pow(base, 2 * Double(index) / Double(headWidth)))
+            guard abs(divisor - expected) <= 1e-4 * expected else { throw Self.unsupported(file) }
+        }
+    }
+
+    private static func unsupported(_ file: GGUFFile) -> GGUFError {
+        .unsupportedFeature(
+            file: file.fileName, feature: "rotary frequencies scaled by \(tensor) in another way than Llama 3's")
+    }
+
+    /// The divisor of a frequency, given its reciprocal.
+    private func divisorAt(_ period: Double) -> Double {
+        let turns = Self.originalContext / (2 * .pi * period)
+        if turns > Self.highFactor { return 1 }
+        if turns < Self.lowFactor { return factor }
+        let share = (turns - Self.lowFactor) / (Self.highFactor - Self.lowFactor)
+        return 1 / ((1 - share) / factor + share)
+    }
+
+    var parameters: [String: Any] {
+        [
+            "rope_type": "llama3", "factor": factor, "low_freq_factor": Self.lowFactor,
+            "high_freq_factor": Self.highFactor, "original_max_position_embeddings": Self.originalContext,
+        ]
+    }
+}
