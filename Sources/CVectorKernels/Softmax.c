@@ -16,11 +16,18 @@ TRIBUTARY_INLINE float row_maximum(const float *x, size_t count) {
 }
 
 TRIBUTARY_CLONES
-void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows, size_t columns, size_t first_limit) {
+void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows, size_t columns, size_t first_limit,
+                              size_t window) {
 #pragma clang fp reassociate(on) contract(fast)
     for (size_t r = 0; r < rows; r++) {
+        const size_t seen = first_limit + r;
+        size_t hidden = seen > window ? seen - window : 0;
+        hidden = hidden < columns ? hidden : columns;
         float *row = x + r * stride;
-        const size_t limit = first_limit + r < columns ? first_limit + r : columns;
+        for (size_t c = 0; c < hidden; c++) row[c] = 0;
+        row += hidden;
+        const size_t width = columns - hidden;
+        const size_t limit = (seen < columns ? seen : columns) - hidden;
         const float maximum = row_maximum(row, limit);
         float sum = 0;
         for (size_t c = 0; c < limit; c++) {
@@ -30,7 +37,7 @@ void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows,
         }
         const float reciprocal = 1.0f / sum;
         for (size_t c = 0; c < limit; c++) row[c] *= reciprocal;
-        for (size_t c = limit; c < columns; c++) row[c] = 0;
+        for (size_t c = limit; c < width; c++) row[c] = 0;
     }
 }
 

@@ -73,6 +73,15 @@ public struct Matrix: Sendable {
         storage.pointer.update(repeating: value, count: count)
     }
 
+    /// Gives the values, as they lie row after row, to as many rows and columns.
+    ///
+    /// - Precondition: `rows * columns` is the present ``count``.
+    public mutating func reshape(rows: Int, columns: Int) {
+        precondition(rows >= 0 && columns >= 0 && rows * columns == count, "another number of values")
+        self.rows = rows
+        self.columns = columns
+    }
+
     /// Reads the values, row after row.
     public func withSpan<Result>(_ body: (Span<Float>) throws -> Result) rethrows -> Result {
         try body(UnsafeBufferPointer(start: storage.pointer, count: count).span)

@@ -38,6 +38,15 @@ public struct MatrixSlice: Sendable {
 
     public subscript(columns columns: Range<Int>) -> MatrixSlice { self[rows: 0..<storedRows, columns: columns] }
 
+    /// Every `step`th row of a slice that is not transposed, from the given one on.
+    public func everyRow(from first: Int, step: Int) -> MatrixSlice {
+        precondition(!isTransposed, "take the part first and transpose it then")
+        precondition(first >= 0 && step > 0, "no such rows")
+        return MatrixSlice(
+            storage: storage, offset: offset + first * stride, stride: stride * step,
+            storedRows: max(0, storedRows - first + step - 1) / step, storedColumns: storedColumns, isTransposed: false)
+    }
+
     public subscript(row: Int, column: Int) -> Float {
         precondition(row >= 0 && row < rows && column >= 0 && column < columns, "index outside the slice")
         return isTransposed ? pointer[column * stride + row] : pointer[row * stride + column]

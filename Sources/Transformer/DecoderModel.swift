@@ -11,18 +11,12 @@ public struct DecoderModel: Sendable {
     public var finalNorm: Normalization
     /// vocabulary × width; nil where the token embedding serves as the head.
     public var untiedHead: Matrix?
-    let rotary: Rotary?
-
-    public struct Block: Sendable {
-        public var attentionNorm: Normalization
-        public var attention: Attention
-        public var feedForwardNorm: Normalization
-        public var feedForward: FeedForward
-    }
+    /// 1 × vocabulary
+    public var headBias: Matrix?
 
     init(
         description: DecoderDescription, tokenEmbedding: Matrix, positionEmbedding: Matrix?, blocks: [Block],
-        finalNorm: Normalization, untiedHead: Matrix?
+        finalNorm: Normalization, untiedHead: Matrix?, headBias: Matrix? = nil
     ) {
         self.description = description
         self.tokenEmbedding = tokenEmbedding
@@ -30,15 +24,12 @@ public struct DecoderModel: Sendable {
         self.blocks = blocks
         self.finalNorm = finalNorm
         self.untiedHead = untiedHead
-        rotary =
-            if case .rotary(let base) = description.position {
-                Rotary(base: base, headWidth: description.headWidth, positions: description.contextLength)
-            } else {
-                nil
-            }
+        self.headBias = headBias
     }
 
-    var head: Matrix { untiedHead ?? tokenEmbedding }
+    var head: OutputHead {
+        OutputHead(weight: untiedHead ?? tokenEmbedding, bias: headBias, cap: description.logitCap)
+    }
 
     /// Runs a batch forward and backward, and lets the tap have every tracked layer's inputs and output gradients.
     ///
@@ -75,41 +66,35 @@ public struct DecoderModel: Sendable {
         var hidden = Matrix()
         hidden.gatherRows(positions, of: workspace.finalNorm.outputs)
         var logits = Matrix()
-        logits.formProduct(hidden.slice, head.transposed)
+        head.formLogits(of: hidden.slice, into: &logits)
         return logits
     }
 
     private func forward(_ batch: TokenBatch, in workspace: inout DecoderWorkspace) {
         workspace.prepare(blocks: blocks.count)
+        workspace.prepareRotaryTables(description, batch)
         embed(batch, into: &workspace.residuals[0])
         for (index, block) in blocks.enumerated() {
-            // Both residual sums are kept: the norms' backward passes need them.
-            let entry = 2 * index
-            block.attentionNorm.forward(
-                workspace.residuals[entry], appendingOne: block.attention.inputs[0].hasBias,
-                &workspace.blocks[index].attentionNorm)
-            workspace.residuals[entry + 1].copyValues(of: workspace.residuals[entry])
-            block.attention.forward(
-                workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
-                &workspace.blocks[index].attention, &workspace.attention,
-                addingTo: &workspace.residuals[entry + 1])
-            block.feedForwardNorm.forward(
-                workspace.residuals[entry + 1], appendingOne: block.feedForward.up.hasBias,
-                &workspace.blocks[index].feedForwardNorm)
-            workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
-            block.feedForward.forward(
-                workspace.blocks[index].feedForwardNorm.outputs, &workspace.blocks[index].feedForward,
-                addingTo: &workspace.residuals[entry + 2])
+            block.forward(batch, index, rotary: rotary(ofLayer: index, in: workspace), in: &workspace)
         }
         finalNorm.forward(workspace.residuals[2 * blocks.count], appendingOne: false, &workspace.finalNorm)
     }
 
     private func embed(_ batch: TokenBatch, into residual: inout Matrix) {
         residual.gatherRows(batch.tokens.map(Int.init), of: tokenEmbedding)
+        if description.embeddingScale != 1 { residual.scale(by: description.embeddingScale) }
         if let positionEmbedding {
             for (row, position) in batch.positions.enumerated() {
                 residual.addRow(Int(position), of: positionEmbedding, to: row)
             }
+        }
+    }
+
+    private func rotary(ofLayer layer: Int, in workspace: DecoderWorkspace) -> RotaryTable? {
+        switch description.position {
+        case .learned: nil
+        case .rotary(_, .some) where description.window(ofLayer: layer) != nil: workspace.windowedRotary
+        case .rotary: workspace.rotary
         }
     }
 
@@ -124,26 +109,15 @@ public struct DecoderModel: Sendable {
         for (index, block) in blocks.enumerated().reversed() {
             guard everything || index >= tracked.lowestBlock else { return }
             let isLowest = !everything && index == tracked.lowestBlock
-            let endsAtFeedForward = isLowest && !tracked.selection.contains(.attention)
-            let entry = 2 * index
-            block.feedForward.backward(
-                workspace.residualGradients, normalized: workspace.blocks[index].feedForwardNorm.outputs, batch: batch,
-                workspace.blocks[index].feedForward, &workspace.feedForward, into: &workspace.normalizedGradients,
-                needsInputGradients: !endsAtFeedForward, tracked: tracked, tap: &tap)
-            if endsAtFeedForward { return }
-            block.feedForwardNorm.backward(
-                workspace.normalizedGradients, inputs: workspace.residuals[entry + 1],
-                workspace.blocks[index].feedForwardNorm, addingTo: &workspace.residualGradients, tap: &tap)
-            block.attention.backward(
-                workspace.residualGradients, normalized: workspace.blocks[index].attentionNorm.outputs, batch: batch,
-                rotary: rotary, workspace.blocks[index].attention, &workspace.attention,
-                into: &workspace.normalizedGradients, tracked: tracked, tap: &tap)
+            let depth: BackwardDepth =
+                isLowest ? (tracked.selection.contains(.attention) ? .attention : .feedForward) : .input
+            block.backward(
+                batch, index, rotary: rotary(ofLayer: index, in: workspace), in: &workspace, depth: depth,
+                tracked: tracked, tap: &tap)
             if isLowest { return }
-            block.attentionNorm.backward(
-                workspace.normalizedGradients, inputs: workspace.residuals[entry],
-                workspace.blocks[index].attentionNorm, addingTo: &workspace.residualGradients, tap: &tap)
         }
         if everything {
+            if description.embeddingScale != 1 { workspace.residualGradients.scale(by: description.embeddingScale) }
             tap.record(EmbeddingPass(outputGradients: workspace.residualGradients, batch: batch))
         }
     }

@@ -26,6 +26,16 @@ void tributary_norm_parameter_gradient(const float *dy, size_t dy_stride, const 
 void tributary_gelu_tanh(const float *x, size_t x_stride, float *y, size_t y_stride, size_t rows, size_t columns);
 void tributary_gelu_tanh_backward(const float *dy, size_t dy_stride, const float *x, size_t x_stride, float *dx,
                                   size_t dx_stride, size_t rows, size_t columns);
+/// gelu in its exact form, x times the normal distribution's cumulative function at x.
+void tributary_gelu_erf(const float *x, size_t x_stride, float *y, size_t y_stride, size_t rows, size_t columns);
+void tributary_gelu_erf_backward(const float *dy, size_t dy_stride, const float *x, size_t x_stride, float *dx,
+                                 size_t dx_stride, size_t rows, size_t columns);
+/// y = gelu(gate) * up, gelu in its tanh form.
+void tributary_gelu_tanh_gate(const float *gate, const float *up, size_t in_stride, float *y, size_t y_stride, size_t rows,
+                              size_t columns);
+void tributary_gelu_tanh_gate_backward(const float *dy, size_t dy_stride, const float *gate, const float *up,
+                                       size_t in_stride, float *dgate, float *dup, size_t d_stride, size_t rows,
+                                       size_t columns);
 /// y = silu(gate) * up.
 void tributary_silu_gate(const float *gate, const float *up, size_t in_stride, float *y, size_t y_stride, size_t rows,
                          size_t columns);
@@ -33,13 +43,23 @@ void tributary_silu_gate_backward(const float *dy, size_t dy_stride, const float
                                   float *dgate, float *dup, size_t d_stride, size_t rows, size_t columns);
 
 // Attention.
-/// Row r becomes softmax over its first first_limit + r entries (scaled), and zero after them.
-void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows, size_t columns, size_t first_limit);
+/// Row r becomes softmax over the last window of its first first_limit + r entries (scaled), and zero elsewhere.
+void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows, size_t columns, size_t first_limit,
+                              size_t window);
+/// x = cap * tanh(scale * x / cap).
+void tributary_soft_cap(float *x, float scale, float cap, size_t count);
+/// gradients *= scale * (1 - (capped / cap)^2), capped being what tributary_soft_cap gave.
+void tributary_soft_cap_backward(const float *capped, float *gradients, float scale, float cap, size_t count);
+/// x is cut to [-limit, limit].
+void tributary_clamp(float *x, float limit, size_t count);
+/// gradients are zero where x was cut.
+void tributary_clamp_backward(const float *x, float *gradients, float limit, size_t count);
 /// dscores = scale * p * (dp - sum(p * dp)), row by row, in place of dp.
 void tributary_softmax_backward(const float *p, size_t p_stride, float *dp, size_t dp_stride, float scale, size_t rows,
                                 size_t columns);
-/// Rotates the halves of heads consecutive head vectors per row: (a, b) -> (a cos - b sin, b cos + a sin); sign = -1 undoes it.
-/// cosine and sine are [position][half].
+/// Rotates the first 2 * half entries of head vectors that start head_width apart in each row:
+/// (a, b) -> (a cos - b sin, b cos + a sin), b standing half entries behind a; sign = -1 undoes it. cosine and sine are
+/// [position][half].
 void tributary_rotate_halves(float *x, size_t stride, const int32_t *positions, const float *cosine, const float *sine,
                              float sign, size_t rows, size_t heads, size_t head_width, size_t half);
 

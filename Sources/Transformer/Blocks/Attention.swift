@@ -5,9 +5,15 @@ public struct Attention: Sendable {
     /// The layers whose outputs, side by side, are queries, keys and values.
     public var inputs: [LinearLayer]
     public var output: LinearLayer
-    let heads: Int
-    let keyValueHeads: Int
-    let headWidth: Int
+    public var queryNorm: QueryKeyNormalization?
+    public var keyNorm: QueryKeyNormalization?
+    let layout: AttentionLayout
+    /// By what scores are multiplied.
+    let scale: Float
+    let scoreCap: Float?
+    let projectionLimit: Float?
+    /// How many tokens each one sees, its own counted; all where nil.
+    let window: Int?
 
     /// Query rows that attend at a time, so that memory grows with a sequence's length and not its square.
     private static let queryBlock = 128
@@ -16,6 +22,10 @@ public struct Attention: Sendable {
     struct Activations {
         /// tokens × (queries + keys + values), rotated where the model does so.
         var projected = Matrix()
+        /// The same before anything was cut, where that is done.
+        var unlimited = Matrix()
+        var queryNorm = QueryKeyNormalization.Activations()
+        var keyNorm = QueryKeyNormalization.Activations()
         /// tokens × queries: the weighted values of all heads, and a column of 1 where the output layer has a bias.
         var mixed = Matrix()
     }
@@ -24,79 +34,93 @@ public struct Attention: Sendable {
     struct Scratch {
         /// query rows × keys
         var weights = Matrix()
+        var cappedScores = Matrix()
         var weightGradients = Matrix()
         /// tokens × queries
         var mixedGradients = Matrix()
         /// tokens × (queries + keys + values)
         var projectedGradients = Matrix()
+        var norm = QueryKeyNormalization.Scratch()
     }
 
-    private var scale: Float { 1 / Float(headWidth).squareRoot() }
-    private var keyColumn: Int { heads * headWidth }
-    private var valueColumn: Int { (heads + keyValueHeads) * headWidth }
-    private var projectedWidth: Int { (heads + 2 * keyValueHeads) * headWidth }
-
-    /// Adds attention's output to the residual stream.
-    func forward(
-        _ normalized: Matrix, batch: TokenBatch, rotary: Rotary?, _ activations: inout Activations,
-        _ scratch: inout Scratch, addingTo residual: inout Matrix
+    init(
+        _ description: DecoderDescription, layer: Int, inputs: [LinearLayer], output: LinearLayer,
+        queryNorm: Normalization?, keyNorm: Normalization?
     ) {
-        activations.projected.resize(rows: normalized.rows, columns: projectedWidth)
+        self.inputs = inputs
+        self.output = output
+        let options = description.attention
+        let normKind = options.queryKeyNorm ?? .perHead
+        self.queryNorm = queryNorm.map { QueryKeyNormalization(norm: $0, kind: normKind) }
+        self.keyNorm = keyNorm.map { QueryKeyNormalization(norm: $0, kind: normKind) }
+        layout = AttentionLayout(description)
+        scale = options.scale ?? 1 / Float(description.headWidth).squareRoot()
+        scoreCap = options.scoreCap
+        projectionLimit = options.projectionLimit
+        window = description.window(ofLayer: layer)
+    }
+
+    /// Writes attention's output to the residual stream, or adds it there.
+    func forward(
+        _ normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?, _ activations: inout Activations,
+        _ scratch: inout Scratch, to residual: inout Matrix, adding: Bool
+    ) {
+        project(normalized, &activations)
+        for vectors in [layout.queries, layout.keys] {
+            rotary?.apply(to: &activations.projected, vectors, positions: batch.positions)
+        }
+        activations.mixed.resize(rows: normalized.rows, columns: output.weight.columns)
+        if output.hasBias { activations.mixed.fillColumn(output.inputWidth, with: 1) }
+        forEachBlock(of: batch) { block in
+            let parts = Parts(of: activations.projected, block)
+            scratch.weights.formProduct(parts.queries, parts.keys.transposed)
+            if let scoreCap { scratch.weights.applySoftCap(scoreCap, scale: scale) }
+            applySoftmax(to: &scratch.weights, block)
+            activations.mixed.setBlock(
+                row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: scratch.weights.slice,
+                parts.values)
+        }
+        output.forward(activations.mixed, to: &residual, adding: adding)
+    }
+
+    private func project(_ normalized: Matrix, _ activations: inout Activations) {
+        activations.projected.resize(rows: normalized.rows, columns: layout.width)
         var column = 0
         for layer in inputs {
             layer.forward(normalized, into: &activations.projected, column: column)
             column += layer.outputWidth
         }
-        rotary?.apply(
-            to: &activations.projected, column: 0, heads: heads + keyValueHeads, headWidth: headWidth,
-            positions: batch.positions)
-        activations.mixed.resize(rows: normalized.rows, columns: output.weight.columns)
-        if output.hasBias { activations.mixed.fillColumn(output.inputWidth, with: 1) }
-        forEachBlock(of: batch) { block in
-            let parts = Parts(of: activations.projected, block, self)
-            scratch.weights.formProduct(parts.queries, parts.keys.transposed)
-            scratch.weights.applyCausalSoftmax(scale: scale, firstLimit: block.firstLimit)
-            activations.mixed.setBlock(
-                row: block.queries.lowerBound, column: block.queryColumns.lowerBound, toProduct: scratch.weights.slice,
-                parts.values)
+        if let projectionLimit {
+            activations.unlimited.copyValues(of: activations.projected)
+            activations.projected.clamp(to: projectionLimit)
         }
-        residual.addProduct(activations.mixed.slice, output.weight.transposed)
+        queryNorm?.forward(&activations.projected, layout.queries, &activations.queryNorm)
+        keyNorm?.forward(&activations.projected, layout.keys, &activations.keyNorm)
     }
 
-    /// Adds to the gradients of the normalised inputs, given those of the residual stream behind it.
-    ///
-    /// - Parameter needsInputGradients: False under which nothing is tracked: only the taps are served then.
+    /// Becomes the gradients of the normalised inputs, given those of attention's output.
     func backward<Tap: GradientTap>(
-        _ residualGradients: Matrix, normalized: Matrix, batch: TokenBatch, rotary: Rotary?,
+        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?,
         _ activations: Activations, _ scratch: inout Scratch, into normalizedGradients: inout Matrix,
         tracked: TrackedLayers, tap: inout Tap
     ) {
         tracked.offer(
-            output, inputs: activations.mixed.slice, outputGradients: residualGradients.slice, batch, to: &tap)
+            output, inputs: activations.mixed.slice, outputGradients: outputGradients.slice, batch, to: &tap)
         scratch.mixedGradients.resize(rows: normalized.rows, columns: output.inputWidth)
-        output.backward(residualGradients.slice, into: &scratch.mixedGradients, adding: false)
-        scratch.projectedGradients.resize(rows: normalized.rows, columns: projectedWidth, filledWith: 0)
+        output.backward(outputGradients.slice, into: &scratch.mixedGradients, adding: false)
+        scratch.projectedGradients.resize(rows: normalized.rows, columns: layout.width, filledWith: 0)
         forEachBlock(of: batch) { block in
-            let parts = Parts(of: activations.projected, block, self)
-            let mixedGradients = scratch.mixedGradients[rows: block.queries, columns: block.queryColumns]
-            // The weights are found again rather than kept: they are the square of the length.
-            scratch.weights.formProduct(parts.queries, parts.keys.transposed)
-            scratch.weights.applyCausalSoftmax(scale: scale, firstLimit: block.firstLimit)
-            scratch.projectedGradients.setBlock(
-                row: block.keys.lowerBound, column: block.valueColumns.lowerBound,
-                toProduct: scratch.weights.transposed, mixedGradients, adding: true)
-            scratch.weightGradients.formProduct(mixedGradients, parts.values.transposed)
-            scratch.weightGradients.applySoftmaxGradient(probabilities: scratch.weights, scale: scale)
-            scratch.projectedGradients.setBlock(
-                row: block.queries.lowerBound, column: block.queryColumns.lowerBound,
-                toProduct: scratch.weightGradients.slice, parts.keys)
-            scratch.projectedGradients.setBlock(
-                row: block.keys.lowerBound, column: block.keyColumns.lowerBound,
-                toProduct: scratch.weightGradients.transposed, parts.queries, adding: true)
+            attendBackward(block, Parts(of: activations.projected, block), &scratch)
         }
-        rotary?.apply(
-            to: &scratch.projectedGradients, column: 0, heads: heads + keyValueHeads, headWidth: headWidth,
-            positions: batch.positions, isInverse: true)
+        for vectors in [layout.queries, layout.keys] {
+            rotary?.apply(to: &scratch.projectedGradients, vectors, positions: batch.positions, isInverse: true)
+        }
+        queryNorm?.backward(
+            &scratch.projectedGradients, layout.queries, activations.queryNorm, &scratch.norm, tap: &tap)
+        keyNorm?.backward(&scratch.projectedGradients, layout.keys, activations.keyNorm, &scratch.norm, tap: &tap)
+        if let projectionLimit {
+            scratch.projectedGradients.applyClampGradient(inputs: activations.unlimited, limit: projectionLimit)
+        }
         normalizedGradients.resize(rows: normalized.rows, columns: inputs.first?.inputWidth ?? 0)
         var column = 0
         for layer in inputs {
@@ -107,15 +131,49 @@ public struct Attention: Sendable {
         }
     }
 
-    /// Some query rows of one head and sequence, and the keys that the last of them sees.
+    /// Adds what a block's queries do to the gradients of the projected queries, keys and values.
+    private func attendBackward(_ block: Block, _ parts: Parts, _ scratch: inout Scratch) {
+        let mixedGradients = scratch.mixedGradients[rows: block.queries, columns: block.mixedColumns]
+        // The weights are found again rather than kept: they are the square of the length.
+        scratch.weights.formProduct(parts.queries, parts.keys.transposed)
+        if let scoreCap {
+            scratch.weights.applySoftCap(scoreCap, scale: scale)
+            scratch.cappedScores.copyValues(of: scratch.weights)
+        }
+        applySoftmax(to: &scratch.weights, block)
+        scratch.projectedGradients.setBlock(
+            row: block.keys.lowerBound, column: block.valueColumns.lowerBound,
+            toProduct: scratch.weights.transposed, mixedGradients, adding: true)
+        scratch.weightGradients.formProduct(mixedGradients, parts.values.transposed)
+        scratch.weightGradients.applySoftmaxGradient(probabilities: scratch.weights, scale: softmaxScale)
+        if let scoreCap {
+            scratch.weightGradients.applySoftCapGradient(capped: scratch.cappedScores, cap: scoreCap, scale: scale)
+        }
+        scratch.projectedGradients.setBlock(
+            row: block.queries.lowerBound, column: block.queryColumns.lowerBound,
+            toProduct: scratch.weightGradients.slice, parts.keys)
+        scratch.projectedGradients.setBlock(
+            row: block.keys.lowerBound, column: block.keyColumns.lowerBound,
+            toProduct: scratch.weightGradients.transposed, parts.queries, adding: true)
+    }
+
+    /// A cap is laid on scores that are scaled already.
+    private var softmaxScale: Float { scoreCap == nil ? scale : 1 }
+
+    private func applySoftmax(to scores: inout Matrix, _ block: Block) {
+        scores.applyCausalSoftmax(scale: softmaxScale, firstLimit: block.firstLimit, window: window)
+    }
+
+    /// Some query rows of one head and sequence, and the keys that any of them sees.
     private struct Block {
         let queries: Range<Int>
         let keys: Range<Int>
-        /// How many keys the first query row sees.
+        /// How many of these keys stand up to the first query row's own.
         let firstLimit: Int
         let queryColumns: Range<Int>
         let keyColumns: Range<Int>
         let valueColumns: Range<Int>
+        let mixedColumns: Range<Int>
     }
 
     private struct Parts {
@@ -123,7 +181,7 @@ public struct Attention: Sendable {
         let keys: MatrixSlice
         let values: MatrixSlice
 
-        init(of projected: Matrix, _ block: Block, _ attention: Attention) {
+        init(of projected: Matrix, _ block: Block) {
             queries = projected[rows: block.queries, columns: block.queryColumns]
             keys = projected[rows: block.keys, columns: block.keyColumns]
             values = projected[rows: block.keys, columns: block.valueColumns]
@@ -131,19 +189,20 @@ public struct Attention: Sendable {
     }
 
     private func forEachBlock(of batch: TokenBatch, _ body: (Block) -> Void) {
-        let group = heads / keyValueHeads
+        let width = layout.queries.width
         for sequence in batch.sequences {
-            for head in 0..<heads {
-                let sharedHead = head / group * headWidth
+            for head in 0..<layout.queries.count {
+                let sharedHead = layout.sharedHead(of: head)
                 for start in stride(from: sequence.lowerBound, to: sequence.upperBound, by: Self.queryBlock) {
                     let end = min(start + Self.queryBlock, sequence.upperBound)
+                    let firstKey = max(sequence.lowerBound, window.map { start - $0 + 1 } ?? 0)
                     body(
                         Block(
-                            queries: start..<end, keys: sequence.lowerBound..<end,
-                            firstLimit: start - sequence.lowerBound + 1,
-                            queryColumns: (head * headWidth)..<((head + 1) * headWidth),
-                            keyColumns: (keyColumn + sharedHead)..<(keyColumn + sharedHead + headWidth),
-                            valueColumns: (valueColumn + sharedHead)..<(valueColumn + sharedHead + headWidth)))
+                            queries: start..<end, keys: firstKey..<end, firstLimit: start - firstKey + 1,
+                            queryColumns: layout.queries.columns(of: head),
+                            keyColumns: layout.keys.columns(of: sharedHead),
+                            valueColumns: layout.values.columns(of: sharedHead),
+                            mixedColumns: (head * width)..<((head + 1) * width)))
                 }
             }
         }

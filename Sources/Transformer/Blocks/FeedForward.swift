@@ -1,10 +1,11 @@
 import LinearAlgebra
 
-/// A block's MLP: `down(gelu(up x))`, or `down(silu(gate x) · up x)` where it has a gate.
+/// A block's MLP: `down(gelu(up x))`, or `down(silu(gate x) · up x)` or the like where it has a gate.
 public struct FeedForward: Sendable {
     public var gate: LinearLayer?
     public var up: LinearLayer
     public var down: LinearLayer
+    let kind: DecoderDescription.FeedForward
 
     /// What the backward pass needs of a forward pass.
     struct Activations {
@@ -22,39 +23,50 @@ public struct FeedForward: Sendable {
         var upGradients = Matrix()
     }
 
-    /// Adds the MLP's output to the residual stream.
-    func forward(_ normalized: Matrix, _ activations: inout Activations, addingTo residual: inout Matrix) {
-        activations.up.formProduct(normalized.slice, up.weight.transposed)
-        if let gate {
-            activations.gate.formProduct(normalized.slice, gate.weight.transposed)
-            activations.activated.formSiluGate(
-                gate: activations.gate, up: activations.up, columns: down.weight.columns)
-        } else {
-            activations.activated.formGeluTanh(of: activations.up, columns: down.weight.columns)
+    /// Writes the MLP's output to the residual stream, or adds it there.
+    func forward(
+        _ normalized: Matrix, _ activations: inout Activations, to residual: inout Matrix, adding: Bool
+    ) {
+        up.forward(normalized, to: &activations.up, adding: false)
+        gate?.forward(normalized, to: &activations.gate, adding: false)
+        let columns = down.weight.columns
+        switch kind {
+        case .geluTanh: activations.activated.formGeluTanh(of: activations.up, columns: columns)
+        case .geluErf: activations.activated.formGeluErf(of: activations.up, columns: columns)
+        case .gatedSilu:
+            activations.activated.formSiluGate(gate: activations.gate, up: activations.up, columns: columns)
+        case .gatedGeluTanh:
+            activations.activated.formGeluTanhGate(gate: activations.gate, up: activations.up, columns: columns)
         }
         if down.hasBias { activations.activated.fillColumn(down.inputWidth, with: 1) }
-        residual.addProduct(activations.activated.slice, down.weight.transposed)
+        down.forward(activations.activated, to: &residual, adding: adding)
     }
 
-    /// Becomes the gradients of the normalised inputs, given those of the residual stream behind it.
+    /// Becomes the gradients of the normalised inputs, given those of the MLP's output.
     ///
     /// - Parameter needsInputGradients: False in the lowest tracked block: nothing below asks for them.
     func backward<Tap: GradientTap>(
-        _ residualGradients: Matrix, normalized: Matrix, batch: TokenBatch, _ activations: Activations,
+        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, _ activations: Activations,
         _ scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
         tracked: TrackedLayers, tap: inout Tap
     ) {
         tracked.offer(
-            down, inputs: activations.activated.slice, outputGradients: residualGradients.slice, batch, to: &tap)
+            down, inputs: activations.activated.slice, outputGradients: outputGradients.slice, batch, to: &tap)
         scratch.activatedGradients.resize(rows: normalized.rows, columns: down.inputWidth)
-        down.backward(residualGradients.slice, into: &scratch.activatedGradients, adding: false)
-        if gate != nil {
+        down.backward(outputGradients.slice, into: &scratch.activatedGradients, adding: false)
+                switch kind {
+        case .geluTanh:
+            scratch.upGradients.formGeluTanhGradient(outputGradients: scratch.activatedGradients, inputs: activations.up)
+        case .geluErf:
+            scratch.upGradients.formGeluErfGradient(outputGradients: scratch.activatedGradients, inputs: activations.up)
+        case .gatedSilu:
             scratch.gateGradients.formSiluGateGradient(
-                upGradients: &scratch.upGradients, outputGradients: scratch.activatedGradients,
-                gate: activations.gate, up: activations.up)
-        } else {
-            scratch.upGradients.formGeluTanhGradient(
-                outputGradients: scratch.activatedGradients, inputs: activations.up)
+                upGradients: &scratch.upGradients, outputGradients: scratch.activatedGradients, gate: activations.gate,
+                up: activations.up)
+        case .gatedGeluTanh:
+            scratch.gateGradients.formGeluTanhGateGradient(
+                upGradients: &scratch.upGradients, outputGradients: scratch.activatedGradients, gate: activations.gate,
+                up: activations.up)
         }
         tracked.offer(up, inputs: normalized.slice, outputGradients: scratch.upGradients.slice, batch, to: &tap)
         if let gate {

@@ -19,6 +19,15 @@ public struct LinearLayer: Sendable {
         outputs.setBlock(row: 0, column: column, toProduct: inputs.slice, weight.transposed)
     }
 
+    /// Writes `x Wᵀ`, or adds it.
+    func forward(_ inputs: Matrix, to outputs: inout Matrix, adding: Bool) {
+        if adding {
+            outputs.addProduct(inputs.slice, weight.transposed)
+        } else {
+            outputs.formProduct(inputs.slice, weight.transposed)
+        }
+    }
+
     /// Adds `D W`, or sets it: the gradient with respect to the inputs, without the appended 1.
     func backward(_ outputGradients: MatrixSlice, into inputGradients: inout Matrix, adding: Bool) {
         inputGradients.setBlock(

@@ -4,12 +4,14 @@ import LinearAlgebra
 public struct Normalization: Sendable {
     /// The module's name in the checkpoint, without ".weight".
     public let name: String
-    /// 1 × width
+    /// 1 × width; ones where the norm has no parameters.
     public var gain: Matrix
     /// 1 × width
     public var bias: Matrix?
     let kind: DecoderDescription.Normalization
     let epsilon: Float
+    /// What was added to the stored gain.
+    var gainOffset: Float = 0
 
     /// What the backward pass needs of a forward pass.
     struct Activations {
@@ -21,7 +23,7 @@ public struct Normalization: Sendable {
     func forward(_ inputs: Matrix, appendingOne: Bool, _ activations: inout Activations) {
         let columns = inputs.columns + (appendingOne ? 1 : 0)
         switch kind {
-        case .layer:
+        case .layer, .layerWithoutParameters:
             activations.outputs.formLayerNorm(
                 of: inputs, gain: gain, bias: bias, epsilon: epsilon, columns: columns,
                 statistics: &activations.statistics)
@@ -44,6 +46,6 @@ public struct Normalization: Sendable {
         }
         inputGradients.addNormGradient(
             outputGradients: outputGradients, inputs: inputs, gain: gain, statistics: activations.statistics,
-            isCentred: kind == .layer)
+            isCentred: kind != .rootMeanSquare)
     }
 }

@@ -12,6 +12,7 @@ struct TokenLoss {
         var hiddenGradients = Matrix()
         /// block × vocabulary
         var logits = Matrix()
+        var cappedLogits = Matrix()
         var blockInputs = Matrix()
     }
 
@@ -19,11 +20,10 @@ struct TokenLoss {
     ///
     /// - Parameters:
     ///   - hidden: tokens × width, after the last normalisation.
-    ///   - head: vocabulary × width
     ///   - gradients: Becomes tokens × width, zero where there is no loss; left alone if nil is passed.
     /// - Returns: The loss of each position in nats (zero where none is asked), and the labels used.
     static func evaluate<Tap: GradientTap>(
-        hidden: Matrix, head: Matrix, batch: TokenBatch, _ scratch: inout Scratch, gradients: inout Matrix,
+        hidden: Matrix, head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, gradients: inout Matrix,
         wantsGradients: Bool, tap: inout Tap
     ) -> TokenLosses {
         let positions = batch.lossPositions
@@ -33,7 +33,8 @@ struct TokenLoss {
         for start in stride(from: 0, to: positions.count, by: block) {
             let rows = start..<min(start + block, positions.count)
             let inputs = scratch.hidden[rows: rows]
-            scratch.logits.formProduct(inputs, head.transposed)
+            head.formLogits(of: inputs, into: &scratch.logits)
+            if wantsGradients, head.cap != nil { scratch.cappedLogits.copyValues(of: scratch.logits) }
             var labels = rows.map { batch.targets[positions[$0]] }
             var losses = [Float](repeating: 0, count: rows.count)
             let uniforms = batch.samplesLabels ? rows.map { batch.uniforms[positions[$0]] } : nil
@@ -43,12 +44,13 @@ struct TokenLoss {
                 result.labels[positions[row]] = labels[offset]
             }
             guard wantsGradients else { continue }
+            if let cap = head.cap { scratch.logits.applySoftCapGradient(capped: scratch.cappedLogits, cap: cap) }
             if tap.needsEveryParameter {
                 scratch.blockInputs.gatherRows(Array(rows), of: scratch.hidden)
                 tap.recordHead(inputs: scratch.blockInputs, outputGradients: scratch.logits)
             }
             scratch.hiddenGradients.setBlock(
-                row: start, column: 0, toProduct: scratch.logits.slice, head.slice)
+                row: start, column: 0, toProduct: scratch.logits.slice, head.weight.slice)
         }
         if wantsGradients {
             gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)

@@ -5,6 +5,7 @@ struct ParameterGradients: GradientTap, Sendable {
     static let tokenEmbedding = "token embedding"
     static let positionEmbedding = "position embedding"
     static let head = "head"
+    static let headBias = "head bias"
 
     /// Gradients by parameter name, each of its parameter's shape.
     private(set) var gradients: [String: Matrix] = [:]
@@ -46,6 +47,8 @@ struct ParameterGradients: GradientTap, Sendable {
 
     mutating func recordHead(inputs: Matrix, outputGradients: Matrix) {
         gradients[isHeadTied ? Self.tokenEmbedding : Self.head]?.addProduct(outputGradients.transposed, inputs.slice)
+        guard gradients[Self.headBias] != nil else { return }
+        for row in 0..<outputGradients.rows { gradients[Self.headBias]?.addRow(row, of: outputGradients, to: 0) }
     }
 
     /// Adds another worker's gradients.

@@ -1,0 +1,39 @@
+/// Where queries, keys and values stand in the columns of what attention's input layers give.
+struct AttentionLayout: Sendable, Equatable {
+    let queries: HeadVectors
+    let keys: HeadVectors
+    let values: HeadVectors
+    /// Columns in all.
+    let width: Int
+    private let group: Int
+
+    /// Vectors of one kind: one a head, in equal distances.
+    struct HeadVectors: Sendable, Equatable {
+        let start: Int
+        /// Columns from the start of one to that of the next.
+        let stride: Int
+        let count: Int
+        let width: Int
+
+        func columns(of head: Int) -> Range<Int> {
+            (start + head * stride)..<(start + head * stride + width)
+        }
+    }
+
+    init(_ description: DecoderDescription) {
+        let width = description.headWidth
+        let isByHead = description.attentionInput == .fusedByHead
+        func vectors(_ start: Int, _ count: Int) -> HeadVectors {
+            HeadVectors(start: start, stride: isByHead ? 3 * width : width, count: count, width: width)
+        }
+        queries = vectors(0, description.heads)
+        keys = vectors(isByHead ? width : description.queryWidth, description.keyValueHeads)
+        values = vectors(
+            isByHead ? 2 * width : description.queryWidth + description.keyValueWidth, description.keyValueHeads)
+        self.width = description.projectedWidth
+        group = description.heads / description.keyValueHeads
+    }
+
+    /// The key-value head that a query head reads.
+    func sharedHead(of head: Int) -> Int { head / group }
+}

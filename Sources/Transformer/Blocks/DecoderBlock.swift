@@ -1,0 +1,163 @@
+import LinearAlgebra
+
+extension DecoderModel {
+    /// Attention and MLP, each adding to the residual stream, with a norm before, behind, on both sides or on none.
+    public struct Block: Sendable {
+        public var attentionNorm: Normalization?
+        public var attention: Attention
+        public var attentionOutputNorm: Normalization?
+        /// Where there is none and the MLP stands beside attention, both read what ``attentionNorm`` gives.
+        public var feedForwardNorm: Normalization?
+        public var feedForward: FeedForward
+        public var feedForwardOutputNorm: Normalization?
+        /// Whether the MLP reads what attention reads rather than what attention made of it.
+        let isParallel: Bool
+    }
+}
+
+/// How far down a backward pass goes in a block.
+enum BackwardDepth {
+    /// To the layers of the MLP.
+    case feedForward
+    /// To those of attention.
+    case attention
+    /// To the block's input.
+    case input
+}
+
+extension DecoderModel.Block {
+    private var sharesNorm: Bool { isParallel && feedForwardNorm == nil }
+
+    /// Reads the residual stream before the block, and writes those behind attention and MLP.
+    func forward(
+        _ batch: TokenBatch, _ index: Int, rotary: RotaryTable?, in workspace: inout DecoderWorkspace
+    ) {
+        // Both residual sums are kept: the norms' backward passes need them.
+        let entry = 2 * index
+        attentionNorm.read(
+            workspace.residuals[entry], appendingOne: attention.inputs.first?.hasBias ?? false,
+            &workspace.blocks[index].attentionNorm)
+        workspace.residuals[entry + 1].copyValues(of: workspace.residuals[entry])
+        if let attentionOutputNorm {
+            attention.forward(
+                workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
+                &workspace.blocks[index].attention, &workspace.attention, to: &workspace.attentionOutputs[index],
+                adding: false)
+            attentionOutputNorm.forward(
+                workspace.attentionOutputs[index], appendingOne: false, &workspace.blocks[index].attentionOutputNorm)
+            workspace.residuals[entry + 1].add(workspace.blocks[index].attentionOutputNorm.outputs)
+        } else {
+            attention.forward(
+                workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
+                &workspace.blocks[index].attention, &workspace.attention, to: &workspace.residuals[entry + 1],
+                adding: true)
+        }
+        if !sharesNorm {
+            feedForwardNorm.read(
+                workspace.residuals[isParallel ? entry : entry + 1], appendingOne: feedForward.up.hasBias,
+                &workspace.blocks[index].feedForwardNorm)
+        }
+        workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
+        if let feedForwardOutputNorm {
+            feedForward.forward(
+                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward,
+                to: &workspace.feedForwardOutputs[index], adding: false)
+            feedForwardOutputNorm.forward(
+                workspace.feedForwardOutputs[index], appendingOne: false,
+                &workspace.blocks[index].feedForwardOutputNorm)
+            workspace.residuals[entry + 2].add(workspace.blocks[index].feedForwardOutputNorm.outputs)
+        } else {
+            feedForward.forward(
+                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward,
+                to: &workspace.residuals[entry + 2], adding: true)
+        }
+    }
+
+    /// Turns the gradients of the residual stream behind the block, in place, into those before it.
+    func backward<Tap: GradientTap>(
+        _ batch: TokenBatch, _ index: Int, rotary: RotaryTable?, in workspace: inout DecoderWorkspace,
+        depth: BackwardDepth, tracked: TrackedLayers, tap: inout Tap
+    ) {
+        let entry = 2 * index
+        if let feedForwardOutputNorm {
+            workspace.branchGradients.becomeGradients(
+                through: feedForwardOutputNorm, workspace.residualGradients,
+                inputs: workspace.feedForwardOutputs[index], workspace.blocks[index].feedForwardOutputNorm, tap: &tap)
+        }
+        feedForward.backward(
+            feedForwardOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
+            normalized: feedForwardInputs(index, in: workspace), batch: batch, workspace.blocks[index].feedForward,
+            &workspace.feedForward, into: &workspace.feedForwardInputGradients,
+            needsInputGradients: depth != .feedForward, tracked: tracked, tap: &tap)
+        if depth == .feedForward { return }
+        // Beside attention, what the MLP adds must not reach attention's output.
+        if !isParallel {
+            feedForwardNorm.addGradients(
+                workspace.feedForwardInputGradients, inputs: workspace.residuals[entry + 1],
+                workspace.blocks[index].feedForwardNorm, to: &workspace.residualGradients, tap: &tap)
+        }
+        if let attentionOutputNorm {
+            workspace.branchGradients.becomeGradients(
+                through: attentionOutputNorm, workspace.residualGradients, inputs: workspace.attentionOutputs[index],
+                workspace.blocks[index].attentionOutputNorm, tap: &tap)
+        }
+        attention.backward(
+            attentionOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
+            normalized: workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
+            workspace.blocks[index].attention, &workspace.attention, into: &workspace.normalizedGradients,
+            tracked: tracked, tap: &tap)
+        if depth == .attention { return }
+        if sharesNorm {
+            workspace.normalizedGradients.add(workspace.feedForwardInputGradients)
+        } else if isParallel {
+            feedForwardNorm.addGradients(
+                workspace.feedForwardInputGradients, inputs: workspace.residuals[entry],
+                workspace.blocks[index].feedForwardNorm, to: &workspace.residualGradients, tap: &tap)
+        }
+        attentionNorm.addGradients(
+            workspace.normalizedGradients, inputs: workspace.residuals[entry], workspace.blocks[index].attentionNorm,
+            to: &workspace.residualGradients, tap: &tap)
+    }
+
+    private func feedForwardInputs(_ index: Int, in workspace: DecoderWorkspace) -> Matrix {
+        sharesNorm ? workspace.blocks[index].attentionNorm.outputs : workspace.blocks[index].feedForwardNorm.outputs
+    }
+}
+
+extension Normalization? {
+    /// What a part of a block reads: the residual stream as the norm leaves it, or as it is where there is none.
+    fileprivate func read(_ residual: Matrix, appendingOne: Bool, _ activations: inout Normalization.Activations) {
+        if let self {
+            self.forward(residual, appendingOne: appendingOne, &activations)
+        } else if appendingOne {
+            activations.outputs.resize(rows: residual.rows, columns: residual.columns + 1)
+            activations.outputs.copy(residual.slice, toRow: 0, column: 0)
+            activations.outputs.fillColumn(residual.columns, with: 1)
+        } else {
+            activations.outputs.copyValues(of: residual)
+        }
+    }
+
+    /// Adds the gradient with respect to the residual stream that was read.
+    fileprivate func addGradients<Tap: GradientTap>(
+        _ gradients: Matrix, inputs: Matrix, _ activations: Normalization.Activations,
+        to residualGradients: inout Matrix, tap: inout Tap
+    ) {
+        if let self {
+            self.backward(gradients, inputs: inputs, activations, addingTo: &residualGradients, tap: &tap)
+        } else {
+            residualGradients.add(gradients)
+        }
+    }
+}
+
+extension Matrix {
+    /// Becomes the gradients of a norm's inputs.
+    fileprivate mutating func becomeGradients<Tap: GradientTap>(
+        through norm: Normalization, _ outputGradients: Matrix, inputs: Matrix,
+        _ activations: Normalization.Activations, tap: inout Tap
+    ) {
+        resize(rows: inputs.rows, columns: inputs.columns, filledWith: 0)
+        norm.backward(outputGradients, inputs: inputs, activations, addingTo: &self, tap: &tap)
+    }
+}
