@@ -34,7 +34,8 @@ extension Matrix {
     ) {
         let half = cosine.columns
         precondition(
-            column >= 0 && column + (heads - 1) * headWidth + 2 * half <= columns && 2 * half <= headWidth && positions.count == rows
+            column >= 0 && column + (heads - 1) * headWidth + 2 * half <= columns && 2 * half <= headWidth
+                && positions.count == rows
                 && sine.rows == cosine.rows && sine.columns == half)
         precondition(positions.allSatisfy { $0 >= 0 && Int($0) < cosine.rows }, "position outside the table")
         tributary_rotate_halves(

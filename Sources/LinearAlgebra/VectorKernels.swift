@@ -80,6 +80,14 @@ extension Matrix {
         tributary_add(other.pointer, uniquePointer(), count)
     }
 
+    /// Adds one number to every value.
+    public mutating func add(_ number: Float) {
+        guard number != 0 else { return }
+        withMutableSpan { values in
+            for index in values.indices { values[index] += number }
+        }
+    }
+
     /// Adds a row of another matrix to one of this.
     public mutating func addRow(_ sourceRow: Int, of source: Matrix, to row: Int) {
         precondition(columns == source.columns && row >= 0 && row < rows && sourceRow >= 0 && sourceRow < source.rows)

@@ -80,6 +80,27 @@ extension KernelReference {
         (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
     }
 
+    static func geluErf(_ x: Double) -> Double { x * normalCumulative(x) }
+
+    static func geluErfDerivative(_ x: Double) -> Double {
+        normalCumulative(x) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+    }
+
+    private static func normalCumulative(_ x: Double) -> Double { 0.5 * erfc(-x / 2.0.squareRoot()) }
+
+    static func geluTanhGate(gate: Double, up: Double) -> Double { geluTanh(gate) * up }
+
+    static func geluTanhGateGradients(_ dy: Double, gate: Double, up: Double) -> (gate: Double, up: Double) {
+        (dy * up * geluTanhDerivative(gate), dy * geluTanh(gate))
+    }
+
+    static func softCap(_ x: Double, cap: Double, scale: Double) -> Double { cap * tanh(scale * x / cap) }
+
+    static func softCapDerivative(_ x: Double, cap: Double, scale: Double) -> Double {
+        let t = tanh(scale * x / cap)
+        return scale * (1 - t * t)
+    }
+
     static func siluGate(gate: Double, up: Double) -> Double { gate * sigmoid(gate) * up }
 
     static func siluGateGradients(_ dy: Double, gate: Double, up: Double) -> (gate: Double, up: Double) {
@@ -105,10 +126,12 @@ extension KernelReference {
         return weights.map { $0 / total }
     }
 
-    static func causalSoftmax(_ x: [[Double]], scale: Double, firstLimit: Int) -> [[Double]] {
+    static func causalSoftmax(_ x: [[Double]], scale: Double, firstLimit: Int, window: Int = .max) -> [[Double]] {
         x.enumerated().map { row, values in
-            let seen = values.prefix(firstLimit + row).map { $0 * scale }
-            return softmax(seen) + [Double](repeating: 0, count: values.count - seen.count)
+            let hidden = max(0, firstLimit + row - window)
+            let seen = values.prefix(firstLimit + row).dropFirst(hidden).map { $0 * scale }
+            return [Double](repeating: 0, count: hidden) + softmax(seen)
+                + [Double](repeating: 0, count: values.count - hidden - seen.count)
         }
     }
 

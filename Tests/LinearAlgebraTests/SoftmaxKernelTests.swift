@@ -21,6 +21,23 @@ struct SoftmaxKernelTests {
         }
     }
 
+    @Test(
+        "behind a window, the causal softmax equals its twin and is zero in front of it", arguments: oddSizes,
+        [1, 3, 50])
+    func windowed(width: Int, window: Int) {
+        for rows in [1, width] {
+            let scores = Matrix.random(rows: rows, columns: width, seed: 1, scale: 3)
+            var weights = scores
+            weights.applyCausalSoftmax(scale: 0.5, firstLimit: width - rows + 1, window: window)
+            let expected = KernelReference.causalSoftmax(
+                scores.doubleRows, scale: 0.5, firstLimit: width - rows + 1, window: window)
+            #expect(deviation(weights, from: expected, relativeTo: 1) < KernelReference.softmaxTolerance)
+            for row in 0..<rows {
+                for column in 0..<max(0, width - rows + 1 + row - window) { #expect(weights[row, column] == 0) }
+            }
+        }
+    }
+
     @Test("the softmax's gradient equals its twin", arguments: oddSizes)
     func gradient(width: Int) {
         let p = Matrix(

@@ -46,7 +46,9 @@ struct DecoderTests {
     func gradients(_ fixture: ModelFixture) throws {
         let decoder = try fixture.decoder()
         let expected = try fixture.expected()
-        let parameters = try decoder.gradient(of: try fixture.sequences()).namedParameters()
+        var gradient = try decoder.gradient(of: try fixture.sequences())
+        gradient.removeGainOffsets()
+        let parameters = try gradient.namedParameters()
         #expect(parameters.count == expected.tensors.keys.filter { $0.hasPrefix("gradients.") }.count)
         for parameter in parameters {
             let name =
@@ -61,9 +63,8 @@ struct DecoderTests {
         }
     }
 
-    @Test("does not depend on how sequences are packed", arguments: ["gpt2", "llama-grouped-tied"])
-    func packing(name: String) throws {
-        let fixture = ModelFixture(name: name)
+    @Test("does not depend on how sequences are packed", arguments: ModelFixture.all)
+    func packing(fixture: ModelFixture) throws {
         let decoder = try fixture.decoder()
         let sequences = try fixture.sequences()
         var together = TokenBatch()
@@ -81,12 +82,9 @@ struct DecoderTests {
     @Test("attends to sequences longer than one block of queries as if they were one")
     func longSequences() throws {
         let fixture = ModelFixture(name: "llama-grouped-tied")
-        var decoder = try fixture.decoder()
-        var description = decoder.description
+        var description = try fixture.decoder().description
         description.contextLength = 300
-        decoder = DecoderModel(
-            description: description, tokenEmbedding: decoder.tokenEmbedding, positionEmbedding: nil,
-            blocks: decoder.blocks, finalNorm: decoder.finalNorm, untiedHead: decoder.untiedHead)
+        let decoder = try fixture.decoder().with(description)
         var generator = SplitMix64(seed: 5)
         let sequence = (0..<300).map { _ in Int32(generator.next() % UInt64(description.vocabulary)) }
         var workspace = DecoderWorkspace()
@@ -101,9 +99,76 @@ struct DecoderTests {
         #expect(losses.losses[298] != 0)
     }
 
-    @Test("keeps its buffers: a second batch of the same size allocates no matrix")
-    func steadyState() throws {
-        let fixture = ModelFixture(name: "llama-grouped-tied")
+    @Test("attends through a window across blocks of queries, forward and backward", arguments: ["mistral", "gemma3"])
+    func longWindows(name: String) throws {
+        let fixture = ModelFixture(name: name)
+        var description = try fixture.decoder().description
+        description.contextLength = 300
+        // So wide that the second block sees tokens of the first, but not all; narrower than a block; and none.
+        description.attention.windows = [100, 9, nil].prefix(description.layers).map { $0 }
+        let decoder = try fixture.decoder().with(description)
+        var generator = SplitMix64(seed: 6)
+        let sequence = (0..<150).map { _ in Int32(generator.next() % UInt64(description.vocabulary)) }
+        let reference = ReferenceDecoder(decoder)
+        var batch = TokenBatch()
+        batch.append(sequence)
+        var workspace = DecoderWorkspace()
+        let loss = decoder.losses(of: batch, in: &workspace).sum(over: 0..<sequence.count)
+        #expect(abs(loss - reference.loss(of: [sequence])) < 1e-5 * loss)
+        var gradient = try decoder.gradient(of: [sequence])
+        var gradients: [String: [Double]] = [:]
+        gradient.updateParameters { gradients[$0] = $1.elements.map(Double.init) }
+        for name in decoder.blocks[0].attention.inputs.map(\.name) {
+            let values = try #require(gradients[name])
+            let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            // Along the gradient itself, the slope is its length.
+            var (ahead, behind) = (reference, reference)
+            for index in values.indices {
+                ahead.parameters[name]?.values[index] += 1e-4 * values[index] / length
+                behind.parameters[name]?.values[index] -= 1e-4 * values[index] / length
+            }
+            let slope = (ahead.loss(of: [sequence]) - behind.loss(of: [sequence])) / 2e-4
+            #expect(abs(slope - length) < 1e-3 * length, "\(name)")
+        }
+    }
+
+    @Test("is described alike by its checkpoint and by random weights", arguments: ModelFixture.families)
+    func initialization(name: String) throws {
+        let decoder = try ModelFixture(name: name).decoder()
+        let random = try DecoderModel(initializing: decoder.description, seed: 1)
+        let (stored, initial) = (try decoder.namedParameters(), try random.namedParameters())
+        #expect(stored.map(\.name) == initial.map(\.name))
+        #expect(stored.map(\.shape) == initial.map(\.shape))
+        #expect(decoder.parameterCount == stored.reduce(0) { $0 + $1.values.count })
+        #expect(try decoder.contentDigest() != random.contentDigest())
+        let file = try SafetensorsFile(path: ModelFixture.folder(name) + "/model.safetensors")
+        #expect(stored.allSatisfy { file.tensors[$0.name] != nil })
+        #expect(stored.count == file.tensors.count)
+    }
+
+    @Test("has another digest if an option differs that its weights do not tell")
+    func digests() throws {
+        let decoder = try ModelFixture(name: "gemma3").decoder()
+        let changes: [(inout DecoderDescription) -> Void] = [
+            { $0.attention.windows[0] = 7 }, { $0.attention.scale = 0.7 }, { $0.attention.scoreCap = 3 },
+            { $0.attention.projectionLimit = 3 }, { $0.logitCap = 2 }, { $0.embeddingScale = 2 },
+            { $0.feedForward = .gatedSilu }, { $0.normalizationEpsilon = 1e-3 }, { $0.contextLength = 11 },
+            { $0.position = .rotary(RotaryEmbedding(base: 500, width: 6)) }, { $0.isParallel = true },
+        ]
+        var digests: Set<String> = [try decoder.contentDigest()]
+        for change in changes {
+            var description = decoder.description
+            change(&description)
+            digests.insert(try decoder.with(description).contentDigest())
+        }
+        #expect(digests.count == changes.count + 1)
+    }
+
+    @Test(
+        "keeps its buffers: a second batch of the same size allocates no matrix",
+        arguments: ["llama-grouped-tied", "gemma2", "gemma3", "phi", "gpt-neox", "olmo", "olmo2"])
+    func steadyState(name: String) throws {
+        let fixture = ModelFixture(name: name)
         let decoder = try fixture.decoder()
         var batch = TokenBatch()
         for sequence in try fixture.sequences() { batch.append(sequence) }
@@ -174,22 +239,55 @@ private struct CountingTap: GradientTap {
 extension DecoderWorkspace {
     /// Where the matrices of the workspace lie.
     fileprivate var blockIdentifiers: [ObjectIdentifier] {
-        var matrices = residuals + [residualGradients, normalizedGradients, finalNorm.outputs]
+        var matrices =
+            residuals + attentionOutputs + feedForwardOutputs + [
+                residualGradients, normalizedGradients, feedForwardInputGradients, branchGradients, finalNorm.outputs,
+            ]
         for block in blocks {
             matrices += [
                 block.attentionNorm.outputs, block.attention.projected, block.attention.mixed,
+                block.attention.unlimited, block.attention.queryNorm.inputs, block.attention.queryNorm.norm.outputs,
                 block.feedForwardNorm.outputs, block.feedForward.up, block.feedForward.gate,
                 block.feedForward.activated,
             ]
         }
         matrices += [
-            attention.weights, attention.projectedGradients, feedForward.upGradients, loss.logits, loss.hidden,
+            attention.weights, attention.projectedGradients, attention.cappedScores,
+            attention.norm.inputGradients, feedForward.upGradients, loss.logits, loss.hidden,
+            loss.cappedLogits,
         ]
         return matrices.map(\.storageIdentifier)
     }
 }
 
 extension DecoderModel {
+    /// The same weights under another description of the same shapes.
+    fileprivate func with(_ description: DecoderDescription) -> DecoderModel {
+        let blocks = blocks.enumerated().map { index, block in
+            var block = block
+            block.attention = Attention(
+                description, layer: index, inputs: block.attention.inputs, output: block.attention.output,
+                queryNorm: block.attention.queryNorm?.norm, keyNorm: block.attention.keyNorm?.norm)
+            return block
+        }
+        return DecoderModel(
+            description: description, tokenEmbedding: tokenEmbedding, positionEmbedding: positionEmbedding,
+            blocks: blocks, finalNorm: finalNorm, untiedHead: untiedHead, headBias: headBias)
+    }
+
+    /// Lets gains be stored as they are: those of gradients have no offset.
+    fileprivate mutating func removeGainOffsets() {
+        finalNorm.gainOffset = 0
+        for index in blocks.indices {
+            blocks[index].attentionNorm?.gainOffset = 0
+            blocks[index].attention.queryNorm?.norm.gainOffset = 0
+            blocks[index].attention.keyNorm?.norm.gainOffset = 0
+            blocks[index].attentionOutputNorm?.gainOffset = 0
+            blocks[index].feedForwardNorm?.gainOffset = 0
+            blocks[index].feedForwardOutputNorm?.gainOffset = 0
+        }
+    }
+
     /// A decoder whose parameters are the gradients of the summed loss.
     func gradient(of sequences: [[Int32]]) throws -> DecoderModel {
         var batch = TokenBatch()

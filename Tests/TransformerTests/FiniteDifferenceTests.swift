@@ -5,12 +5,12 @@ import Testing
 
 @Suite("Gradients against finite differences in Float64")
 struct FiniteDifferenceTests {
-    /// Layer norm, learned positions, gelu, a fused attention layer and a tied head; and root-mean-square norm, rotary
-    /// positions, a gated MLP, grouped queries, biases everywhere and a head of its own.
-    static let models = ["gpt2", "llama-biases-untied"]
+    /// Layer norm, learned positions, gelu, a fused attention layer and a tied head; root-mean-square norm, rotary positions, a
+    /// gated MLP, grouped queries, biases everywhere and a head of its own; and what the other families add to these.
+    static let models = ["gpt2", "llama-biases-untied"] + ModelFixture.families
 
     /// Long enough for attention to matter, repeating tokens so that embedding rows are met more than once.
-    private static let sequences: [[Int32]] = [[5, 17, 3, 5, 96, 41, 17, 0, 8], [12, 12, 60, 33], [7, 70]]
+    private static let sequences: [[Int32]] = [[5, 17, 3, 5, 56, 41, 17, 0, 8], [12, 12, 50, 33], [7, 40]]
 
     private static let step = 1e-4
 

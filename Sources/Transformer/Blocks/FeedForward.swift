@@ -54,9 +54,10 @@ public struct FeedForward: Sendable {
             down, inputs: activations.activated.slice, outputGradients: outputGradients.slice, batch, to: &tap)
         scratch.activatedGradients.resize(rows: normalized.rows, columns: down.inputWidth)
         down.backward(outputGradients.slice, into: &scratch.activatedGradients, adding: false)
-                switch kind {
+        switch kind {
         case .geluTanh:
-            scratch.upGradients.formGeluTanhGradient(outputGradients: scratch.activatedGradients, inputs: activations.up)
+            scratch.upGradients.formGeluTanhGradient(
+                outputGradients: scratch.activatedGradients, inputs: activations.up)
         case .geluErf:
             scratch.upGradients.formGeluErfGradient(outputGradients: scratch.activatedGradients, inputs: activations.up)
         case .gatedSilu:

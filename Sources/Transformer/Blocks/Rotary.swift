@@ -52,6 +52,9 @@ struct RotaryTable {
     private var cosine = Matrix()
     private var sine = Matrix()
 
+    /// Positions tabulated.
+    var positions: Int { cosine.rows }
+
     /// Makes room for positions below the given one.
     mutating func prepare(_ embedding: RotaryEmbedding, positions: Int, contextLength: Int) {
         guard self.embedding != embedding || cosine.rows < positions else { return }

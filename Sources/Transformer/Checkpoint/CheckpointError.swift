@@ -4,6 +4,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case malformedConfiguration(field: String, expected: String, found: String)
     case unsupportedArchitecture(found: String, supported: [String])
     case unsupportedOption(field: String, found: String, supported: String)
+    case unsupportedPart(String, field: String, found: String)
     case missingTensor(String, folder: String)
     case vocabularyMismatch(tokenizer: Int, model: Int)
 
@@ -18,6 +19,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
             "config.json: model_type is \"\(found)\"; supported are \(supported.joined(separator: ", "))."
         case .unsupportedOption(let field, let found, let supported):
             "config.json: \(field) is \(found); supported is \(supported)."
+        case .unsupportedPart(let part, let field, let found):
+            "config.json: \(field) is \(found): the model needs \(part), which is not supported."
         case .missingTensor(let name, let folder):
             "\(folder): there is no tensor \"\(name)\", which config.json calls for. The files are not of one model, or one "
                 + "of them is incomplete: download them again."

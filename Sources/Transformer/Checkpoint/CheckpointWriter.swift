@@ -23,8 +23,12 @@ extension DecoderModel {
         func addVector(_ name: String, _ vector: Matrix) {
             parameters.append(NamedParameter(name: name, shape: [vector.count], values: vector))
         }
-        func add(_ norm: Normalization) {
-            addVector(norm.name + ".weight", norm.gain)
+        func add(_ norm: Normalization?) {
+            guard let norm, norm.kind.hasGain else { return }
+            var gain = norm.gain
+            // Exact where the gain is at least half the offset and at most twice: what was stored is found again there.
+            gain.add(-norm.gainOffset)
+            addVector(norm.name + ".weight", gain)
             if let bias = norm.bias { addVector(norm.name + ".bias", bias) }
         }
         func add(_ layer: LinearLayer) {
@@ -41,25 +45,35 @@ extension DecoderModel {
         for block in blocks {
             add(block.attentionNorm)
             block.attention.inputs.forEach(add)
+            add(block.attention.queryNorm?.norm)
+            add(block.attention.keyNorm?.norm)
             add(block.attention.output)
+            add(block.attentionOutputNorm)
             add(block.feedForwardNorm)
             [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0 }.forEach(add)
+            add(block.feedForwardOutputNorm)
         }
         add(finalNorm)
         if let untiedHead { add(names.head + ".weight", untiedHead) }
+        if let headBias { addVector(names.head + ".bias", headBias) }
         return parameters
     }
 
     /// The number of parameters, a tied head counted once.
     public var parameterCount: Int {
         let perBlock = blocks.map { block in
-            block.attention.inputs.reduce(0) { $0 + $1.weight.count } + block.attention.output.weight.count
+            let linear =
+                block.attention.inputs.reduce(0) { $0 + $1.weight.count } + block.attention.output.weight.count
                 + (block.feedForward.gate?.weight.count ?? 0) + block.feedForward.up.weight.count
-                + block.feedForward.down.weight.count + block.attentionNorm.parameterCount
-                + block.feedForwardNorm.parameterCount
+                + block.feedForward.down.weight.count
+            let norms = [
+                block.attentionNorm, block.attention.queryNorm?.norm, block.attention.keyNorm?.norm,
+                block.attentionOutputNorm, block.feedForwardNorm, block.feedForwardOutputNorm,
+            ]
+            return norms.reduce(linear) { $0 + ($1?.parameterCount ?? 0) }
         }
         return perBlock.reduce(0, +) + tokenEmbedding.count + (positionEmbedding?.count ?? 0)
-            + finalNorm.parameterCount + (untiedHead?.count ?? 0)
+            + finalNorm.parameterCount + (untiedHead?.count ?? 0) + (headBias?.count ?? 0)
     }
 
     /// SHA-256 over what `config.json` says and every parameter in Float32, in hexadecimal.
@@ -68,8 +82,7 @@ extension DecoderModel {
     public func contentDigest() throws -> String {
         var digest = ContentDigest()
         digest.update(
-            try JSONSerialization.data(
-                withJSONObject: description.configuration(endOfText: nil, format: .float32), options: .sortedKeys))
+            try JSONSerialization.data(withJSONObject: description.identifyingFields, options: .sortedKeys))
         for parameter in try namedParameters() {
             digest.update(Data("\(parameter.name)\(parameter.shape)".utf8))
             digest.update(parameter.values.bytes(as: .float32))
@@ -79,11 +92,16 @@ extension DecoderModel {
 }
 
 extension Normalization {
-    var parameterCount: Int { gain.count + (bias?.count ?? 0) }
+    var parameterCount: Int { kind.hasGain ? gain.count + (bias?.count ?? 0) : 0 }
 }
 
 extension DecoderDescription {
+    /// The families whose `config.json` can be written: those of models that are trained here.
+    static let writtenArchitectures = ["gpt2", "llama"]
+
     /// The description as the `config.json` of its family, in the spelling that transformers 4 and 5 both read.
+    ///
+    /// It is right for ``writtenArchitectures`` only.
     func configuration(endOfText: Int32?, format: NumberFormat) -> [String: Any] {
         var fields: [String: Any] = [
             "model_type": architecture, "vocab_size": vocabulary, "tie_word_embeddings": isHeadTied,
@@ -100,16 +118,67 @@ extension DecoderDescription {
                 "n_positions": contextLength, "n_inner": feedForwardWidth, "activation_function": "gelu_new",
                 "layer_norm_epsilon": Double(normalizationEpsilon),
             ]) { $1 }
-        case .rotary(let base):
+        case .rotary(let embedding, _):
             fields.merge([
                 "architectures": ["LlamaForCausalLM"], "hidden_size": width, "num_hidden_layers": layers,
                 "num_attention_heads": heads, "num_key_value_heads": keyValueHeads, "head_dim": headWidth,
                 "intermediate_size": feedForwardWidth, "max_position_embeddings": contextLength, "hidden_act": "silu",
-                "rms_norm_eps": Double(normalizationEpsilon), "rope_theta": base,
+                "rms_norm_eps": Double(normalizationEpsilon), "rope_theta": embedding.base,
                 "attention_bias": attentionInputBias, "mlp_bias": feedForwardBias,
             ]) { $1 }
+            if let scaling = embedding.scaling.configuration { fields["rope_scaling"] = scaling }
         }
         return fields
+    }
+
+    /// All that tells two descriptions apart, as JSON: `config.json` where that can be written, and every field otherwise.
+    ///
+    /// Digests of models are made of it. A field that is added here must be left out at its default, or factors fitted before
+    /// are taken for those of another model.
+    var identifyingFields: [String: Any] {
+        if Self.writtenArchitectures.contains(architecture) { return configuration(endOfText: nil, format: .float32) }
+        var fields: [String: Any] = [
+            "model_type": architecture, "vocabulary": vocabulary, "context_length": contextLength, "width": width,
+            "layers": layers, "heads": heads, "key_value_heads": keyValueHeads, "head_width": headWidth,
+            "feed_forward_width": feedForwardWidth, "normalization_epsilon": Double(normalizationEpsilon),
+            "gain_offset": Double(gainOffset), "feed_forward": feedForward.rawValue, "is_parallel": isParallel,
+            "embedding_scale": Double(embeddingScale), "is_head_tied": isHeadTied,
+            "windows": attention.windows.map { $0 ?? 0 },
+            "query_key_norm": attention.queryKeyNorm?.rawValue ?? "none",
+        ]
+        let numbers = [
+            "attention_scale": attention.scale, "score_cap": attention.scoreCap, "logit_cap": logitCap,
+            "projection_limit": attention.projectionLimit,
+        ]
+        for (name, value) in numbers { fields[name] = value.map { Double($0) } }
+        if case .rotary(let embedding, let windowed) = position {
+            fields["rotary"] = embedding.identifyingFields
+            fields["windowed_rotary"] = windowed?.identifyingFields
+        }
+        return fields
+    }
+}
+
+extension RotaryEmbedding {
+    fileprivate var identifyingFields: [String: Any] {
+        var fields: [String: Any] = ["base": base, "width": width]
+        fields["scaling"] = scaling.configuration
+        return fields
+    }
+}
+
+extension RotaryEmbedding.Scaling {
+    /// As `rope_scaling` in `config.json`.
+    fileprivate var configuration: [String: Any]? {
+        switch self {
+        case .none: nil
+        case .linear(let factor): ["rope_type": "linear", "type": "linear", "factor": factor]
+        case .llama3(let factor, let low, let high, let originalContext):
+            [
+                "rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+                "original_max_position_embeddings": originalContext,
+            ]
+        }
     }
 }
 
@@ -128,9 +197,16 @@ extension Checkpoint {
     ///
     /// Each file is written beside its place, synced and renamed into it. The tokenizer's files are written by
     /// ``Tokenizer/write(to:)``.
+    ///
+    /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)`` for other families than gpt2 and llama.
     public static func write(
         _ decoder: DecoderModel, to folder: String, format: NumberFormat = .float32, endOfText: Int32? = nil
     ) throws {
+        let supported = DecoderDescription.writtenArchitectures
+        guard supported.contains(decoder.description.architecture) else {
+            throw CheckpointError.unsupportedArchitecture(
+                found: decoder.description.architecture, supported: supported)
+        }
         let url = URL(fileURLWithPath: folder)
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         var writer = SafetensorsWriter(metadata: ["format": "pt"])

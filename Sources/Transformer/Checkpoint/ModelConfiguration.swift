@@ -43,6 +43,19 @@ struct ModelConfiguration {
         return text
     }
 
+    func strings(_ name: String) throws -> [String]? {
+        guard let value = present(name) else { return nil }
+        guard let texts = value as? [String] else { throw wrongType(name, "a list of strings", value) }
+        return texts
+    }
+
+    /// A list of any kind of entries, if it is there and not null.
+    func list(_ name: String) throws -> [Any]? {
+        guard let value = present(name) else { return nil }
+        guard let list = value as? [Any] else { throw wrongType(name, "a list", value) }
+        return list
+    }
+
     func boolean(_ name: String, default fallback: Bool) throws -> Bool {
         guard let value = present(name) else { return fallback }
         guard let boolean = Self.boolean(value) else { throw wrongType(name, "true or false", value) }
@@ -95,6 +108,12 @@ struct ModelConfiguration {
         throw CheckpointError.unsupportedOption(field: path + name, found: "\(!supported)", supported: "\(supported)")
     }
 
+    /// A field's value as the file has it.
+    func shown(_ name: String) -> String { present(name).map(Self.shown) ?? "nothing" }
+
+    /// A field's name with those of the objects around it.
+    func qualified(_ name: String) -> String { path + name }
+
     private func present(_ name: String) -> Any? {
         guard let value = fields[name], !(value is NSNull) else { return nil }
         return value
@@ -111,9 +130,6 @@ struct ModelConfiguration {
     private func wrongType(_ name: String, _ expected: String, _ found: Any) -> CheckpointError {
         .malformedConfiguration(field: path + name, expected: expected, found: Self.shown(found))
     }
-
-    /// A field's value as the file has it.
-    private func shown(_ name: String) -> String { present(name).map(Self.shown) ?? "nothing" }
 
     private static func shown(_ value: Any) -> String {
         if let boolean = boolean(value) { return "\(boolean)" }

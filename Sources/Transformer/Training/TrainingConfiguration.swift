@@ -115,7 +115,8 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         DecoderDescription(
             architecture: "llama", vocabulary: vocabulary, contextLength: sequenceLength, width: width, layers: layers,
             heads: heads, keyValueHeads: keyValueHeads, headWidth: width / heads, feedForwardWidth: feedForwardWidth,
-            normalization: .rootMeanSquare, normalizationEpsilon: 1e-5, position: .rotary(RotaryEmbedding(base: 10_000, width: width / heads)),
+            normalization: .rootMeanSquare, normalizationEpsilon: 1e-5,
+            position: .rotary(RotaryEmbedding(base: 10_000, width: width / heads)),
             feedForward: .gatedSilu, attentionInput: .separate, attentionInputBias: false, attentionOutputBias: false,
             feedForwardBias: false, isHeadTied: true)
     }

@@ -77,12 +77,17 @@ struct CheckpointRefusalTests {
             let message = try refusal("gpt2", ["model_type": value])
             #expect(message == "config.json: model_type: expected the name of an architecture, found nothing.")
         }
+        let supported = [
+            "gpt2", "gpt_neo", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "phi", "gemma",
+            "gemma2",
+            "gemma3_text",
+        ]
         #expect(
-            try refusal("gpt2", ["model_type": "mamba"])
-                == "config.json: model_type is \"mamba\"; supported are gpt2, llama.")
+            try refusal("gpt2", ["model_type": "abacus"])
+                == "config.json: model_type is \"abacus\"; supported are \(supported.joined(separator: ", ")).")
         #expect(try refusal("gpt2", ["model_type": 7]) == "config.json: model_type: expected a string, found 7.")
-        #expect(throws: CheckpointError.unsupportedArchitecture(found: "mamba", supported: ["gpt2", "llama"])) {
-            try Checkpoint.loadDecoder(folder: scratch.folder(with: "{\"model_type\": \"mamba\"}"))
+        #expect(throws: CheckpointError.unsupportedArchitecture(found: "abacus", supported: supported)) {
+            try Checkpoint.loadDecoder(folder: scratch.folder(with: "{\"model_type\": \"abacus\"}"))
         }
     }
 
@@ -167,11 +172,42 @@ struct CheckpointRefusalTests {
             "llama-biases-untied", "rope_parameters", "500",
             "config.json: rope_parameters: expected an object, found 500."),
         Malformed(
-            "llama-biases-untied", "rope_scaling", "{\"type\": \"linear\", \"factor\": 2}",
-            "config.json: rope_scaling.type is \"linear\"; supported is default."),
+            "llama-biases-untied", "rope_scaling", "{\"type\": \"linear\"}",
+            "config.json: rope_scaling.factor: expected a positive number, found nothing."),
         Malformed(
-            "llama-biases-untied", "rope_scaling", "{\"rope_type\": \"yarn\"}",
-            "config.json: rope_scaling.rope_type is \"yarn\"; supported is default."),
+            "llama-biases-untied", "rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 0}",
+            "config.json: rope_scaling.low_freq_factor: expected a positive number, found nothing."),
+        Malformed(
+            "llama-rope-llama3", "rope_parameters",
+            "{\"rope_type\": \"llama3\", \"factor\": 2, \"low_freq_factor\": 4, \"high_freq_factor\": 4}",
+            "config.json: rope_parameters.high_freq_factor: expected more than low_freq_factor (4.0), found 4.0."),
+        Malformed(
+            "gpt-neo", "attention_types", "[[[\"global\"], 2]]",
+            "config.json: attention_types: expected lists of \"global\" and \"local\", each with how often it is repeated, "
+                + "for 3 layers in all, found a list."),
+        Malformed(
+            "gpt-neo", "attention_types", "[[[\"global\", \"sparse\"], 1], [[\"local\"], 1]]",
+            "config.json: attention_types: expected lists of \"global\" and \"local\", each with how often it is repeated, "
+                + "for 3 layers in all, found a list."),
+        Malformed(
+            "gpt-neox", "rope_parameters", "{\"partial_rotary_factor\": 0.5}",
+            "config.json: rotary_pct: expected a share of the head width (6) that is an even number, found 0.5."),
+        Malformed(
+            "gpt-neox", "rope_parameters", "{\"partial_rotary_factor\": 1.5}",
+            "config.json: rotary_pct: expected a number above 0 and up to 1, found 1.5."),
+        Malformed("olmo", "clip_qkv", "-1", "config.json: clip_qkv: expected a positive number, found -1."),
+        Malformed(
+            "gemma3", "layer_types", "[\"full_attention\"]",
+            "config.json: layer_types: expected one entry for each of 3 layers, found 1."),
+        Malformed(
+            "gemma3", "layer_types", "[\"full_attention\", \"full_attention\", \"chunked_attention\"]",
+            "config.json: layer_types is \"chunked_attention\"; supported is full_attention or sliding_attention."),
+        Malformed(
+            "gemma3", "layer_types", "[1, 2, 3]", "config.json: layer_types: expected a list of strings, found a list."),
+        Malformed("gemma3", "sliding_window", nil, "config.json: sliding_window: expected a number, found nothing."),
+        Malformed(
+            "mistral", "num_hidden_layers", "16777216",
+            "config.json: the number of layers: expected no more than 4096, found 16777216."),
     ]
 
     @Test(
@@ -183,11 +219,95 @@ struct CheckpointRefusalTests {
         #expect(try refusal(malformed.model, [malformed.field: value]) == malformed.message)
     }
 
-    @Test("when its positions are scaled as is not supported")
-    func scaledPositions() {
-        #expect(
-            refusal(folder: ModelFixture.folder("llama-rope-llama3"))
-                == "config.json: rope_parameters.rope_type is \"llama3\"; supported is default.")
+    /// A model, what its configuration says, and all that is said of it.
+    struct Unsupported: Sendable, CustomTestStringConvertible {
+        let model: String
+        /// A JSON object.
+        let fields: String
+        let message: String
+        var testDescription: String { "\(model): \(fields)" }
+
+        init(_ model: String, _ fields: String, _ message: String) {
+            self.model = model
+            self.fields = fields
+            self.message = "config.json: " + message
+        }
+
+        static func type(_ type: String, needs part: String) -> Unsupported {
+            Unsupported(
+                "gpt2", "{\"model_type\": \"\(type)\"}",
+                "model_type is \"\(type)\": the model needs \(part), which is not supported.")
+        }
+    }
+
+    private static let otherScalings = ["yarn", "dynamic", "longrope", "su", "mrope"].flatMap { kind in
+        ["rope_type", "type"].flatMap { field in
+            ["rope_scaling", "rope_parameters"].map { object in
+                Unsupported(
+                    "llama-biases-untied", "{\"\(object)\": {\"\(field)\": \"\(kind)\", \"factor\": 4.0}}",
+                    "\(object).\(field) is \"\(kind)\"; supported is default or linear or llama3.")
+            }
+        }
+    }
+
+    static let unsupported =
+        ["mixtral", "qwen2_moe", "olmoe"].map { Unsupported.type($0, needs: "mixture-of-experts layers") }
+        + ["bloom", "mpt"].map { Unsupported.type($0, needs: "ALiBi position biases") }
+        + ["llava", "gemma3", "qwen2_vl"].map { Unsupported.type($0, needs: "a vision or audio tower") }
+        + ["bert", "roberta", "modernbert"].map {
+            Unsupported.type($0, needs: "attention to later tokens, as encoders have it")
+        }
+        + ["t5", "bart"].map { Unsupported.type($0, needs: "an encoder and attention to its outputs") }
+        + ["mamba", "rwkv"].map { Unsupported.type($0, needs: "recurrent or state-space layers") } + otherScalings + [
+            Unsupported(
+                "llama-biases-untied", "{\"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": 4}}",
+                "quantization_config is present: the model needs reading of quantised safetensors (gptq), which is not "
+                    + "supported."),
+            Unsupported(
+                "llama-biases-untied", "{\"vision_config\": {\"hidden_size\": 8}}",
+                "vision_config is present: the model needs a vision tower, which is not supported."),
+            Unsupported(
+                "gpt2", "{\"is_encoder_decoder\": true}",
+                "is_encoder_decoder is true: the model needs an encoder and attention to its outputs, which is not supported."
+            ),
+            Unsupported(
+                "gpt-neox", "{\"alibi\": true}",
+                "alibi is true: the model needs ALiBi position biases, which is not supported."),
+            Unsupported(
+                "mistral", "{\"num_local_experts\": 8}",
+                "num_local_experts is 8: the model needs mixture-of-experts layers, which is not supported."),
+            Unsupported(
+                "gpt-neo", "{\"activation_function\": \"relu\"}",
+                "activation_function is \"relu\"; supported is gelu_new or gelu_pytorch_tanh or gelu_fast or gelu."),
+            Unsupported("phi", "{\"qk_layernorm\": true}", "qk_layernorm is true; supported is false."),
+            Unsupported(
+                "gemma2", "{\"hidden_activation\": \"gelu\"}",
+                "hidden_activation is \"gelu\"; supported is gelu_pytorch_tanh."),
+            Unsupported(
+                "gemma3", "{\"use_bidirectional_attention\": true}",
+                "use_bidirectional_attention is true; supported is false."),
+        ]
+
+    @Test(
+        "when it needs what no family has, in one sentence that names it, before any weight is read",
+        arguments: unsupported)
+    func unsupportedParts(case unsupported: Unsupported) throws {
+        let changes = try #require(
+            try JSONSerialization.jsonObject(with: Data(unsupported.fields.utf8)) as? [String: Any])
+        try copy(unsupported.model)
+        try FileManager.default.removeItem(atPath: scratch.path("model.safetensors"))
+        var fields = try scratch.configuration()
+        fields.merge(changes) { $1 }
+        try JSONSerialization.data(withJSONObject: fields)
+            .write(to: URL(fileURLWithPath: scratch.path("config.json")))
+        let message = refusal()
+        #expect(message == unsupported.message)
+        #expect(message.components(separatedBy: ". ").count == 1)
+    }
+
+    @Test("that is quantised where a field says null is not: null is nothing")
+    func nullOptions() throws {
+        #expect(try refusal("gpt2", ["quantization_config": NSNull(), "vision_config": NSNull()]) == "")
     }
 
     @Test("when heads do not divide the width and no head width is given")
@@ -197,7 +317,9 @@ struct CheckpointRefusalTests {
         #expect(message == "config.json: num_attention_heads: expected a divisor of the width (20), found 3.")
     }
 
-    @Test("without one of its tensors, by the tensor's name", arguments: ["gpt2", "llama-biases-untied"])
+    @Test(
+        "without one of its tensors, by the tensor's name",
+        arguments: ["gpt2", "llama-biases-untied"] + ModelFixture.families)
     func missingTensor(model: String) throws {
         for name in try ModelFixture(name: model).decoder().namedParameters().map(\.name) {
             try rewrite(model) { $0[name] = nil }

@@ -8,10 +8,17 @@ import Testing
 struct ModelFixture: CustomTestStringConvertible, Sendable {
     let name: String
 
-    static let all = [
-        "gpt2", "gpt2-unprefixed", "llama-grouped-tied", "llama-biases-untied", "llama-f16", "llama-bf16",
-        "llama-sharded", "llama-transformers4",
-    ].map(ModelFixture.init)
+    static let all =
+        ([
+            "gpt2", "gpt2-unprefixed", "llama-grouped-tied", "llama-biases-untied", "llama-f16", "llama-bf16",
+            "llama-sharded", "llama-transformers4", "llama-rope-llama3", "llama-rope-linear",
+        ] + families).map(ModelFixture.init)
+
+    /// Of every family but the first two, each with its options.
+    static let families = [
+        "gpt-neo", "gpt-neox", "gpt-neox-sequential", "mistral", "qwen2", "qwen2-windows", "qwen3", "olmo", "olmo2",
+        "phi", "gemma", "gemma2", "gemma3", "gemma3-transformers4",
+    ]
 
     var testDescription: String { name }
 

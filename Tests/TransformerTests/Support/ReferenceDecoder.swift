@@ -47,30 +47,44 @@ struct ReferenceDecoder {
     /// tokens × vocabulary
     func logits(of tokens: [Int32]) -> [Vector] {
         var residual = tokens.enumerated().map { position, token in embedding(of: token, at: position) }
-        for block in structure.blocks {
-            let mixed = attention(block.attention, residual.map { normalized($0, block.attentionNorm) })
-            residual = zip(residual, mixed).map(sum)
-            residual = residual.map { sum($0, feedForward(block.feedForward, normalized($0, block.feedForwardNorm))) }
+        for (index, block) in structure.blocks.enumerated() {
+            let before = residual
+            let mixed = attention(block.attention, layer: index, residual.map { normalized($0, block.attentionNorm) })
+            residual = zip(residual, mixed.map { normalized($0, block.attentionOutputNorm) }).map(sum)
+            let read = block.isParallel ? before : residual
+            let norm = block.isParallel ? block.feedForwardNorm ?? block.attentionNorm : block.feedForwardNorm
+            let activated = read.map { feedForward(block.feedForward, normalized($0, norm)) }
+            residual = zip(residual, activated.map { normalized($0, block.feedForwardOutputNorm) }).map(sum)
         }
         let head = parameter(structure.untiedHead == nil ? ParameterGradients.tokenEmbedding : ParameterGradients.head)
+        let bias = structure.headBias == nil ? nil : parameter(ParameterGradients.headBias).values
         return residual.map { stream in
             let final = normalized(stream, structure.finalNorm)
-            return (0..<description.vocabulary).map { dot(head.row($0), final) }
+            return (0..<description.vocabulary).map {
+                capped(dot(head.row($0), final) + (bias?[$0] ?? 0), description.logitCap)
+            }
         }
     }
 
     private func embedding(of token: Int32, at position: Int) -> Vector {
-        let token = parameter(ParameterGradients.tokenEmbedding).row(Int(token))
+        let scale = Double(description.embeddingScale)
+        let token = parameter(ParameterGradients.tokenEmbedding).row(Int(token)).map { $0 * scale }
         guard description.position == .learned else { return token }
         return sum(token, parameter(ParameterGradients.positionEmbedding).row(position))
     }
 
-    private func normalized(_ x: Vector, _ norm: Normalization) -> Vector {
-        let gain = parameter(norm.name + ".gain").values
+    private func capped(_ x: Double, _ cap: Float?) -> Double {
+        guard let cap else { return x }
+        return Double(cap) * tanh(x / Double(cap))
+    }
+
+    private func normalized(_ x: Vector, _ norm: Normalization?) -> Vector {
+        guard let norm else { return x }
+        let gain = norm.kind.hasGain ? parameter(norm.name + ".gain").values : x.map { _ in 1 }
         let epsilon = Double(description.normalizationEpsilon)
         switch description.normalization {
-        case .layer:
-            let bias = parameter(norm.name + ".bias").values
+        case .layer, .layerWithoutParameters:
+            let bias = norm.kind.hasBias ? parameter(norm.name + ".bias").values : x.map { _ in 0 }
             let mean = x.reduce(0, +) / Double(x.count)
             let centred = x.map { $0 - mean }
             let deviation = (dot(centred, centred) / Double(x.count) + epsilon).squareRoot()
@@ -81,40 +95,83 @@ struct ReferenceDecoder {
         }
     }
 
-    /// Causal attention over one sequence: each head's weights are softmax(q·k / √width) over the tokens up to its own.
-    private func attention(_ attention: Attention, _ x: [Vector]) -> [Vector] {
+    /// What attention's input layers give for one token: the vectors of all heads, side by side, of each kind.
+    private struct Projection {
+        var queries: Vector = []
+        var keys: Vector = []
+        var values: Vector = []
+    }
+
+    private func project(_ attention: Attention, _ x: Vector) -> Projection {
+        let all = attention.inputs.flatMap { linear($0, x) }
+            .map { value in
+                description.attention.projectionLimit.map { min(max(value, -Double($0)), Double($0)) } ?? value
+            }
         let width = description.headWidth
-        let projected = x.map { x in attention.inputs.flatMap { linear($0, x) } }
-        func head(_ index: Int, of token: Int) -> Vector {
-            Array(projected[token][(index * width)..<((index + 1) * width)])
+        var projection = Projection()
+        if description.attentionInput == .fusedByHead {
+            for start in stride(from: 0, to: all.count, by: 3 * width) {
+                projection.queries += all[start..<(start + width)]
+                projection.keys += all[(start + width)..<(start + 2 * width)]
+                projection.values += all[(start + 2 * width)..<(start + 3 * width)]
+            }
+        } else {
+            let keys = description.heads * width
+            let values = keys + description.keyValueHeads * width
+            projection = Projection(
+                queries: Array(all[..<keys]), keys: Array(all[keys..<values]), values: Array(all[values...]))
         }
-        let keys = description.heads
-        let values = keys + description.keyValueHeads
+        projection.queries = normalizedHeads(projection.queries, attention.queryNorm?.norm)
+        projection.keys = normalizedHeads(projection.keys, attention.keyNorm?.norm)
+        return projection
+    }
+
+    private func normalizedHeads(_ x: Vector, _ norm: Normalization?) -> Vector {
+        guard description.attention.queryKeyNorm == .perHead else { return normalized(x, norm) }
+        return stride(from: 0, to: x.count, by: description.headWidth).flatMap {
+            normalized(Array(x[$0..<($0 + description.headWidth)]), norm)
+        }
+    }
+
+    /// Causal attention over one sequence: each head's weights are the softmax of the scores q·k over the tokens up to its own,
+    /// or the last of them where there is a window.
+    private func attention(_ attention: Attention, layer: Int, _ x: [Vector]) -> [Vector] {
+        let width = description.headWidth
+        let projections = x.map { project(attention, $0) }
+        let scale = description.attention.scale.map(Double.init) ?? 1 / Double(width).squareRoot()
+        func head(_ index: Int, of vectors: Vector) -> Vector {
+            Array(vectors[(index * width)..<((index + 1) * width)])
+        }
+        let keys = projections.enumerated().map { token, projection in
+            (0..<description.keyValueHeads).map { rotated(head($0, of: projection.keys), to: token, layer: layer) }
+        }
         return x.indices.map { token in
+            let first = description.window(ofLayer: layer).map { max(0, token + 1 - $0) } ?? 0
             let heads = (0..<description.heads).flatMap { index -> Vector in
                 let shared = index / (description.heads / description.keyValueHeads)
-                let query = rotated(head(index, of: token), to: token)
-                let scores = (0...token).map { past in
-                    dot(query, rotated(head(keys + shared, of: past), to: past)) / Double(width).squareRoot()
+                let query = rotated(head(index, of: projections[token].queries), to: token, layer: layer)
+                let scores = (first...token).map { past in
+                    capped(dot(query, keys[past][shared]) * scale, description.attention.scoreCap)
                 }
                 let largest = scores.max() ?? 0
                 let weights = scores.map { exp($0 - largest) }
                 let total = weights.reduce(0, +)
-                return (0...token).reduce(Vector(repeating: 0, count: width)) { mixed, past in
-                    sum(mixed, head(values + shared, of: past).map { $0 * weights[past] / total })
+                return (first...token).reduce(Vector(repeating: 0, count: width)) { mixed, past in
+                    sum(mixed, head(shared, of: projections[past].values).map { $0 * weights[past - first] / total })
                 }
             }
             return linear(attention.output, heads)
         }
     }
 
-    /// Turns each pair (i, i + half) by position · base^(-2i/width).
-    private func rotated(_ head: Vector, to position: Int) -> Vector {
-        guard case .rotary(let base) = description.position else { return head }
-        let half = head.count / 2
+    /// Turns each pair (i, i + half) of the leading entries.
+    private func rotated(_ head: Vector, to position: Int, layer: Int) -> Vector {
+        guard case .rotary(let everywhere, let windowed) = description.position else { return head }
+        let embedding = description.window(ofLayer: layer) == nil ? everywhere : windowed ?? everywhere
+        let half = embedding.width / 2
         var turned = head
-        for i in 0..<half {
-            let angle = Double(position) * pow(base, -2 * Double(i) / Double(head.count))
+        for (i, frequency) in embedding.frequencies.enumerated() {
+            let angle = Double(position) * frequency
             turned[i] = head[i] * cos(angle) - head[i + half] * sin(angle)
             turned[i + half] = head[i + half] * cos(angle) + head[i] * sin(angle)
         }
@@ -123,11 +180,17 @@ struct ReferenceDecoder {
 
     private func feedForward(_ layers: FeedForward, _ x: Vector) -> Vector {
         let up = linear(layers.up, x)
-        guard let gate = layers.gate else {
-            return linear(
-                layers.down, up.map { 0.5 * $0 * (1 + tanh((2 / .pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0))) })
+        let gate = layers.gate.map { linear($0, x) } ?? []
+        switch description.feedForward {
+        case .geluTanh: return linear(layers.down, up.map(geluTanh))
+        case .geluErf: return linear(layers.down, up.map { 0.5 * $0 * erfc(-$0 / 2.0.squareRoot()) })
+        case .gatedSilu: return linear(layers.down, zip(gate, up).map { $0 / (1 + exp(-$0)) * $1 })
+        case .gatedGeluTanh: return linear(layers.down, zip(gate, up).map { geluTanh($0) * $1 })
         }
-        return linear(layers.down, zip(linear(gate, x), up).map { gate, up in gate / (1 + exp(-gate)) * up })
+    }
+
+    private func geluTanh(_ x: Double) -> Double {
+        0.5 * x * (1 + tanh((2 / .pi).squareRoot() * (x + 0.044715 * x * x * x)))
     }
 
     /// `W x`, the bias being the last column of `W`.

@@ -1,0 +1,114 @@
+// GPT-2, GPT-Neo and GPT-NeoX.
+
+extension ModelFamily {
+    static let gpt2 = ModelFamily(
+        name: "gpt2",
+        describe: { configuration in
+            try configuration.require("activation_function", oneOf: ["gelu_new", "gelu_pytorch_tanh"])
+            try configuration.require("scale_attn_weights", toBe: true)
+            try configuration.require("scale_attn_by_inverse_layer_idx", toBe: false)
+            try configuration.require("add_cross_attention", toBe: false)
+            let width = try configuration.dimension("n_embd")
+            let heads = try configuration.dimension("n_head")
+            return DecoderDescription(
+                architecture: "gpt2", vocabulary: try configuration.dimension("vocab_size"),
+                contextLength: try configuration.dimension("n_positions"), width: width,
+                layers: try configuration.dimension("n_layer"), heads: heads, keyValueHeads: heads,
+                headWidth: try configuration.headWidth(width: width, heads: heads, field: "n_head"),
+                feedForwardWidth: try configuration.dimension("n_inner", default: 4 * width), normalization: .layer,
+                normalizationEpsilon: try configuration.epsilon("layer_norm_epsilon", default: 1e-5),
+                position: .learned, feedForward: .geluTanh, attentionInput: .fused, attentionInputBias: true,
+                attentionOutputBias: true, feedForwardBias: true,
+                isHeadTied: try configuration.boolean("tie_word_embeddings", default: true))
+        },
+        names: TensorNames(
+            optionalPrefix: "transformer.", tokenEmbedding: "transformer.wte", positionEmbedding: "transformer.wpe",
+            blockPrefix: "transformer.h.", attentionNorm: "ln_1", attentionInputs: ["attn.c_attn"],
+            attentionOutput: "attn.c_proj", feedForwardNorm: "ln_2", up: "mlp.c_fc", down: "mlp.c_proj",
+            finalNorm: "transformer.ln_f", storesTransposed: true))
+
+    /// Scores are not scaled, and some layers see a window only.
+    static let gptNeo = ModelFamily(
+        name: "gpt_neo",
+        describe: { configuration in
+            let width = try configuration.dimension("hidden_size")
+            let heads = try configuration.dimension("num_heads")
+            let layers = try configuration.dimension("num_layers")
+            var description = DecoderDescription(
+                architecture: "gpt_neo", vocabulary: try configuration.dimension("vocab_size"),
+                contextLength: try configuration.dimension("max_position_embeddings"), width: width, layers: layers,
+                heads: heads, keyValueHeads: heads,
+                headWidth: try configuration.headWidth(width: width, heads: heads, field: "num_heads"),
+                feedForwardWidth: try configuration.dimension("intermediate_size", default: 4 * width),
+                normalization: .layer,
+                normalizationEpsilon: try configuration.epsilon("layer_norm_epsilon", default: 1e-5),
+                position: .learned,
+                feedForward: try configuration.plainFeedForward("activation_function", default: "gelu_new"),
+                attentionInput: .separate, attentionInputBias: false, attentionOutputBias: true, feedForwardBias: true,
+                isHeadTied: try configuration.boolean("tie_word_embeddings", default: true))
+            description.attention.scale = 1
+            description.attention.windows = try configuration.neoWindows(layers: layers)
+            return description
+        },
+        names: TensorNames(
+            optionalPrefix: "transformer.", tokenEmbedding: "transformer.wte", positionEmbedding: "transformer.wpe",
+            blockPrefix: "transformer.h.", attentionNorm: "ln_1",
+            attentionInputs: ["attn.attention.q_proj", "attn.attention.k_proj", "attn.attention.v_proj"],
+            attentionOutput: "attn.attention.out_proj", feedForwardNorm: "ln_2", up: "mlp.c_fc", down: "mlp.c_proj",
+            finalNorm: "transformer.ln_f"))
+
+    /// Attention and MLP side by side where `use_parallel_residual` says so, each behind a norm of its own.
+    static let gptNeoX = ModelFamily(
+        name: "gpt_neox",
+        describe: { configuration in
+            let width = try configuration.dimension("hidden_size")
+            let heads = try configuration.dimension("num_attention_heads")
+            let headWidth = try configuration.headWidth(width: width, heads: heads, field: "num_attention_heads")
+            let attentionBias = try configuration.boolean("attention_bias", default: true)
+            return DecoderDescription(
+                architecture: "gpt_neox", vocabulary: try configuration.dimension("vocab_size"),
+                contextLength: try configuration.dimension("max_position_embeddings"), width: width,
+                layers: try configuration.dimension("num_hidden_layers"), heads: heads, keyValueHeads: heads,
+                headWidth: headWidth, feedForwardWidth: try configuration.dimension("intermediate_size"),
+                normalization: .layer,
+                normalizationEpsilon: try configuration.epsilon("layer_norm_eps", default: 1e-5),
+                position: .rotary(
+                    try configuration.rotary(
+                        headWidth: headWidth, .init(base: "rotary_emb_base", share: "rotary_pct", defaultShare: 0.25))),
+                feedForward: try configuration.plainFeedForward("hidden_act", default: "gelu"),
+                attentionInput: .fusedByHead, attentionInputBias: attentionBias, attentionOutputBias: attentionBias,
+                feedForwardBias: true,
+                isParallel: try configuration.boolean("use_parallel_residual", default: true),
+                isHeadTied: try configuration.boolean("tie_word_embeddings", default: false))
+        },
+        names: TensorNames(
+            tokenEmbedding: "gpt_neox.embed_in", blockPrefix: "gpt_neox.layers.", attentionNorm: "input_layernorm",
+            attentionInputs: ["attention.query_key_value"], attentionOutput: "attention.dense",
+            feedForwardNorm: "post_attention_layernorm", up: "mlp.dense_h_to_4h", down: "mlp.dense_4h_to_h",
+            finalNorm: "gpt_neox.final_layer_norm", head: "embed_out"))
+}
+
+extension ModelConfiguration {
+    /// The windows of GPT-Neo, whose layers are told as `[[kinds, times], …]`.
+    fileprivate func neoWindows(layers: Int) throws -> [Int?] {
+        try requireListable(layers)
+        let expected =
+            "lists of \"global\" and \"local\", each with how often it is repeated, for \(layers) layers in all"
+        func malformed() -> CheckpointError {
+            .malformedConfiguration(field: "attention_types", expected: expected, found: shown("attention_types"))
+        }
+        let groups = try list("attention_types") ?? [[["global", "local"], layers / 2] as [Any]]
+        var kinds: [String] = []
+        for group in groups {
+            guard let pair = group as? [Any], pair.count == 2, let names = pair[0] as? [String],
+                names.allSatisfy({ $0 == "global" || $0 == "local" }), let times = pair[1] as? Int, times >= 0,
+                times <= layers, kinds.count + names.count * times <= layers
+            else { throw malformed() }
+            for _ in 0..<times { kinds += names }
+        }
+        guard kinds.count == layers else { throw malformed() }
+        guard kinds.contains("local") else { return [] }
+        let window = try dimension("window_size", default: 256)
+        return kinds.map { $0 == "local" ? window : nil }
+    }
+}

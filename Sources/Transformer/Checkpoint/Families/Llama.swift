@@ -1,0 +1,70 @@
+// Llama and the families that are llama but for a few options.
+
+extension ModelConfiguration {
+    /// What llama and its descendants have in common: root-mean-square norms, rotary positions, a gated MLP.
+    func llamaLike(
+        _ architecture: String, headWidth defaultHeadWidth: Int? = nil, epsilon: Double = 1e-6,
+        isHeadTied: Bool = false,
+        activation: (field: String, supported: [String]) = ("hidden_act", ["silu", "swish"])
+    ) throws -> DecoderDescription {
+        try require(activation.field, oneOf: activation.supported)
+        let width = try dimension("hidden_size")
+        let heads = try dimension("num_attention_heads")
+        let keyValueHeads = try keyValueHeads(of: heads)
+        let headWidth =
+            try number("head_dim") == nil
+            ? defaultHeadWidth ?? headWidth(width: width, heads: heads, field: "num_attention_heads")
+            : dimension("head_dim")
+        let attentionBias = try boolean("attention_bias", default: false)
+        return DecoderDescription(
+            architecture: architecture, vocabulary: try dimension("vocab_size"),
+            contextLength: try dimension("max_position_embeddings", default: 2_048), width: width,
+            layers: try dimension("num_hidden_layers"), heads: heads, keyValueHeads: keyValueHeads,
+            headWidth: headWidth, feedForwardWidth: try dimension("intermediate_size"),
+            normalization: .rootMeanSquare, normalizationEpsilon: try self.epsilon("rms_norm_eps", default: epsilon),
+            position: .rotary(try rotary(headWidth: headWidth)), feedForward: .gatedSilu, attentionInput: .separate,
+            attentionInputBias: attentionBias, attentionOutputBias: attentionBias,
+            feedForwardBias: try boolean("mlp_bias", default: false),
+            isHeadTied: try boolean("tie_word_embeddings", default: isHeadTied))
+    }
+
+    /// The windows of the Qwen families, in effect only where `use_sliding_window` says so.
+    fileprivate func qwenWindows(layers: Int) throws -> [Int?] {
+        guard try boolean("use_sliding_window", default: false), try number("sliding_window") != nil else { return [] }
+        let first = try number("max_window_layers") ?? 28
+        return try windows(layers: layers) { Double($0) >= first }
+    }
+}
+
+extension ModelFamily {
+    static let llama = ModelFamily(name: "llama", describe: { try $0.llamaLike("llama") }, names: .llama)
+
+    static let mistral = ModelFamily(
+        name: "mistral",
+        describe: { configuration in
+            var description = try configuration.llamaLike("mistral")
+            description.attention.windows = try configuration.windows(layers: description.layers) { _ in
+                try configuration.number("sliding_window") != nil
+            }
+            return description
+        }, names: .llama)
+
+    static let qwen2 = ModelFamily(
+        name: "qwen2",
+        describe: { configuration in
+            var description = try configuration.llamaLike("qwen2")
+            description.attentionInputBias = true
+            description.attentionOutputBias = false
+            description.attention.windows = try configuration.qwenWindows(layers: description.layers)
+            return description
+        }, names: .llama)
+
+    static let qwen3 = ModelFamily(
+        name: "qwen3",
+        describe: { configuration in
+            var description = try configuration.llamaLike("qwen3", headWidth: 128)
+            description.attention.queryKeyNorm = .perHead
+            description.attention.windows = try configuration.qwenWindows(layers: description.layers)
+            return description
+        }, names: .llama.withQueryKeyNorm)
+}

@@ -1,0 +1,85 @@
+import LinearAlgebra
+import Testing
+
+@testable import Transformer
+
+@Suite("The tracked layers")
+struct TrackedLayersTests {
+    static let selections: [LayerSelection] = [.feedForward, .attention, .all]
+
+    @Test(
+        "get the gradients that autograd gives them, and no others do", arguments: ModelFixture.all, Self.selections)
+    func gradients(fixture: ModelFixture, selection: LayerSelection) throws {
+        let decoder = try fixture.decoder()
+        let expected = try fixture.expected()
+        var batch = TokenBatch()
+        for sequence in try fixture.sequences() { batch.append(sequence) }
+        var tap = WeightGradients()
+        var workspace = DecoderWorkspace()
+        decoder.run(batch, in: &workspace, tracked: TrackedLayers(of: decoder, selection), tap: &tap)
+        #expect(Set(tap.gradients.keys) == Set(layers(of: decoder, selection)))
+        #expect(tap.finished == 1)
+
+        var gradient = decoder
+        gradient.updateParameters { name, parameter in
+            if let value = tap.gradients[name] { parameter = value }
+        }
+        var compared = 0
+        for parameter in try gradient.namedParameters() {
+            let module = parameter.name.split(separator: ".").dropLast().joined(separator: ".")
+            guard tap.gradients[module] != nil else { continue }
+            let name = "gradients." + parameter.name
+            let stored = expected.tensors[name] == nil ? name.replacing("transformer.", with: "") : name
+            let reference = try expected.doubles(named: stored)
+            let largest = reference.map(abs).max() ?? 0
+            let worst = zip(parameter.values.elements, reference).map { abs(Double($0) - $1) }.max() ?? .infinity
+            #expect(worst < 1e-3 * largest, "\(parameter.name)")
+            compared += 1
+        }
+        #expect(compared >= tap.gradients.count)
+    }
+
+    private func layers(of decoder: DecoderModel, _ selection: LayerSelection) -> [String] {
+        decoder.blocks.flatMap { block -> [String] in
+            let attention = block.attention.inputs + [block.attention.output]
+            let feedForward = [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0 }
+            return (selection.contains(.attention) ? attention.map(\.name) : [])
+                + (selection.contains(.feedForward) ? feedForward.map(\.name) : [])
+        }
+    }
+
+    @Test("of a fused layer that goes head by head keep the order of rows in which the weight is stored")
+    func storedOrder() throws {
+        let decoder = try ModelFixture(name: "gpt-neox").decoder()
+        let file = try SafetensorsFile(path: ModelFixture.folder("gpt-neox") + "/model.safetensors")
+        let name = "gpt_neox.layers.1.attention.query_key_value"
+        let layer = try #require(decoder.blocks[1].attention.inputs.first)
+        #expect(layer.name == name)
+        let stored = try file.matrix(named: name + ".weight", rows: 36, columns: 12)
+        #expect(Matrix(layer.weight[columns: 0..<12]) == stored)
+    }
+}
+
+/// `Σ Dᵀ A` of each tracked layer.
+private struct WeightGradients: GradientTap {
+    var gradients: [String: Matrix] = [:]
+    var finished = 0
+
+    mutating func record(_ pass: LayerPass) {
+        var gradient = Matrix()
+        gradient.formProduct(pass.outputGradients.transposed, pass.inputs)
+        gradients[pass.layer.name] = gradient
+    }
+
+    mutating func finish(_ batch: TokenBatch) { finished += 1 }
+}
+
+extension LayerSelection: CustomTestStringConvertible {
+    public var testDescription: String {
+        switch self {
+        case .feedForward: "mlp"
+        case .attention: "attention"
+        default: "all"
+        }
+    }
+}
