@@ -141,9 +141,12 @@ public enum FactorFile {
     private static func trackedLayers(named names: Set<String>, of decoder: DecoderModel, folder: String) throws
         -> TrackedLayers
     {
-        for selection in [LayerSelection.feedForward, .attention, .all] {
-            let tracked = TrackedLayers(of: decoder, selection)
-            if Set(tracked.layers.map(\.name)) == names { return tracked }
+        let selections = [LayerSelection.feedForward, .attention, .all].map { TrackedLayers(of: decoder, $0) }
+        if let tracked = selections.first(where: { Set($0.layers.map(\.name)) == names }) { return tracked }
+        if names.allSatisfy({ name in selections.contains { $0[name] != nil } }) {
+            throw FactorFileError.ofSomeLayers(
+                folder: folder, found: names.count, feedForward: selections[0].layers.count,
+                attention: selections[1].layers.count)
         }
         let expected = TrackedLayers(of: decoder).layers.first?.name ?? "none"
         throw FactorFileError.ofAnotherModel(
@@ -157,6 +160,8 @@ public enum FactorFile {
 public enum FactorFileError: Error, Equatable, CustomStringConvertible {
     case missingFile(String, folder: String)
     case ofAnotherModel(folder: String, difference: String)
+    /// Of layers of this model that are neither those of every MLP nor those of attention, whose numbers follow, nor both.
+    case ofSomeLayers(folder: String, found: Int, feedForward: Int, attention: Int)
     case notFinite(layer: String, folder: String)
 
     public var description: String {
@@ -165,6 +170,9 @@ public enum FactorFileError: Error, Equatable, CustomStringConvertible {
         case .ofAnotherModel(let folder, let difference):
             "\(folder): these factors are of another model: \(difference). Fit factors for this model, or name the one they "
                 + "belong to."
+        case .ofSomeLayers(let folder, let found, let feedForward, let attention):
+            "\(folder): these factors are of \(found) layers of this model; expected those of every MLP (\(feedForward)), of "
+                + "attention (\(attention)) or of both (\(feedForward + attention)): fit them again with tributary fit --track"
         case .notFinite(let layer, let folder):
             "\(folder): the factors of layer \"\(layer)\" hold values that are not finite: fit them again"
         }

@@ -62,6 +62,40 @@ struct FactorFileTests {
         }
     }
 
+    @Test("says itself which layers it is of", arguments: [LayerSelection.attention, .feedForward, .all])
+    func layers(selection: LayerSelection) throws {
+        let factors = try FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest,
+            source: .init(Array(try Oracle.all[1].sequences().prefix(4))), selection: selection,
+            workers: Workers(count: 1)
+        ).run()
+        try FactorFile.write(factors, to: folder.file("factors"))
+        let loaded = try FactorFile.load(
+            folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+        #expect(loaded.tracked == factors.tracked && loaded.tracked.selection == selection)
+        #expect(loaded.isIdentical(to: factors))
+    }
+
+    @Test("is refused if it is of some layers of an MLP only, with what it has and what would do")
+    func someLayers() throws {
+        try FactorFile.write(factors, to: folder.file("factors"))
+        let path = folder.file("factors/lambda_matrix.safetensors")
+        let whole = try SafetensorsFile(path: path)
+        var writer = SafetensorsWriter(metadata: whole.metadata)
+        for layer in factors.tracked.layers.dropLast() {
+            writer.add(
+                layer.name, try whole.matrix(named: layer.name, rows: layer.outputs, columns: layer.inputs))
+        }
+        try writer.write(to: path)
+        let count = factors.tracked.layers.count
+        #expect {
+            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: nil)
+        } throws: {
+            "\($0)".contains("\(count - 1) layers") && "\($0)".contains("every MLP (\(count))")
+                && "\($0)".contains("tributary fit")
+        }
+    }
+
     @Test("that lacks a file is refused by the file's name")
     func missingFile() throws {
         try FactorFile.write(factors, to: folder.file("factors"))
