@@ -10,8 +10,8 @@ public struct TrackedLayers: Sendable, Equatable {
 
     public init(of decoder: DecoderModel, _ selection: LayerSelection = .feedForward) {
         var layers: [TrackedLayer] = []
-        func add(_ group: [LinearLayer]) {
-            let owner = layers.count
+        func add(_ group: [LinearLayer], owner: Int? = nil) {
+            let owner = owner ?? layers.count
             for layer in group {
                 layers.append(
                     TrackedLayer(
@@ -20,12 +20,16 @@ public struct TrackedLayers: Sendable, Equatable {
             }
         }
         for block in decoder.blocks {
+            var attentionOwner: Int?
             if selection.contains(.attention) {
+                attentionOwner = layers.count
                 add(block.attention.inputs)
                 add([block.attention.output])
             }
             if selection.contains(.feedForward) {
-                add([block.feedForward.gate, block.feedForward.up].compactMap { $0 })
+                add(
+                    [block.feedForward.gate, block.feedForward.up].compactMap { $0 },
+                    owner: block.sharesNorm ? attentionOwner : nil)
                 add([block.feedForward.down])
             }
         }

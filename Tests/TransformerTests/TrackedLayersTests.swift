@@ -48,6 +48,24 @@ struct TrackedLayersTests {
         }
     }
 
+    @Test(
+        "name as their inputs' owner one that reads the very same inputs", arguments: ModelFixture.all, Self.selections)
+    func inputOwners(fixture: ModelFixture, selection: LayerSelection) throws {
+        let decoder = try fixture.decoder()
+        let tracked = TrackedLayers(of: decoder, selection)
+        var batch = TokenBatch()
+        for sequence in try fixture.sequences() { batch.append(sequence) }
+        var tap = Inputs()
+        var workspace = DecoderWorkspace()
+        decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
+        for layer in tracked.layers {
+            #expect(tap.inputs[layer.index] == tap.inputs[layer.inputOwner])
+            // And the first that does.
+            let first = tracked.layers.first { tap.inputs[$0.index] == tap.inputs[layer.index] }
+            #expect(first?.index == layer.inputOwner, "\(layer.name)")
+        }
+    }
+
     @Test("of a fused layer that goes head by head keep the order of rows in which the weight is stored")
     func storedOrder() throws {
         let decoder = try ModelFixture(name: "gpt-neox").decoder()
@@ -72,6 +90,13 @@ private struct WeightGradients: GradientTap {
     }
 
     mutating func finish(_ batch: TokenBatch) { finished += 1 }
+}
+
+/// What each tracked layer reads.
+private struct Inputs: GradientTap {
+    var inputs: [Int: Matrix] = [:]
+
+    mutating func record(_ pass: LayerPass) { inputs[pass.layer.index] = Matrix(pass.inputs) }
 }
 
 extension LayerSelection: CustomTestStringConvertible {

@@ -26,7 +26,8 @@ enum BackwardDepth {
 }
 
 extension DecoderModel.Block {
-    private var sharesNorm: Bool { isParallel && feedForwardNorm == nil }
+    /// Whether attention and MLP read the very same values.
+    var sharesNorm: Bool { isParallel && feedForwardNorm == nil }
 
     /// Reads the residual stream before the block, and writes those behind attention and MLP.
     func forward(
