@@ -41,9 +41,9 @@ struct BadModelTests {
     @Test("is refused where its architecture is not known, with those that are")
     func architecture() async throws {
         let outcome = try await outcome {
-            try edit($0.appending(path: "config.json"), replacing: "\"llama\"", with: "\"mamba\"")
+            try edit($0.appending(path: "config.json"), replacing: "\"llama\"", with: "\"abacus\"")
         }
-        expectFailure(outcome, saying: "config.json", "mamba", "gpt2", "llama")
+        expectFailure(outcome, saying: "config.json", "abacus", "gpt2", "llama")
     }
 
     @Test("is refused where a tensor has another shape than its configuration says")
