@@ -1,15 +1,25 @@
-/// Byte-pair encoding of words, from bytes up (Sennrich et al. 2016; at byte level, Radford et al. 2019).
+/// Byte-pair encoding of words, from bytes or characters up (Sennrich et al. 2016; at byte level, Radford et al. 2019).
 struct BytePairModel: Sendable {
     let merges: MergeTable
-    /// The token of each byte. Bytes that UTF-8 never uses may lack one, and are never looked up.
-    let byteSymbols: [Int32]
+    let symbols: Symbols
     /// Where a word that is itself a token becomes that token whatever the merges would make of it, all such words.
     let wholeWords: WholeWords?
+    /// Where words can be long: where they can be cut.
+    let borders: MergeBorders?
+
+    /// What the letters of a word start out as.
+    enum Symbols: Sendable {
+        /// The token of each byte. Bytes that UTF-8 never uses may lack one, and are never looked up.
+        case bytes([Int32])
+        case characters(CharacterSymbols)
+    }
 
     struct WholeWords: Sendable {
         let table: ByteStringTable
         /// The token of each string of the table.
         let tokens: [Int32]
+        /// In bytes.
+        let longest: Int
     }
 
     /// What encoding takes from one word to the next; each thread has its own.
@@ -21,6 +31,20 @@ struct BytePairModel: Sendable {
     /// Appends the tokens of the word `bytes[range]`, which is not empty and valid UTF-8.
     @inline(__always)
     func appendTokens(
+        of bytes: Span<UInt8>, in range: Range<Int>, scratch: inout Scratch, to tokens: inout [Int32]
+    ) {
+        guard let borders else { return appendPiece(of: bytes, in: range, scratch: &scratch, to: &tokens) }
+        if let token = wholeWord(bytes, in: range) { return tokens.append(token) }
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let end = borders.endOfPiece(of: bytes, in: start..<range.upperBound)
+            appendPiece(of: bytes, in: start..<end, scratch: &scratch, to: &tokens)
+            start = end
+        }
+    }
+
+    @inline(__always)
+    private func appendPiece(
         of bytes: Span<UInt8>, in range: Range<Int>, scratch: inout Scratch, to tokens: inout [Int32]
     ) {
         guard range.count <= WordCache.longestWord else {
@@ -37,11 +61,55 @@ struct BytePairModel: Sendable {
     private func appendNewTokens(
         of bytes: Span<UInt8>, in range: Range<Int>, scratch: inout Scratch, to tokens: inout [Int32]
     ) {
-        if let wholeWords, let number = wholeWords.table.number(of: bytes, in: range) {
-            tokens.append(wholeWords.tokens[number])
-        } else {
-            scratch.merger.merge(bytes, in: range, byteSymbols: byteSymbols, merges: merges)
-            tokens.append(contentsOf: scratch.merger.symbols)
+        // A piece of a longer word is no word, though it may be written like one.
+        if borders == nil, let token = wholeWord(bytes, in: range) { return tokens.append(token) }
+        scratch.merger.start { start in
+            switch symbols {
+            case .bytes(let tokens): for index in range { start.append(tokens[Int(bytes[index])]) }
+            case .characters(let characters): characters.append(bytes, in: range, to: &start)
+            }
         }
+        scratch.merger.merge(by: merges)
+        tokens.append(contentsOf: scratch.merger.symbols)
+    }
+
+    private func wholeWord(_ bytes: Span<UInt8>, in range: Range<Int>) -> Int32? {
+        guard let wholeWords, range.count <= wholeWords.longest else { return nil }
+        return wholeWords.table.number(of: bytes, in: range).map { wholeWords.tokens[$0] }
+    }
+}
+
+extension BytePairModel {
+    init(_ description: TokenizerDescription) {
+        merges = MergeTable(description.merges, ranks: description.sharedRanks)
+        switch description.spelling {
+        case .byteLevel:
+            var tokens = [Int32](repeating: 0, count: 256)
+            for (identifier, token) in description.vocabulary.enumerated() {
+                guard let bytes = token.flatMap(ByteLevelAlphabet.bytes), bytes.count == 1 else { continue }
+                tokens[Int(bytes[0])] = Int32(identifier)
+            }
+            symbols = .bytes(tokens)
+            borders = nil
+        case .characters:
+            symbols = .characters(CharacterSymbols(vocabulary: description.vocabulary))
+            let made = Set(description.merges.map(\.merged))
+            borders = MergeBorders(tokens: made.compactMap { description.vocabulary[Int($0)] })
+        }
+        wholeWords = description.ignoresMerges ? WholeWords(description) : nil
+    }
+}
+
+extension BytePairModel.WholeWords {
+    fileprivate init(_ description: TokenizerDescription) {
+        var table = ByteStringTable(minimumCapacity: description.vocabulary.count)
+        var tokens: [Int32] = []
+        var longest = 0
+        for (identifier, token) in description.vocabulary.enumerated() {
+            guard let token, let bytes = description.spelling.bytesInText(of: token) else { continue }
+            if table.insert(bytes) == tokens.count { tokens.append(Int32(identifier)) }
+            longest = max(longest, bytes.count)
+        }
+        self.init(table: table, tokens: tokens, longest: longest)
     }
 }

@@ -165,15 +165,6 @@ struct CanonicalComposition: Sendable {
         guard let scalar = Unicode.Scalar(value), isKnown(scalar) else { return 0 }
         return scalar.properties.canonicalCombiningClass.rawValue
     }
-
-    private func scalar(at position: Int, in text: Span<UInt8>) -> (value: UInt32, length: Int) {
-        let first = UInt32(text[position])
-        func continuation(_ offset: Int) -> UInt32 { UInt32(text[position + offset] & 0x3F) }
-        if first < 0x80 { return (first, 1) }
-        if first < 0xE0 { return ((first & 0x1F) << 6 | continuation(1), 2) }
-        if first < 0xF0 { return ((first & 0x0F) << 12 | continuation(1) << 6 | continuation(2), 3) }
-        return ((first & 0x07) << 18 | continuation(1) << 12 | continuation(2) << 6 | continuation(3), 4)
-    }
 }
 
 /// Hangul syllables, composed of jamo by arithmetic (Unicode 3.12).

@@ -1,10 +1,12 @@
 /// The bytes that each id stands for, by id.
 ///
 /// An added token stands for its text; one that words are made of too, as when a byte's symbol was added again, for its
-/// bytes.
+/// bytes. Where a character stands for spaces in tokens, as in SentencePiece's, it is a space here.
 struct DecodedTokens: Sendable {
     private var buffer: [UInt8] = []
     private var ends: [Int] = []
+    /// How many bytes of the text that the model is given each id takes.
+    private var lengthsInText: [Int32] = []
 
     init(_ description: TokenizerDescription) {
         var added: [Int32: String] = [:]
@@ -13,14 +15,14 @@ struct DecodedTokens: Sendable {
         ends.reserveCapacity(description.identifierCount)
         for identifier in 0..<description.identifierCount {
             let token = identifier < description.vocabulary.count ? description.vocabulary[identifier] : nil
-            let bytes = token.flatMap(ByteLevelAlphabet.bytes)
+            let bytes = token.map(description.spelling.decodedBytes)
             let isPartOfWords = bytes?.count == 1 || merged.contains(Int32(identifier))
             if let content = added[Int32(identifier)], !isPartOfWords {
                 buffer += content.utf8
-            } else if let token {
-                // A token that is not written in the byte-level alphabet stands for itself.
-                buffer += bytes ?? Array(token.utf8)
+            } else if let bytes {
+                buffer += bytes
             }
+            lengthsInText.append(Int32(token.map(description.spelling.lengthInText) ?? 0))
             ends.append(buffer.count)
         }
     }
@@ -28,27 +30,14 @@ struct DecodedTokens: Sendable {
     /// Empty for what is no token's id.
     func bytes(of token: Int32) -> ArraySlice<UInt8> { buffer[range(of: token)] }
 
-    func length(of token: Int32) -> Int { range(of: token).count }
+    /// The bytes of normalized text that one of the model's tokens takes.
+    func lengthInText(of token: Int32) -> Int {
+        token >= 0 && token < lengthsInText.count ? Int(lengthsInText[Int(token)]) : 0
+    }
 
     private func range(of token: Int32) -> Range<Int> {
         guard token >= 0, token < ends.count else { return 0..<0 }
         let index = Int(token)
         return (index == 0 ? 0 : ends[index - 1])..<ends[index]
-    }
-}
-
-extension BytePairModel {
-    init(_ description: TokenizerDescription) {
-        merges = MergeTable(description.merges)
-        var byteSymbols = [Int32](repeating: 0, count: 256)
-        var table = ByteStringTable(minimumCapacity: description.ignoresMerges ? description.vocabulary.count : 0)
-        var tokens: [Int32] = []
-        for (identifier, token) in description.vocabulary.enumerated() {
-            guard let token, let bytes = ByteLevelAlphabet.bytes(of: token) else { continue }
-            if bytes.count == 1 { byteSymbols[Int(bytes[0])] = Int32(identifier) }
-            if description.ignoresMerges, table.insert(bytes) == tokens.count { tokens.append(Int32(identifier)) }
-        }
-        self.byteSymbols = byteSymbols
-        wholeWords = description.ignoresMerges ? WholeWords(table: table, tokens: tokens) : nil
     }
 }

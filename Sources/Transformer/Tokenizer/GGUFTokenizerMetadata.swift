@@ -39,10 +39,13 @@ public struct GGUFTokenizerMetadata: Sendable, Equatable {
 extension Tokenizer {
     /// Makes the tokenizer that a GGUF file's metadata describes.
     ///
+    /// Control, unknown and user-defined tokens are found in text before all else. What the format has no key for is taken
+    /// from the family that ``GGUFTokenizerMetadata/preTokenizer`` names: Unicode normalization, and whether BOS is put
+    /// before a sequence where the file does not say.
+    ///
     /// - Parameter file: The file's name, for errors.
     /// - Throws: ``TokenizerError``, naming file and key, where the metadata asks for what is not followed here.
     public convenience init(_ metadata: GGUFTokenizerMetadata, file: String) throws(TokenizerError) {
-        throw .unsupported(
-            file: file, field: "tokenizer.ggml.model", found: metadata.model, supported: ["tokenizer.json"])
+        self.init(try GGUFTokenizerLoader(metadata, file: file).description())
     }
 }

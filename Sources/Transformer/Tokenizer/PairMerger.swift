@@ -5,8 +5,8 @@
 struct PairMerger: Sendable {
     /// The word's symbols: its bytes' at first, its tokens when it is merged.
     private(set) var symbols: [Int32] = []
-    /// For each symbol, the rank of its merge with the next one.
-    private var ranks: [Int32] = []
+    /// For each symbol, its merge with the next one.
+    private var entries: [MergeTable.Entry] = []
 
     /// For each symbol of a long word, its live neighbours; -1 at the ends.
     private var previous: [Int] = []
@@ -25,16 +25,20 @@ struct PairMerger: Sendable {
         }
     }
 
-    mutating func merge(
-        _ word: Span<UInt8>, in range: Range<Int>, byteSymbols: [Int32], merges: MergeTable, longWord: Int = longWord
-    ) {
+    /// Takes a new word.
+    ///
+    /// - Parameter fill: Appends the word's symbols to an empty list.
+    mutating func start(_ fill: (inout [Int32]) -> Void) {
         symbols.removeAll(keepingCapacity: true)
-        ranks.removeAll(keepingCapacity: true)
-        for index in range { symbols.append(byteSymbols[Int(word[index])]) }
+        fill(&symbols)
+    }
+
+    mutating func merge(by merges: MergeTable, longWord: Int = longWord) {
+        entries.removeAll(keepingCapacity: true)
         for position in symbols.indices.dropLast() {
-            ranks.append(merges.rank(of: symbols[position], symbols[position + 1]))
+            entries.append(merges.entry(of: symbols[position], symbols[position + 1]))
         }
-        ranks.append(MergeTable.none)
+        entries.append(.none)
         if symbols.count < longWord {
             mergeByScanning(merges)
         } else {
@@ -44,46 +48,48 @@ struct PairMerger: Sendable {
 
     private mutating func mergeByScanning(_ merges: MergeTable) {
         while true {
-            var best = MergeTable.none
+            var best = MergeTable.Entry.none
             var position = 0
-            for index in ranks.indices where ranks[index] < best {
-                best = ranks[index]
+            for index in entries.indices where entries[index].rank < best.rank {
+                best = entries[index]
                 position = index
             }
-            guard best != MergeTable.none else { return }
-            symbols[position] = merges.merges[Int(best)].merged
+            guard best.rank != MergeTable.none else { return }
+            symbols[position] = best.merged
             symbols.remove(at: position + 1)
-            ranks.remove(at: position)
+            entries.remove(at: position)
             if position + 1 < symbols.count {
-                ranks[position] = merges.rank(of: symbols[position], symbols[position + 1])
+                entries[position] = merges.entry(of: symbols[position], symbols[position + 1])
             }
             if position > 0 {
-                ranks[position - 1] = merges.rank(of: symbols[position - 1], symbols[position])
+                entries[position - 1] = merges.entry(of: symbols[position - 1], symbols[position])
             }
         }
     }
 
     private mutating func mergeByHeap(_ merges: MergeTable) {
         let count = symbols.count
+        guard count > 0 else { return }
         previous = Array(-1..<count - 1)
         next = Array(1...count)
         next[count - 1] = -1
         heap.removeAll(keepingCapacity: true)
-        for position in 0..<count - 1 where ranks[position] != MergeTable.none {
-            push(Candidate(rank: ranks[position], position: position))
+        for position in 0..<count - 1 where entries[position].rank != MergeTable.none {
+            push(Candidate(rank: entries[position].rank, position: position))
         }
         while let candidate = popFirst() {
             let position = candidate.position
-            // A rank that has changed since the candidate was queued means that one of its two symbols was merged away.
-            guard ranks[position] == candidate.rank else { continue }
+            // A rank that has changed since the candidate was queued means that one of its two symbols was merged away;
+            // one that has not, that the pair is to be merged now, whichever pair it is.
+            guard entries[position].rank == candidate.rank else { continue }
             let absorbed = next[position]
-            symbols[position] = merges.merges[Int(candidate.rank)].merged
-            ranks[absorbed] = MergeTable.none
+            symbols[position] = entries[position].merged
+            entries[absorbed] = .none
             next[position] = next[absorbed]
             previous[absorbed] = -1
             if next[position] >= 0 { previous[next[position]] = position }
-            updateRank(at: position, merges)
-            if previous[position] >= 0 { updateRank(at: previous[position], merges) }
+            update(at: position, merges)
+            if previous[position] >= 0 { update(at: previous[position], merges) }
         }
         var kept = 0
         var position = 0
@@ -95,11 +101,12 @@ struct PairMerger: Sendable {
         symbols.removeLast(count - kept)
     }
 
-    private mutating func updateRank(at position: Int, _ merges: MergeTable) {
+    private mutating func update(at position: Int, _ merges: MergeTable) {
         let following = next[position]
-        ranks[position] =
-            following < 0 ? MergeTable.none : merges.rank(of: symbols[position], symbols[following])
-        if ranks[position] != MergeTable.none { push(Candidate(rank: ranks[position], position: position)) }
+        entries[position] = following < 0 ? .none : merges.entry(of: symbols[position], symbols[following])
+        if entries[position].rank != MergeTable.none {
+            push(Candidate(rank: entries[position].rank, position: position))
+        }
     }
 
     private mutating func push(_ candidate: Candidate) {

@@ -1,17 +1,27 @@
 /// Cuts text into the words that byte-pair merging never joins.
 ///
-/// The stages follow each other, each cutting the pieces of the one before. A byte-level stage is always the last.
+/// The stages follow each other, each cutting the pieces of the one before. A byte-level stage is always the last, and
+/// there is none where tokens are written as they are.
 struct PreTokenizer: Sendable, Equatable {
     enum Stage: Sendable, Equatable {
         /// Cuts at the matches of a pattern (Split, behaviour Isolated).
         case split(SplitPattern)
+        /// Cuts at a string.
+        case literal(LiteralSplit)
         /// Sets digits apart, one by one or in runs (Digits).
         case digits(individually: Bool)
         /// Puts a space before a piece that starts without one, and cuts by GPT-2's pattern, as asked (ByteLevel).
         case byteLevel(addsPrefixSpace: Bool, splits: Bool)
     }
 
+    /// What is done to the spaces of a stretch of text before it is cut, where something is.
+    let metaspace: Metaspace?
     let stages: [Stage]
+
+    init(metaspace: Metaspace? = nil, stages: [Stage]) {
+        self.metaspace = metaspace
+        self.stages = stages
+    }
 
     /// GPT-2's: cut by its pattern and nothing else.
     static let gpt2 = PreTokenizer(stages: [.byteLevel(addsPrefixSpace: false, splits: true)])
@@ -49,13 +59,19 @@ struct PreTokenizer: Sendable, Equatable {
         }
     }
 
-    /// Cuts `text`, which is not empty. `words` is overwritten.
+    /// Cuts `text`, which is not empty and in which ``metaspace`` has been applied. `words` is overwritten.
     func split(_ text: Span<UInt8>, into words: inout Words) {
         words.start(with: text)
+        if let metaspace, metaspace.startsWords {
+            let split = LiteralSplit(pattern: String(metaspace.replacement), behavior: .mergedWithNext)
+            words.refine { piece, ends in split.appendWordEnds(of: text, in: piece, to: &ends) }
+        }
         for stage in stages {
             switch stage {
             case .split(let pattern):
                 words.refine { piece, ends in pattern.appendWordEnds(of: text, in: piece, to: &ends) }
+            case .literal(let split):
+                words.refine { piece, ends in split.appendWordEnds(of: text, in: piece, to: &ends) }
             case .digits(let individually):
                 words.refine { piece, ends in
                     Self.appendEndsAtDigits(of: text, in: piece, individually: individually, to: &ends)

@@ -6,19 +6,21 @@ enum SplitPattern: String, Sendable, CaseIterable {
     /// GPT-2's, which the ByteLevel pre-tokenizer has built in; also of GPT-NeoX, Pythia and SmolLM.
     case gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
-    /// Llama 3's: numbers in groups of up to three digits.
+    /// Llama 3's, also of OLMo 2: numbers in groups of up to three digits.
     case llama3 =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    /// Qwen 2's: numbers digit by digit.
+    /// Qwen 2's and 3's: numbers digit by digit.
     case qwen2 =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    /// The pattern of a regular expression, if it is one of these. The older spelling with possessive quantifiers, from
-    /// which nothing is ever given back anyway, is the same pattern.
+    /// The pattern of a regular expression, if it is one of these. Other spellings of the same pattern are
+    /// known: with possessive quantifiers, from which nothing is ever given back anyway, and with the contractions'
+    /// letters in a set.
     init?(_ expression: String) {
         let plain = expression.replacing("?+", with: "?").replacing("]++", with: "]+")
             .replacing(#"\s*[\r\n]|"#, with: #"\s*[\r\n]+|"#)
+            .replacing(#"'(?i:[sdmt]|ll|ve|re)|"#, with: #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"#)
         self.init(rawValue: plain)
     }
 

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A byte-level byte-pair tokenizer, giving the ids that Hugging Face tokenizers give for the same `tokenizer.json`.
+/// A byte-pair tokenizer, at byte level or of characters with byte fallback as SentencePiece's, giving the ids that Hugging
+/// Face tokenizers give for the same `tokenizer.json`.
 ///
 /// Added tokens are found first; what lies between them passes four stages, each a type of its own: `Normalizer`,
 /// `PreTokenizer`, the model (`BytePairModel`) and, around the whole, `SequenceTemplate`. Every text can be encoded, and
@@ -79,7 +80,9 @@ public final class Tokenizer: Sendable {
                 if let token = segment.identifier {
                     tokens.append(token)
                 } else {
-                    _ = appendTokens(of: bytes.extracting(segment.range), border: nil, scratch: &scratch, to: &tokens)
+                    _ = appendTokens(
+                        of: bytes.extracting(segment.range), isFirst: segment.range.lowerBound == 0, border: nil,
+                        scratch: &scratch, to: &tokens)
                 }
             }
         }
@@ -109,7 +112,8 @@ public final class Tokenizer: Sendable {
                     tokens.append(token)
                 } else {
                     let found = appendTokens(
-                        of: bytes.extracting(range), border: holdsCompletion ? max(0, border - range.lowerBound) : nil,
+                        of: bytes.extracting(range), isFirst: range.lowerBound == 0,
+                        border: holdsCompletion ? max(0, border - range.lowerBound) : nil,
                         scratch: &scratch, to: &tokens)
                     start = start ?? found
                 }
@@ -130,13 +134,16 @@ public final class Tokenizer: Sendable {
 
     /// Appends the tokens of text between added tokens.
     ///
-    /// - Parameter border: Where in `text` a completion starts, before its end; nil where that does not matter.
+    /// - Parameters:
+    ///   - isFirst: Whether `text` starts the whole text.
+    ///   - border: Where in `text` a completion starts, before its end; nil where that does not matter.
     /// - Returns: The completion's first token.
     private func appendTokens(
-        of text: Span<UInt8>, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
+        of text: Span<UInt8>, isFirst: Bool, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
     ) -> Start? {
         guard let normalized = description.normalizer.normalized(text) else {
-            return appendTokens(ofNormalized: text, border: border, scratch: &scratch, to: &tokens)
+            return appendTokens(
+                ofNormalized: text, isFirst: isFirst, border: border, scratch: &scratch, to: &tokens)
         }
         var isShared = false
         let normalizedBorder = border.map { border in
@@ -148,34 +155,51 @@ public final class Tokenizer: Sendable {
             return common
         }
         var start = appendTokens(
-            ofNormalized: normalized.span, border: normalizedBorder, scratch: &scratch, to: &tokens)
+            ofNormalized: normalized.span, isFirst: isFirst, border: normalizedBorder, scratch: &scratch, to: &tokens)
         if isShared { start?.isInside = true }
         return start
     }
 
     private func appendTokens(
-        ofNormalized text: Span<UInt8>, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
+        ofNormalized text: Span<UInt8>, isFirst: Bool, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
     ) -> Start? {
         var start: Start?
         for segment in normalizedAddedTokens.segments(of: text) {
             let range = segment.range
             let holdsBorder = border.map { start == nil && range.upperBound > $0 } ?? false
-            let first = tokens.count
             if let token = segment.identifier {
+                if holdsBorder, let border {
+                    start = Start(index: tokens.count, isInside: range.lowerBound < border)
+                }
                 tokens.append(token)
-                if holdsBorder, let border { start = Start(index: first, isInside: range.lowerBound < border) }
                 continue
             }
-            let bytes = text.extracting(range)
-            description.preTokenizer.split(bytes, into: &scratch.words)
-            appendTokens(ofWords: bytes, scratch: &scratch, to: &tokens)
-            if holdsBorder, let border {
-                let spaces = scratch.words.insertions.prefix { $0 < border - range.lowerBound }.count
-                start = self.start(
-                    at: max(0, border - range.lowerBound) + spaces, amongTokensFrom: first, of: tokens)
-            }
+            let found = appendTokens(
+                between: text.extracting(range), isFirst: isFirst && range.lowerBound == 0,
+                border: holdsBorder ? border.map { max(0, $0 - range.lowerBound) } : nil, scratch: &scratch, to: &tokens
+            )
+            start = start ?? found
         }
         return start
+    }
+
+    private func appendTokens(
+        between text: Span<UInt8>, isFirst: Bool, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
+    ) -> Start? {
+        let first = tokens.count
+        guard let metaspace = description.preTokenizer.metaspace else {
+            description.preTokenizer.split(text, into: &scratch.words)
+            appendTokens(ofWords: text, scratch: &scratch, to: &tokens)
+            guard let border else { return nil }
+            let spaces = scratch.words.insertions.prefix { $0 < border }.count
+            return start(at: border + spaces, amongTokensFrom: first, of: tokens)
+        }
+        let marked = metaspace.applied(to: text, isFirst: isFirst)
+        description.preTokenizer.split(marked.span, into: &scratch.words)
+        appendTokens(ofWords: marked.span, scratch: &scratch, to: &tokens)
+        guard let border else { return nil }
+        let markedBorder = metaspace.applied(to: text.extracting(0..<border), isFirst: isFirst).count
+        return start(at: markedBorder, amongTokensFrom: first, of: tokens)
     }
 
     private func appendTokens(ofWords text: Span<UInt8>, scratch: inout Scratch, to tokens: inout [Int32]) {
@@ -198,7 +222,7 @@ public final class Tokenizer: Sendable {
     private func start(at border: Int, amongTokensFrom first: Int, of tokens: [Int32]) -> Start? {
         var position = 0
         for index in first..<tokens.count {
-            let end = position + decoded.length(of: tokens[index])
+            let end = position + decoded.lengthInText(of: tokens[index])
             if end > border { return Start(index: index, isInside: position < border) }
             position = end
         }
@@ -222,7 +246,8 @@ public final class Tokenizer: Sendable {
     // MARK: Decoding
 
     /// The text of tokens, special ones included. Bytes that are not valid UTF-8, as where a character is cut between two
-    /// tokens of which one is missing, become U+FFFD; ids that are no token are left out.
+    /// tokens of which one is missing, become U+FFFD; ids that are no token are left out. A space that the tokenizer puts
+    /// before a text is part of its first token, and stays.
     public func decode(_ tokens: some Sequence<Int32>) -> String {
         String(decoding: decodeBytes(tokens), as: UTF8.self)
     }

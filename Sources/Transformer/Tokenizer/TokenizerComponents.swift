@@ -1,4 +1,4 @@
-/// What the stages around the model are, as a `tokenizer.json` names them.
+/// What is done to text before the model and to its tokens after, as a `tokenizer.json` names it.
 ///
 /// The counterpart that writes them is ``TokenizerFileWriter``.
 struct TokenizerComponents {
@@ -9,93 +9,166 @@ struct TokenizerComponents {
     func normalizer(
         _ component: TokenizerFile.Component?, field: String = "normalizer"
     ) throws(TokenizerError) -> Normalizer {
-        switch component?.type {
-        case nil:
-            return .none
+        guard let component else { return .none }
+        switch component.type {
         case "NFC":
             return .nfc
+        case "Prepend":
+            guard let start = component.prepend else { throw missing("\(field).prepend") }
+            return Normalizer(steps: start.isEmpty ? [] : [.prepend(start)])
+        case "Replace":
+            guard let content = component.content else { throw missing("\(field).content") }
+            return Normalizer(steps: [.replace(try literal(component, field: field), by: content)])
         case "Sequence":
-            var normalizer = Normalizer.none
-            for (index, part) in (component?.normalizers ?? []).enumerated() {
+            var steps: [Normalizer.Step] = []
+            for (index, part) in (component.normalizers ?? []).enumerated() {
+                let added = try normalizer(part, field: "\(field).normalizers[\(index)]").steps
                 // Composing twice is composing once.
-                if try self.normalizer(part, field: "\(field).normalizers[\(index)]") == .nfc { normalizer = .nfc }
+                steps += added == [.nfc] && steps.last == .nfc ? [] : added
             }
-            return normalizer
-        case let type?:
-            throw unsupported(field, found: type, supported: ["none", "NFC", "a Sequence of these"])
+            return Normalizer(steps: steps)
+        default:
+            throw unsupported(
+                field, found: component.type,
+                supported: ["none", "NFC", "Prepend", "Replace of a string", "a Sequence of these"])
         }
+    }
+
+    /// The string that a Replace or Split looks for.
+    private func literal(_ component: TokenizerFile.Component, field: String) throws(TokenizerError) -> String {
+        if let expression = component.pattern?.regex {
+            throw unsupported("\(field).pattern.Regex", found: expression, supported: ["a String"])
+        }
+        guard let pattern = component.pattern?.string, !pattern.isEmpty else {
+            throw missing("\(field).pattern.String")
+        }
+        return pattern
     }
 
     // MARK: Pre-tokenizer
 
     private static let preTokenizers = [
-        "ByteLevel", "Digits and ByteLevel", "Split by the pattern of GPT-2, Llama 3 or Qwen 2 and ByteLevel",
-        "a Sequence of these that ends in its one ByteLevel",
+        "none or Metaspace, followed by any Split at a string",
+        "ByteLevel after any Digits, Split at a string and Split by the pattern of GPT-2, Llama 3 or Qwen 2",
+        "a Sequence of these",
     ]
 
     func preTokenizer(_ component: TokenizerFile.Component?) throws(TokenizerError) -> PreTokenizer {
         let field = "pre_tokenizer"
-        guard let component else { throw unsupported(field, found: "null", supported: Self.preTokenizers) }
-        let stages = try stages(component, field: field)
-        let byteLevels = stages.indices.filter { if case .byteLevel = stages[$0] { true } else { false } }
-        // After a byte-level stage the text is written in another alphabet, in which later stages would find other words.
-        guard byteLevels == [stages.count - 1] else {
-            let found = byteLevels.isEmpty ? "a pre-tokenizer without ByteLevel" : "a ByteLevel stage before the end"
+        guard let component else { return PreTokenizer(stages: []) }
+        let parts = try parts(component, field: field)
+        var metaspace: Metaspace?
+        var stages: [PreTokenizer.Stage] = []
+        for part in parts {
+            switch part {
+            case .metaspace(let found):
+                guard metaspace == nil, stages.isEmpty else {
+                    throw unsupported(field, found: "a Metaspace after another stage", supported: Self.preTokenizers)
+                }
+                metaspace = found
+            case .stage(let stage):
+                // After a byte-level stage the text is written in another alphabet, in which later stages would find
+                // other words.
+                if case .byteLevel = stages.last {
+                    throw unsupported(field, found: "a ByteLevel stage before the end", supported: Self.preTokenizers)
+                }
+                stages.append(stage)
+            }
+        }
+        let result = PreTokenizer(metaspace: metaspace, stages: stages)
+        let onlyLiterals = stages.allSatisfy { if case .literal = $0 { true } else { false } }
+        guard result.endsInByteLevel ? metaspace == nil : onlyLiterals else {
+            let found = metaspace == nil ? "a pre-tokenizer without ByteLevel" : "Metaspace with other stages"
             throw unsupported(field, found: found, supported: Self.preTokenizers)
         }
-        return PreTokenizer(stages: stages)
+        return result
     }
 
-    private func stages(
-        _ component: TokenizerFile.Component, field: String
-    ) throws(TokenizerError) -> [PreTokenizer.Stage] {
+    private enum Part {
+        case metaspace(Metaspace)
+        case stage(PreTokenizer.Stage)
+    }
+
+    private func parts(_ component: TokenizerFile.Component, field: String) throws(TokenizerError) -> [Part] {
         switch component.type {
         case "Sequence":
-            var stages: [PreTokenizer.Stage] = []
+            var parts: [Part] = []
             for (index, part) in (component.preTokenizers ?? []).enumerated() {
-                stages += try self.stages(part, field: "\(field).pretokenizers[\(index)]")
+                parts += try self.parts(part, field: "\(field).pretokenizers[\(index)]")
             }
-            return stages
+            return parts
+        case "Metaspace":
+            return [.metaspace(try metaspace(component, field: field))]
         case "ByteLevel":
-            guard let addsPrefixSpace = component.addPrefixSpace else {
-                throw .missingField(file: file, field: "\(field).add_prefix_space")
-            }
-            return [.byteLevel(addsPrefixSpace: addsPrefixSpace, splits: component.useRegex ?? true)]
+            guard let addsPrefixSpace = component.addPrefixSpace else { throw missing("\(field).add_prefix_space") }
+            return [.stage(.byteLevel(addsPrefixSpace: addsPrefixSpace, splits: component.useRegex ?? true))]
         case "Digits":
-            guard let individually = component.individualDigits else {
-                throw .missingField(file: file, field: "\(field).individual_digits")
-            }
-            return [.digits(individually: individually)]
+            guard let individually = component.individualDigits else { throw missing("\(field).individual_digits") }
+            return [.stage(.digits(individually: individually))]
         case "Split":
-            return [.split(try pattern(component, field: field))]
+            return [.stage(try split(component, field: field))]
         default:
             throw unsupported(field, found: component.type, supported: Self.preTokenizers)
         }
     }
 
-    private func pattern(_ component: TokenizerFile.Component, field: String) throws(TokenizerError) -> SplitPattern {
+    private func metaspace(_ component: TokenizerFile.Component, field: String) throws(TokenizerError) -> Metaspace {
+        let scheme = component.prependScheme ?? "always"
+        guard let prefix = Metaspace.Prefix(rawValue: scheme) else {
+            throw .invalidField(
+                file: file, field: "\(field).prepend_scheme", expected: "\"always\", \"first\" or \"never\"",
+                found: "\"\(scheme)\"")
+        }
+        // The older add_prefix_space may stand beside the scheme, but not against it.
+        if component.addPrefixSpace == false, prefix != .never {
+            throw .invalidField(
+                file: file, field: "\(field).prepend_scheme", expected: "\"never\", as add_prefix_space is false",
+                found: "\"\(scheme)\"")
+        }
+        return Metaspace(
+            replacement: try replacement(component, field: field), prefix: prefix, startsWords: component.split ?? true)
+    }
+
+    private func replacement(
+        _ component: TokenizerFile.Component, field: String
+    ) throws(TokenizerError) -> Unicode.Scalar {
+        guard let replacement = component.replacement else { throw missing("\(field).replacement") }
+        guard let scalar = replacement.unicodeScalars.first, replacement.unicodeScalars.count == 1 else {
+            throw .invalidField(
+                file: file, field: "\(field).replacement", expected: "one character", found: "\"\(replacement)\"")
+        }
+        return scalar
+    }
+
+    private func split(
+        _ component: TokenizerFile.Component, field: String
+    ) throws(TokenizerError) -> PreTokenizer.Stage {
+        let inverts = component.invert ?? false
+        let found = "Split with behavior \(component.behavior ?? "null") and invert \(inverts)"
         guard let expression = component.pattern?.regex else {
-            let string = component.pattern?.string
-            throw unsupported(
-                "\(field).pattern", found: string.map { "the string \"\($0)\"" } ?? "no pattern",
-                supported: ["the regular expressions of GPT-2, Llama 3 and Qwen 2"])
+            let pattern = try literal(component, field: field)
+            guard let behavior = component.behavior.flatMap(LiteralSplit.Behavior.init), !inverts else {
+                throw unsupported(
+                    field, found: found,
+                    supported: ["Isolated, MergedWithPrevious, MergedWithNext and Contiguous with invert false"])
+            }
+            return .literal(LiteralSplit(pattern: pattern, behavior: behavior))
         }
         guard let pattern = SplitPattern(expression) else {
             throw unsupported(
                 "\(field).pattern.Regex", found: expression, supported: SplitPattern.allCases.map(\.rawValue))
         }
         // The patterns match everything, so that keeping the matches is all the same as cutting at them.
-        switch (component.behavior, component.invert ?? false) {
+        switch (component.behavior, inverts) {
         case ("Isolated", false), ("Removed", true):
-            return pattern
-        case (let behavior, let invert):
+            return .split(pattern)
+        default:
             throw unsupported(
-                field, found: "Split with behavior \(behavior ?? "null") and invert \(invert)",
-                supported: ["Isolated with invert false", "Removed with invert true"])
+                field, found: found, supported: ["Isolated with invert false", "Removed with invert true"])
         }
     }
 
-    // MARK: Post-processor and decoder
+    // MARK: Post-processor
 
     func template(
         _ component: TokenizerFile.Component?, field: String = "post_processor", isAssigned: (Int) -> Bool
@@ -122,13 +195,13 @@ struct TokenizerComponents {
     private func singleTemplate(
         _ component: TokenizerFile.Component?, field: String, isAssigned: (Int) -> Bool
     ) throws(TokenizerError) -> SequenceTemplate {
-        guard let items = component?.single else { throw .missingField(file: file, field: "\(field).single") }
+        guard let items = component?.single else { throw missing("\(field).single") }
         var template = SequenceTemplate()
         var sequences = 0
         for (index, item) in items.enumerated() {
             if let name = item.specialToken?.id {
                 guard let identifiers = component?.specialTokens?[name]?.ids else {
-                    throw .missingField(file: file, field: "\(field).special_tokens.\(name)")
+                    throw missing("\(field).special_tokens.\(name)")
                 }
                 guard identifiers.allSatisfy(isAssigned) else {
                     throw .unknownToken(file: file, field: "\(field).special_tokens.\(name).ids", token: name)
@@ -150,24 +223,54 @@ struct TokenizerComponents {
         return template
     }
 
-    func checkDecoder(
-        _ component: TokenizerFile.Component?, field: String = "decoder"
-    ) throws(TokenizerError) {
-        let supported = ["ByteLevel", "a Sequence of one ByteLevel"]
-        switch component?.type {
-        case "ByteLevel":
-            return
-        case "Sequence":
-            guard let parts = component?.decoders, parts.count == 1 else {
-                throw unsupported(field, found: "a Sequence of more or less than one", supported: supported)
+    // MARK: Decoder
+
+    /// How tokens are written, by what turns them into text again.
+    func spelling(
+        _ component: TokenizerFile.Component?, preTokenizer: PreTokenizer
+    ) throws(TokenizerError) -> TokenSpelling {
+        let field = "decoder"
+        let parts = component?.type == "Sequence" ? component?.decoders ?? [] : [component].compactMap(\.self)
+        let types = parts.map(\.type)
+        if preTokenizer.endsInByteLevel {
+            guard types == ["ByteLevel"] else {
+                throw unsupported(
+                    field, found: component == nil ? "null" : types.joined(separator: ", "),
+                    supported: ["ByteLevel, as in pre_tokenizer", "a Sequence of one ByteLevel"])
             }
-            try checkDecoder(parts[0], field: "\(field).decoders[0]")
-        case let type:
-            throw unsupported(field, found: type ?? "null", supported: supported)
+            return .byteLevel
         }
+        var space: Unicode.Scalar?
+        for (index, part) in parts.enumerated() {
+            let field = component?.type == "Sequence" ? "\(field).decoders[\(index)]" : field
+            switch part.type {
+            case "ByteFallback", "Fuse":
+                break
+            case "Strip" where part.content == " ":
+                break
+            case "Replace" where part.content == " " && part.pattern?.string?.unicodeScalars.count == 1:
+                space = part.pattern?.string?.unicodeScalars.first
+            case "Metaspace":
+                space = try replacement(part, field: field)
+            default:
+                throw unsupported(
+                    field, found: part.type,
+                    supported: ["Replace of one character by a space, ByteFallback, Fuse, Strip of spaces, Metaspace"])
+            }
+        }
+        return .characters(space: space)
     }
+
+    private func missing(_ field: String) -> TokenizerError { .missingField(file: file, field: field) }
 
     private func unsupported(_ field: String, found: String, supported: [String]) -> TokenizerError {
         .unsupported(file: file, field: field, found: found, supported: supported)
+    }
+}
+
+extension PreTokenizer {
+    /// Whether words are given to the model in the byte-level alphabet.
+    var endsInByteLevel: Bool {
+        if case .byteLevel = stages.last { true } else { false }
     }
 }

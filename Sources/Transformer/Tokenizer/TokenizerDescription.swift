@@ -4,10 +4,13 @@ import Digest
 ///
 /// A file format's reader makes one, the trainer makes one, the writer writes one.
 struct TokenizerDescription: Sendable, Equatable {
-    /// The model's tokens by id, in the byte-level alphabet; nil for ids without a token. Added tokens may lie beyond.
+    /// The model's tokens by id; nil for ids without a token. Added tokens may lie beyond.
     var vocabulary: [String?]
+    var spelling = TokenSpelling.byteLevel
     /// In order of rank.
     var merges: [Merge]
+    /// The ranks of the merges, where several share one; nil where each has its place for its rank.
+    var sharedRanks: [Int32]?
     /// Whether a word that is itself a token becomes that token whatever the merges would make of it.
     var ignoresMerges = false
     /// In order of id.
@@ -52,17 +55,39 @@ struct TokenizerDescription: Sendable, Equatable {
             ]
             add(flags.map { $0 ? 1 : 0 })
         }
-        add(normalizer.rawValue)
+        add(normalizer.digestText)
         digest.update(UInt64(preTokenizer.stages.count))
         for stage in preTokenizer.stages {
             switch stage {
             case .split(let pattern): add("split \(pattern.rawValue)")
+            case .literal(let split): add("literal \(split.behavior.rawValue) \(split.pattern)")
             case .digits(let individually): add("digits \(individually)")
             case .byteLevel(let addsPrefixSpace, let splits): add("byte level \(addsPrefixSpace) \(splits)")
             }
         }
         add(template.prefix)
         add(template.suffix)
+        // What came later is added only where it is set, so that the digests of before stay.
+        if case .characters = spelling { add("characters") }
+        if let sharedRanks { add(sharedRanks) }
+        if let metaspace = preTokenizer.metaspace {
+            add("metaspace \(metaspace.replacement) \(metaspace.prefix) \(metaspace.startsWords)")
+        }
         return digest.hexadecimal
+    }
+}
+
+extension Normalizer {
+    fileprivate var digestText: String {
+        guard !steps.isEmpty else { return "none" }
+        let names = steps.map { step in
+            switch step {
+            case .nfc: "nfc"
+            case .prepend(let start): "prepend \(start.utf8.count) \(start)"
+            case .replace(let pattern, let content):
+                "replace \(pattern.utf8.count) \(pattern) \(content.utf8.count) \(content)"
+            }
+        }
+        return names.joined(separator: ", ")
     }
 }

@@ -15,7 +15,7 @@ public enum TokenizerError: Error, Equatable {
     case duplicateIdentifier(file: String, field: String, identifier: Int, tokens: [String])
     /// An added token whose identifier is not the one that its place in the file gives it.
     case misplacedAddedToken(file: String, token: String, identifier: Int, expected: Int)
-    case missingByteSymbol(file: String, byte: UInt8)
+    case missingByteSymbol(file: String, byte: UInt8, token: String)
     case unknownToken(file: String, field: String, token: String)
     /// A vocabulary too small for its byte symbols and special tokens.
     case vocabularyTooSmall(requested: Int, minimum: Int)
@@ -48,10 +48,9 @@ extension TokenizerError: CustomStringConvertible, LocalizedError {
         case .misplacedAddedToken(let file, let token, let identifier, let expected):
             "\(file): added_tokens: token \(quoted(token)) has the id \(identifier), but by the vocabulary and the tokens "
                 + "listed before it its id is \(expected). Added tokens are listed in order of their ids."
-        case .missingByteSymbol(let file, let byte):
-            "\(file): model.vocab has no token for the byte 0x\(String(byte, radix: 16, uppercase: true)) (written "
-                + "\(quoted(ByteLevelAlphabet.text(of: [byte])))), so not every text could be encoded. "
-                + "Train the tokenizer with the whole byte-level alphabet."
+        case .missingByteSymbol(let file, let byte, let token):
+            "\(file): the vocabulary has no token for the byte 0x\(String(byte, radix: 16, uppercase: true)) (written "
+                + "\(quoted(token))), so not every text could be encoded. A tokenizer needs one for each byte of UTF-8."
         case .unknownToken(let file, let field, let token):
             "\(file): \(field) names the token \(quoted(token)), which the vocabulary does not have."
         case .vocabularyTooSmall(let requested, let minimum):

@@ -49,12 +49,23 @@ struct TokenizerFile: Decodable {
         let useRegex: Bool?
         // Digits
         let individualDigits: Bool?
+        // Prepend; Replace, which has a pattern too; Strip
+        let prepend: String?
+        let content: String?
+        let start: Int?
+        let stop: Int?
+        // Metaspace
+        let replacement: String?
+        let prependScheme: String?
+        let split: Bool?
         // TemplateProcessing
         let single: [TemplateItem]?
         let specialTokens: [String: TemplateToken]?
 
         enum CodingKeys: String, CodingKey {
             case type, normalizers, processors, decoders, pattern, behavior, invert, single
+            case prepend, content, start, stop, replacement, split
+            case prependScheme = "prepend_scheme"
             case preTokenizers = "pretokenizers"
             case addPrefixSpace = "add_prefix_space"
             case useRegex = "use_regex"

@@ -3,14 +3,21 @@ import Foundation
 /// Reads one JSON file, and says what is wrong with it by file and field.
 enum TokenizerFileReader {
     static func read<Fields: Decodable>(_ type: Fields.Type, from url: URL) throws(TokenizerError) -> Fields {
-        let file = url.lastPathComponent
-        let data: Data
+        try decode(type, from: try data(at: url), file: url.lastPathComponent)
+    }
+
+    static func data(at url: URL) throws(TokenizerError) -> Data {
         do {
-            data = try Data(contentsOf: url)
+            return try Data(contentsOf: url)
         } catch {
             guard FileManager.default.fileExists(atPath: url.path) else { throw .missingFile(url.path) }
             throw .unreadableFile(url.path, reason: error.localizedDescription)
         }
+    }
+
+    static func decode<Fields: Decodable>(
+        _ type: Fields.Type, from data: Data, file: String
+    ) throws(TokenizerError) -> Fields {
         do {
             return try JSONDecoder().decode(type, from: data)
         } catch let error as DecodingError {

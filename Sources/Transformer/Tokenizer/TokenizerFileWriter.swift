@@ -24,10 +24,10 @@ struct TokenizerFileWriter {
             ("truncation", "null"),
             ("padding", "null"),
             ("added_tokens", JSONText.list(description.addedTokens.map(addedToken))),
-            ("normalizer", description.normalizer == .nfc ? #"{"type": "NFC"}"# : "null"),
+            ("normalizer", normalizer),
             ("pre_tokenizer", preTokenizer),
             ("post_processor", postProcessor),
-            ("decoder", byteLevel(addsPrefixSpace: true, splits: true)),
+            ("decoder", decoder),
             ("model", model),
         ]) + "\n"
     }
@@ -44,23 +44,56 @@ struct TokenizerFileWriter {
         ])
     }
 
-    private var preTokenizer: String {
-        let stages = description.preTokenizer.stages.map { stage in
-            switch stage {
-            case .split(let pattern):
-                JSONText.object([
-                    ("type", JSONText.string("Split")),
-                    ("pattern", JSONText.object([("Regex", JSONText.string(pattern.rawValue))])),
-                    ("behavior", JSONText.string("Isolated")),
-                    ("invert", "false"),
-                ])
-            case .digits(let individually):
-                JSONText.object([("type", JSONText.string("Digits")), ("individual_digits", "\(individually)")])
-            case .byteLevel(let addsPrefixSpace, let splits):
-                byteLevel(addsPrefixSpace: addsPrefixSpace, splits: splits)
+    private var normalizer: String {
+        let steps = description.normalizer.steps.map { step in
+            switch step {
+            case .nfc: #"{"type": "NFC"}"#
+            case .prepend(let start): #"{"type": "Prepend", "prepend": \#(JSONText.string(start))}"#
+            case .replace(let pattern, let content): replace(pattern, by: content)
             }
         }
-        guard stages.count > 1 else { return stages[0] }
+        guard steps.count > 1 else { return steps.first ?? "null" }
+        return JSONText.object([("type", JSONText.string("Sequence")), ("normalizers", JSONText.list(steps))])
+    }
+
+    private func replace(_ pattern: String, by content: String) -> String {
+        #"{"type": "Replace", "pattern": {"String": \#(JSONText.string(pattern))}, "content": \#(JSONText.string(content))}"#
+    }
+
+    private var preTokenizer: String {
+        let metaspaces = [description.preTokenizer.metaspace].compactMap(\.self).map { metaspace in
+            JSONText.object([
+                ("type", JSONText.string("Metaspace")),
+                ("replacement", JSONText.string(String(metaspace.replacement))),
+                ("prepend_scheme", JSONText.string(metaspace.prefix.rawValue)),
+                ("split", "\(metaspace.startsWords)"),
+            ])
+        }
+        let stages =
+            metaspaces
+            + description.preTokenizer.stages.map { stage in
+                switch stage {
+                case .literal(let split):
+                    JSONText.object([
+                        ("type", JSONText.string("Split")),
+                        ("pattern", JSONText.object([("String", JSONText.string(split.pattern))])),
+                        ("behavior", JSONText.string(split.behavior.rawValue)),
+                        ("invert", "false"),
+                    ])
+                case .split(let pattern):
+                    JSONText.object([
+                        ("type", JSONText.string("Split")),
+                        ("pattern", JSONText.object([("Regex", JSONText.string(pattern.rawValue))])),
+                        ("behavior", JSONText.string("Isolated")),
+                        ("invert", "false"),
+                    ])
+                case .digits(let individually):
+                    JSONText.object([("type", JSONText.string("Digits")), ("individual_digits", "\(individually)")])
+                case .byteLevel(let addsPrefixSpace, let splits):
+                    byteLevel(addsPrefixSpace: addsPrefixSpace, splits: splits)
+                }
+            }
+        guard stages.count > 1 else { return stages.first ?? "null" }
         return JSONText.object([("type", JSONText.string("Sequence")), ("pretokenizers", JSONText.list(stages))])
     }
 
@@ -71,6 +104,16 @@ struct TokenizerFileWriter {
             ("trim_offsets", "true"),
             ("use_regex", "\(splits)"),
         ])
+    }
+
+    private var decoder: String {
+        guard case .characters(let space) = description.spelling else {
+            return byteLevel(addsPrefixSpace: true, splits: true)
+        }
+        let parts =
+            [space.map { replace(String($0), by: " ") }].compactMap(\.self)
+            + [#"{"type": "ByteFallback"}"#, #"{"type": "Fuse"}"#]
+        return JSONText.object([("type", JSONText.string("Sequence")), ("decoders", JSONText.list(parts))])
     }
 
     private var postProcessor: String {
@@ -111,7 +154,7 @@ struct TokenizerFileWriter {
             ("continuing_subword_prefix", "null"),
             ("end_of_word_suffix", "null"),
             ("fuse_unk", "false"),
-            ("byte_fallback", "false"),
+            ("byte_fallback", "\(description.spelling != .byteLevel)"),
             ("ignore_merges", "\(description.ignoresMerges)"),
             ("vocab", "{\n" + vocabulary.joined(separator: ",\n") + "\n}"),
             ("merges", "[\n" + merges.joined(separator: ",\n") + "\n]"),

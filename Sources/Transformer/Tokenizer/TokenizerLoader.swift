@@ -7,6 +7,7 @@ struct TokenizerLoader {
 
     private let file: String
     private let fields: TokenizerFile
+    private let entries: [(token: String, identifier: Int)]
     private let configuration: TokenizerConfigurationFile?
 
     /// - Parameter url: A checkpoint folder, or a `tokenizer.json`. A `tokenizer_config.json` beside it is read too.
@@ -14,13 +15,27 @@ struct TokenizerLoader {
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
         let tokenizer = exists && isFolder.boolValue ? url.appendingPathComponent("tokenizer.json") : url
-        let fields = try TokenizerFileReader.read(TokenizerFile.self, from: tokenizer)
+        let data = try TokenizerFileReader.data(at: tokenizer)
         let beside = tokenizer.deletingLastPathComponent().appendingPathComponent("tokenizer_config.json")
         var configuration: TokenizerConfigurationFile?
         if FileManager.default.fileExists(atPath: beside.path) {
             configuration = try TokenizerFileReader.read(TokenizerConfigurationFile.self, from: beside)
         }
-        return try TokenizerLoader(file: tokenizer.lastPathComponent, fields: fields, configuration: configuration)
+        return try description(of: data, file: tokenizer.lastPathComponent, configuration: configuration)
+    }
+
+    static func description(
+        of data: Data, file: String, configuration: TokenizerConfigurationFile?
+    ) throws(TokenizerError) -> TokenizerDescription {
+        let fields = try TokenizerFileReader.decode(TokenizerFile.self, from: data, file: file)
+        var entries: [(token: String, identifier: Int)] = []
+        if fields.model.vocabulary != nil {
+            guard let found = VocabularyScanner.entries(in: Array(data)) else {
+                throw .malformedJSON(file: file, reason: "model.vocab cannot be read as UTF-8.")
+            }
+            entries = found
+        }
+        return try TokenizerLoader(file: file, fields: fields, entries: entries, configuration: configuration)
             .description()
     }
 
@@ -28,29 +43,27 @@ struct TokenizerLoader {
         if let version = fields.version, version != "1.0" {
             throw unsupported("version", found: "\"\(version)\"", supported: ["\"1.0\""])
         }
-        try checkModelKind()
         let components = TokenizerComponents(file: file)
-        try components.checkDecoder(fields.decoder)
+        try checkModelKind()
         let normalizer = try components.normalizer(fields.normalizer)
         let preTokenizer = try components.preTokenizer(fields.preTokenizer)
+        let spelling = try components.spelling(fields.decoder, preTokenizer: preTokenizer)
 
-        let identifiers = fields.model.vocabulary ?? [:]
-        let vocabulary = try tokensByIdentifier(identifiers)
-        var table = ByteStringTable(minimumCapacity: identifiers.count)
-        var identifierOfNumber: [Int32] = []
-        for (identifier, token) in vocabulary.enumerated() {
-            guard let token else { continue }
-            // Equal tokens cannot be: they were the keys of one object.
-            if table.insert(Array(token.utf8)) == identifierOfNumber.count {
-                identifierOfNumber.append(Int32(identifier))
+        var lookup = TokenLookup(minimumCapacity: entries.count)
+        for entry in entries {
+            guard entry.identifier >= 0, entry.identifier < Self.identifierLimit else {
+                throw .identifierOutOfRange(
+                    file: file, field: "model.vocab", token: entry.token, identifier: entry.identifier,
+                    limit: Self.identifierLimit - 1)
             }
+            lookup.insert(entry.token, identifier: Int32(entry.identifier))
         }
-        let lookup = { (token: String) in table.number(of: Array(token.utf8)).map { identifierOfNumber[$0] } }
-        try checkByteSymbols(lookup)
-        let addedTokens = try addedTokens(vocabularyCount: identifiers.count, vocabulary: vocabulary, lookup: lookup)
+        let vocabulary = try tokensByIdentifier(lookup)
+        try checkEveryTextHasTokens(spelling, lookup)
+        let addedTokens = try addedTokens(vocabularyCount: lookup.count, vocabulary: vocabulary, lookup: lookup)
 
         var description = TokenizerDescription(
-            vocabulary: vocabulary, merges: try merges(lookup: lookup),
+            vocabulary: vocabulary, spelling: spelling, merges: try merges(spelling, lookup),
             ignoresMerges: fields.model.ignoreMerges ?? false, addedTokens: addedTokens, normalizer: normalizer,
             preTokenizer: preTokenizer)
         let isAssigned = { (identifier: Int) in
@@ -59,7 +72,7 @@ struct TokenizerLoader {
         }
         description.template = try components.template(fields.postProcessor, isAssigned: isAssigned)
         let anyToken = { (content: String) in
-            addedTokens.first { $0.content.utf8.elementsEqual(content.utf8) }?.identifier ?? lookup(content)
+            addedTokens.first { $0.content.utf8.elementsEqual(content.utf8) }?.identifier ?? lookup[content]
         }
         description.eosToken = configuration?.eosToken.flatMap { anyToken($0.content) }
         description.bosToken = configuration?.bosToken.flatMap { anyToken($0.content) }
@@ -84,7 +97,7 @@ struct TokenizerLoader {
 
     private func checkModelKind() throws(TokenizerError) {
         let model = fields.model
-        let supported = ["BPE at byte level, without dropout, prefix, suffix or byte fallback"]
+        let supported = ["BPE at byte level or with byte fallback, without dropout, prefix or suffix"]
         if let type = model.type, type != "BPE" {
             throw unsupported("model.type", found: type, supported: supported)
         }
@@ -97,53 +110,52 @@ struct TokenizerLoader {
         if let suffix = model.endOfWordSuffix, !suffix.isEmpty {
             throw unsupported("model.end_of_word_suffix", found: "\"\(suffix)\"", supported: supported)
         }
-        if model.byteFallback == true {
-            throw unsupported("model.byte_fallback", found: "true", supported: supported)
-        }
     }
 
-    private func tokensByIdentifier(_ identifiers: [String: Int]) throws(TokenizerError) -> [String?] {
-        guard let highest = identifiers.values.max() else {
+    private func tokensByIdentifier(_ lookup: TokenLookup) throws(TokenizerError) -> [String?] {
+        guard let highest = lookup.identifiers.max() else {
             throw .invalidField(file: file, field: "model.vocab", expected: "at least 256 tokens", found: "none")
         }
-        for (token, identifier) in identifiers where identifier < 0 || identifier >= Self.identifierLimit {
-            throw .identifierOutOfRange(
-                file: file, field: "model.vocab", token: token, identifier: identifier,
-                limit: Self.identifierLimit - 1)
-        }
-        var tokens = [String?](repeating: nil, count: highest + 1)
-        for (token, identifier) in identifiers {
-            if let other = tokens[identifier] {
+        var tokens = [String?](repeating: nil, count: Int(highest) + 1)
+        for entry in entries where lookup[entry.token].map(Int.init) == entry.identifier {
+            if let other = tokens[entry.identifier], !other.utf8.elementsEqual(entry.token.utf8) {
                 throw .duplicateIdentifier(
-                    file: file, field: "model.vocab", identifier: identifier, tokens: [other, token].sorted())
+                    file: file, field: "model.vocab", identifier: entry.identifier,
+                    tokens: [other, entry.token].sorted())
             }
-            tokens[identifier] = token
+            tokens[entry.identifier] = entry.token
         }
         return tokens
     }
 
-    private func checkByteSymbols(_ lookup: (String) -> Int32?) throws(TokenizerError) {
+    private func checkEveryTextHasTokens(_ spelling: TokenSpelling, _ lookup: TokenLookup) throws(TokenizerError) {
+        if spelling != .byteLevel, fields.model.byteFallback != true {
+            throw unsupported(
+                "model.byte_fallback", found: "false without a ByteLevel pre-tokenizer",
+                supported: ["true, so that every text can be encoded"])
+        }
         for byte in UInt8.min...UInt8.max where TokenizerLoader.occursInUTF8(byte) {
-            guard lookup(ByteLevelAlphabet.text(of: [byte])) != nil else {
-                throw .missingByteSymbol(file: file, byte: byte)
-            }
+            let token = spelling == .byteLevel ? ByteLevelAlphabet.text(of: [byte]) : CharacterSymbols.name(of: byte)
+            guard lookup[token] != nil else { throw .missingByteSymbol(file: file, byte: byte, token: token) }
         }
     }
 
     /// Whether a byte can be part of valid UTF-8 (RFC 3629, section 3).
-    private static func occursInUTF8(_ byte: UInt8) -> Bool { byte < 0xC0 || (0xC2...0xF4).contains(byte) }
+    static func occursInUTF8(_ byte: UInt8) -> Bool { byte < 0xC0 || (0xC2...0xF4).contains(byte) }
 
-    private func merges(lookup: (String) -> Int32?) throws(TokenizerError) -> [Merge] {
+    private func merges(_ spelling: TokenSpelling, _ lookup: TokenLookup) throws(TokenizerError) -> [Merge] {
         var merges: [Merge] = []
+        let reader = MergeReader(file: file, spelling: spelling, lookup: lookup)
         switch fields.model.merges {
         case .pairs(let pairs):
             merges.reserveCapacity(pairs.count)
-            for (index, pair) in pairs.enumerated() { merges.append(try merge(pair, index: index, lookup: lookup)) }
+            for (index, pair) in pairs.enumerated() {
+                merges.append(try reader.merge(pair, field: "model.merges[\(index)]"))
+            }
         case .lines(let lines):
             merges.reserveCapacity(lines.count)
             for (index, line) in lines.enumerated() where !line.hasPrefix("#version") {
-                let pair = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-                merges.append(try merge(pair, index: index, lookup: lookup))
+                merges.append(try reader.merge(line: line, field: "model.merges[\(index)]"))
             }
         case nil:
             break
@@ -151,32 +163,11 @@ struct TokenizerLoader {
         return merges
     }
 
-    private func merge(_ pair: [String], index: Int, lookup: (String) -> Int32?) throws(TokenizerError) -> Merge {
-        let field = "model.merges[\(index)]"
-        guard pair.count == 2 else {
-            throw .invalidField(
-                file: file, field: field, expected: "two tokens", found: "\"\(pair.joined(separator: " "))\"")
-        }
-        func identifier(_ token: String) throws(TokenizerError) -> Int32 {
-            guard let identifier = lookup(token) else {
-                throw .unknownToken(file: file, field: field, token: token)
-            }
-            return identifier
-        }
-        for token in pair where ByteLevelAlphabet.bytes(of: token) == nil {
-            throw unsupported(
-                field, found: "\"\(token)\", which is not written in the byte-level alphabet,",
-                supported: ["BPE at byte level"])
-        }
-        return Merge(
-            left: try identifier(pair[0]), right: try identifier(pair[1]), merged: try identifier(pair[0] + pair[1]))
-    }
-
     // MARK: Added tokens
 
     /// Added tokens have the id of the vocabulary's token of that text, or follow the vocabulary in order.
     private func addedTokens(
-        vocabularyCount: Int, vocabulary: [String?], lookup: (String) -> Int32?
+        vocabularyCount: Int, vocabulary: [String?], lookup: TokenLookup
     ) throws(TokenizerError) -> [AddedToken] {
         var tokens: [AddedToken] = []
         var taken: [Int: String] = [:]
@@ -192,7 +183,7 @@ struct TokenizerLoader {
                 throw .duplicateIdentifier(
                     file: file, field: field, identifier: entry.id, tokens: [other, entry.content])
             }
-            let own = lookup(entry.content).map(Int.init)
+            let own = lookup[entry.content].map(Int.init)
             guard entry.id == own ?? following else {
                 throw .misplacedAddedToken(
                     file: file, token: entry.content, identifier: entry.id, expected: own ?? following)

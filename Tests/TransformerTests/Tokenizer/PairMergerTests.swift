@@ -6,14 +6,19 @@ import Testing
 struct PairMergerTests {
     /// The rule itself: again and again, of all neighbours the lowest rank, leftmost first.
     static func reference(_ word: [UInt8], _ model: BytePairModel) -> [Int32] {
-        var symbols = word.map { model.byteSymbols[Int($0)] }
+        var symbols = symbols(of: word, model)
         while true {
-            let ranks = zip(symbols, symbols.dropFirst()).map { model.merges.rank(of: $0, $1) }
-            guard let best = ranks.min(), best != MergeTable.none, let place = ranks.firstIndex(of: best) else {
-                return symbols
-            }
-            symbols.replaceSubrange(place...place + 1, with: [model.merges.merges[Int(best)].merged])
+            let entries = zip(symbols, symbols.dropFirst()).map { model.merges.entry(of: $0, $1) }
+            guard let best = entries.map(\.rank).min(), best != MergeTable.none,
+                let place = entries.firstIndex(where: { $0.rank == best })
+            else { return symbols }
+            symbols.replaceSubrange(place...place + 1, with: [entries[place].merged])
         }
+    }
+
+    static func symbols(of word: [UInt8], _ model: BytePairModel) -> [Int32] {
+        guard case .bytes(let tokens) = model.symbols else { return [] }
+        return word.map { tokens[Int($0)] }
     }
 
     @Test(
@@ -28,9 +33,8 @@ struct PairMergerTests {
                 let word = (0..<length).map { _ in alphabet[Int(generator.next() % UInt64(alphabet.count))] }
                 let expected = Self.reference(word, model)
                 for longWord in [0, Int.max] where length > 0 {
-                    merger.merge(
-                        word.span, in: 0..<length, byteSymbols: model.byteSymbols, merges: model.merges,
-                        longWord: longWord)
+                    merger.start { $0 = Self.symbols(of: word, model) }
+                    merger.merge(by: model.merges, longWord: longWord)
                     #expect(merger.symbols == expected)
                 }
             }
@@ -45,12 +49,10 @@ struct PairMergerTests {
             Merge(left: a, right: bc, merged: abc), Merge(left: b, right: c, merged: bc),
             Merge(left: c, right: a, merged: 5),
         ])
-        var byteSymbols = [Int32](repeating: 9, count: 256)
-        for (index, byte) in "abc".utf8.enumerated() { byteSymbols[Int(byte)] = Int32(index) }
         for longWord in [0, Int.max] {
             var merger = PairMerger()
-            let word = Array("abcabc".utf8)
-            merger.merge(word.span, in: 0..<6, byteSymbols: byteSymbols, merges: merges, longWord: longWord)
+            merger.start { $0 = [a, b, c, a, b, c] }
+            merger.merge(by: merges, longWord: longWord)
             #expect(merger.symbols == [abc, abc])
         }
     }
@@ -58,8 +60,22 @@ struct PairMergerTests {
     @Test("follows the later of two merges of one pair")
     func duplicateMerge() {
         let merges = MergeTable([Merge(left: 0, right: 1, merged: 2), Merge(left: 0, right: 1, merged: 3)])
-        #expect(merges.rank(of: 0, 1) == 1)
-        #expect(merges.rank(of: 1, 0) == MergeTable.none)
+        #expect(merges.entry(of: 0, 1) == MergeTable.Entry(rank: 1, merged: 3))
+        #expect(merges.entry(of: 1, 0) == .none)
+    }
+
+    @Test("takes the leftmost of pairs that share a rank, whichever they are", arguments: [0, Int.max])
+    func sharedRanks(longWord: Int) {
+        let list = [Merge(left: 1, right: 2, merged: 12), Merge(left: 2, right: 1, merged: 21)]
+        var merger = PairMerger()
+        for (word, expected) in [([1, 2, 1], [12, 1]), ([2, 1, 2, 1, 1], [21, 21, 1])] as [([Int32], [Int32])] {
+            merger.start { $0 = word }
+            merger.merge(by: MergeTable(list, ranks: [7, 7]), longWord: longWord)
+            #expect(merger.symbols == expected)
+        }
+        merger.start { $0 = [2, 1, 2] }
+        merger.merge(by: MergeTable(list), longWord: longWord)
+        #expect(merger.symbols == [2, 12])
     }
 
     @Test("ends on a word of a hundred thousand letters")

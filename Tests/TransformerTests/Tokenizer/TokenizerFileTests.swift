@@ -140,7 +140,8 @@ struct TokenizerFileTests {
 
     @Test("with model options that are not followed are refused")
     func modelOptions() throws {
-        #expect(Self.unsupported(try Self.errorInModel { $0["byte_fallback"] = true }) == "model.byte_fallback: true")
+        // At byte level there is nothing to fall back from.
+        #expect(try Self.errorInModel { $0["byte_fallback"] = true } == nil)
         #expect(Self.unsupported(try Self.errorInModel { $0["dropout"] = 0.1 }) == "model.dropout: 0.1")
         #expect(
             Self.unsupported(try Self.errorInModel { $0["end_of_word_suffix"] = "</w>" })
@@ -168,8 +169,21 @@ struct TokenizerFileTests {
                 "normalizer", ["type": "Sequence", "normalizers": [["type": "NFC"], ["type": "Lowercase"]]],
                 "normalizer.normalizers[1]: Lowercase"
             ),
-            ("pre_tokenizer", metaspace, "pre_tokenizer: Metaspace"),
-            ("pre_tokenizer", NSNull(), "pre_tokenizer: null"),
+            (
+                "normalizer", ["type": "Replace", "pattern": ["Regex": " +"], "content": ""],
+                "normalizer.pattern.Regex:  +"
+            ),
+            ("pre_tokenizer", metaspace, "decoder: ByteLevel"),
+            ("pre_tokenizer", NSNull(), "decoder: ByteLevel"),
+            ("pre_tokenizer", ["type": "BertPreTokenizer"], "pre_tokenizer: BertPreTokenizer"),
+            (
+                "pre_tokenizer", ["type": "Sequence", "pretokenizers": [metaspace, byteLevel]],
+                "pre_tokenizer: Metaspace with other stages"
+            ),
+            (
+                "pre_tokenizer", ["type": "Sequence", "pretokenizers": [byteLevel, metaspace]],
+                "pre_tokenizer: a Metaspace after another stage"
+            ),
             (
                 "pre_tokenizer", ["type": "Digits", "individual_digits": true],
                 "pre_tokenizer: a pre-tokenizer without ByteLevel"
@@ -193,8 +207,8 @@ struct TokenizerFileTests {
             ),
             (
                 "pre_tokenizer",
-                ["type": "Split", "pattern": ["String": "▁"], "behavior": "Isolated", "invert": false],
-                "pre_tokenizer.pattern: the string \"▁\""
+                ["type": "Split", "pattern": ["String": "▁"], "behavior": "Removed", "invert": false],
+                "pre_tokenizer: Split with behavior Removed and invert false"
             ),
             (
                 "pre_tokenizer",
@@ -263,7 +277,9 @@ struct TokenizerFileTests {
 
     @Test("are refused when a byte has no token")
     func missingByte() throws {
-        #expect(try Self.errorInVocabulary { $0["Ġ"] = nil } == .missingByteSymbol(file: "tokenizer.json", byte: 0x20))
+        #expect(
+            try Self.errorInVocabulary { $0["Ġ"] = nil }
+                == .missingByteSymbol(file: "tokenizer.json", byte: 0x20, token: "Ġ"))
         #expect(try Self.errorInModel { $0["vocab"] = [String: Int]() } != nil)
         // No text has the byte 0xFF.
         #expect(try Self.errorInVocabulary { $0["ÿ"] = nil } == nil)
