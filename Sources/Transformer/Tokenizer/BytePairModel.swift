@@ -9,7 +9,7 @@ struct BytePairModel: Sendable {
 
     /// What the letters of a word start out as.
     enum Symbols: Sendable {
-        /// The token of each byte. Bytes that UTF-8 never uses may lack one, and are never looked up.
+        /// The token of each byte; negative where the vocabulary lacks it, and the byte is left out.
         case bytes([Int32])
         case characters(CharacterSymbols)
     }
@@ -65,12 +65,19 @@ struct BytePairModel: Sendable {
         if borders == nil, let token = wholeWord(bytes, in: range) { return tokens.append(token) }
         scratch.merger.start { start in
             switch symbols {
-            case .bytes(let tokens): for index in range { start.append(tokens[Int(bytes[index])]) }
+            case .bytes(let tokens):
+                for index in range where tokens[Int(bytes[index])] >= 0 { start.append(tokens[Int(bytes[index])]) }
             case .characters(let characters): characters.append(bytes, in: range, to: &start)
             }
         }
         scratch.merger.merge(by: merges)
         tokens.append(contentsOf: scratch.merger.symbols)
+    }
+
+    /// How many of these bytes have part in a token.
+    func encodedCount(of bytes: Span<UInt8>) -> Int {
+        guard case .bytes(let tokens) = symbols else { return bytes.count }
+        return bytes.indices.count { tokens[Int(bytes[$0])] >= 0 }
     }
 
     private func wholeWord(_ bytes: Span<UInt8>, in range: Range<Int>) -> Int32? {
@@ -84,7 +91,7 @@ extension BytePairModel {
         merges = MergeTable(description.merges, ranks: description.sharedRanks)
         switch description.spelling {
         case .byteLevel:
-            var tokens = [Int32](repeating: 0, count: 256)
+            var tokens = [Int32](repeating: -1, count: 256)
             for (identifier, token) in description.vocabulary.enumerated() {
                 guard let bytes = token.flatMap(ByteLevelAlphabet.bytes), bytes.count == 1 else { continue }
                 tokens[Int(bytes[0])] = Int32(identifier)

@@ -31,11 +31,7 @@ struct GGUFTokenizerLoader {
                 "model", found: metadata.model,
                 supported: ["gpt2 (byte-level BPE)", "llama (SentencePiece BPE with scores)"])
         }
-        for byte in UInt8.min...UInt8.max where TokenizerLoader.occursInUTF8(byte) {
-            let isByteLevel = description.spelling == .byteLevel
-            let token = isByteLevel ? ByteLevelAlphabet.text(of: [byte]) : CharacterSymbols.name(of: byte)
-            guard lookup[token] != nil else { throw .missingByteSymbol(file: file, byte: byte, token: token) }
-        }
+        try lookup.checkBytes(description.spelling, file: file)
         return description
     }
 

@@ -6,7 +6,8 @@ import Synchronization
 ///
 /// Added tokens are found first; what lies between them passes four stages, each a type of its own: `Normalizer`,
 /// `PreTokenizer`, the model (`BytePairModel`) and, around the whole, `SequenceTemplate`. Every text can be encoded, and
-/// decoding gives it back (a normalizer's changes and a prefix space stay). May be used from several threads at once.
+/// decoding gives it back, but for a normalizer's changes, a prefix space, and the few control characters that some
+/// vocabularies lack. May be used from several threads at once.
 ///
 /// Truncation and padding set in the file are not followed: a sequence's length is its user's business.
 public final class Tokenizer: Sendable {
@@ -192,7 +193,8 @@ public final class Tokenizer: Sendable {
             appendTokens(ofWords: text, scratch: &scratch, to: &tokens)
             guard let border else { return nil }
             let spaces = scratch.words.insertions.prefix { $0 < border }.count
-            return start(at: border + spaces, amongTokensFrom: first, of: tokens)
+            let encoded = model.encodedCount(of: text.extracting(0..<border))
+            return start(at: encoded + spaces, amongTokensFrom: first, of: tokens)
         }
         let marked = metaspace.applied(to: text, isFirst: isFirst)
         description.preTokenizer.split(marked.span, into: &scratch.words)

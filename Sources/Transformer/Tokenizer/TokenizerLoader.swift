@@ -134,14 +134,8 @@ struct TokenizerLoader {
                 "model.byte_fallback", found: "false without a ByteLevel pre-tokenizer",
                 supported: ["true, so that every text can be encoded"])
         }
-        for byte in UInt8.min...UInt8.max where TokenizerLoader.occursInUTF8(byte) {
-            let token = spelling == .byteLevel ? ByteLevelAlphabet.text(of: [byte]) : CharacterSymbols.name(of: byte)
-            guard lookup[token] != nil else { throw .missingByteSymbol(file: file, byte: byte, token: token) }
-        }
+        try lookup.checkBytes(spelling, file: file)
     }
-
-    /// Whether a byte can be part of valid UTF-8 (RFC 3629, section 3).
-    static func occursInUTF8(_ byte: UInt8) -> Bool { byte < 0xC0 || (0xC2...0xF4).contains(byte) }
 
     private func merges(_ spelling: TokenSpelling, _ lookup: TokenLookup) throws(TokenizerError) -> [Merge] {
         var merges: [Merge] = []

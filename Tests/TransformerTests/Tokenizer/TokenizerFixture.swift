@@ -3,10 +3,11 @@ import Foundation
 @testable import Transformer
 
 /// Tokenizers that Hugging Face tokenizers trained, and what it makes of texts with them
-/// (`scripts/fixtures/byte_level_tokenizers.py`).
+/// (`byte_level_tokenizers.py` and `sentencepiece_tokenizers.py` in `scripts/fixtures`).
 struct TokenizerFixture {
     static let kinds = [
         "gpt2", "llama3", "qwen2", "gpt-neox", "smollm", "digit-runs", "prefix-space", "prefix-space-each",
+        "llama2", "mistral", "metaspace", "gemma",
     ]
 
     struct Expected: Decodable {
@@ -52,6 +53,24 @@ struct TokenizerFixture {
     static func trainedReference<Value: Decodable>(_ type: Value.Type) throws -> Value {
         try decode(type, root.appendingPathComponent("trained.json"))
     }
+
+    /// A vocabulary that sentencepiece trained, with the scores it goes by, and the ids it gives.
+    struct Scores: Decodable {
+        let tokens: [String]
+        let scores: [Float]
+        let types: [Int32]
+        let texts: [String]
+        let ids: [[Int32]]
+
+        var metadata: GGUFTokenizerMetadata {
+            var metadata = GGUFTokenizerMetadata(model: "llama", tokens: tokens)
+            (metadata.scores, metadata.tokenTypes) = (scores, types)
+            (metadata.bosToken, metadata.eosToken, metadata.unknownToken) = (1, 2, 0)
+            return metadata
+        }
+    }
+
+    static func scores() throws -> Scores { try decode(Scores.self, root.appendingPathComponent("scores.json")) }
 
     /// The generator of the script that made the fixtures.
     static func generatedText(seed: UInt64, length: Int) throws -> String {
