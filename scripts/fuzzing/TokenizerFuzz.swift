@@ -109,7 +109,7 @@ enum BaseFile {
             #""pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false}"#,
         ]
         let files =
-            bytes.map { byteLevel(with: Array($0.utf8)) } + characters.map { self.characters(with: Array($0.utf8)) }
+            bytes.map { byteLevel(with: Array($0.utf8)) } + characters.map { BaseFile.characters(with: Array($0.utf8)) }
         let all = files.compactMap(tokenizer(file:))
         precondition(all.count == files.count)
         return all
