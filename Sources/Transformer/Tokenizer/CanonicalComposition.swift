@@ -116,14 +116,23 @@ struct CanonicalComposition: Sendable {
 
     /// Marks in order of their combining classes, those of one class as they were (Unicode 3.11, D109).
     private func inOrder(_ scalars: [UInt32]) -> [UInt32] {
-        var ordered: [(value: UInt32, combiningClass: UInt8)] = []
-        for value in scalars {
-            let combiningClass = Self.combiningClass(value)
-            var place = ordered.count
-            while combiningClass > 0, place > 0, ordered[place - 1].combiningClass > combiningClass { place -= 1 }
-            ordered.insert((value, combiningClass), at: place)
+        var ordered: [UInt32] = []
+        var marks: [(combiningClass: UInt8, place: Int)] = []
+        func appendMarks() {
+            ordered += marks.sorted { $0 < $1 }.map { scalars[$0.place] }
+            marks.removeAll(keepingCapacity: true)
         }
-        return ordered.map(\.value)
+        for (place, value) in scalars.enumerated() {
+            let combiningClass = Self.combiningClass(value)
+            if combiningClass == 0 {
+                appendMarks()
+                ordered.append(value)
+            } else {
+                marks.append((combiningClass, place))
+            }
+        }
+        appendMarks()
+        return ordered
     }
 
     /// Composes each character with the last starter unless one between them blocks it (Unicode 3.11, D115 to D117).

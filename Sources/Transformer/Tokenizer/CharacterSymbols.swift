@@ -68,6 +68,5 @@ func scalar(at position: Int, in text: Span<UInt8>) -> (value: UInt32, length: I
     if first < 0xE0 { return ((first & 0x1F) << 6 | second, 2) }
     let third = UInt32(text[position + 2] & 0x3F)
     if first < 0xF0 { return ((first & 0x0F) << 12 | second << 6 | third, 3) }
-    // Five bits more than a code point can have would lead out of tables by code point.
     return ((first & 0x07) << 18 | second << 12 | third << 6 | UInt32(text[position + 3] & 0x3F), 4)
 }

@@ -84,7 +84,8 @@ struct GGUFTokenizerTests {
             ({ $0.addsSpacePrefix = true }, "model.gguf: tokenizer.ggml.add_space_prefix: true"),
             ({ $0.tokens = [] }, "model.gguf: tokenizer.ggml.tokens: expected"),
         ] as [((inout GGUFTokenizerMetadata) -> Void, String)] {
-            #expect(try message(change)?.hasPrefix(start) == true, "\(start), \(try message(change) ?? "accepted")")
+            let found = try message(change) ?? "nothing"
+            #expect(found.hasPrefix(start), "\(found)")
         }
         var scores = try TokenizerFixture.scores().metadata
         scores.scores?[300] = .nan

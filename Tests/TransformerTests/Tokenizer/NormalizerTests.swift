@@ -47,4 +47,25 @@ struct NormalizerTests {
         #expect(Normalizer.nfc.normalized(text.utf8Span.span) == nil)
         #expect(Normalizer.none.normalized("e\u{301}".utf8Span.span) == nil)
     }
+
+    @Test("ends on a letter with half a million marks in the wrong order")
+    func manyMarks() {
+        // Of classes 230 and 220: the latter come first.
+        let text = "a" + String(repeating: "\u{301}\u{323}", count: 250_000)
+        let composed = Normalizer.nfc.normalized(text.utf8Span.span)
+        #expect(composed?.count == 1_000_001)
+        #expect(composed?.starts(with: "\u{1EA1}\u{323}".utf8) == true)
+    }
+
+    @Test("of other steps puts strings before text and in place of others")
+    func steps() {
+        func normalized(_ text: String, _ steps: [Normalizer.Step]) -> String? {
+            Normalizer(steps: steps).normalized(text.utf8Span.span).map { String(decoding: $0, as: UTF8.self) }
+        }
+        #expect(normalized("a b", [.prepend("_"), .replace(" ", by: "__")]) == "_a__b")
+        #expect(normalized("", [.prepend("_")]) == nil)
+        #expect(normalized("aaa", [.replace("aa", by: "b")]) == "ba")
+        #expect(normalized("ab", [.replace("c", by: "d")]) == nil)
+        #expect(normalized("e\u{301} ", [.replace(" ", by: ""), .nfc])?.utf8.elementsEqual("\u{e9}".utf8) == true)
+    }
 }
