@@ -49,6 +49,8 @@ struct JobAPITests {
             #expect(try first.string("jobs.0.id") == ids[2])
             #expect(try first.string("jobs.1.id") == ids[1])
             #expect(try first.value("jobs.0.request") == nil)
+            #expect(try first.string("jobs.0.title.prompt") == "c")
+            #expect(try first.string("jobs.0.title.completion") == " Paris")
             let cursor = try #require(try first.string("next_cursor"))
             let second = try await server.client.get("/v1/jobs?limit=2&cursor=\(cursor)")
             #expect(try second.string("jobs.0.id") == ids[0])

@@ -36,6 +36,38 @@ struct JobStoreTests {
         #expect(try await store.queries(of: JobIdentifier()) == nil)
     }
 
+    @Test("names a job after its first query, each text cut to what a list has room for")
+    func titles() async throws {
+        let short = try await store.add([query("a"), query("b")], isList: true)
+        #expect(try await store.job(short.id)?.title == JobTitle([query("a")]))
+        let long = InfluenceQuery(
+            prompt: String(repeating: "é", count: 90) + "x", completion: String(repeating: "👩‍🔬", count: 41))
+        let title = try #require(try await store.job(try await store.add([long], isList: false).id)?.title)
+        #expect(title.prompt == String(repeating: "é", count: 89) + "…")
+        #expect(title.completion == String(repeating: "👩‍🔬", count: 39) + "…")
+        let whole = InfluenceQuery(
+            prompt: String(repeating: "é", count: 90), completion: String(repeating: "👩‍🔬", count: 40))
+        #expect(JobTitle([whole])?.prompt == whole.prompt && JobTitle([whole])?.completion == whole.completion)
+    }
+
+    @Test("names the jobs of an earlier version too, but for one that it cannot read")
+    func oldTitles() async throws {
+        let (kept, broken) = (
+            try await store.add([query("a")], isList: false), try await store.add([query("b")], isList: false)
+        )
+        try await store.database.write { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE job DROP COLUMN title;
+                    DELETE FROM grdb_migrations WHERE identifier = '4';
+                    UPDATE job SET request = '[{}]' WHERE id = '\(broken.id)';
+                    """)
+        }
+        let reopened = try JobStore(file: file)
+        #expect(try await reopened.job(kept.id)?.title == JobTitle([query("a")]))
+        #expect(try await reopened.job(broken.id)?.title == nil)
+    }
+
     @Test("syncs each commit to the disk")
     func durability() throws {
         let (journal, synchronous) = try store.database.writeWithoutTransaction { database in

@@ -5,6 +5,8 @@ import HTTP
 /// A job as clients see it.
 struct JobDocument: Encodable {
     var id: String
+    /// What it asks, cut short.
+    var title: JobTitle?
     var status: Job.Status
     var stage: InfluenceProgress.Stage?
     var progress: Progress?
@@ -43,7 +45,7 @@ struct JobDocument: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, status, stage, progress, queries
+        case id, title, status, stage, progress, queries
         case failedQueries = "failed_queries"
         case createdAt = "created_at"
         case startedAt = "started_at"
@@ -58,6 +60,7 @@ struct JobDocument: Encodable {
     /// - Parameter progress: How far its sweep is; what the store has may be a moment old.
     init(_ job: Job, progress: InfluenceProgress? = nil, queries: [InfluenceQuery]? = nil) {
         id = job.id.description
+        title = job.title
         status = job.status
         if job.status == .running, let progress = progress ?? job.progress {
             stage = progress.stage

@@ -8,6 +8,8 @@ public struct Job: Sendable, Equatable {
     /// Whether a list was posted; its result is then a list, even of one.
     public var isList: Bool
     public var queryCount: Int
+    /// Absent in jobs of an earlier version that this one cannot read.
+    public var title: JobTitle?
     public var failedQueryCount: Int
     /// The stage of the running sweep.
     public var progress: InfluenceProgress?

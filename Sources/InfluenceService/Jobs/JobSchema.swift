@@ -2,12 +2,13 @@ import GRDB
 
 /// How jobs lie in SQLite.
 ///
-/// `job` has one row a request; `number` is the order of arrival and is never used twice, so that it can serve as a cursor.
-/// Times are milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in, `timings` that of
-/// ``JobTimings``, `failure` that of ``QueryFailure``. `outcome` has one row a query that is done, its position in the
-/// request from 0: `body` is the JSON of an ``InfluenceResult`` where `succeeded` is 1, else of a ``QueryFailure``;
-/// `result_bytes` is the length of a job's bodies together. `idempotency_key` and `request_digest` are those of an
-/// ``IdempotencyKey``; `asker` is the id of the token that it came with, if any. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
+/// `job` has one row a request; `number` is the order of arrival and is never used twice, so that it can serve as a
+/// cursor. Times are milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in,
+/// `timings` that of ``JobTimings``, `failure` that of ``QueryFailure``, `title` that of ``JobTitle``. `outcome` has
+/// one row a query that is done, its position in the request from 0: `body` is the JSON of an ``InfluenceResult`` where
+/// `succeeded` is 1, else of a ``QueryFailure``; `result_bytes` is the length of a job's bodies together.
+/// `idempotency_key` and `request_digest` are those of an ``IdempotencyKey``; `asker` is the id of the token that it
+/// came with, if any. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
 /// ``SweepMember``s, and how long its checkpoint was when it began.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
@@ -64,12 +65,22 @@ enum JobSchema {
         migrator.registerMigration("3") { database in
             try database.execute(sql: "ALTER TABLE job ADD COLUMN asker TEXT")
         }
+        migrator.registerMigration("4") { database in
+            try database.execute(sql: "ALTER TABLE job ADD COLUMN title TEXT")
+            for number in try Int64.fetchAll(database, sql: "SELECT number FROM job") {
+                let request = try String.fetchOne(
+                    database, sql: "SELECT request FROM job WHERE number = ?", arguments: [number])
+                guard let request, let title = JobTitle(request: request) else { continue }
+                try database.execute(
+                    sql: "UPDATE job SET title = ? WHERE number = ?", arguments: [try jsonText(title), number])
+            }
+        }
         return migrator
     }()
 
     /// The columns of a ``Job``: all but its request, which can be long.
     static let jobColumns = """
         number, id, status, is_list, query_count, failed_query_count, stage, done, total, created, started, finished, \
-        attempts, failure, timings
+        attempts, failure, timings, title
         """
 }

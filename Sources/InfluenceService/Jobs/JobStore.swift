@@ -54,21 +54,22 @@ public final class JobStore: Sendable {
         asker: String? = nil, at date: Date = Date()
     ) async throws -> Submission {
         let job = Job(
-            id: id, status: .queued, isList: isList, queryCount: queries.count, failedQueryCount: 0,
-            created: date.inMilliseconds, attempts: 0, timings: JobTimings())
+            id: id, status: .queued, isList: isList, queryCount: queries.count, title: JobTitle(queries),
+            failedQueryCount: 0, created: date.inMilliseconds, attempts: 0, timings: JobTimings())
         return try await change { [file] database, changes in
             if let key, let earlier = try Self.job(for: key, in: database, file: file) {
                 return Submission(job: earlier, isReplay: true)
             }
             try database.execute(
                 sql: """
-                    INSERT INTO job (id, status, is_list, query_count, created, timings, request, idempotency_key,
+                    INSERT INTO job (id, status, is_list, query_count, title, created, timings, request, idempotency_key,
                         request_digest, asker)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    id.description, job.status.rawValue, isList, queries.count, job.created.milliseconds,
-                    try jsonText(job.timings), try jsonText(queries), key?.text, key?.requestDigest, asker,
+                    id.description, job.status.rawValue, isList, queries.count,
+                    try job.title.map { try jsonText($0) }, job.created.milliseconds, try jsonText(job.timings),
+                    try jsonText(queries), key?.text, key?.requestDigest, asker,
                 ])
             changes.add(id, queries: queries)
             return Submission(job: job, isReplay: false)

@@ -8,6 +8,12 @@ extension Schema {
     static let job = object(
         "A request for influence, and how far it has come.",
         .required("id", string("Names the job.")),
+        .optional(
+            "title",
+            object(
+                "Its first query, in the few words that a list has room for; what is cut ends in an ellipsis.",
+                .required("prompt", string("The prompt's beginning.")),
+                .required("completion", string("The completion's beginning.")))),
         .required("status", choice("How far it is.", of: Job.Status.self)),
         .optional(
             "stage", choice("What its sweep is doing, while it runs.", of: InfluenceProgress.Stage.self)),

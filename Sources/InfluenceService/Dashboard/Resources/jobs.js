@@ -1,9 +1,9 @@
 // Lists jobs, the newest first.
 
-import { cancel, job as look, jobs as fetchJobs } from "./api.js";
+import { cancel, jobs as fetchJobs } from "./api.js";
 import { announce, h, replace } from "./dom.js";
 import { isFinal, rest } from "./events.js";
-import { ago, clip, plural, seconds } from "./format.js";
+import { ago, plural, seconds } from "./format.js";
 import { said } from "./question.js";
 import { keepInAddress, link } from "./router.js";
 
@@ -90,8 +90,7 @@ export async function showJobs(main, { items }, signal) {
 
   function row(job, key) {
     const address = job.result ? link(["results", job.id]) : link(["jobs", job.id]);
-    const name = h("a", { href: address, dir: "auto", dataset: { action: "open" } }, `Job ${job.id.slice(-6)}`);
-    nameJob(job, name, signal);
+    const name = h("a", { href: address, dir: "auto", dataset: { action: "open" } }, nameOf(job));
     const { done = 0, total = 0 } = job.progress ?? {};
     const progress = total > 0 ? ` ${Math.floor(100 * done / total)}\u202f%` : "";
     const began = Date.parse(job.started_at ?? job.created_at);
@@ -113,14 +112,7 @@ export async function showJobs(main, { items }, signal) {
   }
 }
 
-const names = new Map();
-
-/** Puts a job's question in the place of its number; the list does not have it. */
-async function nameJob(job, element, signal) {
-  if (!names.has(job.id)) {
-    const forget = () => { names.delete(job.id); };
-    names.set(job.id, look(job.id, signal).then((full) => [full.request].flat()[0]).catch(forget));
-  }
-  const query = await names.get(job.id);
-  if (query) replace(element, clip(query.prompt, 90), said(clip(query.completion, 40)));
+/** A job's first question; jobs of earlier versions of the server may have none that can be read. */
+function nameOf({ id, title }) {
+  return title ? [title.prompt, said(title.completion)] : `Job ${id.slice(-6)}`;
 }

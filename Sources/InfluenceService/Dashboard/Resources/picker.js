@@ -13,10 +13,17 @@ export function parts(name) {
 /** Results that can be chosen, the newest first. */
 export async function recentResults(signal) {
   const page = await fetchJobs({ status: "succeeded", limit: 20 }, signal);
-  const full = await Promise.all(page.jobs.map((job) => look(job.id, signal).catch(() => null)));
-  return full.filter(Boolean).flatMap((job) => [job.request].flat().map((query, index) => ({
-    name: `${job.id}.${index}`, text: clip(`${query.prompt}${query.completion}`, 100),
+  const questions = await Promise.all(page.jobs.map((job) => titlesOf(job, signal)));
+  return page.jobs.flatMap((job, index) => questions[index].map((question, number) => ({
+    name: `${job.id}.${number}`, text: clip(`${question.prompt}${question.completion}`, 100),
   })));
+}
+
+/** The questions of a job as a list of jobs has it, which is without those behind the first. */
+async function titlesOf(job, signal) {
+  if (job.queries === 1 && job.title) return [job.title];
+  const full = await look(job.id, signal).catch(() => null);
+  return [full?.request ?? []].flat();
 }
 
 /**
