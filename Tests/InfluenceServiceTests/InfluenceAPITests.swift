@@ -89,6 +89,39 @@ struct InfluenceAPITests {
         }
     }
 
+    @Test("keeps the texts that a query brings along with its job")
+    func texts() async throws {
+        try await TestServer.run { server in
+            let body = "{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"texts\": [\"c\", \"d\"]}}"
+            let reply = try await server.client.post("/v1/influence", json: body)
+            #expect(reply.status == 202)
+            let job = try await server.client.get(try #require(reply.headers["location"]))
+            #expect(try job.string("request.candidates.texts.1") == "d")
+        }
+    }
+
+    @Test(
+        "refuses more texts, or longer ones, than is configured, and texts beside sequences of the corpus",
+        arguments: [
+            ("\"texts\": [\"a\", \"b\", \"c\"]", "candidates.texts", "at most 2 texts, found 3"),
+            ("\"texts\": [\"a\", \"éé\"]", "candidates.texts[1]", "at most 3 bytes, found 4"),
+            ("\"texts\": []", "candidates.texts", "at least one text"),
+            ("\"texts\": [\"a\"], \"ids\": [\"b\"]", "candidates.texts", "leave out ids and source"),
+            ("\"texts\": [\"a\"], \"source\": \"b\"", "candidates.texts", "leave out ids and source"),
+        ])
+    func textLimits(members: String, field: String, words: String) async throws {
+        try await TestServer.run {
+            $0.query.maximumTexts = 2
+            $0.query.maximumTextBytes = 3
+        } test: { server in
+            let body = "{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\(members)}}"
+            try await server.client.post("/v1/influence", json: body).expectProblem(
+                "unusable-field", status: 422, field: field, says: words)
+            try await server.client.post("/v1/influence", json: "[\(query), \(body)]").expectProblem(
+                "unusable-field", status: 422, field: "[1].\(field)", says: words)
+        }
+    }
+
     @Test("fills in what a query leaves open from the configuration")
     func defaults() async throws {
         try await TestServer.run {

@@ -44,11 +44,13 @@ struct SchemaTests {
         let schema = SchemaName.query.schema.tree
         #expect(try tree(query).names.sorted() == schema["properties"]?.names.sorted())
         #expect(
-            try tree(query.candidates).names.sorted()
+            (try tree(query.candidates).names + ["texts"]).sorted()
                 == SchemaName.candidateSelection.schema.tree["properties"]?.names.sorted())
         var limited = query
         limited.rank = .limited(4_096)
-        for query in [query, limited, InfluenceQuery(prompt: "a", completion: "b")] {
+        var withTexts = InfluenceQuery(prompt: "a", completion: "b")
+        withTexts.candidates.texts = ["c"]
+        for query in [query, limited, withTexts, InfluenceQuery(prompt: "a", completion: "b")] {
             #expect(validator.mistakes(in: try tree(query), schema).isEmpty)
         }
         for (text, isUsable) in [
@@ -65,6 +67,8 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"direction\": \"up\"}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"topk\": 1}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"ids\": []}}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"texts\": [\"c\"]}}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"texts\": []}}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"attribution\": {\"layers\": 1}}", false),
         ] {
             let body = try JSONReader.read(Array(text.utf8))
@@ -97,8 +101,10 @@ struct SchemaTests {
         minimal.distribution = nil
         result.sequences[0].layers = [.init(name: "l", score: 1)]
         result.sequences[0].tokens = [.init(text: "t", score: 1)]
+        result.sequences[0].index = 0
         try expect(.queryResult, describes: result, minimal: minimal)
         var bare = result.sequences[0]
+        bare.index = nil
         (bare.source, bare.metadata, bare.layers, bare.tokens) = (nil, nil, nil, nil)
         try expect(.influentialSequence, describes: result.sequences[0], minimal: bare)
         try expect(
@@ -126,6 +132,7 @@ struct SchemaTests {
             id: JobIdentifier(), status: .queued, isList: true, queryCount: 1, failedQueryCount: 0, created: Date(),
             attempts: 0, timings: minimalTimings)
         let minimal = JobDocument(job)
+        job.title = JobTitle([query])
         job.status = .running
         job.timings = timings
         (job.started, job.finished) = (Date(), Date())

@@ -31,6 +31,15 @@ struct SweepPolicyTests {
         #expect(next([]) == [])
     }
 
+    @Test("counts texts that a query brings along as what they are, and each as scored again")
+    func texts() {
+        let query = InfluenceQuery(
+            prompt: "a", completion: "x", candidates: CandidateSelection(prefilter: .all, texts: ["b", "c", "d"]),
+            rescore: 0)
+        let cost = SweepCost(of: [query], corpusSequences: corpus)
+        #expect(cost.swept == 3 && cost.sequences == 6)
+    }
+
     @Test("does not make a small job wait for the candidates of a large one")
     func likeness() {
         #expect(next([entry(90_000), entry(1_000), entry(50_000)]) == [[0, 1], [2, 1]])

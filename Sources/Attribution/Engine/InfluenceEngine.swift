@@ -36,11 +36,11 @@ public final class InfluenceEngine: Sendable {
         self.batchTokens = batchTokens
     }
 
-    var sweep: CandidateSweep {
-        let corpus = corpus
-        return CandidateSweep(
-            decoder: decoder, tracked: factors.tracked, workers: workers, batchTokens: batchTokens, tally: tally
-        ) { try corpus.tokens(rowids: $0) }
+    /// - Parameter tokens: The tokens of sequences, in the order asked for.
+    func sweep(_ tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]) -> CandidateSweep {
+        CandidateSweep(
+            decoder: decoder, tracked: factors.tracked, workers: workers, batchTokens: batchTokens, tally: tally,
+            tokens: tokens)
     }
 
     /// The gradient of each query's measurement, preconditioned and compressed as each query asks.
@@ -110,7 +110,8 @@ public final class InfluenceEngine: Sendable {
         }
         return TokenizedQuery(
             tokens: joined.tokens, completionStart: joined.completionStart,
-            completionStartsInsideToken: joined.completionStartsInsideToken)
+            completionStartsInsideToken: joined.completionStartsInsideToken,
+            texts: try GivenTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
     }
 }
 
@@ -119,4 +120,6 @@ struct TokenizedQuery: Sendable {
     let tokens: [Int32]
     let completionStart: Int
     let completionStartsInsideToken: Bool
+    /// Each text that is to be scored, as the corpus would hold it.
+    let texts: [[Int32]]
 }

@@ -9,6 +9,34 @@ struct QueryBatch {
     let queries: [InfluenceQuery]
     let tokenized: [TokenizedQuery]
     let control: BatchControl
+    private let given: GivenTexts
+
+    init(
+        engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery], control: BatchControl
+    ) {
+        self.engine = engine
+        self.queries = queries.map(Self.asScored)
+        self.tokenized = tokenized
+        self.control = control
+        given = GivenTexts(of: zip(queries, tokenized).map { ($0.candidates.texts ?? [], $1.texts) })
+    }
+
+    /// A query that comes with texts wants all of them, each with its full gradient.
+    private static func asScored(_ query: InfluenceQuery) -> InfluenceQuery {
+        guard let texts = query.candidates.texts else { return query }
+        var query = query
+        query.direction = .both
+        query.topK = texts.count
+        query.rescore = texts.count
+        return query
+    }
+
+    /// The tokens of sequences of the corpus and of given texts, in the order asked for.
+    private func tokens(_ rowids: [Int64]) throws -> [[Int32]] {
+        guard rowids.contains(where: GivenTexts.isText) else { return try engine.corpus.tokens(rowids: rowids) }
+        var kept = try engine.corpus.tokens(rowids: rowids.filter { !GivenTexts.isText($0) }).makeIterator()
+        return rowids.compactMap { given[$0]?.tokens ?? kept.next() }
+    }
 
     private func isCancelled(_ query: Int) -> Bool { control.isCancelled(query) }
 
@@ -58,6 +86,7 @@ struct QueryBatch {
         let candidates = queries.indices.map { index -> [Int64] in
             report(.candidates, index, queries.count)
             do {
+                if queries[index].candidates.texts != nil { return given.rowids(of: index) }
                 return try selector.candidates(for: queries[index].candidates, tokens: tokenized[index].tokens)
             } catch {
                 failures[index] = QueryError(error)
@@ -79,7 +108,7 @@ struct QueryBatch {
         var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
         sweep.wanted = active.map { query in candidates[query].compactMap { rows[$0] } }
         sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [])
-        let scores = try engine.sweep.scores(of: union, queries: compressed, control: sweep)
+        let scores = try engine.sweep(tokens).scores(of: union, queries: compressed, control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
             rankings[query] = Ranking(
@@ -135,7 +164,8 @@ struct QueryBatch {
         var sweep = sweepControl(for: indices) { report(.rescore, min($0, total), total) }
         sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
         sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown)
-        let scores = try engine.sweep.scores(of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
+        let scores = try engine.sweep(tokens).scores(
+            of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
         for (column, entry) in entries.enumerated() {
             var own: [Int64: SequenceScore] = [:]
             for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
@@ -172,11 +202,16 @@ struct QueryBatch {
         let tokens = tokenized[index]
         let texts = engine.tokenTexts(tokens.tokens)
         var sequences: [InfluentialSequence] = []
-        if query.direction != .negative {
-            sequences += try described(ranking.proponents(query.topK), query, corpusSequences)
-        }
-        if query.direction != .positive {
-            sequences += try described(ranking.opponents(query.topK), query, corpusSequences)
+        if query.candidates.texts != nil {
+            sequences += try described(ranking.everyProponent(), query, corpusSequences)
+            sequences += try described(ranking.everyOpponent(), query, corpusSequences)
+        } else {
+            if query.direction != .negative {
+                sequences += try described(ranking.proponents(query.topK), query, corpusSequences)
+            }
+            if query.direction != .positive {
+                sequences += try described(ranking.opponents(query.topK), query, corpusSequences)
+            }
         }
         return InfluenceResult(
             query: InfluenceResult.UnderstoodQuery(
@@ -192,7 +227,7 @@ struct QueryBatch {
                 logProbability: gradient.logProbabilities.reduce(0, +)),
             timings: timings,
             candidates: InfluenceResult.CandidateSummary(
-                selection: query.candidates.ids == nil ? query.candidates.prefilter.rawValue : "ids",
+                selection: query.candidates.kind,
                 considered: considered, corpusSequences: corpusSequences),
             distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
             sequences: sequences)
@@ -202,14 +237,17 @@ struct QueryBatch {
         -> [InfluentialSequence]
     {
         let rowids = entries.map(\.rowid)
-        let descriptions = try engine.describe(rowids: rowids)
-        let tokens = query.attribution.tokens ? try engine.corpus.tokens(rowids: rowids) : []
+        let isGiven = query.candidates.texts != nil
+        let descriptions = isGiven ? [] : try engine.describe(rowids: rowids)
+        let tokens = query.attribution.tokens ? try tokens(rowids) : []
         return entries.indices.map { place in
             let score = entries[place].score
-            let description = descriptions[place]
+            let description = isGiven ? nil : descriptions[place]
+            let text = given[rowids[place]]
             return InfluentialSequence(
-                rank: place + 1, id: description.id, text: description.text, source: description.source,
-                metadata: description.metadata, score: score.total,
+                rank: place + 1, id: description?.id ?? text?.id ?? "", index: text?.index,
+                text: description?.text ?? text?.text ?? "", source: description?.source ?? text?.source,
+                metadata: description?.metadata, score: score.total,
                 natsPerCopy: score.total / Double(max(corpusSequences, 1)), spurious: score.isSpurious,
                 layers: query.attribution.layers
                     ? score.layers.map { layers in

@@ -37,6 +37,10 @@ struct Ranking {
     func proponents(_ count: Int) -> [Entry] { Array(entries.prefix(count).prefix { $0.score.total > 0 }) }
     func opponents(_ count: Int) -> [Entry] { Array(entries.suffix(count).reversed().prefix { $0.score.total < 0 }) }
 
+    /// All of them: first those that are no opponents, then the opponents.
+    func everyProponent() -> [Entry] { entries.filter { $0.score.total >= 0 } }
+    func everyOpponent() -> [Entry] { entries.reversed().filter { $0.score.total < 0 } }
+
     private mutating func sort() {
         entries.sort { ($0.score.total, $1.rowid) > ($1.score.total, $0.rowid) }
     }

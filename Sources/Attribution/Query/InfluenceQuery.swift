@@ -130,7 +130,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     }
 }
 
-/// Which sequences of the corpus are scored.
+/// What is scored: sequences of the corpus, or texts of the asker's own.
 public struct CandidateSelection: Sendable, Equatable, Codable {
     public var prefilter: Prefilter
     /// How many sequences the prefilter keeps.
@@ -139,6 +139,10 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
     public var ids: [String]?
     /// Only sequences of this source.
     public var source: String?
+    /// Texts that need not be in the corpus, each scored in full as if it were a training sequence, and returned whatever its
+    /// score, the query's ``InfluenceQuery/topK`` and its ``InfluenceQuery/direction``. They go with neither ``ids`` nor
+    /// ``source``.
+    public var texts: [String]?
 
     public enum Prefilter: String, Sendable, Codable, CaseIterable {
         /// The top of equation 28 of Grosse et al. 2023.
@@ -147,14 +151,18 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
         case all
     }
 
-    public init(prefilter: Prefilter = .tfidf, limit: Int = 1_000, ids: [String]? = nil, source: String? = nil) {
+    public init(
+        prefilter: Prefilter = .tfidf, limit: Int = 1_000, ids: [String]? = nil, source: String? = nil,
+        texts: [String]? = nil
+    ) {
         self.prefilter = prefilter
         self.limit = limit
         self.ids = ids
         self.source = source
+        self.texts = texts
     }
 
-    private enum CodingKeys: String, CodingKey, CaseIterable { case prefilter, limit, ids, source }
+    private enum CodingKeys: String, CodingKey, CaseIterable { case prefilter, limit, ids, source, texts }
 
     public init(from decoder: any Swift.Decoder) throws {
         try decoder.refuseUnknownKeys(of: CodingKeys.self)
@@ -163,6 +171,7 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
         limit = try container.decodeIfPresent(Int.self, forKey: .limit) ?? 1_000
         ids = try container.decodeIfPresent([String].self, forKey: .ids)
         source = try container.decodeIfPresent(String.self, forKey: .source)
+        texts = try container.decodeIfPresent([String].self, forKey: .texts)
         guard limit > 0 else {
             throw DecodingError.dataCorruptedError(
                 forKey: .limit, in: container, debugDescription: "expected a positive number")
@@ -171,6 +180,16 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
             throw DecodingError.dataCorruptedError(
                 forKey: .ids, in: container,
                 debugDescription: "expected at least one id, or null for the prefilter's choice")
+        }
+        guard texts?.isEmpty != true else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .texts, in: container,
+                debugDescription: "expected at least one text, or null for sequences of the corpus")
+        }
+        guard texts == nil || (ids == nil && source == nil) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .texts, in: container,
+                debugDescription: "texts are scored in place of sequences of the corpus: leave out ids and source")
         }
     }
 }

@@ -59,7 +59,7 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     }
 
     public struct CandidateSummary: Sendable, Equatable, Codable {
-        /// How they were chosen: "tfidf", "all" or "ids".
+        /// How they were chosen: "tfidf", "all", "ids" or "texts".
         public var selection: String
         /// How many sequences were scored for this query.
         public var considered: Int
@@ -78,6 +78,8 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     /// From 1, separately for proponents and opponents.
     public var rank: Int
     public var id: String
+    /// Of a text that came with the query: its place among them, from 0. Its id is made of that, its source is "given".
+    public var index: Int?
     public var text: String
     public var source: String?
     public var metadata: JSONValue?
@@ -106,7 +108,7 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case rank, id, text, source, metadata, score
+        case rank, id, index, text, source, metadata, score
         case natsPerCopy = "nats_per_copy"
         case spurious, layers, tokens
     }

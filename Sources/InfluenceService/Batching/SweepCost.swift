@@ -22,14 +22,15 @@ struct SweepCost: Sendable, Equatable {
     mutating func add(_ query: InfluenceQuery) {
         let selection = query.candidates
         let asked =
-            switch (selection.ids, selection.prefilter) {
-            case (let ids?, _): ids.count
+            switch (selection.texts ?? selection.ids, selection.prefilter) {
+            case (let named?, _): named.count
             case (nil, .tfidf): selection.limit
             case (nil, .all): corpusSequences
             }
         let own = min(asked, corpusSequences)
         candidates += own
-        rescored += min(own, query.direction == .both ? 2 * query.rescore : query.rescore)
+        rescored +=
+            selection.texts != nil ? own : min(own, query.direction == .both ? 2 * query.rescore : query.rescore)
         queries += 1
     }
 

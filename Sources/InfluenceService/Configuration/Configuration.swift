@@ -118,12 +118,15 @@ public struct Configuration: Sendable, Equatable {
         public var keepResultBytes = 10_737_418_240
     }
 
-    /// What a query asks for where it does not say.
+    /// What a query asks for where it does not say, and how many texts of its own it may have.
     public struct Query: Sendable, Equatable {
         public var topK = 20
         public var candidateLimit = 1_000
         public var rank = 32
         public var rescore = 100
+        public var maximumTexts = 100
+        /// Of each, in UTF-8.
+        public var maximumTextBytes = 65_536
     }
 
     /// What POST /v1/sequences takes at a time.

@@ -83,6 +83,8 @@ public struct ConfigurationSetting: Sendable {
         integer("query.candidate_limit", \.query.candidateLimit, 1...1_000_000_000),
         integer("query.rank", \.query.rank, 1...4_096),
         integer("query.rescore", \.query.rescore, 0...10_000),
+        integer("query.maximum_texts", \.query.maximumTexts, 1...100_000),
+        integer("query.maximum_text_bytes", \.query.maximumTextBytes, 1...1_073_741_824),
         integer("ingestion.maximum_records", \.ingestion.maximumRecords, 1...10_000_000),
         integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, 1_024...17_179_869_184),
         choice("logging.level", \.logging.level, Logger.Level.allCases),

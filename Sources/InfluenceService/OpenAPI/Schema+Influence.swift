@@ -51,7 +51,7 @@ extension Schema {
             ).orNull))
 
     static let candidateSelection = object(
-        "Which sequences of the corpus are scored.",
+        "What is scored: sequences of the corpus, or texts that come with the query.",
         .optional(
             "prefilter",
             choice(
@@ -64,7 +64,14 @@ extension Schema {
             array(
                 "Sequences or documents by id: these, and no others, are scored.", of: string("An id."), atLeast: 1
             ).orNull),
-        .optional("source", string("Only sequences of this source.").orNull))
+        .optional("source", string("Only sequences of this source.").orNull),
+        .optional(
+            "texts",
+            array(
+                "Texts that need not be in the corpus, each scored in full as if it were a training sequence. All are returned, "
+                    + "whatever top_k, direction, rank and rescore say. Neither ids nor source may be given beside them.",
+                of: string("A text of at most a sequence's length.", atLeast: 1), atLeast: 1
+            ).orNull))
 
     static let queryResults = oneOf(
         "In the shape of the request: one query's result, or a list.", reference(.queryResult), reference(.resultList))
@@ -113,7 +120,7 @@ extension Schema {
             "candidates",
             object(
                 "What was scored.",
-                .required("selection", choice("How they were chosen.", ["tfidf", "all", "ids"])),
+                .required("selection", choice("How they were chosen.", ["tfidf", "all", "ids", "texts"])),
                 .required("considered", integer("How many sequences were scored for the query.", from: 0)),
                 .required("corpus_sequences", integer("How many sequences the corpus had.", from: 0)))),
         .optional("distribution", reference(.scoreDistribution)),
@@ -151,8 +158,9 @@ extension Schema {
     static let influentialSequence = object(
         "A training sequence and its influence.",
         .required("rank", integer("From 1, apart for each direction.", from: 1)),
-        .required("id", string("The sequence's id.")), .required("text", string("Its text.")),
-        .optional("source", string("Where its document is from.")),
+        .required("id", string("The sequence's id.")),
+        .optional("index", integer("Of a text that came with the query: its place there.", from: 0)),
+        .required("text", string("Its text.")), .optional("source", string("Where its document is from.")),
         .optional("metadata", anything("What came with its document.")),
         .required(
             "score",
