@@ -107,3 +107,57 @@ def test_a_server_that_wants_a_token_is_given_one(chromium, guarded):
     page.press("Forget the token")
     page.wait_for("dialog input")
     assert page.script("return sessionStorage.getItem('tributary.token')") is None
+
+
+NO_EVENTS = """
+const real = window.fetch;
+window.asked = 0;
+window.fetch = (address, options) => {
+  if (String(address).endsWith("/events")) {
+    return Promise.resolve(new Response(JSON.stringify({ type: "/problems/unknown-route", title: "No such route", status: 404 }),
+      { status: 404, headers: { "Content-Type": "application/problem+json" } }));
+  }
+  if (/\\/v1\\/jobs\\/\\w+$/.test(String(address))) window.asked += 1;
+  return real(address, options);
+};
+"""
+
+
+def test_where_there_are_no_events_the_job_is_asked_for_again_and_again(page):
+    script = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": NO_EVENTS})
+    try:
+        job = ask(page, SHORTER)
+        page.wait_for(".stages progress")
+        page.wait_for_address(rf"^#/results/{job}$")
+        page.wait_for(".sequence")
+        assert page.script("return window.asked") > 2
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+BROKEN_EVENTS = """
+const real = window.fetch;
+window.broken = 0;
+window.fetch = (address, options) => {
+  if (!String(address).endsWith("/events")) return real(address, options);
+  window.broken += 1;
+  // A stream that is cut off after a piece of an event, as a proxy may do.
+  return Promise.resolve(new Response(new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode("event: status\\nid: 1\\nda"));
+      setTimeout(() => controller.error(new TypeError("network error")), 50);
+    },
+  }), { status: 200, headers: { "Content-Type": "text/event-stream" } }));
+};
+"""
+
+
+def test_events_that_break_off_each_time_do_not_hold_up_the_watch(page):
+    script = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": BROKEN_EVENTS})
+    try:
+        job = ask(page, SHORTER)
+        page.wait_for_address(rf"^#/results/{job}$")
+        page.wait_for(".sequence")
+        assert page.script("return window.broken") >= 1
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)

@@ -140,3 +140,56 @@ def test_the_state_tells_the_model_and_the_load(page, server):
     page.wait_for_text(f"{model['corpus']['sequences']:,}")
     page.wait_for_text("Running for")
     page.wait_for_text("ready")
+
+
+def test_a_text_of_ones_own_is_scored_against_a_question(page, server, hamlet):
+    page.open(f"#/results/{hamlet}", until=".sequence")
+    page.press("Score a text of your own")
+    page.wait_for_address(rf"^#/compare\?left={hamlet}.0&own=1")
+    page.wait(lambda: page.script("return document.activeElement.name") == "own")
+    best = server.call(f"/v1/jobs/{hamlet}/result")["sequences"][0]
+    page.script("document.activeElement.value = arguments[0]", best["text"])
+    page.press("Score it")
+    page.wait_for(".tried-text mark.heat")
+    # The text is the corpus's: it scores what it scored there.
+    assert f"{best['score']:,.0f}" in page.text(".tried-text strong")
+    assert page.text(".tried-text .text") == best["text"]
+    page.fill("own", "Hamlet was written by Marlowe.")
+    page.press("Score it")
+    page.wait(lambda: len(page.all(".tried-text")) == 2)
+    assert page.all(".tried-text .text")[0].text == "Hamlet was written by Marlowe."
+    page.press("As a result of its own")
+    page.wait_for(".sequence")
+    assert "The 1 text that came with the question" in page.text(".about")
+    assert page.text(".sequence h3") == "Text 1"
+
+
+def test_a_text_that_cannot_be_scored_is_refused_where_it_was_written(page, hamlet):
+    page.open(f"#/compare?left={hamlet}.0&own=1", until="textarea[name=own]")
+    page.script("document.querySelector('[name=own]').value = 'Hamlet '.repeat(300)")
+    page.press("Score it")
+    page.wait_for(".own .problem")
+    assert "at most 128" in page.text(".own .problem")
+    assert page.one("[name=own]").get_attribute("aria-invalid") == "true"
+
+
+def test_results_saved_as_files_are_compared(page, server, hamlet, tmp_path):
+    other = server.ask("Macbeth is a tragedy written by William", " Shakespeare", top_k=8, candidates={"limit": 60})
+    files = []
+    for job in (hamlet, other):
+        files.append(tmp_path / f"{job}.json")
+        files[-1].write_text(json.dumps(server.call(f"/v1/jobs/{job}/result")))
+    page.open("#/compare", until="input[type=file]")
+    for index, file in enumerate(files):
+        page.wait(lambda: len(page.all("input[type=file]")) == 2)
+        page.all("input[type=file]")[index].send_keys(str(file))
+    page.wait_for("table.joint")
+    ids = [{s["id"] for s in server.call(f"/v1/jobs/{job}/result")["sequences"]} for job in (hamlet, other)]
+    assert len(page.all("table.joint tbody tr")) == len(ids[0] | ids[1])
+    assert f"{len(ids[0] & ids[1])} of the {len(ids[0] | ids[1])} sequences" in page.text(".answer")
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{\"sequences\": 7}")
+    page.all("input[type=file]")[0].send_keys(str(wrong))
+    page.wait_for(".pickers .warning")
+    page.wait_for_text("wrong.json is not a result", ".pickers")
+    assert page.all("table.joint tbody tr")

@@ -5,6 +5,7 @@ import { rankLines } from "./charts.js";
 import { announce, h, problem, replace } from "./dom.js";
 import { clip, count, difference, plural, probability, score } from "./format.js";
 import { join, rankCorrelation } from "./joined.js";
+import { ownTexts } from "./own.js";
 import { parts, picker, recentResults, resultNamed } from "./picker.js";
 import { joined } from "./question.js";
 import { go, keepInAddress, link } from "./router.js";
@@ -16,12 +17,13 @@ const names = { left: "First", right: "Second" };
 export async function showCompare(main, { items }, signal) {
   const chosen = { left: items.get("left") ?? "", right: items.get("right") ?? "" };
   const body = h("div");
+  const own = h("div");
   const pickers = h("div", { class: "pickers" });
   replace(main,
     h("h1", {}, "Compare two results"),
     h("p", { class: "lead" },
       "What do two questions have in common? A flipped word order, a paraphrase, a translation, another completion."),
-    pickers, body);
+    pickers, body, own);
   const known = await recentResults(signal);
   if (signal.aborted) return;
   replace(pickers, sides.map((side) => picker(`${names[side]} result`, known, chosen[side], (name) => {
@@ -30,17 +32,21 @@ export async function showCompare(main, { items }, signal) {
     show();
   })));
   await show();
+  if (items.get("own")) own.querySelector("textarea")?.focus();
 
   async function show() {
     const missing = sides.find((side) => !chosen[side]);
     if (missing) {
-      replace(body, h("p", { class: "empty" },
-        `Choose the ${names[missing].toLowerCase()} result, or `, h("a", { href: link(["ask"]) }, "ask another question"), "."));
-      return;
+      replace(body, h("p", { class: "empty" }, `Choose the ${names[missing].toLowerCase()} result, or `,
+        h("a", { href: link(["ask"]) }, "ask another question"), "."));
     }
     try {
-      const [left, right] = await Promise.all(sides.map((side) => resultNamed(chosen[side], signal)));
-      if (!signal.aborted) replace(body, comparison(left, right, chosen));
+      const there = sides.filter((side) => chosen[side]);
+      const results = await Promise.all(there.map((side) => resultNamed(chosen[side], signal)));
+      if (signal.aborted) return;
+      if (!missing) replace(body, comparison(...results, chosen));
+      replace(own, there.length > 0
+        && ownTexts(results.map((result, index) => ({ name: names[there[index]], result })), signal));
     } catch (error) {
       if (!signal.aborted) replace(body, problem(error, show));
     }

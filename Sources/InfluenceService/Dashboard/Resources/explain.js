@@ -30,8 +30,12 @@ export function howToRead() {
 /** What may not have been found, and how to find it. */
 export function whatWasLookedAt(result, isOpen) {
   const { selection, considered, corpus_sequences: all } = result.candidates;
-  if (selection === "all" || considered >= all) {
+  if (selection === "all" || (selection === "tfidf" && considered >= all)) {
     return h("p", { class: "scope" }, `Every one of the ${plural(all, "training sequence")} was scored: nothing was left out.`);
+  }
+  if (selection === "texts") {
+    return h("p", { class: "scope" },
+      `The ${plural(considered, "text")} that came with the question, each scored as if it were a training sequence.`);
   }
   if (selection === "ids") {
     return h("p", { class: "scope" }, `Only the ${plural(considered, "sequence")} named in the question were scored, of ${count(all)}.`);

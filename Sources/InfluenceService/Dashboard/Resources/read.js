@@ -86,8 +86,10 @@ function actions(id, number, entries, result) {
     URL.revokeObjectURL(url);
   };
   return h("div", { class: "actions" },
-    result.asked && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(result.asked))) }, "Ask again, changed"),
+    result.asked && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(result.asked))) },
+      result.candidates.selection === "texts" ? "Ask of the corpus" : "Ask again, changed"),
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with\u2026"),
+    h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}`, own: 1 }) }, "Score a text of your own"),
     h("button", { type: "button", class: "quiet", onclick: file }, "Save as JSON"));
 }
 
@@ -117,8 +119,10 @@ function lists(result, id, number, items) {
   const proponents = result.sequences.filter((sequence) => sequence.score >= 0);
   const opponents = result.sequences.filter((sequence) => sequence.score < 0);
   const directions = [];
-  if (result.asked?.direction !== "negative") directions.push(["Made it likelier", proponents, "positive"]);
-  if (result.asked ? result.asked.direction !== "positive" : opponents.length > 0) {
+  // Of texts that came with the question all are there, whichever direction it names.
+  const direction = result.candidates.selection === "texts" ? "both" : result.asked?.direction;
+  if (direction !== "negative") directions.push(["Made it likelier", proponents, "positive"]);
+  if (direction ? direction !== "positive" : opponents.length > 0) {
     directions.push(["Made it less likely", opponents, "negative"]);
   }
   const rankings = directions.map(([title, sequences, direction]) => [direction, ranking(title, sequences, context)]);

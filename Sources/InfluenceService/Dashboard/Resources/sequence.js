@@ -57,7 +57,9 @@ export function sequenceRow(sequence, context) {
     return [
       h("p", { class: "text", dir: "auto", lang: language(sequence) }, tokens ? heat(tokens) : sequence.text),
       h("div", { class: "actions" },
-        h("button", { type: "button", onclick: (event) => documentPieces(sequence, others, event.target) }, "The whole document"),
+        !isGiven(sequence) && h("button", {
+          type: "button", onclick: (event) => documentPieces(sequence, others, event.target),
+        }, "The whole document"),
         copyButton(() => context.address(key), "Copy link")),
       others,
       h("p", { class: "hint" },
@@ -75,8 +77,14 @@ export function keyOf(sequence) {
   return `${sequence.score >= 0 ? "p" : "n"}${sequence.rank}`;
 }
 
+/** Whether it is a text that came with the question, and no sequence of the corpus. */
+function isGiven(sequence) {
+  return Number.isInteger(sequence.index);
+}
+
 /** What people would call it: its title where its metadata has one. */
 export function titleOf(sequence) {
+  if (isGiven(sequence)) return `Text ${sequence.index + 1}`;
   const title = sequence.metadata?.title;
   return typeof title === "string" && title ? title : sequence.id;
 }
