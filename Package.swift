@@ -59,7 +59,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            resources: [.copy("Dashboard/Resources")]),
+            resources: [.copy("Dashboard/Resources"), .copy("Client/client.py")]),
 
         // Floor 6: the command line.
         .executableTarget(

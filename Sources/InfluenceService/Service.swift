@@ -42,7 +42,8 @@ public final class Service: Sendable {
         let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
-            authenticator: authenticator, metrics: metrics, dashboard: Self.dashboard(logger), logger: logger)
+            authenticator: authenticator, metrics: metrics, dashboard: Self.resource(Dashboard.installed, logger),
+            client: Self.resource(PythonClient.installed, logger), logger: logger)
         let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
             configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
@@ -50,12 +51,12 @@ public final class Service: Sendable {
             handler: router.handler(within: configuration.server.middleware))
     }
 
-    /// The dashboard; a server without it still answers the API.
-    private static func dashboard(_ logger: Logger) -> Dashboard? {
+    /// What the package brings along; a server without it still answers the API.
+    private static func resource<Resource>(_ installed: () throws -> Resource, _ logger: Logger) -> Resource? {
         do {
-            return try Dashboard.installed()
+            return try installed()
         } catch {
-            logger.warning("no dashboard", metadata: ["error": "\(error)"])
+            logger.warning("not installed", metadata: ["error": "\(error)"])
             return nil
         }
     }

@@ -168,7 +168,8 @@ struct DashboardTests {
     @Test("that is not installed is told of by name")
     func missing() throws {
         let folder = try TemporaryFolder()
-        #expect(throws: DashboardError.missing(looked: [folder.url.appending(path: "index.html").path])) {
+        #expect(throws: ResourceError.missing("the dashboard", looked: [folder.url.appending(path: "index.html").path]))
+        {
             try Dashboard(folder: folder.url)
         }
     }

@@ -21,7 +21,7 @@ struct OpenAPITests {
             let paths = try #require(document["paths"])
             let list = try JSONReader.read(Array(try await server.client.get("/").data))
             let calls = try #require(list["calls"]?.elements)
-            #expect(calls.count == 20)
+            #expect(calls.count == 21)
             for call in calls {
                 let path = try #require(call["path"]?.string)
                 let method = try #require(call["method"]?.string).lowercased()
@@ -161,6 +161,7 @@ struct OpenAPITests {
         let version = try Dashboard.installed().version
         try await get("/dashboard/{version}/{name}", "/dashboard/\(version)/app.js")
         try await get("/dashboard/{version}/{name}", "/dashboard/\(version)/nothing.js")
+        try await get("/client.py")
         try await get("/problems/{name}", "/problems/unknown-job")
         try await get("/problems/{name}", "/problems/nothing")
         try await post("/v1/influence", query)

@@ -15,6 +15,8 @@ struct API: Sendable {
     let metrics: ServiceMetrics
     /// Nil where it is not installed.
     let dashboard: Dashboard?
+    /// Nil where it is not installed.
+    let client: PythonClient?
     let logger: Logger
     /// For calls of the engine that look something up.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
@@ -32,7 +34,7 @@ struct API: Sendable {
     var operations: [Operation] {
         let operations =
             influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
-            + problemOperations + dashboardOperations
+            + problemOperations + dashboardOperations + clientOperations
         return operations + descriptionOperations(of: operations)
     }
 

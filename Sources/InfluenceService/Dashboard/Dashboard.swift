@@ -22,28 +22,17 @@ struct Dashboard: Sendable {
     /// What the page is made of, by name.
     let parts: [String: Part]
 
-    private static let resources = "tributary_InfluenceService.resources"
-    private static let folder = "Resources"
+    private static let purpose = "the dashboard"
     private static let pageName = "index.html"
     /// Stands in the page for the version.
     private static let versionMark = "VERSION"
 
-    /// Reads the resources that stand beside the program, or under `../share/tributary` in an installation.
-    ///
-    /// - Throws: ``DashboardError`` if they are not there or are not complete.
+    /// - Throws: ``ResourceError`` if its files are not there or are not complete.
     static func installed() throws -> Dashboard {
-        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let beside = program.deletingLastPathComponent()
-        let places = [
-            beside.appending(path: resources), beside.appending(path: "../share/tributary/\(resources)").standardized,
-        ].map { $0.appending(path: folder) }
-        guard let place = places.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
-            throw DashboardError.missing(looked: places.map(\.path))
-        }
-        return try Dashboard(folder: place)
+        try Dashboard(folder: InstalledResources.place(of: "Resources", for: purpose))
     }
 
-    /// - Throws: ``DashboardError``, or what reading the folder's files throws.
+    /// - Throws: ``ResourceError``, or what reading the folder's files throws.
     init(folder: URL) throws {
         var parts: [String: Part] = [:]
         var page: String?
@@ -61,7 +50,9 @@ struct Dashboard: Sendable {
                 parts[name] = Part(bytes: Array(data), mediaType: mediaType)
             }
         }
-        guard let page else { throw DashboardError.missing(looked: [folder.appending(path: Self.pageName).path]) }
+        guard let page else {
+            throw ResourceError.missing(Self.purpose, looked: [folder.appending(path: Self.pageName).path])
+        }
         version = String(digest.hexadecimal.prefix(16))
         self.parts = parts
         self.page = Part(
@@ -76,19 +67,4 @@ struct Dashboard: Sendable {
         default: nil
         }
     }
-}
-
-/// Why there is no dashboard.
-enum DashboardError: Error, Equatable, CustomStringConvertible, LocalizedError {
-    case missing(looked: [String])
-
-    var description: String {
-        switch self {
-        case .missing(let looked):
-            "the dashboard is not installed: there is neither \(looked.joined(separator: " nor ")). Copy the folders of "
-                + "resources from the build beside the program; the API answers without them."
-        }
-    }
-
-    var errorDescription: String? { description }
 }
