@@ -18,6 +18,12 @@ struct QueryOptions: ParsableArguments {
     @Option(help: "Score only sequences of this source.")
     var source: String?
 
+    @Option(
+        name: .customLong("text"),
+        help: ArgumentHelp(
+            "Score this text, which need not be in the corpus, and others given so; all are shown.", valueName: "text"))
+    var texts: [String] = []
+
     @Option(help: "Sequences to show in each direction.")
     var topK = 20
 
@@ -46,6 +52,9 @@ struct QueryOptions: ParsableArguments {
         if case .limited(let rank) = rank {
             try refuse(!(1...4_096).contains(rank), "--rank: expected a number from 1 to 4096, or full, found \(rank)")
         }
+        try refuse(
+            !texts.isEmpty && !(candidateIDs.isEmpty && source == nil),
+            "--text: texts are scored in place of sequences of the corpus: leave out --candidate and --source")
         if let damping {
             try refuse(!(damping > 0 && damping.isFinite), "--damping: expected a positive number, found \(damping)")
         }
@@ -60,7 +69,7 @@ struct QueryOptions: ParsableArguments {
             prompt: prompt, completion: completion, topK: topK, direction: direction,
             candidates: CandidateSelection(
                 prefilter: candidates, limit: candidateLimit, ids: candidateIDs.isEmpty ? nil : candidateIDs,
-                source: source), rank: rank, rescore: rescore, damping: damping,
+                source: source, texts: texts.isEmpty ? nil : texts), rank: rank, rescore: rescore, damping: damping,
             attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens))
     }
 }

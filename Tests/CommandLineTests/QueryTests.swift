@@ -38,6 +38,19 @@ struct QueryTests {
             try await workspace.run(["query", "--candidate", "village-1"] + Self.question), saying: "village-1")
     }
 
+    @Test("scores texts that are not in the corpus, and shows all of them")
+    func texts() async throws {
+        let workspace = try await TestWorkspace()
+        let texts = ["--text", "The city Arden is known for red roofs.", "--text", "A river."]
+        let outcome = try await workspace.runToSuccess(["query", "--format", "json"] + texts + Self.question)
+        let result = try JSONDecoder().decode(InfluenceResult.self, from: Data(outcome.output.utf8))
+        #expect(Set(result.sequences.compactMap(\.index)) == [0, 1])
+        let table = try await workspace.runToSuccess(["query"] + texts + Self.question).output
+        #expect(table.contains("2 texts scored") && table.contains("given-1"))
+        let refused = try await workspace.run(["query", "--source", "city"] + texts + Self.question)
+        #expect(refused.status == 2 && refused.error.contains("leave out --candidate and --source"))
+    }
+
     @Test("answers a file of queries in each format, with what a line sets before what the options do")
     func queryFile() async throws {
         let workspace = try await TestWorkspace()

@@ -77,6 +77,25 @@ struct ResultTableTests {
         }
     }
 
+    @Test("is no wider than the terminal", arguments: [40, 61, 90, 200])
+    func tableWidth(columns: Int) throws {
+        let tokens = (0..<60).map { (" word\($0)", $0 == 40 ? 5.0 : 0.001) }
+        var proponent = try sequence(tokens)
+        proponent.layers = [.init(name: "model.layers.11.mlp.down_proj", score: 1)]
+        proponent.spurious = true
+        let result = InfluenceResult(
+            query: .init(
+                id: nil, prompt: "A", completion: " b",
+                tokens: (0..<12).map { .init(id: $0, text: " token\($0)", logProbability: -0.5) }, completionStart: 0,
+                completionStartsInsideToken: false, logProbability: -6),
+            timings: .init(gradients: 0.1, candidates: 0.2, sweep: 30.5, rescore: 0.4, batchSize: 3),
+            candidates: .init(selection: "tfidf", considered: 1_000, corpusSequences: 20_000),
+            sequences: [proponent])
+        let text = ResultTable(style: TerminalStyle(width: columns, hasColor: false), textLines: 3).text(of: result)
+        for line in text.split(separator: "\n") { #expect(String(line).columns <= columns, "\(line)") }
+        #expect(text.contains("*word40*"))
+    }
+
     @Test("shows nothing that a terminal would obey")
     func control() throws {
         let tokens = [("a\u{1B}[2J\u{7}b", 1.0), ("\r\n\tc\u{202E}d", 0.0)]

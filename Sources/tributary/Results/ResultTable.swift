@@ -12,8 +12,13 @@ struct ResultTable {
     private static let narrowestText = 36
 
     init(_ options: TableOptions) {
-        style = .standardOutput(hasColor: options.color.choice)
-        textLines = options.lines == 0 ? nil : options.lines
+        self.init(
+            style: .standardOutput(hasColor: options.color.choice), textLines: options.lines == 0 ? nil : options.lines)
+    }
+
+    init(style: TerminalStyle, textLines: Int?) {
+        self.style = style
+        self.textLines = textLines
     }
 
     func text(of result: InfluenceResult) -> String {
@@ -39,7 +44,9 @@ struct ResultTable {
             token.logProbability.map { "\"\(token.text.singleLine)\" \(String(format: "%.3f", $0))" }
         }
         lines.append(
-            "log-probability \(String(format: "%.3f", query.logProbability)) nats: \(tokens.joined(separator: ", "))")
+            contentsOf:
+                "log-probability \(String(format: "%.3f", query.logProbability)) nats: \(tokens.joined(separator: ", "))"
+                .wrapped(to: style.width))
         if query.completionStartsInsideToken {
             lines.append("The completion's first token also holds the end of the prompt.")
         }
@@ -49,10 +56,12 @@ struct ResultTable {
             ("gradients", timings.gradients), ("candidates", timings.candidates), ("sweep", timings.sweep),
             ("rescoring", timings.rescore),
         ].map { "\($0) \(String(format: "%.2f", $1)) s" }.joined(separator: ", ")
-        lines.append(
-            style.styled(
-                "\(candidates.considered) of \(candidates.corpusSequences) sequences scored (\(candidates.selection)); "
-                    + stages + (timings.batchSize > 1 ? ", shared by \(timings.batchSize) queries" : ""), .dim))
+        let scored =
+            candidates.selection == "texts"
+            ? "\(candidates.considered) texts scored; "
+            : "\(candidates.considered) of \(candidates.corpusSequences) sequences scored (\(candidates.selection)); "
+        let shared = timings.batchSize > 1 ? ", shared by \(timings.batchSize) queries" : ""
+        lines += (scored + stages + shared).wrapped(to: style.width).map { style.styled($0, .dim) }
         return lines
     }
 
@@ -111,7 +120,7 @@ struct ResultTable {
         if result.sequences.contains(where: \.spurious) {
             lines.append("spurious: nearly all of the influence lies in a single token.")
         }
-        return lines.map { style.styled($0, .dim) }
+        return lines.flatMap { $0.wrapped(to: style.width) }.map { style.styled($0, .dim) }
     }
 
     /// Four significant digits or so, with sign.
@@ -128,6 +137,19 @@ struct ResultTable {
 
 extension String {
     fileprivate var trimmedEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
+
+    /// The text in lines of so many columns, broken between words.
+    fileprivate func wrapped(to width: Int) -> [String] {
+        var lines: [String] = []
+        for word in split(separator: " ", omittingEmptySubsequences: false) {
+            if let last = lines.last, last.columns + 1 + String(word).columns <= width {
+                lines[lines.count - 1] = last + " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines
+    }
 
     /// Printable, with a space that it begins with kept.
     fileprivate var singleLine: String { (first?.isWhitespace == true ? " " : "") + printable }
