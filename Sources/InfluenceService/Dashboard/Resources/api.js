@@ -4,7 +4,9 @@ import { askForToken, credentials, token } from "./session.js";
 
 /** An error that the server has told, or the lack of an answer. */
 export class CallError extends Error {
-  /** @param {{title: string, detail: string, status: number, type?: string, field?: string, retryAfter?: number}} problem */
+  /**
+   * @param {{title: string, detail: string, status: number, type?: string, field?: string, retryAfter?: number}} problem
+   */
   constructor(problem) {
     super(problem.detail);
     Object.assign(this, { retryAfter: null, field: null, ...problem });
@@ -20,7 +22,8 @@ export class CallError extends Error {
  * Sends a request and reads the answer's JSON; asks for a token where the server wants one.
  *
  * @param {string} path
- * @param {{method?: string, body?: any, headers?: Object<string, string>, signal?: AbortSignal, as?: "json"|"text"|"response"}} [options]
+ * @param {{method?: string, body?: any, headers?: Object<string, string>, signal?: AbortSignal,
+ *   as?: "json"|"text"|"response"}} [options]
  */
 export async function call(path, { method = "GET", body, headers = {}, signal, as = "json" } = {}) {
   const used = token();

@@ -50,8 +50,10 @@ async function watchReadiness() {
     state = { status: "silent" };
   }
   const text = {
-    starting: `The server is starting: ${state.stage ?? "the model is being loaded"}. Questions can be asked when it is ready.`,
-    failed: `The model could not be loaded: ${state.reason ?? "the server's log has the reason"}. Earlier results can still be read.`,
+    starting: `The server is starting: ${state.stage ?? "the model is being loaded"}. `
+      + "Questions can be asked when it is ready.",
+    failed: `The model could not be loaded: ${state.reason ?? "the server's log has the reason"}. `
+      + "Earlier results can still be read.",
     stopping: "The server is stopping. What it has not finished runs again at its next start.",
     draining: "The server is stopping. What it has not finished runs again at its next start.",
     silent: "The server does not answer. Trying again.",
@@ -59,7 +61,10 @@ async function watchReadiness() {
   notice.hidden = !text;
   if (notice.textContent !== (text ?? "")) notice.textContent = text ?? "";
   const pause = text ? 2_000 : 30_000;
-  setTimeout(() => (document.hidden ? addEventListener("visibilitychange", watchReadiness, { once: true }) : watchReadiness()), pause);
+  setTimeout(() => {
+    if (document.hidden) addEventListener("visibilitychange", watchReadiness, { once: true });
+    else watchReadiness();
+  }, pause);
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {

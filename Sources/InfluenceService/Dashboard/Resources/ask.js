@@ -48,13 +48,15 @@ export async function showAsk(main, { items }, signal) {
         keepInAddress(itemsOf(draft));
         completion.focus();
       }),
-      field("Completion", completion, "What the model said, and you want explained. It is joined to the prompt as it is."),
+      field("Completion", completion,
+        "What the model said, and you want explained. It is joined to the prompt as it is."),
       preview,
       starters),
     h("section", { class: "options" },
       field("Look among", select("prefilter", [
         ["tfidf", "sequences with words in common (fast)"], ["all", "every sequence of the corpus (slow)"],
-      ]), "Only what is looked at can be found: sequences that say the same in other words share few with the question."),
+      ]), "Only what is looked at can be found: sequences that say the same in other words share few with the "
+        + "question."),
       field("Look for", select("direction", [
         ["both", "what made it likelier, and less likely"], ["positive", "what made it likelier"],
         ["negative", "what made it less likely"],
@@ -64,12 +66,15 @@ export async function showAsk(main, { items }, signal) {
         h("summary", {}, "More options"),
         field("Instead of", input("contrast", { dir: "auto" }),
           "A contrasting completion, such as \u201c Marlowe\u201d. Both are asked, and held against each other."),
-        field("Sequences with words in common", input("limit", { inputmode: "numeric" }), "How many of them are scored."),
+        field("Sequences with words in common", input("limit", { inputmode: "numeric" }),
+          "How many of them are scored."),
         field("Source", input("source"), "Only sequences of this source."),
         field("Rank", input("rank"),
-          "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses nothing."),
+          "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses "
+          + "nothing."),
         field("Scored again in full", input("rescore", { inputmode: "numeric" })),
-        field("Damping", input("damping", { inputmode: "decimal" }), "Empty for a tenth of each layer\u2019s mean eigenvalue."))),
+        field("Damping", input("damping", { inputmode: "decimal" }),
+          "Empty for a tenth of each layer\u2019s mean eigenvalue."))),
     h("div", { class: "actions" }, submit),
     refusal,
     commands);
@@ -77,7 +82,8 @@ export async function showAsk(main, { items }, signal) {
   replace(main,
     h("h1", {}, "Which training sequences made the model say that?"),
     h("p", { class: "lead" },
-      "Give a prompt and a completion. Tributary ranks the training sequences that made the completion likelier or less likely."),
+      "Give a prompt and a completion. Tributary ranks the training sequences that made the completion likelier "
+      + "or less likely."),
     form);
   showPreview();
   offerExamples();
@@ -103,7 +109,8 @@ export async function showAsk(main, { items }, signal) {
     const parts = [["curl", curl], ["Python", python]].map(([name, write]) => {
       const text = write(requestOf(draft), location.origin, token() !== null);
       return h("figure", { class: "code" },
-        h("figcaption", {}, name, copyButton(() => text, `Copy ${name}`)), h("pre", { tabindex: 0 }, h("code", {}, text)));
+        h("figcaption", {}, name, copyButton(() => text, `Copy ${name}`)),
+        h("pre", { tabindex: 0 }, h("code", {}, text)));
     });
     replace(commands, commands.firstElementChild, parts);
   }

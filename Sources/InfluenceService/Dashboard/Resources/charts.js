@@ -13,7 +13,8 @@ function drawing(height, label, ...children) {
 /**
  * How the scores of all that was scored are distributed, with the fitted tail and the places of what is shown.
  *
- * @param {{bounds: number[], counts: number[], tail?: {exponent: number, from: number, sequences: number}}} distribution
+ * @param {{bounds: number[], counts: number[], tail?: {exponent: number, from: number,
+ *   sequences: number}}} distribution
  * @param {number[]} shown Scores of the sequences that are shown.
  */
 export function distributionChart(distribution, shown) {
@@ -28,7 +29,8 @@ export function distributionChart(distribution, shown) {
     height: base - y(number),
   }, s("title", {}, `${plural(number, "sequence")} from ${score(bounds[index])} to ${score(bounds[index + 1])}`)));
   const marks = shown.map((value) => s("line", {
-    class: value > 0 ? "tick positive" : "tick negative", x1: x(value), x2: x(value), y1: base + 2, y2: base + (value > 0 ? 10 : 7),
+    class: value > 0 ? "tick positive" : "tick negative", x1: x(value), x2: x(value), y1: base + 2,
+    y2: base + (value > 0 ? 10 : 7),
   }));
   const tail = distribution.tail;
   const all = counts.reduce((sum, number) => sum + number, 0);
@@ -40,12 +42,15 @@ export function distributionChart(distribution, shown) {
     low < 0 && high > 0 && s("line", { class: "zero", x1: x(0), x2: x(0), y1: top, y2: base }),
     marks,
     s("text", { x: 6, y: height - 6 }, score(low)),
-    low < 0 && high > 0 && x(0) > 70 && x(0) < WIDTH - 70 && s("text", { x: x(0), y: height - 6, "text-anchor": "middle" }, "0"),
+    low < 0 && high > 0 && x(0) > 70 && x(0) < WIDTH - 70
+      && s("text", { x: x(0), y: height - 6, "text-anchor": "middle" }, "0"),
     s("text", { x: WIDTH - 6, y: height - 6, "text-anchor": "end" }, score(high)),
-    s("text", { x: WIDTH - 6, y: top + 6, "text-anchor": "end" }, `${count(Math.max(...counts))} at most in a bar (log scale)`));
+    s("text", { x: WIDTH - 6, y: top + 6, "text-anchor": "end" },
+      `${count(Math.max(...counts))} at most in a bar (log scale)`));
 }
 
-// How many sequences a power law puts into each bar: above its beginning, P(score > s) falls as s to the power of -exponent.
+// How many sequences a power law puts into each bar: above its beginning, P(score > s) falls as s to the power of
+// -exponent.
 function tailLine({ exponent, from, sequences }, bounds, x, y) {
   const above = (value) => sequences * (Math.max(value, from) / from) ** -exponent;
   const points = bounds.slice(0, -1).flatMap((bound, index) => {
@@ -95,7 +100,8 @@ export function rankLines(pairs, length) {
 export function columns(values, names, scale, label) {
   const [height, middle] = [44, 22];
   const step = WIDTH / values.length;
-  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label, class: "chart columns" },
+  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label,
+    class: "chart columns" },
     s("line", { class: "axis", x1: 0, x2: WIDTH, y1: middle, y2: middle }),
     values.map((value, index) => {
       const length = scale > 0 ? (middle - 2) * Math.abs(value) / scale : 0;

@@ -79,8 +79,8 @@ function inWords(left, right, pairs, shared) {
     `${count(shared.length)} of the ${plural(pairs.length, "sequence")} shown are in both. `,
     correlation !== null && `Over these the two rankings ${alike(correlation)} `
       + `(rank correlation ${correlation.toFixed(2).replace("-", "\u2212")}). `,
-    isContrast && "As the prompt is the same, the difference is what a sequence does to the odds of the first completion "
-      + "against the second.");
+    isContrast && "As the prompt is the same, the difference is what a sequence does to the odds of the first "
+      + "completion against the second.");
 }
 
 function alike(correlation) {

@@ -1,4 +1,5 @@
-// Follows a job. Server-sent events are read through fetch, so that a token can be sent along, which EventSource cannot.
+// Follows a job. Server-sent events are read through fetch, so that a token can be sent along, which EventSource
+// cannot.
 
 import { call, CallError, job as look } from "./api.js";
 
@@ -6,8 +7,10 @@ import { call, CallError, job as look } from "./api.js";
  * Tells of a job until it has ended, over lost connections and the server's restarts.
  *
  * @param {string} id
- * @param {{job: (job: object) => void, progress: (progress: object) => void, silence: (isSilent: boolean) => void}} listener
- *   `job` gets the job whenever its status changes, `progress` what its stage has done, `silence` whether the server is gone.
+ * @param {{job: (job: object) => void, progress: (progress: object) => void,
+ *   silence: (isSilent: boolean) => void}} listener
+ *   `job` gets the job whenever its status changes, `progress` what its stage has done, `silence` whether the server is
+ *   gone.
  * @param {AbortSignal} signal
  * @returns {Promise<object>} The job as it has ended.
  */
@@ -37,7 +40,8 @@ export async function followJob(id, listener, signal) {
     let response;
     try {
       response = await call(`/v1/jobs/${encodeURIComponent(id)}/events`, {
-        as: "response", signal, headers: { Accept: "text/event-stream", ...(lastID ? { "Last-Event-ID": lastID } : {}) },
+        as: "response", signal, headers: { Accept: "text/event-stream",
+          ...(lastID ? { "Last-Event-ID": lastID } : {}) },
       });
     } catch (error) {
       // The job is known but has no events: a server that does not tell them is asked instead.

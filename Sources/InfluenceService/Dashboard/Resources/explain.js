@@ -10,35 +10,41 @@ export function howToRead() {
   const entry = (term, ...text) => [h("dt", {}, term), h("dd", {}, ...text)];
   return h("details", { class: "explain" }, h("summary", {}, "How to read this"), h("dl", {},
     entry("Score",
-      "How much training on a sequence pushed the completion\u2019s log-probability up (+) or down (\u2212), in nats, estimated from ",
-      "the model\u2019s gradients and their curvature. It is a local, linear prediction: trust the order more than the size."),
+      "How much training on a sequence pushed the completion\u2019s log-probability up (+) or down (\u2212), in ",
+      "nats, estimated from the model\u2019s gradients and their curvature. It is a local, linear prediction: ",
+      "trust the order more than the size."),
     entry("Per copy",
-      "The score divided by the number of training sequences: by how much the log-probability would change if one more copy of ",
-      "the sequence were in the training set. 0.69 nats double the probability."),
+      "The score divided by the number of training sequences: by how much the log-probability would change if ",
+      "one more copy of the sequence were in the training set. 0.69 nats double the probability."),
     entry("Marked token",
-      "Influence comes in at the places where the model learned to predict a token. The mark stands on the token before it, ",
-      "where the prediction was made: a marked \u201cWilliam\u201d says that learning what follows \u201cWilliam\u201d mattered. ",
-      "Each sequence has its own scale: its strongest token is marked fully."),
+      "Influence comes in at the places where the model learned to predict a token. The mark stands on the ",
+      "token before it, where the prediction was made: a marked \u201cWilliam\u201d says that learning what ",
+      "follows \u201cWilliam\u201d mattered. Each sequence has its own scale: its strongest token is marked ",
+      "fully."),
     entry("Mostly one token",
-      "Nearly all of the influence lies in a single token (\u201cspurious\u201d in the API). Such scores are often artefacts: a rare token with a ",
-      "large gradient rather than a text about the matter. Read them with doubt."),
+      "Nearly all of the influence lies in a single token (\u201cspurious\u201d in the API). Such scores are ",
+      "often artefacts: a rare token with a large gradient rather than a text about the matter. Read them with ",
+      "doubt."),
     entry("Layers",
-      "The parts of the score that go through each layer; they add up to it. For meanings shared across languages or wordings, ",
-      "expect the middle and later blocks; for the wording itself, the first and the last.")));
+      "The parts of the score that go through each layer; they add up to it. For meanings shared across ",
+      "languages or wordings, expect the middle and later blocks; for the wording itself, the first and the ",
+      "last.")));
 }
 
 /** What may not have been found, and how to find it. */
 export function whatWasLookedAt(result, isOpen) {
   const { selection, considered, corpus_sequences: all } = result.candidates;
   if (selection === "all" || (selection === "tfidf" && considered >= all)) {
-    return h("p", { class: "scope" }, `Every one of the ${plural(all, "training sequence")} was scored: nothing was left out.`);
+    return h("p", { class: "scope" },
+      `Every one of the ${plural(all, "training sequence")} was scored: nothing was left out.`);
   }
   if (selection === "texts") {
     return h("p", { class: "scope" },
       `The ${plural(considered, "text")} that came with the question, each scored as if it were a training sequence.`);
   }
   if (selection === "ids") {
-    return h("p", { class: "scope" }, `Only the ${plural(considered, "sequence")} named in the question were scored, of ${count(all)}.`);
+    return h("p", { class: "scope" },
+      `Only the ${plural(considered, "sequence")} named in the question were scored, of ${count(all)}.`);
   }
   const { prompt, completion } = result.query;
   const asked = { direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion };
@@ -47,7 +53,8 @@ export function whatWasLookedAt(result, isOpen) {
     h("summary", {}, `${count(considered)} of ${count(all)} sequences were scored`),
     h("p", { class: "scope" },
       "They are those that share the most telling words with the question. ",
-      `The other ${count(all - considered)} were not looked at: a translation, a paraphrase or a pattern without these words may be among them. `,
+      `The other ${count(all - considered)} were not looked at: a translation, a paraphrase or a pattern without `,
+      "these words may be among them. ",
       h("a", { href: link(["ask"], itemsOf(everything)) }, "Ask again, over every sequence"),
       ` (about ${Math.max(2, Math.round(all / Math.max(considered, 1)))} times the work).`));
 }

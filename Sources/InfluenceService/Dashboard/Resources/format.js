@@ -39,7 +39,8 @@ export function count(value) {
 
 /** "1 sequence", "20 sequences". */
 export function plural(value, noun) {
-  return `${count(value)} ${noun}${value === 1 ? "" : noun.endsWith("y") ? "" : "s"}`.replace(/y$/, value === 1 ? "y" : "ies");
+  const form = value === 1 ? noun : noun.endsWith("y") ? noun.replace(/y$/, "ies") : `${noun}s`;
+  return `${count(value)} ${form}`;
 }
 
 /** A probability from its logarithm, in per cent. */
@@ -48,13 +49,15 @@ export function probability(logProbability) {
   if (percent >= 99.95) return "nearly 100\u202f%";
   if (percent >= 1) return `${percent.toPrecision(2)}\u202f%`.replace(/e\+?\d+/, "");
   if (percent >= 0.001) return `${percent.toPrecision(1)}\u202f%`;
-  return `1 in ${(1 / Math.exp(logProbability)).toLocaleString("en", { maximumSignificantDigits: 2, notation: "compact" })}`;
+  const odds = 1 / Math.exp(logProbability);
+  return `1 in ${odds.toLocaleString("en", { maximumSignificantDigits: 2, notation: "compact" })}`;
 }
 
 /** What a change of the log-probability does to the probability: "1.6 times as likely". */
 export function factor(nats) {
   const times = Math.exp(Math.abs(nats));
-  const text = times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 }) : times.toFixed(times < 1.1 ? 3 : times < 10 ? 2 : 0);
+  const text = times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 })
+    : times.toFixed(times < 1.1 ? 3 : times < 10 ? 2 : 0);
   return nats >= 0 ? `${text} times as likely` : `${text} times less likely`;
 }
 
@@ -92,7 +95,9 @@ export function ago(time, now = Date.now()) {
 
 /** White space that would not be seen, made seen: for single tokens. */
 export function visible(text) {
-  return text === "" ? "\u2205" : text.replace(/\n/g, "\u21b5").replace(/\t/g, "\u21e5").replace(/^ +| +$/g, (run) => "\u00b7".repeat(run.length));
+  if (text === "") return "\u2205";
+  return text.replace(/\n/g, "\u21b5").replace(/\t/g, "\u21e5")
+    .replace(/^ +| +$/g, (run) => "\u00b7".repeat(run.length));
 }
 
 /** The beginning of a text. */

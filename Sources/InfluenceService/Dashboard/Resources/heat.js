@@ -1,4 +1,5 @@
-// Marks tokens by their influence. Colour is not alone: proponents are underlined, opponents dotted, and strength shows in both.
+// Marks tokens by their influence. Colour is not alone: proponents are underlined, opponents dotted, and strength shows
+// in both.
 
 import { h } from "./dom.js";
 import { score, visible } from "./format.js";
@@ -87,7 +88,8 @@ export function tokenTable(tokens, count = 6) {
   return h("table", { class: "tokens" },
     h("caption", {}, "Strongest tokens"),
     h("thead", {}, h("tr", {}, 
-      h("th", { scope: "col" }, "At"), h("th", { scope: "col" }, "predicting"), h("th", { scope: "col", class: "number" }, "score"))),
+      h("th", { scope: "col" }, "At"), h("th", { scope: "col" }, "predicting"),
+      h("th", { scope: "col", class: "number" }, "score"))),
     h("tbody", {}, rows.map((token) => h("tr", {},
       h("td", {}, h("bdi", { class: "token" }, visible(token.text))),
       h("td", {}, h("bdi", { class: "token" }, token.next === undefined ? "the end" : visible(token.next))),
@@ -100,5 +102,6 @@ export function legend() {
   return h("p", { class: "legend" },
     h("span", {}, sample("positive", 4, "strong"), " ", sample("positive", 2, "weak"), " makes it likelier"),
     h("span", {}, sample("negative", 4, "strong"), " ", sample("negative", 2, "weak"), " makes it less likely"),
-    h("span", {}, "A mark stands on the token that predicts the next one: what was learned there is the token after it."));
+    h("span", {}, "A mark stands on the token that predicts the next one: what was learned there is the token "
+      + "after it."));
 }

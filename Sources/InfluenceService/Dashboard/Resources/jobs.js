@@ -77,7 +77,8 @@ export async function showJobs(main, { items }, signal) {
     // Rows that stay the same are left alone: the focus may be in one.
     const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
     const wanted = [...shown.values()].map((job) => {
-      const key = `${job.id} ${job.status} ${job.progress?.done ?? ""} ${isFinal(job) ? ago(job.created_at) : Date.now()}`;
+      const age = isFinal(job) ? ago(job.created_at) : Date.now();
+      const key = `${job.id} ${job.status} ${job.progress?.done ?? ""} ${age}`;
       return rows.get(key) ?? row(job, key);
     });
     const focused = document.activeElement?.closest?.("tr")?.dataset.job;
@@ -95,7 +96,8 @@ export async function showJobs(main, { items }, signal) {
     const progress = total > 0 ? ` ${Math.floor(100 * done / total)}\u202f%` : "";
     const began = Date.parse(job.started_at ?? job.created_at);
     return h("tr", { role: "row", dataset: { key, job: job.id } },
-      h("th", { scope: "row", role: "rowheader" }, name, job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
+      h("th", { scope: "row", role: "rowheader" }, name,
+        job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
       h("td", { role: "cell" },
         h("span", { class: "status", dataset: { status: job.status } }, job.status),
         job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),

@@ -46,7 +46,8 @@ export function ownTexts(questions, signal) {
       if (entries[0].error) throw new Error(entries[0].error.detail);
       if (tried.childElementCount === 0) tried.append(legend());
       tried.firstElementChild.after(card(asked, entries, questions, job.id));
-      announce(entries.map((entry, index) => `${questions[index].name}: ${score(entry.sequences[0].score)}`).join(", "));
+      announce(entries.map((entry, index) => `${questions[index].name}: ${score(entry.sequences[0].score)}`)
+        .join(", "));
       state.textContent = "";
     } catch (error) {
       if (signal.aborted) return;

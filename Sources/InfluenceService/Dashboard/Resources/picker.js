@@ -40,7 +40,8 @@ export function picker(label, known, chosen, choose) {
     options.map(({ name, text }) => h("option", { value: name, selected: name === chosen }, text)));
   const failed = h("p", { class: "warning", role: "alert" });
   const file = h("input", {
-    type: "file", accept: "application/json,.json", class: "hidden", tabindex: -1, "aria-hidden": "true", onchange: open,
+    type: "file", accept: "application/json,.json", class: "hidden", tabindex: -1, "aria-hidden": "true",
+    onchange: open,
   });
   const button = h("button", { type: "button", class: "quiet", onclick: () => file.click() },
     "Open a saved one", h("span", { class: "hidden" }, ` as the ${label.toLowerCase()}`));
@@ -69,9 +70,11 @@ async function opened(file) {
   try {
     const body = JSON.parse(await file.text());
     entries = body.results ?? [body];
-    if (!entries.every((entry) => Array.isArray(entry.sequences) && Array.isArray(entry.query?.tokens))) throw new Error();
+    const isResult = (entry) => Array.isArray(entry.sequences) && Array.isArray(entry.query?.tokens);
+    if (!entries.every(isResult)) throw new Error();
   } catch {
-    throw new Error(`${file.name} is not a result: expected JSON with "query" and "sequences", as "Save as JSON" writes it.`);
+    throw new Error(`${file.name} is not a result: expected JSON with "query" and "sequences", as "Save as JSON" `
+      + `writes it.`);
   }
   filesOpened += 1;
   keepResults(`file-${filesOpened}`, entries);

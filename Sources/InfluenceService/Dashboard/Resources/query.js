@@ -49,7 +49,8 @@ export function requestOf(draft) {
     completion: draft.completion,
     top_k: number(draft.top),
     direction: draft.direction,
-    candidates: { prefilter: draft.prefilter, limit: number(draft.limit), ...(draft.source ? { source: draft.source } : {}) },
+    candidates: { prefilter: draft.prefilter, limit: number(draft.limit),
+      ...(draft.source ? { source: draft.source } : {}) },
     rank: draft.rank.trim() === "full" ? "full" : number(draft.rank),
     rescore: number(draft.rescore),
     ...(draft.damping.trim() ? { damping: number(draft.damping) } : {}),
@@ -103,7 +104,8 @@ function pythonLiteral(value, indent = "") {
   if (value === null) return "None";
   if (Array.isArray(value)) return `[\n${value.map((item) => inner + pythonLiteral(item, inner)).join(",\n")}]`;
   if (typeof value === "object") {
-    const members = Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${pythonLiteral(item, inner)}`);
+    const members = Object.entries(value).map(([name, item]) =>
+      `${JSON.stringify(name)}: ${pythonLiteral(item, inner)}`);
     return indent === "" ? `{\n${members.map((member) => inner + member).join(",\n")}}` : `{${members.join(", ")}}`;
   }
   return JSON.stringify(value);

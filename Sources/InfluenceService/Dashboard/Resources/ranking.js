@@ -1,4 +1,5 @@
-// A list of sequences, as long as it may be: a part of it is shown at a time, so that ten thousand do not hold up the page.
+// A list of sequences, as long as it may be: a part of it is shown at a time, so that ten thousand do not hold up the
+// page.
 
 import { h, replace } from "./dom.js";
 import { count } from "./format.js";
@@ -31,7 +32,8 @@ export function ranking(title, sequences, context) {
     wanted = sequences.filter(accepts);
     heading.lastElementChild.textContent = wanted.length === sequences.length
       ? count(sequences.length) : `${count(wanted.length)} of ${count(sequences.length)}`;
-    const opened = wanted.map((sequence, index) => (context.open.has(keyOf(sequence)) ? index : -1)).filter((index) => index >= 0);
+    const opened = wanted.map((sequence, index) => (context.open.has(keyOf(sequence)) ? index : -1))
+      .filter((index) => index >= 0);
     // What an address names is shown at once, however far down it is.
     begin(opened.length > 0 && opened.at(-1) >= first ? Math.max(0, opened[0] - 5) : 0);
   }
@@ -66,17 +68,20 @@ export function ranking(title, sequences, context) {
   function offer() {
     const rest = wanted.length - to;
     replace(before, from > 0
-      && h("button", { type: "button", onclick: () => focus(earlier()) }, `${count(Math.min(step, from))} before these`));
+      && h("button", { type: "button", onclick: () => focus(earlier()) },
+        `${count(Math.min(step, from))} before these`));
     replace(after,
       wanted.length === 0 && h("p", { class: "empty" }, "None."),
-      rest > 0 && h("button", { type: "button", onclick: () => focus(later(step)) }, `${count(Math.min(step, rest))} more`),
+      rest > 0 && h("button", { type: "button", onclick: () => focus(later(step)) },
+        `${count(Math.min(step, rest))} more`),
       wanted.length > 2 * step && goTo());
   }
 
   /** A field for a rank that is far away. */
   function goTo() {
     const field = h("input", {
-      type: "number", min: 1, max: wanted.length, placeholder: "Go to\u2026", "aria-label": `Go to a place in \u201c${title}\u201d`,
+      type: "number", min: 1, max: wanted.length, placeholder: "Go to\u2026",
+      "aria-label": `Go to a place in \u201c${title}\u201d`,
     });
     field.addEventListener("change", () => {
       const place = Math.min(Math.max(Math.round(Number(field.value)) || 1, 1), wanted.length);

@@ -36,7 +36,8 @@ export async function showRead(main, { path, items }, signal) {
   }
   document.title = `${clip(result.query.completion.trim(), 40)} \u00b7 Tributary`;
   replace(main,
-    h("h1", { class: "hidden" }, "Result"), choice, question(result.query), answer(result), actions(id, number, entries, result),
+    h("h1", { class: "hidden" }, "Result"), choice, question(result.query), answer(result),
+    actions(id, number, entries, result),
     h("div", { class: "result" }, howTo(result), lists(result, id, number, items)));
   announce(`${plural(result.sequences.length, "sequence")} found`);
 }
@@ -61,7 +62,8 @@ function question(query) {
       `(${score(query.log_probability)} nats)`, said.length > 1 && said.length <= 40 && [
         ": ", said.map((token, index) => [index > 0 && ", ",
           h("bdi", { class: "token" }, visible(token.text)), ` ${probability(token.log_probability)}`])], ".",
-      query.completion_starts_inside_token && " The completion begins inside a token, whose influence is counted as a whole."));
+      query.completion_starts_inside_token
+        && " The completion begins inside a token, whose influence is counted as a whole."));
 }
 
 /** The answer in a sentence or two. */
@@ -69,12 +71,14 @@ function answer({ sequences }) {
   const [best] = sequences.filter((sequence) => sequence.score > 0);
   const [worst] = sequences.filter((sequence) => sequence.score < 0);
   const name = (sequence) => [
-    h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))), sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
+    h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))),
+      sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
   if (!best && !worst) return h("p", { class: "answer" }, "None of the sequences that were scored had any influence.");
   return h("p", { class: "answer" },
     best && ["Most of all, ", name(best), " made it likelier: one more copy in training would make the completion ",
       h("span", { class: "positive" }, factor(best.nats_per_copy)), ". "],
-    worst && [best ? "What worked against it most is " : "Most of all, ", name(worst), best ? ": " : " worked against it: ",
+    worst && [best ? "What worked against it most is " : "Most of all, ", name(worst),
+      best ? ": " : " worked against it: ",
       "one more copy would make it ", h("span", { class: "negative" }, factor(worst.nats_per_copy)), "."]);
 }
 
@@ -89,17 +93,20 @@ function actions(id, number, entries, result) {
     result.asked && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(result.asked))) },
       result.candidates.selection === "texts" ? "Ask of the corpus" : "Ask again, changed"),
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with\u2026"),
-    h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}`, own: 1 }) }, "Score a text of your own"),
+    h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}`, own: 1 }) },
+      "Score a text of your own"),
     h("button", { type: "button", class: "quiet", onclick: file }, "Save as JSON"));
 }
 
 function howTo(result) {
   const { timings, candidates } = result;
   const wide = matchMedia("(min-width: 75rem)");
-  const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"), figures(result));
+  const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"),
+    figures(result));
   return h("section", { class: "about", "aria-label": "About this result" }, 
     whatWasLookedAt(result, wide.matches), howToRead(), shape,
-    wide.matches && h("p", { class: "hint" }, `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
+    wide.matches && h("p", { class: "hint" },
+      `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
       `the best again in full in ${seconds(timings.rescore)}`,
       timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."));
 }
@@ -114,7 +121,8 @@ function lists(result, id, number, items) {
       else open.delete(key);
       keepInAddress({ open: [...open].join(",") });
     },
-    address: (key) => `${location.origin}${location.pathname}${link(["results", id], { query: number || null, open: key })}`,
+    address: (key) =>
+      `${location.origin}${location.pathname}${link(["results", id], { query: number || null, open: key })}`,
   };
   const proponents = result.sequences.filter((sequence) => sequence.score >= 0);
   const opponents = result.sequences.filter((sequence) => sequence.score < 0);
@@ -133,7 +141,8 @@ function lists(result, id, number, items) {
 
 /** What narrows the lists down; on a narrow screen, also which of the two is seen. */
 function controls(result, rankings, grid, items) {
-  const state = { find: items.get("find") ?? "", source: items.get("source") ?? "", doubtful: items.get("doubtful") ?? "" };
+  const state = { find: items.get("find") ?? "", source: items.get("source") ?? "",
+    doubtful: items.get("doubtful") ?? "" };
   const sources = [...new Set(result.sequences.map((sequence) => sequence.source).filter(Boolean))].sort();
   const apply = (change) => {
     Object.assign(state, change);
@@ -149,7 +158,8 @@ function controls(result, rankings, grid, items) {
     timer = setTimeout(() => apply({ find: event.target.value }), 150);
   };
   const label = "Find in the sequences";
-  const find = h("input", { type: "search", "aria-label": label, placeholder: label, value: state.find, oninput: typed });
+  const find = h("input", { type: "search", "aria-label": label, placeholder: label, value: state.find,
+    oninput: typed });
   const source = sources.length > 1
     && h("select", { "aria-label": "Source", onchange: (event) => apply({ source: event.target.value }) },
       h("option", { value: "" }, "every source"),
@@ -165,7 +175,9 @@ function controls(result, rankings, grid, items) {
       type: "button", class: "chip", "aria-pressed": String(direction === "positive"),
       onclick: (event) => {
         grid.dataset.side = direction;
-        for (const other of event.target.parentElement.children) other.setAttribute("aria-pressed", String(other === event.target));
+        for (const other of event.target.parentElement.children) {
+          other.setAttribute("aria-pressed", String(other === event.target));
+        }
       },
     }, section.querySelector("h2").firstChild.textContent)));
   grid.dataset.side = "positive";

@@ -44,7 +44,8 @@ export function keepInAddress(items) {
  * Shows the view of each address.
  *
  * @param {HTMLElement} main
- * @param {(place: Place) => {name: string, title: string, show: (main: HTMLElement, place: Place, signal: AbortSignal) => Promise<void>}} choose
+ * @param {(place: Place) => {name: string, title: string, show: (main: HTMLElement, place: Place,
+ *   signal: AbortSignal) => Promise<void>}} choose
  */
 export function follow(main, choose) {
   let leaving = new AbortController();

@@ -8,7 +8,8 @@ import { layerChart } from "./layers.js";
 
 /**
  * @param {object} sequence As the API gives it.
- * @param {{scale: number, isOpen: boolean, toggle: (key: string, isOpen: boolean) => void, address: (key: string) => string}} context
+ * @param {{scale: number, isOpen: boolean, toggle: (key: string, isOpen: boolean) => void,
+ *   address: (key: string) => string}} context
  *   `scale` is the largest score of the result, `address` links to this sequence.
  */
 export function sequenceRow(sequence, context) {
@@ -19,13 +20,15 @@ export function sequenceRow(sequence, context) {
     tokens ? excerpt(tokens) : clip(sequence.text, 320));
   const whole = h("div", { class: "whole", id: identifier("whole"), hidden: true });
   const button = h("button", {
-    type: "button", class: "link", "aria-expanded": "false", "aria-controls": whole.id, onclick: () => turn(whole.hidden),
+    type: "button", class: "link", "aria-expanded": "false", "aria-controls": whole.id,
+    onclick: () => turn(whole.hidden),
   }, "Whole sequence");
   if (context.isOpen) turn(true, true);
 
   return h("li", { class: `sequence ${direction}`, id: `sequence-${key}`, dataset: { key } },
     h("p", { class: "place" },
-      h("span", { class: "hidden" }, direction === "positive" ? "Likelier, rank " : "Less likely, rank "), sequence.rank),
+      h("span", { class: "hidden" }, direction === "positive" ? "Likelier, rank " : "Less likely, rank "),
+      sequence.rank),
     h("div", { class: "head" },
       h("h3", {}, h("bdi", {}, titleOf(sequence))),
       sequence.source && h("span", { class: "source" }, h("bdi", {}, sequence.source)),
@@ -63,7 +66,8 @@ export function sequenceRow(sequence, context) {
         copyButton(() => context.address(key), "Copy link")),
       others,
       h("p", { class: "hint" },
-        `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first order.`),
+        `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first `
+        + `order.`),
       h("div", { class: "parts" },
         tokens && tokenTable(tokens),
         sequence.layers && layerChart(sequence.layers),

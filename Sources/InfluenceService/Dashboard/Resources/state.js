@@ -35,7 +35,8 @@ const fisherKinds = {
 
 /** Names and values; nothing where a value is unknown. */
 function facts(entries) {
-  return h("dl", { class: "facts" }, entries.filter(([, value]) => value !== null && value !== undefined && value !== "")
+  return h("dl", { class: "facts" }, entries
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 
@@ -55,12 +56,15 @@ async function showModel(place) {
       h("h2", {}, "Factors"),
       facts([
         ["Fisher", fisherKinds[factors.fisher] ?? factors.fisher],
-        ["Fitted on", `${count(factors.sequences)} sequences${factors.tokens ? `, ${count(factors.tokens)} tokens` : ""}`],
+        ["Fitted on", [
+          `${count(factors.sequences)} sequences`, factors.tokens ? `, ${count(factors.tokens)} tokens` : null,
+        ]],
         ["Seed", factors.seed?.toString()], ["Memory", bytes(factors.bytes)],
       ]),
       h("h2", {}, "Corpus"),
       facts([
-        ["Documents", count(corpus.documents)], ["Sequences", count(corpus.sequences)], ["Tokens", count(corpus.tokens)],
+        ["Documents", count(corpus.documents)], ["Sequences", count(corpus.sequences)],
+        ["Tokens", count(corpus.tokens)],
         ["Duplicates left out", count(corpus.duplicates)],
       ]));
   } catch (error) {
@@ -79,7 +83,8 @@ async function showLoad(place) {
     }
     const heading = h("h2", {}, "Load");
     if (!families) {
-      replace(place, heading, facts([["State", state.status]]), h("p", { class: "hint" }, "This server tells no measurements."));
+      replace(place, heading, facts([["State", state.status]]),
+        h("p", { class: "hint" }, "This server tells no measurements."));
       return;
     }
     const sum = (name, labels) => total(families, `tributary_${name}`, labels);
@@ -90,7 +95,8 @@ async function showLoad(place) {
     const queries = ["succeeded", "failed", "cancelled"]
       .map((outcome) => [outcome, sum("queries_total", { outcome })]).filter(([, value]) => value);
     const together = sweeps && sum("batch_queries_count") && sum("batch_queries_sum") / sum("batch_queries_count");
-    const stages = (families.get("tributary_stage_seconds_total") ?? []).map(({ labels, value }) => `${labels.stage} ${seconds(value)}`);
+    const stages = (families.get("tributary_stage_seconds_total") ?? [])
+      .map(({ labels, value }) => `${labels.stage} ${seconds(value)}`);
     replace(place, heading, facts([
       ["State", state.status],
       ["Running for", started && seconds(Date.now() / 1000 - started)],
@@ -99,14 +105,16 @@ async function showLoad(place) {
       ["Queries ended", queries.map(([outcome, value]) => `${count(value)} ${outcome}`).join(", ") || "0"],
       ["Sweeps", sweeps && `${count(sweeps)}, ${seconds(sum("sweep_duration_seconds_sum") / sweeps)} each`],
       ["Queries in a sweep", together?.toFixed(1)],
-      ["Tokens swept", sweptTokens(sum)], ["Workspace on disk", sum("workspace_bytes") && bytes(sum("workspace_bytes"))],
+      ["Tokens swept", sweptTokens(sum)],
+      ["Workspace on disk", sum("workspace_bytes") && bytes(sum("workspace_bytes"))],
       ["Time by stage", stages.join(", ")],
       ["Requests", sum("http_requests_total") !== null && count(sum("http_requests_total"))],
       ["99 of 100 answered within", slow === Infinity ? "more than 5 min" : slow !== null && seconds(slow)],
       ["Refused or failed", failedRequests(families)],
     ].map(([name, value]) => [name, value === 0 ? "0" : value || null])),
       // A link cannot send the token.
-      token() === null && h("p", { class: "hint" }, h("a", { href: "/metrics" }, "All measurements"), " in the Prometheus text format"));
+      token() === null && h("p", { class: "hint" }, h("a", { href: "/metrics" }, "All measurements"),
+        " in the Prometheus text format"));
   } catch (error) {
     replace(place, h("h2", {}, "Load"), problem(error, () => showLoad(place)));
   }

@@ -19,7 +19,8 @@ export async function showWatch(main, { path, items }, signal) {
   const id = path[1];
   const question = h("div");
   const status = h("p", { class: "status", role: "status" }, "Asking\u2026");
-  const silence = h("p", { class: "warning", hidden: true }, "The server does not answer. Trying again: an acknowledged job survives a restart.");
+  const silence = h("p", { class: "warning", hidden: true },
+    "The server does not answer. Trying again: an acknowledged job survives a restart.");
   const list = h("ol", { class: "stages" });
   const button = h("button", { type: "button", onclick: stop }, "Cancel");
   const actions = h("div", { class: "actions" }, button);
@@ -42,7 +43,8 @@ export async function showWatch(main, { path, items }, signal) {
   if (ended.status === "succeeded" || ended.result) {
     announce("The result is there.");
     const isPair = items.get("then") === "compare" && ended.status === "succeeded";
-    return go(isPair ? link(["compare"], { left: `${id}.0`, right: `${id}.1` }) : link(["results", id]), { replacing: true });
+    return go(isPair ? link(["compare"], { left: `${id}.0`, right: `${id}.1` }) : link(["results", id]),
+      { replacing: true });
   }
   showStatus();
   await (asking ?? fetchQuestion());
@@ -64,7 +66,8 @@ export async function showWatch(main, { path, items }, signal) {
 
   function showStatus() {
     const waiting = {
-      queued: "Waiting for its turn.", running: "Running.", cancelled: "Cancelled.", failed: "Failed.", succeeded: "Done.",
+      queued: "Waiting for its turn.", running: "Running.", cancelled: "Cancelled.", failed: "Failed.",
+      succeeded: "Done.",
     };
     status.textContent = [
       waiting[job.status], `Asked ${ago(job.created_at)}.`,
@@ -119,5 +122,6 @@ export async function showWatch(main, { path, items }, signal) {
 }
 
 function stageRow([, label]) {
-  return h("li", {}, h("span", {}, label), h("progress", { hidden: true, "aria-label": label }), h("span", { class: "measure", hidden: true }));
+  return h("li", {}, h("span", {}, label), h("progress", { hidden: true, "aria-label": label }),
+    h("span", { class: "measure", hidden: true }));
 }
