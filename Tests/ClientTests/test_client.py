@@ -52,7 +52,7 @@ def long_job():
 
 class Asking(unittest.TestCase):
     def test_an_explanation_ranks_what_made_it_likelier_and_then_what_made_it_less_so(self):
-        result = tributary.explain(*QUESTION, top=4, candidates="all")
+        result = tributary.explain(*QUESTION, limit=30, rescore=10, top=4, candidates="all")
         scores = [sequence["score"] for sequence in result]
         likelier = [score for score in scores if score > 0]
         self.assertEqual(len(likelier), 4)
@@ -63,7 +63,7 @@ class Asking(unittest.TestCase):
         self.assertIn(result[0]["id"][:20], repr(result))
 
     def test_the_table_is_a_data_frame_where_there_is_pandas_and_a_list_of_dicts_elsewhere(self):
-        result = tributary.explain(*QUESTION, top=3)
+        result = tributary.explain(*QUESTION, limit=30, rescore=10, top=3)
         with mock.patch.dict(sys.modules, {"pandas": None}):
             rows = result.table()
         self.assertIsInstance(rows, list)
@@ -78,7 +78,7 @@ class Asking(unittest.TestCase):
         self.assertEqual(list(frame["id"]), [sequence["id"] for sequence in result])
 
     def test_tokens_are_the_text_of_the_sequence_with_the_strongest_marked(self):
-        result = tributary.explain(*QUESTION, top=1)
+        result = tributary.explain(*QUESTION, limit=30, rescore=10, top=1)
         picture = result.tokens(0)
         shown = "".join(xml.etree.ElementTree.fromstring(picture.html).find("p").itertext())
         self.assertEqual(shown, result[0]["text"])
@@ -86,7 +86,7 @@ class Asking(unittest.TestCase):
         self.assertIn(f"*{strongest['text'].strip()}*", repr(picture))
 
     def test_layers_are_drawn_a_bar_each_and_add_up(self):
-        result = tributary.explain(*QUESTION, top=2, direction="positive")
+        result = tributary.explain(*QUESTION, limit=30, rescore=10, top=2, direction="positive")
         for index in (0, None):
             picture = result.layers(index)
             drawing = xml.etree.ElementTree.fromstring(picture.html.replace("<br>", "<br/>"))
@@ -97,7 +97,7 @@ class Asking(unittest.TestCase):
             self.assertAlmostEqual(listed, scores, delta=2e-3 * abs(scores))
 
     def test_what_was_not_asked_for_is_said_so(self):
-        result = tributary.explain(*QUESTION, top=1, tokens=False, layers=False)
+        result = tributary.explain(*QUESTION, limit=30, rescore=10, top=1, tokens=False, layers=False)
         for missing in (result.tokens, result.layers):
             with self.assertRaises(client.TributaryError):
                 missing(0)
@@ -127,7 +127,7 @@ class Problems(unittest.TestCase):
         self.assertTrue(problem.request_id)
 
     def test_a_failed_query_of_a_list_is_a_problem_in_its_place(self):
-        good = {"prompt": QUESTION[0], "completion": QUESTION[1], "top_k": 2}
+        good = {"prompt": QUESTION[0], "completion": QUESTION[1], "top_k": 2, "candidates": {"limit": 30}}
         results = tributary.submit([good, {**good, "completion": " word" * 400}]).wait()
         self.assertIsInstance(results[0], client.Result)
         self.assertIsInstance(results[1], client.Problem)
@@ -166,7 +166,7 @@ class Problems(unittest.TestCase):
 
 class Jobs(unittest.TestCase):
     def test_a_request_sent_again_with_its_key_is_the_same_job(self):
-        query = {"prompt": QUESTION[0], "completion": QUESTION[1]}
+        query = {"prompt": QUESTION[0], "completion": QUESTION[1], "candidates": {"limit": 30}}
         self.assertEqual(tributary.submit(query, key="once").id, tributary.submit(query, key="once").id)
         self.assertNotEqual(tributary.submit(query).id, tributary.submit(query).id)
 
@@ -205,7 +205,7 @@ class Jobs(unittest.TestCase):
                 return answered(self, path, *arguments, **options)
 
             with mock.patch.object(client.Tributary, "_open", without_events):
-                self.assertEqual(len(tributary.explain(*QUESTION, top=2, direction="positive")), 2)
+                self.assertEqual(len(tributary.explain(*QUESTION, limit=30, rescore=10, top=2, direction="positive")), 2)
 
     def test_a_job_is_waited_for_while_the_server_is_killed_and_started_again(self):
         job = long_job()
@@ -228,7 +228,7 @@ class Jobs(unittest.TestCase):
         for wanted, is_shown in ((True, True), (False, False), (None, False)):
             output = io.StringIO()
             with redirect_stderr(output):
-                tributary.submit({"prompt": QUESTION[0], "completion": QUESTION[1]}).wait(progress=wanted)
+                tributary.submit({"prompt": QUESTION[0], "completion": QUESTION[1], "top_k": 1}).wait(progress=wanted)
             self.assertEqual(bool(output.getvalue()), is_shown)
 
 
@@ -242,7 +242,7 @@ class Corpus(unittest.TestCase):
         self.assertEqual(tributary.search("herons weir", 1)[0]["sequence"]["id"], "heron-2")
         self.assertEqual(tributary.sequence("heron-2")["source"], "notes")
         self.assertEqual([sequence["id"] for sequence in tributary.sequences("notes")], ["heron-2"])
-        result = tributary.explain(*QUESTION, candidates=["heron-2"])
+        result = tributary.explain(*QUESTION, limit=30, rescore=10, candidates=["heron-2"])
         self.assertEqual([sequence["id"] for sequence in result], ["heron-2"])
 
     def test_the_whole_corpus_is_read_page_by_page(self):
