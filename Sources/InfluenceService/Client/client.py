@@ -236,13 +236,13 @@ class Tributary:
             with error:
                 raise _problem(error) from None
         except (OSError, HTTPException) as error:
-            raise self._silent(error) from error
+            raise self._silent(error) from None
 
     def _read(self, response: Any) -> bytes:
         try:
             return response.read()
         except (OSError, HTTPException) as error:
-            raise self._silent(error) from error
+            raise self._silent(error) from None
 
     def _silent(self, error: Exception) -> Unreachable:
         reason = getattr(error, "reason", error)
