@@ -483,7 +483,8 @@ class Result:
             f"<p>{html.escape(query['prompt'])}<b>{html.escape(query['completion'])}</b><br>"
             f"<small>log-probability {query['log_probability']:.3f} nats; "
             f"{self.document['candidates']['considered']:,} of {self.document['candidates']['corpus_sequences']:,} "
-            "sequences scored</small></p><table><thead><tr><th>rank</th><th>score</th><th>sequence</th></tr></thead>"
+            "sequences scored</small></p><table><thead><tr><th>rank</th><th>score</th>"
+            '<th style="text-align:left">sequence</th></tr></thead>'
             f"<tbody>{rows}</tbody></table>" + (f"<p><small>and {rest:,} more</small></p>" if rest > 0 else ""))
 
     def __repr__(self) -> str:
