@@ -79,18 +79,27 @@ struct ResultTableTests {
 
     @Test("is no wider than the terminal", arguments: [40, 61, 90, 200])
     func tableWidth(columns: Int) throws {
-        let tokens = (0..<60).map { (" word\($0)", $0 == 40 ? 5.0 : 0.001) }
-        var proponent = try sequence(tokens)
-        proponent.layers = [.init(name: "model.layers.11.mlp.down_proj", score: 1)]
-        proponent.spurious = true
-        let result = InfluenceResult(
-            query: .init(
-                id: nil, prompt: "A", completion: " b",
-                tokens: (0..<12).map { .init(id: $0, text: " token\($0)", logProbability: -0.5) }, completionStart: 0,
-                completionStartsInsideToken: false, logProbability: -6),
-            timings: .init(gradients: 0.1, candidates: 0.2, sweep: 30.5, rescore: 0.4, batchSize: 3),
-            candidates: .init(selection: "tfidf", considered: 1_000, corpusSequences: 20_000),
-            sequences: [proponent])
+        let tokens = (0..<60).map { number -> [String: Any] in
+            ["text": " word\(number)", "score": number == 40 ? 5 : 0.001]
+        }
+        let json: [String: Any] = [
+            "query": [
+                "prompt": "A", "completion": " b", "completion_start": 0, "completion_starts_inside_token": false,
+                "log_probability": -6,
+                "tokens": (0..<12).map { ["id": $0, "text": " token\($0)", "log_probability": -0.5] as [String: Any] },
+            ] as [String: Any],
+            "timings": ["gradients": 0.1, "candidates": 0.2, "sweep": 30.5, "rescore": 0.4, "batch_size": 3],
+            "candidates": ["selection": "tfidf", "considered": 1_000, "corpus_sequences": 20_000] as [String: Any],
+            "sequences": [
+                [
+                    "rank": 1, "id": "a", "text": tokens.compactMap { $0["text"] as? String }.joined(), "score": 5,
+                    "nats_per_copy": 0.1, "spurious": true, "tokens": tokens,
+                    "layers": [["name": "model.layers.11.mlp.down_proj", "score": 5] as [String: Any]],
+                ] as [String: Any]
+            ],
+        ]
+        let result = try JSONDecoder().decode(
+            InfluenceResult.self, from: try JSONSerialization.data(withJSONObject: json))
         let text = ResultTable(style: TerminalStyle(width: columns, hasColor: false), textLines: 3).text(of: result)
         for line in text.split(separator: "\n") { #expect(String(line).columns <= columns, "\(line)") }
         #expect(text.contains("*word40*"))
