@@ -170,9 +170,12 @@ function controls(result, rankings, grid, items) {
       onchange: (event) => apply({ doubtful: event.target.checked ? "hidden" : "" }),
     }),
     "Hide mostly one token");
+  // Where all are opponents, an empty list of proponents is not what is seen first.
+  const seen = result.sequences.length === 0 || result.sequences.some(({ score: value }) => value >= 0)
+    ? "positive" : "negative";
   const sides = rankings.length > 1 && h("div", { class: "sides", role: "group", "aria-label": "Which list" },
     rankings.map(([direction, { section }]) => h("button", {
-      type: "button", class: "chip", "aria-pressed": String(direction === "positive"),
+      type: "button", class: "chip", "aria-pressed": String(direction === seen),
       onclick: (event) => {
         grid.dataset.side = direction;
         for (const other of event.target.parentElement.children) {
@@ -180,7 +183,7 @@ function controls(result, rankings, grid, items) {
         }
       },
     }, section.querySelector("h2").firstChild.textContent)));
-  grid.dataset.side = "positive";
+  grid.dataset.side = seen;
   if (state.find || state.source || state.doubtful) apply({});
   return h("div", { class: "controls" }, sides, find, source, doubtful);
 }
