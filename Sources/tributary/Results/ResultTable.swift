@@ -75,7 +75,7 @@ struct ResultTable {
         let isBeside = style.width - fixed >= Self.narrowestText
         let textWidth = isBeside ? style.width - fixed : style.width - Self.rankWidth - 2
         let indent = String(repeating: " ", count: isBeside ? fixed : Self.rankWidth + 2)
-        var lines = ["", style.styled(title, .bold)]
+        var lines = [""] + title.wrapped(to: style.width).map { style.styled($0, .bold) }
         let columns = [
             "rank".rightAligned(in: Self.rankWidth), "score".rightAligned(in: Self.scoreWidth),
             "per copy".rightAligned(in: Self.scoreWidth), "id".fitted(to: idWidth), isBeside ? "text" : "",
