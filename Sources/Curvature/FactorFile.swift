@@ -82,9 +82,7 @@ public enum FactorFile {
             return try SafetensorsFile(path: path)
         }
         let lambda = try open("lambda_matrix")
-        let recorded = lambda.metadata[provenanceKey].flatMap {
-            try? JSONDecoder().decode(FactorProvenance.self, from: Data($0.utf8))
-        }
+        let recorded = recordedProvenance(of: lambda)
         if let model = recorded?.model, let modelDigest, model != modelDigest {
             throw FactorFileError.ofAnotherModel(
                 folder: folder,
@@ -129,6 +127,19 @@ public enum FactorFile {
                 corpus: nil,
                 sequences: sequences, tokens: nil, seed: nil, program: "kronfluence")
         return EKFACFactors(tracked: tracked, layers: layers, provenance: provenance)
+    }
+
+    /// What a folder records of its factors, and how many layers they are of, without loading them.
+    ///
+    /// - Throws: ``SafetensorsError``.
+    public static func inspect(folder: String) throws -> (provenance: FactorProvenance?, layers: Int) {
+        let lambda = try SafetensorsFile(
+            path: URL(fileURLWithPath: folder).appendingPathComponent("lambda_matrix.safetensors").path)
+        return (recordedProvenance(of: lambda), lambda.tensors.count)
+    }
+
+    private static func recordedProvenance(of file: SafetensorsFile) -> FactorProvenance? {
+        file.metadata[provenanceKey].flatMap { try? JSONDecoder().decode(FactorProvenance.self, from: Data($0.utf8)) }
     }
 
     /// Whether a folder holds factors.

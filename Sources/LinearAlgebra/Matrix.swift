@@ -103,6 +103,9 @@ public struct Matrix: Sendable {
 
     /// Matrix blocks allocated since the process started.
     public static var allocationCount: Int { AlignedStorage.allocations.load(ordering: .relaxed) }
+
+    /// Bytes of all matrices that the process holds now.
+    public static var allocatedBytes: Int { AlignedStorage.bytes.load(ordering: .relaxed) }
 }
 
 // The module's own access to the memory.

@@ -2,7 +2,7 @@ import Attribution
 import Foundation
 import Transformer
 
-/// Which model is used: the embedded one, or a checkpoint folder.
+/// Which model is used: the embedded one, or a checkpoint folder or GGUF file.
 enum ModelSource: Sendable, Equatable {
     case embedded
     case folder(String)
@@ -13,7 +13,8 @@ enum ModelSource: Sendable, Equatable {
     var name: String {
         switch self {
         case .embedded: EmbeddedDefault.name
-        case .folder(let path): URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
+        case .folder(let path):
+            String(URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent.trimmingSuffix(".gguf"))
         }
     }
 
@@ -31,5 +32,11 @@ enum ModelSource: Sendable, Equatable {
         case .embedded: try Checkpoint(folder: try EmbeddedDefault.modelFolder().path)
         case .folder(let path): try Checkpoint(folder: path)
         }
+    }
+}
+
+extension String {
+    fileprivate func trimmingSuffix(_ suffix: String) -> Substring {
+        hasSuffix(suffix) ? dropLast(suffix.count) : self[...]
     }
 }

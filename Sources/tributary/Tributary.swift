@@ -26,8 +26,8 @@ struct Tributary: AsyncParsableCommand {
             """,
         version: Service.version,
         subcommands: [
-            Import.self, Fit.self, Query.self, Serve.self, Train.self, Token.self, Render.self, ShowWorkspace.self,
-            Logits.self,
+            Import.self, Fit.self, Query.self, Serve.self, Train.self, Inspect.self, Token.self, Render.self,
+            ShowWorkspace.self, Logits.self,
         ])
 
     static func main() async {

@@ -37,8 +37,12 @@ struct Workspace: Sendable {
     static func place(of model: ModelSource, folder: String?) throws -> (URL, Checkpoint?) {
         if let folder { return (URL(fileURLWithPath: folder).standardizedFileURL, nil) }
         let checkpoint = try model.load()
-        let name = "\(model.name)-\(checkpoint.digest.prefix(8))"
-        return (userDataFolder.appending(path: "tributary/\(name)"), checkpoint)
+        return (self.folder(of: model, checkpoint), checkpoint)
+    }
+
+    /// The folder that is found without naming it.
+    static func folder(of model: ModelSource, _ checkpoint: Checkpoint) -> URL {
+        userDataFolder.appending(path: "tributary/\(model.name)-\(checkpoint.digest.prefix(8))")
     }
 
     /// $XDG_DATA_HOME, which must be absolute to count (XDG Base Directory Specification 0.8), or ~/.local/share.

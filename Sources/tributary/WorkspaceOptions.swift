@@ -5,9 +5,11 @@ import LinearAlgebra
 struct WorkspaceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A Hugging Face checkpoint folder: config.json, tokenizer.json and safetensors. (default: the embedded model)",
-            valueName: "folder"),
-        completion: .directory)
+            """
+            A Hugging Face checkpoint folder (config.json, tokenizer.json and safetensors), or a GGUF file. (default: the embedded \
+            model)
+            """, valueName: "path"),
+        completion: .file(extensions: ["gguf"]))
     var model: String?
 
     @Option(

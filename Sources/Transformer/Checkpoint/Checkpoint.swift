@@ -36,7 +36,7 @@ public struct Checkpoint: Sendable {
         return try GGUFCheckpoint(path: file)
     }
 
-    private static func decoder(from source: any CheckpointSource) throws -> DecoderModel {
+    static func decoder(from source: any CheckpointSource) throws -> DecoderModel {
         let family = try source.configuration.family()
         let description = try family.description(of: source.configuration)
         return try WeightReader(tensors: source.tensors(), names: family.names).decoder(description)

@@ -67,9 +67,15 @@ public struct SafetensorsCollection: TensorSource {
 
     private static func readIndex(_ path: String) throws -> [String: String] {
         func malformed(_ problem: String) -> SafetensorsError { .malformedIndex(file: indexName, problem: problem) }
-        let json = try SafetensorsFile.map(path)
-        guard json.count <= SafetensorsHeader.maximumLength else {
-            throw malformed("is \(json.count) bytes long; expected at most \(SafetensorsHeader.maximumLength)")
+        let json: Data
+        do {
+            let contents = try FileContents(path: path)
+            guard contents.count <= SafetensorsHeader.maximumLength else {
+                throw malformed("is \(contents.count) bytes long; expected at most \(SafetensorsHeader.maximumLength)")
+            }
+            json = try contents.bytes(0..<contents.count)
+        } catch let error as FileContentsError {
+            throw SafetensorsError(error, path: path, expected: 0)
         }
         let index: Index
         do {

@@ -100,6 +100,20 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         }
     }
 
+    /// What a file's bytes could not be had for.
+    ///
+    /// - Parameter expected: The file's length when it was opened.
+    init(_ error: FileContentsError, path: String, expected: Int) {
+        switch error {
+        case .missing: self = .missingFile(path: path)
+        case .notAFile: self = .notAFile(path: path)
+        case .unreadable(let reason): self = .unreadable(path: path, reason: reason)
+        case .shortened(let length):
+            self = .truncated(
+                file: URL(fileURLWithPath: path).lastPathComponent, expected: UInt64(expected), found: length)
+        }
+    }
+
     /// A name in quotes, shortened, and without control characters that would reach a terminal.
     static func quoted(_ name: String) -> String {
         name.count > 120 ? String(name.prefix(120)).debugDescription + "..." : name.debugDescription

@@ -1,32 +1,50 @@
 import Foundation
 import LinearAlgebra
 
-/// A memory-mapped safetensors file.
+/// An open safetensors file.
 ///
-/// Values are read from the disk when they are asked for. The file may be replaced by another while it is open (the old one
-/// stays mapped), but must not be shortened in place.
+/// Values are read from the disk when they are asked for. The file may be replaced by another while it is open: the old one is
+/// still read.
 public struct SafetensorsFile: Sendable {
     public let path: String
     /// The texts under `__metadata__`.
     public let metadata: [String: String]
     public let tensors: [String: SafetensorsTensor]
-    private let data: Data
+    private let contents: FileContents
+    /// Where the header ends and the values begin.
+    private let valueStart: Int
 
-    /// Maps a file and checks its whole header, without touching the values.
+    /// Opens a file and checks its whole header, without touching the values.
     ///
     /// - Throws: ``SafetensorsError``.
     public init(path: String) throws {
-        try self.init(path: path, contents: Self.map(path))
+        let contents: FileContents
+        do {
+            contents = try FileContents(path: path)
+        } catch {
+            throw SafetensorsError(error, path: path, expected: 0)
+        }
+        try self.init(path: path, contents: contents)
     }
 
-    /// Checks a file's whole header, whatever holds its bytes.
+    /// Checks a file that is in memory.
     init(path: String, contents: Data) throws {
+        try self.init(path: path, contents: FileContents(contents))
+    }
+
+    private init(path: String, contents: FileContents) throws {
         let file = Self.fileName(of: path)
         guard contents.count >= SafetensorsHeader.lengthBytes else {
             throw SafetensorsError.tooShort(file: file, byteCount: contents.count)
         }
-        let length = UInt64(
-            littleEndian: contents.bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self))
+        func read(_ range: Range<Int>) throws -> Data {
+            do {
+                return try contents.bytes(range)
+            } catch {
+                throw SafetensorsError(error, path: path, expected: contents.count)
+            }
+        }
+        let length = try read(0..<SafetensorsHeader.lengthBytes).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= SafetensorsHeader.maximumLength else {
             throw SafetensorsError.headerTooLong(
                 file: file, length: length, limit: SafetensorsHeader.maximumLength)
@@ -35,34 +53,13 @@ public struct SafetensorsFile: Sendable {
         guard start <= contents.count else {
             throw SafetensorsError.truncated(file: file, expected: UInt64(start), found: contents.count)
         }
-        let header = try SafetensorsHeader(json: Array(contents[SafetensorsHeader.lengthBytes..<start]), file: file)
-        data = contents[start...]
-        try header.checkCoverage(dataBytes: data.count, headerBytes: Int(length), file: file)
+        let header = try SafetensorsHeader(json: Array(try read(SafetensorsHeader.lengthBytes..<start)), file: file)
+        try header.checkCoverage(dataBytes: contents.count - start, headerBytes: Int(length), file: file)
+        self.contents = contents
+        valueStart = start
         self.path = path
         metadata = header.metadata
         tensors = header.tensors
-    }
-
-    /// A file's bytes, mapped.
-    ///
-    /// - Throws: ``SafetensorsError/missingFile(path:)``, ``SafetensorsError/notAFile(path:)`` and
-    ///   ``SafetensorsError/unreadable(path:reason:)``.
-    static func map(_ path: String) throws -> Data {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
-            let code = errno
-            if code == ENOENT || code == ENOTDIR { throw SafetensorsError.missingFile(path: path) }
-            throw SafetensorsError.unreadable(path: path, reason: String(cString: strerror(code)))
-        }
-        // A pipe would be waited for, a device read without end.
-        guard status.st_mode & S_IFMT == S_IFREG else { throw SafetensorsError.notAFile(path: path) }
-        // No file of zero bytes can be mapped.
-        guard status.st_size > 0 else { return Data() }
-        do {
-            return try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
-        } catch {
-            throw SafetensorsError.unreadable(path: path, reason: error.localizedDescription)
-        }
     }
 
     /// The file's name without its folder, as messages give it.
@@ -104,8 +101,8 @@ public struct SafetensorsFile: Sendable {
     public func doubles(named name: String) throws -> [Double] {
         let tensor = try tensor(named: name)
         switch tensor.dtype {
-        case .float64: return values(of: tensor) { Double(bitPattern: $0) }
-        case .float32: return values(of: tensor) { Double(Float(bitPattern: $0)) }
+        case .float64: return try values(of: tensor) { Double(bitPattern: $0) }
+        case .float32: return try values(of: tensor) { Double(Float(bitPattern: $0)) }
         default: throw wrongType(tensor, expected: [.float64, .float32])
         }
     }
@@ -118,13 +115,13 @@ public struct SafetensorsFile: Sendable {
     public func integers(named name: String) throws -> [Int64] {
         let tensor = try tensor(named: name)
         switch tensor.dtype {
-        case .int64: return values(of: tensor) { (value: Int64) in value }
-        case .int32: return values(of: tensor) { (value: Int32) in Int64(value) }
-        case .int16: return values(of: tensor) { (value: Int16) in Int64(value) }
-        case .int8: return values(of: tensor) { (value: Int8) in Int64(value) }
-        case .uint32: return values(of: tensor) { (value: UInt32) in Int64(value) }
-        case .uint16: return values(of: tensor) { (value: UInt16) in Int64(value) }
-        case .uint8, .boolean: return values(of: tensor) { (value: UInt8) in Int64(value) }
+        case .int64: return try values(of: tensor) { (value: Int64) in value }
+        case .int32: return try values(of: tensor) { (value: Int32) in Int64(value) }
+        case .int16: return try values(of: tensor) { (value: Int16) in Int64(value) }
+        case .int8: return try values(of: tensor) { (value: Int8) in Int64(value) }
+        case .uint32: return try values(of: tensor) { (value: UInt32) in Int64(value) }
+        case .uint16: return try values(of: tensor) { (value: UInt16) in Int64(value) }
+        case .uint8, .boolean: return try values(of: tensor) { (value: UInt8) in Int64(value) }
         case .uint64:
             return try values(of: tensor) { (value: UInt64) in
                 guard let signed = Int64(exactly: value) else {
@@ -149,27 +146,32 @@ public struct SafetensorsFile: Sendable {
         .wrongType(tensor: tensor.name, file: fileName, expected: expected, found: tensor.dtype)
     }
 
-    private func bytes(of tensor: SafetensorsTensor) -> Data {
-        data[data.startIndex + tensor.byteRange.lowerBound..<data.startIndex + tensor.byteRange.upperBound]
+    private func bytes(of tensor: SafetensorsTensor) throws -> Data {
+        let range = tensor.byteRange
+        do {
+            return try contents.bytes(valueStart + range.lowerBound..<valueStart + range.upperBound)
+        } catch {
+            throw SafetensorsError(error, path: path, expected: contents.count)
+        }
     }
 
     private func matrix(of tensor: SafetensorsTensor, rows: Int, columns: Int) throws -> Matrix {
         if let format = NumberFormat(rawValue: tensor.dtype.rawValue),
-            let matrix = Matrix(rows: rows, columns: columns, bytes: bytes(of: tensor), format: format)
+            let matrix = Matrix(rows: rows, columns: columns, bytes: try bytes(of: tensor), format: format)
         {
             return matrix
         }
         guard tensor.dtype == .float64 else {
             throw wrongType(tensor, expected: [.float32, .float16, .bfloat16, .float64])
         }
-        return Matrix(rows: rows, columns: columns, elements: values(of: tensor) { Float(Double(bitPattern: $0)) })
+        return Matrix(rows: rows, columns: columns, elements: try values(of: tensor) { Float(Double(bitPattern: $0)) })
     }
 
     /// A tensor's values, which may lie at any address. `Stored` is an integer of the width that the type has.
     private func values<Stored: FixedWidthInteger & BitwiseCopyable, Value>(
         of tensor: SafetensorsTensor, convert: (Stored) throws -> Value
-    ) rethrows -> [Value] {
-        let stored = bytes(of: tensor)
+    ) throws -> [Value] {
+        let stored = try bytes(of: tensor)
         let bytes = stored.bytes
         return try (0..<tensor.count).map { index in
             let offset = index * MemoryLayout<Stored>.size

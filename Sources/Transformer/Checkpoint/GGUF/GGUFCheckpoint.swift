@@ -9,8 +9,10 @@ struct GGUFCheckpoint: CheckpointSource {
     /// Opens a file and refuses, before any weight is read, what is not supported of it.
     ///
     /// - Throws: ``GGUFError``.
-    init(path: String) throws {
-        file = try GGUFFile(path: path)
+    init(path: String) throws { try self.init(file: GGUFFile(path: path)) }
+
+    init(file: GGUFFile) throws {
+        self.file = file
         if let count = try file.integer("split.count"), count > 1 {
             throw GGUFError.split(file: file.fileName, count: count)
         }

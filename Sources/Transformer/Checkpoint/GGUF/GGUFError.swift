@@ -87,4 +87,15 @@ extension GGUFError: CustomStringConvertible, LocalizedError {
                 + "column \(column). The model was damaged or its training diverged: use another file."
         }
     }
+    /// What a file's bytes could not be had for.
+    init(_ error: FileContentsError, path: String) {
+        switch error {
+        case .missing: self = .missingFile(path: path)
+        case .notAFile: self = .notAFile(path: path)
+        case .unreadable(let reason): self = .unreadable(path: path, reason: reason)
+        case .shortened(let length):
+            self = .truncated(
+                file: URL(fileURLWithPath: path).lastPathComponent, byte: length, part: "the values of a tensor")
+        }
+    }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import LinearAlgebra
 
-/// A memory-mapped GGUF file of version 3, little-endian.
+/// An open GGUF file of version 3, little-endian.
 ///
 ///     4 bytes   "GGUF"
 ///     4 bytes   the version, 3
@@ -14,7 +14,8 @@ import LinearAlgebra
 ///     data      from the next multiple of `general.alignment` (32), as is each tensor
 ///
 /// Opening reads metadata and directory alone, and checks that all they speak of lies in the file; nothing is set aside for a
-/// count before the file has been seen to be long enough for it. (ggml-org/ggml, docs/gguf.md)
+/// count before the file has been seen to be long enough for it. Metadata are mapped, so the file must not be shortened in
+/// place; values are read when they are asked for. (ggml-org/ggml, docs/gguf.md)
 public struct GGUFFile: Sendable {
     public static let version: UInt32 = 3
     static let magic = Array("GGUF".utf8)
@@ -22,20 +23,39 @@ public struct GGUFFile: Sendable {
     public let path: String
     public let metadata: [String: GGUFValue]
     public let tensors: [String: GGUFTensor]
-    private let data: Data
+    private let contents: FileContents
 
-    /// Maps a file and checks metadata and directory, without touching the values.
+    /// Opens a file and checks metadata and directory, without touching the values.
     ///
     /// - Throws: ``GGUFError``.
     public init(path: String) throws {
-        try self.init(path: path, contents: Self.map(path))
+        let contents: FileContents
+        do {
+            contents = try FileContents(path: path)
+        } catch {
+            throw GGUFError(error, path: path)
+        }
+        // No file of zero bytes can be mapped.
+        guard contents.count > 0 else { throw GGUFError.notGGUF(file: URL(fileURLWithPath: path).lastPathComponent) }
+        let head: Data
+        do {
+            head = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+        } catch {
+            throw GGUFError.unreadable(path: path, reason: error.localizedDescription)
+        }
+        // The path may mean another file by now; offsets are checked against the shorter.
+        try self.init(path: path, head: head.prefix(contents.count), contents: contents)
     }
 
-    /// Checks a file's metadata and directory, whatever holds its bytes.
+    /// Checks a file that is in memory.
     init(path: String, contents: Data) throws {
+        try self.init(path: path, head: contents, contents: FileContents(contents))
+    }
+
+    private init(path: String, head: Data, contents: FileContents) throws {
         let file = URL(fileURLWithPath: path).lastPathComponent
-        var cursor = GGUFCursor(bytes: contents, file: file)
-        guard contents.starts(with: Self.magic) else { throw GGUFError.notGGUF(file: file) }
+        var cursor = GGUFCursor(bytes: head, file: file)
+        guard head.starts(with: Self.magic) else { throw GGUFError.notGGUF(file: file) }
         try cursor.advance(Self.magic.count, in: "the header")
         let version = try cursor.integer(UInt32.self, in: "the header")
         guard version == 0 || version & 0xFFFF != 0 else { throw GGUFError.bigEndian(file: file) }
@@ -47,24 +67,11 @@ public struct GGUFFile: Sendable {
         tensors = try Self.readDirectory(count: tensorCount, alignment: alignment, &cursor)
         self.metadata = metadata
         self.path = path
-        data = contents
+        self.contents = contents
     }
 
     /// The file's name without its folder, as messages give it.
     public var fileName: String { URL(fileURLWithPath: path).lastPathComponent }
-
-    /// A file's bytes, mapped.
-    private static func map(_ path: String) throws -> Data {
-        do {
-            return try SafetensorsFile.map(path)
-        } catch SafetensorsError.missingFile(let path) {
-            throw GGUFError.missingFile(path: path)
-        } catch SafetensorsError.notAFile(let path) {
-            throw GGUFError.notAFile(path: path)
-        } catch SafetensorsError.unreadable(let path, let reason) {
-            throw GGUFError.unreadable(path: path, reason: reason)
-        }
-    }
 
     private static func readMetadata(count: UInt64, _ cursor: inout GGUFCursor) throws -> [String: GGUFValue] {
         var metadata: [String: GGUFValue] = [:]
@@ -161,8 +168,13 @@ public struct GGUFFile: Sendable {
         guard let tensor = tensors[name] else { throw GGUFError.missingTensor(tensor: name, file: fileName) }
         let columns = tensor.shape.last ?? 1
         let rows = tensor.shape.dropLast().reduce(1, *)
-        guard let matrix = Dequantization.matrix(rows: rows, columns: columns, data[tensor.byteRange], tensor.type)
-        else {
+        let bytes: Data
+        do {
+            bytes = try contents.bytes(tensor.byteRange)
+        } catch {
+            throw GGUFError(error, path: path)
+        }
+        guard let matrix = Dequantization.matrix(rows: rows, columns: columns, bytes, tensor.type) else {
             throw GGUFError.unsupportedType(tensor: name, file: fileName, found: tensor.type.name)
         }
         return matrix

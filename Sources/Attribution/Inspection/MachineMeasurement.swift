@@ -1,0 +1,109 @@
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// How fast this machine is with a model, all workers together, and what memory a pass takes: found in a few seconds.
+public struct MachineMeasurement: Sendable, Encodable {
+    public let workers: Int
+    /// Of a pass forward and backward.
+    public let tokensPerSecond: Double
+    /// Of a pass: how fast it was in operations.
+    public let passOperationsPerSecond: Double
+    /// Of products of 512 × 512 matrices.
+    public let productOperationsPerSecond: Double
+    /// Of symmetric eigendecompositions, nine operations times the cube of the order.
+    public let decompositionOperationsPerSecond: Double
+    /// What a worker's workspace grows by with every token of a micro-batch.
+    public let workspaceBytesPerToken: Int
+    /// What it takes whatever the batch: a block of logits.
+    public let workspaceBytes: Int
+
+    enum CodingKeys: String, CodingKey {
+        case workers
+        case tokensPerSecond = "tokens_per_second"
+        case passOperationsPerSecond = "pass_operations_per_second"
+        case productOperationsPerSecond = "product_operations_per_second"
+        case decompositionOperationsPerSecond = "decomposition_operations_per_second"
+        case workspaceBytesPerToken = "workspace_bytes_per_token"
+        case workspaceBytes = "workspace_bytes"
+    }
+
+    /// Rows of logits that exist at a time.
+    private static let logitRows = 128
+    private static let productOrder = 512
+    private static let decompositionOrder = 256
+
+    /// Runs one sequence of random tokens through the model on every worker, twice, and times the second.
+    ///
+    /// - Parameter length: Tokens of the sequence; at most the model's context.
+    public init(of decoder: DecoderModel, tracked: TrackedLayers, length: Int, workers: Workers) throws {
+        let description = decoder.description
+        let length = max(2, min(length, description.contextLength))
+        let slots = (0..<workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
+        func run() throws {
+            _ = try workers.run { worker in
+                var random = SplitMix64(seed: UInt64(worker))
+                var batch = TokenBatch()
+                batch.append(
+                    (0..<length).map { _ in Int32.random(in: 0..<Int32(description.vocabulary), using: &random) })
+                var tap = NoTap()
+                slots[worker].withState { workspace in
+                    _ = decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
+                }
+            }
+        }
+        let before = Matrix.allocatedBytes
+        try run()
+        let workspace = (Matrix.allocatedBytes - before) / workers.count
+        let logits = min(length - 1, Self.logitRows) * description.vocabulary * MemoryLayout<Float>.stride
+        let passSeconds = try Self.seconds(run)
+
+        self.workers = workers.count
+        tokensPerSecond = Double(length * workers.count) / passSeconds
+        passOperationsPerSecond = tokensPerSecond * decoder.passOperations(atLength: Double(length))
+        workspaceBytesPerToken = max(0, workspace - logits) / length
+        workspaceBytes = Self.logitRows * description.vocabulary * MemoryLayout<Float>.stride
+
+        let order = Self.productOrder
+        let repetitions = 8
+        let productSeconds = try Self.seconds {
+            _ = try workers.run { _ in
+                let factor = Matrix(
+                    rows: order, columns: order, elements: [Float](repeating: 0.5, count: order * order))
+                var product = Matrix()
+                for _ in 0..<repetitions { product.formProduct(factor.slice, factor.transposed) }
+            }
+        }
+        productOperationsPerSecond =
+            Double(workers.count * repetitions) * 2 * pow(Double(order), 3) / productSeconds
+
+        let decompositionOrder = Self.decompositionOrder
+        let decompositionSeconds = try Self.seconds {
+            _ = try workers.run { worker in
+                var random = SplitMix64(seed: UInt64(worker))
+                var values = [Double](repeating: 0, count: decompositionOrder * decompositionOrder)
+                for row in 0..<decompositionOrder {
+                    for column in row..<decompositionOrder {
+                        let value = Double(random.nextNormal())
+                        values[row * decompositionOrder + column] = value
+                        values[column * decompositionOrder + row] = value
+                    }
+                }
+                return try SymmetricEigen(of: values, order: decompositionOrder).values.count
+            }
+        }
+        decompositionOperationsPerSecond =
+            Double(workers.count) * 9 * pow(Double(decompositionOrder), 3) / decompositionSeconds
+    }
+
+    private static func seconds(_ work: () throws -> Void) rethrows -> Double {
+        let clock = ContinuousClock()
+        let duration = try clock.measure { try work() }
+        return max(duration / .seconds(1), 1e-9)
+    }
+}
+
+/// Consumes nothing: the pass alone is measured.
+private struct NoTap: GradientTap {
+    mutating func record(_ pass: LayerPass) {}
+}

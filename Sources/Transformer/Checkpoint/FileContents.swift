@@ -1,0 +1,85 @@
+import Foundation
+
+/// The bytes of an open file, read range by range.
+///
+/// Values are read and not mapped: pages of a mapping would count as memory of the process beside the values that were made
+/// of them, and a file that is shortened in place would end the process instead of being refused.
+final class FileContents: Sendable {
+    private enum Source {
+        case descriptor(Int32)
+        case memory(Data)
+    }
+
+    private let source: Source
+    let count: Int
+
+    /// Opens a regular file.
+    ///
+    /// - Throws: ``FileContentsError``.
+    init(path: String) throws(FileContentsError) {
+        // A pipe would be waited for, a device read without end.
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            let code = errno
+            if code == ENOENT || code == ENOTDIR { throw .missing }
+            throw .unreadable(String(cString: strerror(code)))
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw .notAFile
+        }
+        source = .descriptor(descriptor)
+        count = Int(status.st_size)
+    }
+
+    /// Bytes that are in memory already.
+    init(_ data: Data) {
+        source = .memory(Data(data))
+        count = data.count
+    }
+
+    deinit {
+        if case .descriptor(let descriptor) = source { close(descriptor) }
+    }
+
+    /// Some of the bytes.
+    ///
+    /// - Parameter range: Within ``count``.
+    /// - Throws: ``FileContentsError`` if the file has become shorter, or cannot be read.
+    func bytes(_ range: Range<Int>) throws(FileContentsError) -> Data {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes outside the file")
+        switch source {
+        case .memory(let data): return data[range]
+        case .descriptor(let descriptor):
+            var bytes = Data(count: range.count)
+            let problem = bytes.withUnsafeMutableBytes { buffer -> FileContentsError? in
+                var done = 0
+                while done < buffer.count {
+                    let read = pread(
+                        descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done,
+                        off_t(range.lowerBound + done))
+                    if read > 0 {
+                        done += read
+                    } else if read == 0 {
+                        return .shortened(to: range.lowerBound + done)
+                    } else if errno != EINTR {
+                        return .unreadable(String(cString: strerror(errno)))
+                    }
+                }
+                return nil
+            }
+            if let problem { throw problem }
+            return bytes
+        }
+    }
+}
+
+/// Why a file's bytes could not be had.
+enum FileContentsError: Error, Equatable {
+    case missing
+    case notAFile
+    case unreadable(String)
+    /// The file ends here now, before the end that it had when it was opened.
+    case shortened(to: Int)
+}

@@ -1,0 +1,116 @@
+import ArgumentParser
+import Attribution
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// `tributary inspect`: what a model or a workspace is, and what it would cost to use it.
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Tell what a model or a workspace is, what fits in memory, and what a fit and a sweep would cost.",
+        discussion: """
+            A model is loaded as any command loads it, so that what is told here of it is what is supported. Times come from a \
+            short measurement on this machine, in its present state: a few seconds for small models, longer for large ones.
+
+              tributary inspect SmolLM2-135M-Instruct.Q4_1.gguf
+              tributary inspect ~/.local/share/tributary/SmolLM2-135M-1a2b3c4d --model SmolLM2-135M --json
+            """)
+
+    @Argument(
+        help: ArgumentHelp(
+            "A Hugging Face checkpoint folder, a GGUF file, or a workspace. (default: the embedded model)",
+            valueName: "model|workspace"),
+        completion: .file())
+    var path: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "With a workspace: its model, whose costs on the workspace's corpus are told too.", valueName: "path"),
+        completion: .file())
+    var model: String?
+
+    @Option(help: "Which layers are tracked: the linear layers of every mlp, of attention, or all.")
+    var track = Fit.Track.mlp
+
+    @Option(
+        help: """
+            Tell the costs of this many sequences. (default: those of the workspace, or 1000 where there is no corpus)
+            """)
+    var sequences: Int?
+
+    @Flag(inversion: .prefixedNo, help: "Measure how fast this machine is with the model.")
+    var measure = true
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @OptionGroup var workers: WorkerOptions
+    @OptionGroup var color: ColorOptions
+
+    /// Tokens of the sequence that is measured: enough for the products to have their usual shapes.
+    private static let measuredLength = 256
+    private static let assumedSequences = 1_000
+
+    func validate() throws {
+        if let sequences, sequences < 1 {
+            throw ValidationError("--sequences: expected at least 1, found \(sequences)")
+        }
+    }
+
+    func run() throws {
+        let inspection = try inspection()
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            print(String(decoding: try encoder.encode(inspection), as: UTF8.self))
+        } else {
+            print(InspectionText(style: .standardOutput(hasColor: color.color.choice)).text(of: inspection))
+        }
+    }
+
+    private func inspection() throws -> Inspection {
+        let named = path.map { URL(fileURLWithPath: $0).standardizedFileURL }
+        if let named, WorkspaceInspection.isWorkspace(named) {
+            let workspace = try WorkspaceInspection(folder: named)
+            return Inspection(
+                model: try model.map { try inspect(ModelSource(path: $0).load(), workspace) }, workspace: workspace)
+        }
+        guard model == nil || path == nil else {
+            throw ValidationError("--model is for a workspace, and \(path ?? "") is none")
+        }
+        let source = ModelSource(path: path ?? model)
+        let checkpoint = try source.load()
+        let folder = Workspace.folder(of: source, checkpoint)
+        let workspace =
+            WorkspaceInspection.isWorkspace(folder) ? try WorkspaceInspection(folder: folder) : nil
+        return Inspection(model: try inspect(checkpoint, workspace), workspace: workspace)
+    }
+
+    private func inspect(_ checkpoint: Checkpoint, _ workspace: WorkspaceInspection?) throws -> ModelInspection {
+        let context = checkpoint.decoder.description.contextLength
+        let length = min(context, Workspace.longestDefaultSequence)
+        var load =
+            workspace?.corpus?.load
+            ?? CorpusLoad(sequences: Self.assumedSequences, tokens: Self.assumedSequences * length)
+        if let sequences { load = load.resized(to: sequences) }
+        let tracked = TrackedLayers(of: checkpoint.decoder, track.selection)
+        return ModelInspection(
+            of: checkpoint, tracking: track.selection, load: load, workers: workers.value.count,
+            measurement: measure
+                ? try MachineMeasurement(
+                    of: checkpoint.decoder, tracked: tracked, length: Self.measuredLength, workers: workers.value)
+                : nil)
+    }
+}
+
+/// What the command tells.
+struct Inspection: Encodable {
+    let model: ModelInspection?
+    let workspace: WorkspaceInspection?
+}
+
+/// Whether output is coloured.
+struct ColorOptions: ParsableArguments {
+    @Option(help: "auto, always or never.")
+    var color = TableOptions.Color.auto
+}
