@@ -168,7 +168,7 @@ struct InspectionText {
             let products = Self.operations(measured.productOperationsPerSecond)
             lines.append(
                 style.styled(
-                    "  measured with \(measured.workers) workers: \(Self.count(Int(measured.tokensPerSecond))) tokens/s in a pass, "
+                    "  measured on \(measured.workers == 1 ? "one worker" : "\(measured.workers) workers"): \(Self.count(Int(measured.tokensPerSecond))) tokens/s in a pass, "
                         + "\(products)/s in products", .dim))
         } else {
             lines.append(style.styled("  no times: nothing was measured", .dim))
