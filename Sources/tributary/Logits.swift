@@ -8,7 +8,7 @@ struct Logits: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print a model's logits as JSON.", shouldDisplay: false)
 
-    @Option(help: "A checkpoint folder.", completion: .directory)
+    @Option(help: "A checkpoint folder or a GGUF file.", completion: .file())
     var model: String
 
     @Option(help: "Token ids, separated by commas; may be given several times.")
@@ -16,6 +16,9 @@ struct Logits: ParsableCommand {
 
     @Option(help: "Text to tokenise; may be given several times.")
     var text: [String] = []
+
+    @Flag(help: "Print the loss of each token but the first, in nats, instead of all logits.")
+    var losses = false
 
     func run() throws {
         let checkpoint = try Checkpoint(folder: model)
@@ -36,12 +39,23 @@ struct Logits: ParsableCommand {
             }
             var batch = TokenBatch()
             batch.append(sequence)
+            if losses {
+                let found = checkpoint.decoder.losses(of: batch, in: &workspace).losses
+                let line = Losses(tokens: sequence, losses: batch.lossPositions.map { found[$0] })
+                print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
+                continue
+            }
             let logits = checkpoint.decoder.logits(of: batch, at: Array(sequence.indices), in: &workspace)
             let line = Line(
                 tokens: sequence,
                 logits: sequence.indices.map { row in (0..<logits.columns).map { logits[row, $0] } })
             print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
         }
+    }
+
+    private struct Losses: Encodable {
+        let tokens: [Int32]
+        let losses: [Float]
     }
 
     private struct Line: Encodable {
