@@ -9,7 +9,7 @@ import Foundation
 public func fuzzConfiguration(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     do {
         let configuration = try ModelConfiguration(json: Data(UnsafeBufferPointer(start: data, count: count)))
-        let description = try configuration.family().describe(configuration)
+        let description = try configuration.family().description(of: configuration)
         precondition(description.width > 0 && description.layers > 0 && description.heads > 0)
         precondition(description.heads % description.keyValueHeads == 0)
         _ = description.queryWidth + description.keyValueWidth + description.projectedWidth

@@ -53,6 +53,9 @@ struct GGUFArchitecture: Sendable {
                 "post_ffw_norm": "post_feedforward_layernorm",
             ])),
         GGUFArchitecture(
+            name: "gemma", modelType: "gemma", fields: gatedFields,
+            constants: ["hidden_activation": "gelu_pytorch_tanh"], names: .llamaLike(), addsOneToNorms: true),
+        GGUFArchitecture(
             name: "gemma2", modelType: "gemma2",
             fields: gatedFields.merging([
                 "attn_logit_softcapping": "attn_logit_softcapping",

@@ -55,7 +55,7 @@ struct GGUFFields {
         fields["model_type"] = architecture.modelType
         fields["vocab_size"] = embedding.shape.first
         fields["tie_word_embeddings"] = file.tensors["output.weight"] == nil
-        fields["attention_bias"] = file.tensors["blk.0.attn_q.bias"] != nil
+        fields["attention_bias"] = ["attn_q", "attn_qkv"].contains { file.tensors["blk.0.\($0).bias"] != nil }
         fields["mlp_bias"] = file.tensors["blk.0.ffn_up.bias"] != nil
         for (key, field) in architecture.fields {
             let key = architecture.name + "." + key
@@ -80,17 +80,14 @@ struct GGUFFields {
         let base = try file.number(key("freq_base")) ?? 10_000
         var parameters: [String: Any] = ["rope_theta": base, "rope_type": "default"]
         let rotated = try file.integer(key("dimension_count")) ?? headWidth
-        if rotated != headWidth {
-            let share = Double(rotated) / Double(headWidth)
-            parameters["partial_rotary_factor"] = share
-            fields["partial_rotary_factor"] = share
-            fields["rotary_pct"] = share
-            guard ["gpt_neox", "phi"].contains(architecture.modelType) else {
-                throw GGUFError.unsupportedFeature(
-                    file: file.fileName,
-                    feature: "rotary positions in \(rotated) of a head's \(headWidth) values, which is not supported "
-                        + "of \(architecture.name)")
-            }
+        if ["gpt_neox", "phi"].contains(architecture.modelType) {
+            // The family multiplies and rounds down: half a value more keeps the rounding from taking one away.
+            parameters["partial_rotary_factor"] = min(1, (Double(rotated) + 0.5) / Double(headWidth))
+        } else if rotated != headWidth {
+            throw GGUFError.unsupportedFeature(
+                file: file.fileName,
+                feature: "rotary positions in \(rotated) of a head's \(headWidth) values, which is not supported of "
+                    + architecture.name)
         }
         let scaling = try file.string(key("scaling.type")) ?? "none"
         let factor = try file.number(key("scaling.factor")) ?? file.number(key("scale_linear")) ?? 1
@@ -115,12 +112,19 @@ struct GGUFFields {
             throw GGUFError.unsupportedFeature(
                 file: file.fileName, feature: "rotary positions scaled by \"longrope\"; supported are none and linear")
         }
-        fields["rope_parameters"] = parameters
+        if architecture.modelType == "gemma3_text" {
+            let localBase = try file.number(key("freq_base_swa")) ?? 10_000
+            fields["rope_parameters"] = [
+                "full_attention": parameters, "sliding_attention": ["rope_theta": localBase, "rope_type": "default"],
+            ]
+        } else {
+            fields["rope_parameters"] = parameters
+        }
     }
 
     /// What attention's scores are scaled by, where that is not the width of a head: a constant of the larger models.
     private func addAttentionScale(to fields: inout [String: Any]) {
-        guard architecture.addsOneToNorms else { return }
+        guard architecture.name == "gemma2" || architecture.name == "gemma3" else { return }
         let layers = fields["num_hidden_layers"] as? Double
         let isLargest = layers == (architecture.name == "gemma2" ? 46 : 62)
         fields["query_pre_attn_scalar"] = isLargest ? Double(width / heads) : Double(headWidth)

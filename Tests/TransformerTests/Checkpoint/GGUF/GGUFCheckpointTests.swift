@@ -11,7 +11,11 @@ struct GGUFCheckpointTests {
     /// The digest covers description and every value: rotary rows in the wrong order would show.
     @Test(
         "is the very decoder that its Hugging Face checkpoint holds",
-        arguments: ["gpt2", "llama-grouped-tied", "llama-biases-untied"])
+        arguments: [
+            "gpt2", "gpt-neox", "llama-grouped-tied", "llama-biases-untied", "llama-rope-linear", "qwen2", "qwen3",
+            "olmo",
+            "olmo2", "phi",
+        ])
     func sameDecoder(name: String) throws {
         let converted = try Checkpoint.loadDecoder(folder: Self.path(name))
         let original = try ModelFixture(name: name).decoder()
@@ -20,6 +24,44 @@ struct GGUFCheckpointTests {
             #expect(found.name == expected.name && found.values == expected.values, "\(expected.name)")
         }
         #expect(try converted.contentDigest() == original.contentDigest())
+    }
+
+    /// Converters add 1 to gains, which rounds them; and the fixtures' scales of attention are not those of any published size.
+    @Test(
+        "of Gemma's kind has its checkpoint's parameters but for the rounding of gains",
+        arguments: ["gemma", "gemma2", "gemma3"])
+    func gemma(name: String) throws {
+        let converted = try Checkpoint.loadDecoder(folder: Self.path(name))
+        let original = try ModelFixture(name: name).decoder()
+        #expect(converted.description.architecture == original.description.architecture)
+        for (found, expected) in zip(try converted.namedParameters(), try original.namedParameters()) {
+            #expect(found.name == expected.name && found.shape == expected.shape)
+            let difference = zip(found.values.elements, expected.values.elements).map { abs($0 - $1) }.max() ?? 0
+            #expect(difference <= (expected.name.hasSuffix("norm.weight") ? 2.5e-7 : 0), "\(expected.name)")
+        }
+    }
+
+    @Test("has Llama 3's scaled frequencies recognised by their divisors")
+    func scaledFrequencies() throws {
+        func position(_ divisors: [Float]) throws -> DecoderDescription.Position {
+            let scratch = try SafetensorsScratch()
+            let builder = GGUFBuilder.llama {
+                $0["heads"] = { $0.add("llama.attention.head_count", 1) }
+                $0["base"] = { $0.add("llama.rope.freq_base", number: 1e8) }
+                $0["freqs"] = { $0.add("rope_freqs.weight", shape: [2], floats: divisors) }
+            }
+            return try Checkpoint.loadDecoder(folder: scratch.write(builder.bytes, as: "model.gguf")).description
+                .position
+        }
+        #expect(try position([1, 1]) == .rotary(RotaryEmbedding(base: 1e8, width: 4)))
+        #expect(
+            try position([1, 8])
+                == .rotary(
+                    RotaryEmbedding(
+                        base: 1e8, width: 4,
+                        scaling: .llama3(
+                            factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8_192))))
+        #expect(ggufError { try position([2, 8]) } != nil)
     }
 
     @Test("is found in a folder with one GGUF file and no config.json")
