@@ -34,8 +34,11 @@ struct EngineStart: Sendable {
         let factors = try workspace.openFactors(
             for: checkpoint, on: corpus, fitting: fitting, workers: workers, display: display,
             isCancelled: interruption.question)
-        return InfluenceEngine(
-            name: workspace.model.name, checkpoint: checkpoint, factors: factors, corpus: corpus, workers: workers)
+        let engine = try workspace.makeEngine(checkpoint, factors: factors, corpus: corpus, workers: workers)
+        if case .unusable(let error) = engine.index {
+            logger.warning("queries cannot use the gradient index", metadata: ["error": "\(error)"])
+        }
+        return engine
     }
 
     private func begin(_ stage: String) {

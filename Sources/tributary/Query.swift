@@ -80,9 +80,7 @@ struct Query: ParsableCommand {
         let factors = try workspace.openFactors(
             for: checkpoint, on: corpus, fitting: fit, workers: workers.value, display: { ProgressLine($0) },
             isCancelled: interruption.question)
-        let engine = InfluenceEngine(
-            name: workspace.model.name, checkpoint: checkpoint, factors: factors, corpus: corpus,
-            workers: workers.value)
+        let engine = try workspace.makeEngine(checkpoint, factors: factors, corpus: corpus, workers: workers.value)
 
         let progress = SweepProgress()
         let isCancelled = interruption.question

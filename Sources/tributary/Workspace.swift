@@ -9,6 +9,7 @@ import Transformer
 ///     corpus.sqlite            training sequences and their term index
 ///     factors/                 EK-FAC factors
 ///     fit-state.safetensors    what an interrupted fit goes on from
+///     gradients.index          the gradient index
 ///     jobs.sqlite              jobs and results of the server
 ///     checkpoints/             what the server's unfinished sweeps go on from
 struct Workspace: Sendable {
@@ -60,6 +61,7 @@ struct Workspace: Sendable {
     func loadModel() throws -> Checkpoint { try loaded ?? model.load() }
 
     var factorsFolder: String { folder.appending(path: "factors").path }
+    var indexFile: String { folder.appending(path: "gradients.index").path }
     var fitStateFile: String { folder.appending(path: "fit-state.safetensors").path }
 }
 

@@ -1,28 +1,74 @@
 import Corpus
+import LinearAlgebra
 
-/// Chooses which sequences of the corpus are scored for a query.
+/// Chooses which sequences of the corpus are scored for each query of a batch.
 struct CandidateSelector: Sendable {
     let corpus: CorpusStore
+    let index: IndexAvailability
     /// The corpus is taken as it was when it had so many sequences, so that all queries of a batch choose from the same ones
-    /// while others are added; `nil` for as it is.
-    var corpusSequences: Int?
+    /// while others are added.
+    let corpusSequences: Int
+    let workers: Workers
 
-    /// - Parameter tokens: The query's prompt and completion.
-    /// - Returns: Rowids, ascending.
-    /// - Throws: ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have.
-    func candidates(for selection: CandidateSelection, tokens: [Int32]) throws -> [Int64] {
-        if let ids = selection.ids { return try named(ids, source: selection.source) }
-        switch selection.prefilter {
-        case .all:
-            return try corpus.rowids(source: selection.source, asOf: corpusSequences)
-        case .tfidf:
-            return try corpus.termIndex.search(
-                queryTokens: tokens, limit: selection.limit, source: selection.source, asOf: corpusSequences
-            ).map(\.rowid).sorted()
+    /// What is known of a query when candidates are chosen.
+    struct Request {
+        let selection: CandidateSelection
+        /// Prompt and completion.
+        let tokens: [Int32]
+        let gradient: QueryGradient
+        let damping: Double?
+        let direction: InfluenceQuery.Direction
+    }
+
+    /// The candidates of each query; all that ask the index do so in one pass over it.
+    ///
+    /// - Returns: Rowids, ascending, or what is wrong with the query: ``QueryError/unusable(field:reason:)`` for ids that the corpus
+    ///   does not have, and where there is no index.
+    func candidates(for requests: [Request]) -> [Result<[Int64], any Error>] {
+        let indexed = Result { try searchIndex(for: requests) }
+        return requests.indices.map { place in
+            Result {
+                let request = requests[place]
+                let selection = request.selection
+                if let ids = selection.ids { return try named(ids, source: selection.source) }
+                switch selection.prefilter {
+                case .all: return try corpus.rowids(source: selection.source, asOf: corpusSequences)
+                case .tfidf: return try sharingTerms(with: request, limit: selection.limit).sorted()
+                case .index: return try indexed.get()[place] ?? []
+                case .both:
+                    let found = try indexed.get()[place] ?? []
+                    return Set(found).union(try sharingTerms(with: request, limit: selection.limit / 2)).sorted()
+                }
+            }
         }
     }
 
-    private func named(_ ids: [String], source: String?) throws -> [Int64] {
+    private func sharingTerms(with request: Request, limit: Int) throws -> [Int64] {
+        try corpus.termIndex.search(
+            queryTokens: request.tokens, limit: limit, source: request.selection.source, asOf: corpusSequences
+        ).map(\.rowid)
+    }
+
+    /// - Returns: What the index finds for each query that asks it, by the query's place.
+    private func searchIndex(for requests: [Request]) throws -> [Int: [Int64]] {
+        let places = requests.indices.filter { requests[$0].selection.needsIndex }
+        guard !places.isEmpty else { return [:] }
+        let index = try index.required()
+        let queries = try places.map { place in
+            let request = requests[place]
+            let selection = request.selection
+            return index.query(
+                request.gradient, damping: request.damping,
+                limit: selection.prefilter == .both ? (selection.limit + 1) / 2 : selection.limit,
+                direction: request.direction,
+                within: try selection.source.map { try corpus.rowidRanges(source: $0, asOf: corpusSequences) })
+        }
+        return Dictionary(
+            uniqueKeysWithValues: zip(places, try index.search(queries, asOf: corpusSequences, workers: workers)))
+    }
+
+    /// - Throws: ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have.
+    func named(_ ids: [String], source: String?) throws -> [Int64] {
         do {
             let named = Set(try corpus.rowids(named: ids))
             guard let source else { return named.sorted() }
@@ -34,4 +80,9 @@ struct CandidateSelector: Sendable {
                     + (names.count > 1 ? " (nor \(names.count - 1) others)" : ""))
         }
     }
+}
+
+extension CandidateSelection {
+    /// Whether the gradient index chooses candidates, alone or with others.
+    var needsIndex: Bool { ids == nil && texts == nil && (prefilter == .index || prefilter == .both) }
 }

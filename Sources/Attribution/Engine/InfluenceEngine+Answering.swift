@@ -6,10 +6,13 @@ import Transformer
 extension InfluenceEngine: InfluenceAnswering {
     public func validate(_ query: InfluenceQuery) throws {
         _ = try tokenize(query)
-        if let ids = query.candidates.ids {
-            _ = try CandidateSelector(corpus: corpus).candidates(
-                for: CandidateSelection(ids: ids), tokens: [])
-        }
+        if query.candidates.needsIndex { _ = try index.required() }
+        if let ids = query.candidates.ids { _ = try selector(asOf: .max).named(ids, source: nil) }
+    }
+
+    /// Chooses candidates from the corpus as it was when it had so many sequences.
+    func selector(asOf corpusSequences: Int) -> CandidateSelector {
+        CandidateSelector(corpus: corpus, index: index, corpusSequences: corpusSequences, workers: workers)
     }
 
     public func answer(
@@ -65,7 +68,12 @@ extension InfluenceEngine: InfluenceAnswering {
             factors: ModelSummary.Factors(
                 fisher: provenance.fisher.rawValue, sequences: provenance.sequences, tokens: provenance.tokens,
                 seed: provenance.seed, bytes: factors.byteCount),
-            corpus: ModelSummary.Statistics(try corpus.statistics()))
+            corpus: ModelSummary.Statistics(try corpus.statistics()),
+            index: index.index.map {
+                ModelSummary.Index(
+                    sequences: $0.sequences, leading: $0.layout.leading, values: $0.layout.values,
+                    bytes: $0.sequences * $0.recordBytes)
+            })
     }
 
     /// The text of each token, arranged so that they join to the whole text: bytes of a character that is spread over several

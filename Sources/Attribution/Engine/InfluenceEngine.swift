@@ -14,6 +14,7 @@ public final class InfluenceEngine: Sendable {
     public let tokenizer: Tokenizer
     public let factors: EKFACFactors
     public let corpus: CorpusStore
+    public let index: IndexAvailability
     /// What all sweeps together have scored.
     public let tally = SweepTally()
     let workers: Workers
@@ -23,8 +24,8 @@ public final class InfluenceEngine: Sendable {
     private static let fullRankBytes = 1 << 30
 
     public init(
-        name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore, workers: Workers = Workers(),
-        batchTokens: Int = 1_024
+        name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore,
+        index: IndexAvailability = .missing, workers: Workers = Workers(), batchTokens: Int = 1_024
     ) {
         self.name = name
         decoder = checkpoint.decoder
@@ -32,6 +33,7 @@ public final class InfluenceEngine: Sendable {
         tokenizer = checkpoint.tokenizer
         self.factors = factors
         self.corpus = corpus
+        self.index = index
         self.workers = workers
         self.batchTokens = batchTokens
     }

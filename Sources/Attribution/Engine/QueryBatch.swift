@@ -59,7 +59,9 @@ struct QueryBatch {
                 return gradients
             }
             let corpusSequences = try engine.corpus.statistics().sequences
-            let (candidates, failures) = timed(&timings.candidates) { selectCandidates(of: corpusSequences) }
+            let (candidates, failures) = try timed(&timings.candidates) {
+                try selectCandidates(of: corpusSequences, gradients: gradients)
+            }
             let active = queries.indices.filter { failures[$0] == nil && !isCancelled($0) }
             var rankings = try timed(&timings.sweep) {
                 try sweep(active, gradients: gradients, candidates: candidates)
@@ -80,20 +82,41 @@ struct QueryBatch {
         }
     }
 
-    private func selectCandidates(of corpusSequences: Int) -> ([[Int64]], [Int: QueryError]) {
-        let selector = CandidateSelector(corpus: engine.corpus, corpusSequences: corpusSequences)
+    private func selectCandidates(
+        of corpusSequences: Int, gradients: [QueryGradient]
+    ) throws -> ([[Int64]], [Int: QueryError]) {
+        report(.candidates, 0, queries.count)
+        try extendIndex(to: corpusSequences)
+        let requests = queries.indices.map { index in
+            CandidateSelector.Request(
+                selection: queries[index].candidates, tokens: tokenized[index].tokens, gradient: gradients[index],
+                damping: queries[index].damping, direction: queries[index].direction)
+        }
+        let found = engine.selector(asOf: corpusSequences).candidates(for: requests)
         var failures: [Int: QueryError] = [:]
-        let candidates = queries.indices.map { index -> [Int64] in
-            report(.candidates, index, queries.count)
+        let candidates = found.enumerated().map { index, outcome -> [Int64] in
             do {
                 if queries[index].candidates.texts != nil { return given.rowids(of: index) }
-                return try selector.candidates(for: queries[index].candidates, tokens: tokenized[index].tokens)
+                return try outcome.get()
             } catch {
                 failures[index] = QueryError(error)
                 return []
             }
         }
+        report(.candidates, queries.count, queries.count)
         return (candidates, failures)
+    }
+
+    /// Indexes what was added to the corpus since the index was last used.
+    private func extendIndex(to corpusSequences: Int) throws {
+        let members = queries.indices.filter { queries[$0].candidates.needsIndex && !isCancelled($0) }
+        guard !members.isEmpty, let index = engine.index.index, index.sequences < corpusSequences else { return }
+        let start = index.sequences
+        try index.extend(
+            to: corpusSequences, of: engine.corpus, decoder: engine.decoder, workers: engine.workers,
+            batchTokens: engine.batchTokens,
+            progress: { done, total in report(.candidates, done - start, total - start) },
+            step: { try step(for: members) })
     }
 
     /// One sweep over the union of all candidates, with every query's compressed gradient at once.

@@ -194,6 +194,8 @@ public struct ModelSummary: Sendable, Equatable, Codable {
     public var trackedLayers: [Layer]
     public var factors: Factors
     public var corpus: Statistics
+    /// The gradient index, if there is one.
+    public var index: Index?
 
     public struct Layer: Sendable, Equatable, Codable {
         public var name: String
@@ -211,6 +213,15 @@ public struct ModelSummary: Sendable, Equatable, Codable {
         public var bytes: Int
     }
 
+    public struct Index: Sendable, Equatable, Codable {
+        /// Sequences of the corpus that are indexed; the others are when it is next used.
+        public var sequences: Int
+        /// ``SketchLayout/leading`` and ``SketchLayout/values``.
+        public var leading: Int
+        public var values: Int
+        public var bytes: Int
+    }
+
     public struct Statistics: Sendable, Equatable, Codable {
         public var documents: Int
         public var sequences: Int
@@ -223,6 +234,6 @@ public struct ModelSummary: Sendable, Equatable, Codable {
         case contextLength = "context_length"
         case vocabulary, digest
         case trackedLayers = "tracked_layers"
-        case factors, corpus
+        case factors, corpus, index
     }
 }

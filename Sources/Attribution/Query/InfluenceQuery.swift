@@ -145,8 +145,12 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
     public var texts: [String]?
 
     public enum Prefilter: String, Sendable, Codable, CaseIterable {
-        /// The top of equation 28 of Grosse et al. 2023.
+        /// The top of equation 28 of Grosse et al. 2023: sequences that share words with the query.
         case tfidf
+        /// Those of largest influence as the ``GradientIndex`` estimates it, in the query's direction.
+        case index
+        /// Half of the limit by the index, and half by TF-IDF.
+        case both
         /// Every sequence of the corpus.
         case all
     }

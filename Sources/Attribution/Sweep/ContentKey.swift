@@ -1,3 +1,4 @@
+import Curvature
 import Digest
 import Foundation
 
@@ -51,7 +52,9 @@ extension InfluenceEngine {
     /// The digest of what every query's scores depend on: the model, the factors and the layers they track.
     ///
     /// The mean eigenvalue of each layer stands for the factors beside their provenance, which other programs' factors lack.
-    func scoringDigest() -> ContentDigest {
+    func scoringDigest() -> ContentDigest { Self.scoringDigest(modelDigest: modelDigest, factors: factors) }
+
+    static func scoringDigest(modelDigest: String, factors: EKFACFactors) -> ContentDigest {
         var digest = ContentDigest()
         digest.update(counted: modelDigest)
         let provenance = factors.provenance

@@ -81,6 +81,15 @@ void tributary_add_to_double(const float *x, double *y, size_t count);
 /// y = x / (denominator + damping).
 void tributary_divide_damped(const float *x, const float *denominator, float damping, float *y, size_t count);
 
+// Sketches of gradients.
+/// scores[r] = sum over segments of scale * query_scale * (entries . query). A record is `segments` floats, the scales, and then
+/// segments * values entries. The products of one segment must not sum to more than 2^31 - 1.
+void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t values,
+                             const int16_t *query, const float *query_scales, float *scores);
+float tributary_largest_magnitude(const float *x, size_t count);
+/// y = x * inverse_scale to the nearest whole number, which must fit.
+void tributary_quantize(const float *x, float inverse_scale, int16_t *y, size_t count);
+
 // Optimisation.
 void tributary_adamw(float *parameters, const float *gradients, float *first_moment, float *second_moment, float learning_rate,
                      float beta1, float beta2, float correction1, float correction2, float epsilon, float weight_decay,

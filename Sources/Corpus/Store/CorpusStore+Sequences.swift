@@ -67,6 +67,16 @@ extension CorpusStore {
         }
     }
 
+    /// The rowids of the sequences of one source in ranges, ascending: one a document.
+    ///
+    /// - Parameter count: If given, the corpus is taken as it was when it had so many sequences.
+    public func rowidRanges(source: String, asOf count: Int? = nil) throws -> [ClosedRange<Int64>] {
+        try read { db in
+            let sequences = try CorpusState.fetch(db).statistics.sequences
+            return try Self.sequenceRanges(source: source, asOf: Int64(min(count ?? sequences, sequences)), db)
+        }
+    }
+
     /// The next sequences in the order of their rowids, which is that of their addition.
     ///
     /// - Parameters:

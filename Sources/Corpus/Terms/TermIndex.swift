@@ -27,13 +27,18 @@ import GRDB
 /// A block's deltas take at most ``blockCapacity`` bytes. Appending sequences rewrites, for each of their tokens, at most the
 /// token's last block, and adds further ones. n_t is the sum of `count`. There is nothing else to keep in step.
 public struct TermIndex: Sendable {
-    /// A sequence that shares tokens with a query.
+    /// A sequence that shares tokens with a query, or is like it in another way.
     public struct Match: Sendable, Equatable {
         /// The sequence.
         public let rowid: Int64
 
-        /// The score, in nats, more than 0.
+        /// The score, in nats; that of shared tokens is more than 0.
         public let score: Double
+
+        public init(rowid: Int64, score: Double) {
+            self.rowid = rowid
+            self.score = score
+        }
     }
 
     /// The text of a new sequence.

@@ -1,14 +1,14 @@
 /// The best of many matches, in a heap with the worst of them on top.
-struct TopMatches {
+public struct TopMatches: Sendable {
     private let limit: Int
     private var heap: [TermIndex.Match] = []
 
     /// Keeps the `limit` best, at least one.
-    init(limit: Int) {
+    public init(limit: Int) {
         self.limit = limit
     }
 
-    mutating func insert(_ match: TermIndex.Match) {
+    public mutating func insert(_ match: TermIndex.Match) {
         if heap.count < limit {
             heap.append(match)
             siftUp()
@@ -19,7 +19,7 @@ struct TopMatches {
     }
 
     /// Best first.
-    func sorted() -> [TermIndex.Match] {
+    public func sorted() -> [TermIndex.Match] {
         heap.sorted { $0.isBetter(than: $1) }
     }
 

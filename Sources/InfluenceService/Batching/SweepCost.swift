@@ -24,7 +24,7 @@ struct SweepCost: Sendable, Equatable {
         let asked =
             switch (selection.texts ?? selection.ids, selection.prefilter) {
             case (let named?, _): named.count
-            case (nil, .tfidf): selection.limit
+            case (nil, .tfidf), (nil, .index), (nil, .both): selection.limit
             case (nil, .all): corpusSequences
             }
         let own = min(asked, corpusSequences)

@@ -55,7 +55,8 @@ extension Schema {
         .optional(
             "prefilter",
             choice(
-                "tfidf: those that share words with the query; all: every sequence.",
+                "tfidf: those that share words with the query; index: those of largest influence as the gradient index "
+                    + "estimates it; both: half by either; all: every sequence.",
                 of: CandidateSelection.Prefilter.self, default: .tfidf
             ).orNull),
         .optional("limit", integer("How many the prefilter keeps.", from: 1).orNull),

@@ -48,7 +48,15 @@ extension Schema {
                         "maximum": .number(String(UInt64.max)),
                     ])),
                 .required("bytes", integer("Memory that they take.", from: 0)))),
-        .required("corpus", reference(.corpusStatistics)))
+        .required("corpus", reference(.corpusStatistics)),
+        .optional(
+            "index",
+            object(
+                "The gradient index, if there is one.",
+                .required("sequences", integer("Sequences that are indexed.", from: 0)),
+                .required("leading", integer("Leading directions of each side of a layer.", from: 1)),
+                .required("values", integer("Values that are kept of each layer.", from: 1)),
+                .required("bytes", integer("Bytes of the file.", from: 0)))))
 
     static let health = object(
         "How the server is.",

@@ -15,11 +15,18 @@ final class TinyEngine: Sendable {
     let texts: [String]
     /// Goes with its corpus when the test lets go of it.
     let folder: TemporaryFolder
+    let indexFile: String
+    private let makeEngine: @Sendable (IndexAvailability) -> InfluenceEngine
 
     /// - Parameters:
     ///   - count: How many texts the corpus has: `text-0` and so on, of sources `even` and `odd`, with their number as metadata.
+    ///   - isReversed: Whether the texts are imported from the last to the first.
+    ///   - index: If given, there is an index of this layout, without sequences.
     ///   - batchTokens: A micro-batch's tokens; 1 makes one of each sequence.
-    init(texts count: Int = 60, sequenceLength: Int = 128, workers: Int = 2, batchTokens: Int = 1_024) throws {
+    init(
+        texts count: Int = 60, isReversed: Bool = false, sequenceLength: Int = 128, index: SketchLayout? = nil,
+        workers: Int = 2, batchTokens: Int = 1_024
+    ) throws {
         let oracle = Oracle.all[1]
         let checkpoint = try oracle.checkpoint()
         let tokenizer = checkpoint.tokenizer
@@ -39,15 +46,28 @@ final class TinyEngine: Sendable {
         }
         if !lines.isEmpty {
             try CorpusImport(into: corpus).run([
-                .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
+                .bytes(
+                    Array((isReversed ? lines.reversed() : lines).joined(separator: "\n").utf8), name: "texts",
+                    format: .jsonLines)
             ])
         }
         let factors = try FactorFile.load(
             folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
-        engine = InfluenceEngine(
-            name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: workers),
-            batchTokens: batchTokens)
+        let indexFile = folder.file("gradients.index")
+        let built = try index.map {
+            try GradientIndex.create(path: indexFile, layout: $0, modelDigest: checkpoint.digest, factors: factors)
+        }
+        self.indexFile = indexFile
+        makeEngine = { index in
+            InfluenceEngine(
+                name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, index: index,
+                workers: Workers(count: workers), batchTokens: batchTokens)
+        }
+        engine = makeEngine(built.map { .ready($0) } ?? .missing)
     }
+
+    /// An engine of the same model and corpus with another index.
+    func engine(with index: GradientIndex) -> InfluenceEngine { makeEngine(.ready(index)) }
 
     /// Answers one query that nobody cancels.
     func answer(_ query: InfluenceQuery) throws -> InfluenceResult {

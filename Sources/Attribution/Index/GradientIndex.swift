@@ -1,0 +1,234 @@
+import Corpus
+import Curvature
+import Foundation
+import LinearAlgebra
+import Synchronization
+import Transformer
+
+/// A corpus's compressed gradients, memory-mapped: finds the sequences of largest estimated influence in one pass over them.
+///
+/// Where TF-IDF finds what shares words with a query, this finds what moves the model as the query does, in other words too. The
+/// estimate is good enough to choose candidates, which are then scored exactly.
+public final class GradientIndex: Sendable {
+    public let layout: SketchLayout
+    private let file: GradientIndexFile
+    private let sketch: GradientSketch
+    private let state: Mutex<(records: Data, sequences: Int)>
+    /// One extension at a time; searches go on meanwhile with what there is.
+    private let extending = NSLock()
+
+    /// Records that a worker compares at a time: they stay in its cache for all queries.
+    private static let block = 256
+    /// Sequences between two writes.
+    private static let round = 512
+
+    /// Opens an index.
+    ///
+    /// - Throws: ``GradientIndexError``, also for an index of another model, other factors or another corpus.
+    public convenience init(path: String, modelDigest: String, factors: EKFACFactors, corpus: CorpusStore) throws {
+        guard GradientIndexFile.exists(at: path) else { throw GradientIndexError.missing(file: path) }
+        let (file, sequences) = try GradientIndexFile.open(path)
+        let identity = InfluenceEngine.scoringDigest(modelDigest: modelDigest, factors: factors).bytes
+        guard file.identity == identity, file.layers == factors.layers.count else {
+            throw GradientIndexError.ofOtherFactors(file: path)
+        }
+        try self.init(file, sequences: sequences, factors: factors)
+        try checkCorpus(corpus)
+    }
+
+    /// Makes an index without sequences in the place of whatever is there.
+    public static func create(
+        path: String, layout: SketchLayout, modelDigest: String, factors: EKFACFactors
+    ) throws -> GradientIndex {
+        let file = GradientIndexFile(
+            path: path, layout: layout, layers: factors.layers.count,
+            identity: InfluenceEngine.scoringDigest(modelDigest: modelDigest, factors: factors).bytes)
+        try file.create()
+        return try GradientIndex(file, sequences: 0, factors: factors)
+    }
+
+    private init(_ file: GradientIndexFile, sequences: Int, factors: EKFACFactors) throws {
+        self.file = file
+        layout = file.layout
+        sketch = GradientSketch(factors: factors, layout: file.layout)
+        state = Mutex((try file.map(sequences: sequences), sequences))
+    }
+
+    /// The sequences that are indexed, from the corpus's first.
+    public var sequences: Int { state.withLock { $0.sequences } }
+
+    /// Bytes of one sequence's record.
+    public var recordBytes: Int { file.recordBytes }
+
+    /// Looks at some sequences of the corpus, evenly spread, whether they are those that were indexed.
+    private func checkCorpus(_ corpus: CorpusStore) throws {
+        let (records, count) = state.withLock { $0 }
+        guard count > 0 else { return }
+        guard try corpus.statistics().sequences >= count else {
+            throw GradientIndexError.ofAnotherCorpus(file: file.path, sequence: Int64(count))
+        }
+        let rowids = Set((0...16).map { Int64(1 + $0 * (count - 1) / 16) }).sorted()
+        for (rowid, tokens) in zip(rowids, try corpus.tokens(rowids: rowids)) {
+            var reader = LittleEndianReader(records, at: Int(rowid - 1) * file.recordBytes)
+            guard reader.number(UInt32.self) == GradientIndexFile.hash(of: tokens) else {
+                throw GradientIndexError.ofAnotherCorpus(file: file.path, sequence: rowid)
+            }
+        }
+    }
+
+    // MARK: - Extending
+
+    /// Indexes the sequences of the corpus that are not yet, one forward and backward pass each.
+    ///
+    /// What is done is kept as it goes: an extension that ends early is taken up where it was.
+    ///
+    /// - Parameters:
+    ///   - progress: Told how many sequences are indexed, of how many.
+    ///   - step: Called every few micro-batches; what it throws ends the extension.
+    /// - Throws: ``GradientIndexError``, or what reading the corpus threw.
+    public func extend(
+        to total: Int, of corpus: CorpusStore, decoder: DecoderModel, workers: Workers, batchTokens: Int = 1_024,
+        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, step: () throws -> Void = {}
+    ) throws {
+        try extending.withLock {
+            let slots = (0..<workers.count).map { _ in
+                WorkerSlot((workspace: DecoderWorkspace(), tap: SketchTap(sketch)))
+            }
+            while true {
+                let done = sequences
+                progress(min(done, total), total)
+                guard done < total else { return }
+                try step()
+                let rowids = Array(Int64(done + 1)...Int64(min(done + Self.round, total)))
+                let tokens = try corpus.tokens(rowids: rowids)
+                let batches = Self.batches(tokens, upTo: batchTokens)
+                let records = try workers.map(batches.indices) { worker, index in
+                    try slots[worker].withState { state in
+                        var batch = TokenBatch()
+                        for sequence in tokens[batches[index]] { batch.append(sequence) }
+                        decoder.run(batch, in: &state.workspace, tracked: sketch.tracked, tap: &state.tap)
+                        return zip(tokens[batches[index]], state.tap.records).flatMap {
+                            file.record(of: $0, sketch: $1)
+                        }
+                    }
+                }
+                try file.append(Array(records.joined()), behind: done)
+                let mapped = try file.map(sequences: done + rowids.count)
+                state.withLock { $0 = (mapped, done + rowids.count) }
+            }
+        }
+    }
+
+    private static func batches(_ tokens: [[Int32]], upTo limit: Int) -> [Range<Int>] {
+        var batches: [Range<Int>] = []
+        var start = 0
+        var count = 0
+        for (index, sequence) in tokens.enumerated() {
+            if index > start, count + sequence.count > limit {
+                batches.append(start..<index)
+                (start, count) = (index, 0)
+            }
+            count += sequence.count
+        }
+        if start < tokens.count { batches.append(start..<tokens.count) }
+        return batches
+    }
+
+    // MARK: - Searching
+
+    /// What is looked for.
+    public struct Query: Sendable {
+        let vector: SketchQuantization.Query
+        let limit: Int
+        let direction: InfluenceQuery.Direction
+        /// Ranges of rowids that count; `nil` for all.
+        let within: [ClosedRange<Int64>]?
+    }
+
+    /// - Parameter limit: How many sequences to find, in all directions together.
+    public func query(
+        _ gradient: QueryGradient, damping: Double?, limit: Int, direction: InfluenceQuery.Direction,
+        within: [ClosedRange<Int64>]? = nil
+    ) -> Query {
+        Query(
+            vector: sketch.query(gradient, damping: damping), limit: limit, direction: direction, within: within)
+    }
+
+    /// The sequences of largest estimated influence in each query's direction; for both, half of them in each.
+    ///
+    /// - Parameter count: The corpus is taken as it was when it had so many sequences.
+    /// - Returns: For each query rowids, ascending.
+    public func search(_ queries: [Query], asOf count: Int, workers: Workers) throws -> [[Int64]] {
+        let (records, indexed) = state.withLock { $0 }
+        let sequences = min(indexed, count)
+        let blocks = (sequences + Self.block - 1) / Self.block
+        // Enough pieces for the workers to be done together, and few enough lists to be merged.
+        let pieces = min(blocks, workers.count * 8)
+        let found = try workers.map(0..<pieces) { _, piece in
+            var best = queries.map { DirectedMatches($0) }
+            var scores: [Float] = []
+            for block in (piece * blocks / pieces)..<((piece + 1) * blocks / pieces) {
+                let range = (block * Self.block)..<min((block + 1) * Self.block, sequences)
+                let bytes = records.bytes.extracting(
+                    (range.lowerBound * file.recordBytes)..<(range.upperBound * file.recordBytes))
+                for index in queries.indices {
+                    // A record begins with the hash of its tokens.
+                    sketch.quantization.scores(
+                        of: bytes, stride: file.recordBytes, with: queries[index].vector, into: &scores)
+                    best[index].insert(scores, firstRowid: Int64(range.lowerBound) + 1)
+                }
+            }
+            return best
+        }
+        return queries.indices.map { index in
+            var merged = DirectedMatches(queries[index])
+            for piece in found { merged.insert(piece[index]) }
+            return merged.rowids
+        }
+    }
+}
+
+/// The best matches of a query in its directions.
+private struct DirectedMatches: Sendable {
+    private var proponents: TopMatches?
+    private var opponents: TopMatches?
+    private let within: [ClosedRange<Int64>]?
+
+    init(_ query: GradientIndex.Query) {
+        let (most, least) = ((query.limit + 1) / 2, query.limit / 2)
+        switch query.direction {
+        case .positive: proponents = TopMatches(limit: query.limit)
+        case .negative: opponents = TopMatches(limit: query.limit)
+        case .both:
+            proponents = TopMatches(limit: most)
+            if least > 0 { opponents = TopMatches(limit: least) }
+        }
+        within = query.within
+    }
+
+    mutating func insert(_ scores: [Float], firstRowid: Int64) {
+        guard let within else { return insert(scores, scores.indices, firstRowid) }
+        let last = firstRowid + Int64(scores.count) - 1
+        for range in within where range.upperBound >= firstRowid && range.lowerBound <= last {
+            let part = range.clamped(to: firstRowid...last)
+            insert(scores, Int(part.lowerBound - firstRowid)..<Int(part.upperBound - firstRowid + 1), firstRowid)
+        }
+    }
+
+    private mutating func insert(_ scores: [Float], _ indices: Range<Int>, _ firstRowid: Int64) {
+        for index in indices where scores[index].isFinite {
+            let score = Double(scores[index])
+            proponents?.insert(TermIndex.Match(rowid: firstRowid + Int64(index), score: score))
+            opponents?.insert(TermIndex.Match(rowid: firstRowid + Int64(index), score: -score))
+        }
+    }
+
+    mutating func insert(_ other: DirectedMatches) {
+        for match in other.proponents?.sorted() ?? [] { proponents?.insert(match) }
+        for match in other.opponents?.sorted() ?? [] { opponents?.insert(match) }
+    }
+
+    var rowids: [Int64] {
+        Set([proponents, opponents].flatMap { $0?.sorted().map(\.rowid) ?? [] }).sorted()
+    }
+}

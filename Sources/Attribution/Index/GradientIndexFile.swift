@@ -1,0 +1,178 @@
+import Digest
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// The file of a gradient index.
+///
+/// A header of 128 bytes, and then a record for each sequence of the corpus in the order of their addition. All numbers are
+/// little-endian.
+///
+/// | offset | bytes | what |
+/// |---|---|---|
+/// | 0 | 8 | `TRIBIDX` and the version, 1 |
+/// | 8 | 4 | tracked layers |
+/// | 12 | 4 | ``SketchLayout/leading`` |
+/// | 16 | 4 | ``SketchLayout/values`` |
+/// | 20 | 4 | bytes of a record |
+/// | 24 | 8 | ``SketchLayout/seed`` |
+/// | 32 | 32 | digest of the model and the factors |
+/// | 64 | 8 | FNV-1a hash of the 64 bytes before |
+/// | 72 | 8 | sequences |
+/// | 80 | 48 | zero |
+///
+/// A record is, one behind the other:
+///
+/// | bytes | what |
+/// |---|---|
+/// | 4 | FNV-1a hash of the sequence's tokens, each as a UInt32, its halves combined by exclusive or |
+/// | 4 · layers | Float32 scale of each layer |
+/// | layers · values | Int8, layer by layer: a value is this times its layer's scale |
+/// | 0 to 3 | zero, up to a multiple of 4 |
+///
+/// Records are written and synced before the number of sequences is: what stands behind the last counted record is of an
+/// extension that did not end, and is written anew.
+struct GradientIndexFile {
+    static let headerBytes = 128
+    private static let magic = Array("TRIBIDX".utf8) + [1]
+    private static let countOffset = 72
+
+    let path: String
+    let layout: SketchLayout
+    let layers: Int
+    /// Digest of the model and the factors.
+    let identity: [UInt8]
+
+    var recordBytes: Int { (4 + layers * (4 + layout.values) + 3) & ~3 }
+
+    static func exists(at path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+    /// Reads a file's header.
+    ///
+    /// - Throws: ``GradientIndexError``.
+    static func open(_ path: String) throws -> (file: GradientIndexFile, sequences: Int) {
+        let name = path
+        let data: Data
+        do {
+            let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            defer { try? handle.close() }
+            data = try handle.read(upToCount: headerBytes) ?? Data()
+        } catch {
+            throw GradientIndexError.unreadable(file: name, reason: error.localizedDescription)
+        }
+        guard data.count == headerBytes, data.prefix(7).elementsEqual(magic.prefix(7)) else {
+            throw GradientIndexError.damaged(file: name, reason: "it does not begin as an index does")
+        }
+        guard data[7] == magic[7] else { throw GradientIndexError.otherVersion(file: name, found: Int(data[7])) }
+        var reader = LittleEndianReader(data, at: 8)
+        guard let layers = reader.number(UInt32.self), let leading = reader.number(UInt32.self),
+            let values = reader.number(UInt32.self), let recordBytes = reader.number(UInt32.self),
+            let seed = reader.number(UInt64.self), let hash = reader.hash(afterSkipping: 32),
+            let sequences = reader.number(UInt64.self)
+        else { throw GradientIndexError.damaged(file: name, reason: "its header is cut short") }
+        guard hash == CheckpointBlock.hash(data.prefix(64)), (1...65_536).contains(layers),
+            SketchLayout.leadingRange.contains(Int(leading)), SketchLayout.valueRange.contains(Int(values)),
+            sequences <= UInt64(UInt32.max)
+        else { throw GradientIndexError.damaged(file: name, reason: "its header is not as it was written") }
+        let file = GradientIndexFile(
+            path: path, layout: SketchLayout(leading: Int(leading), values: Int(values), seed: seed),
+            layers: Int(layers), identity: Array(data[32..<64]))
+        guard Int(recordBytes) == file.recordBytes else {
+            throw GradientIndexError.damaged(file: name, reason: "its records are of another size than its layout says")
+        }
+        return (file, Int(sequences))
+    }
+
+    /// Writes a file without records in the place of whatever is there.
+    func create() throws {
+        do {
+            try AtomicFile.write(Data(header + [UInt8](repeating: 0, count: Self.headerBytes - header.count)), to: path)
+        } catch {
+            throw GradientIndexError.cannotWrite(file: path, reason: "\(error)")
+        }
+    }
+
+    private var header: [UInt8] {
+        var bytes = Self.magic
+        func append(_ number: some FixedWidthInteger & UnsignedInteger) { bytes.append(littleEndian: number) }
+        append(UInt32(layers))
+        append(UInt32(layout.leading))
+        append(UInt32(layout.values))
+        append(UInt32(recordBytes))
+        append(layout.seed)
+        bytes += identity
+        append(CheckpointBlock.hash(bytes))
+        append(0 as UInt64)
+        return bytes
+    }
+
+    /// The records of so many sequences, mapped into memory.
+    ///
+    /// - Throws: ``GradientIndexError/cutShort(file:expected:found:)``, ``GradientIndexError/unreadable(file:reason:)``.
+    func map(sequences: Int) throws -> Data {
+        let mapped: Data
+        do {
+            mapped = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+        } catch {
+            throw GradientIndexError.unreadable(file: path, reason: error.localizedDescription)
+        }
+        let expected = Self.headerBytes + sequences * recordBytes
+        guard mapped.count >= expected else {
+            throw GradientIndexError.cutShort(file: path, expected: expected, found: mapped.count)
+        }
+        return mapped[Self.headerBytes..<expected]
+    }
+
+    /// Adds records behind the first so many, syncs them, and counts them.
+    func append(_ records: [UInt8], behind sequences: Int) throws {
+        do {
+            let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+            defer { try? handle.close() }
+            try handle.seek(toOffset: UInt64(Self.headerBytes + sequences * recordBytes))
+            try handle.write(contentsOf: records)
+            try handle.synchronize()
+            var count: [UInt8] = []
+            count.append(littleEndian: UInt64(sequences + records.count / recordBytes))
+            try handle.seek(toOffset: UInt64(Self.countOffset))
+            try handle.write(contentsOf: count)
+            try handle.synchronize()
+        } catch {
+            throw GradientIndexError.cannotWrite(file: path, reason: error.localizedDescription)
+        }
+    }
+
+    /// A sequence's record as it stands in the file.
+    func record(of tokens: [Int32], sketch: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(recordBytes)
+        bytes.append(littleEndian: Self.hash(of: tokens))
+        bytes += sketch
+        bytes.append(contentsOf: repeatElement(0, count: recordBytes - bytes.count))
+        return bytes
+    }
+
+    /// Tells sequences apart, as well as 32 bits can.
+    static func hash(of tokens: [Int32]) -> UInt32 {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(tokens.count * 4)
+        for token in tokens { bytes.append(littleEndian: UInt32(bitPattern: token)) }
+        let hash = CheckpointBlock.hash(bytes)
+        return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(littleEndian number: some FixedWidthInteger & UnsignedInteger) {
+        for shift in stride(from: 0, to: number.bitWidth, by: 8) {
+            append(UInt8(truncatingIfNeeded: number >> shift))
+        }
+    }
+}
+
+extension LittleEndianReader {
+    /// The number that stands so many bytes on.
+    fileprivate mutating func hash(afterSkipping count: Int) -> UInt64? {
+        for _ in 0..<(count / 8) where number(UInt64.self) == nil { return nil }
+        return number(UInt64.self)
+    }
+}

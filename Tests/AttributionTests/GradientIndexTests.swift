@@ -1,0 +1,211 @@
+import Corpus
+import Curvature
+import Foundation
+import LinearAlgebra
+import TestSupport
+import Testing
+
+@testable import Attribution
+
+@Suite("The gradient index")
+struct GradientIndexTests {
+    /// Keeps every coordinate of the tiny model's gradients: nothing but rounding is lost.
+    private static let complete = SketchLayout(leading: 1_024, values: 8_192)
+
+    private func query(
+        _ prefilter: CandidateSelection.Prefilter = .index, limit: Int = 10,
+        direction: InfluenceQuery.Direction = .positive
+    ) -> InfluenceQuery {
+        var query = TinyEngine.query()
+        query.candidates = CandidateSelection(prefilter: prefilter, limit: limit)
+        query.direction = direction
+        query.rank = .full
+        return query
+    }
+
+    private func ids(_ result: InfluenceResult) -> Set<String> { Set(result.sequences.map(\.id)) }
+
+    @Test("finds the very sequences that an exact sweep finds, if it keeps all of the gradients")
+    func exact() throws {
+        let tiny = try TinyEngine(index: Self.complete)
+        for damping in [nil, 1e-3, 10] as [Double?] {
+            for direction in [InfluenceQuery.Direction.positive, .negative] {
+                var everything = query(.all, direction: direction)
+                everything.topK = 10
+                everything.damping = damping
+                var indexed = query(limit: 10, direction: direction)
+                indexed.damping = damping
+                let expected = try tiny.answer(everything)
+                let found = try tiny.answer(indexed)
+                #expect(found.candidates.considered == 10 && found.candidates.selection == "index")
+                // A tie in the estimates may swap the last two.
+                #expect(ids(found).intersection(ids(expected)).count >= min(9, ids(expected).count))
+            }
+        }
+    }
+
+    @Test("finds most of them if it keeps little")
+    func approximate() throws {
+        let tiny = try TinyEngine(index: SketchLayout(leading: 24, values: 64))
+        var everything = query(.all)
+        everything.topK = 5
+        let expected = ids(try tiny.answer(everything))
+        #expect(ids(try tiny.answer(query(limit: 15))).isSuperset(of: expected))
+    }
+
+    @Test("finds half of both directions, or half beside TF-IDF, within the limit")
+    func halves() throws {
+        let tiny = try TinyEngine(index: Self.complete)
+        let both = try tiny.answer(query(limit: 7, direction: .both))
+        #expect(both.candidates.considered == 7)
+        let proponents = ids(try tiny.answer(query(limit: 4)))
+        let opponents = ids(try tiny.answer(query(limit: 3, direction: .negative)))
+        #expect(ids(both).isSuperset(of: proponents.union(opponents)))
+
+        let union = try tiny.answer(query(.both, limit: 9))
+        let terms = try tiny.answer(query(.tfidf, limit: 4))
+        let index = try tiny.answer(query(limit: 5))
+        #expect(union.candidates.selection == "both" && (5...9).contains(union.candidates.considered))
+        #expect(ids(union) == ids(terms).union(ids(index)))
+    }
+
+    @Test("finds only sequences of a source, and as many of them as are asked for")
+    func source() throws {
+        let tiny = try TinyEngine(index: Self.complete)
+        var odd = query(limit: 8)
+        odd.candidates.source = "odd"
+        let result = try tiny.answer(odd)
+        #expect(result.candidates.considered == 8)
+        #expect(result.sequences.allSatisfy { $0.source == "odd" })
+    }
+
+    @Test("takes up sequences that are added, when it is next used")
+    func addition() throws {
+        let tiny = try TinyEngine(texts: 20, index: Self.complete)
+        let index = try #require(tiny.engine.index.index)
+        _ = try tiny.answer(query(limit: 5))
+        #expect(index.sequences == 20)
+        let text = "In the beginning God created the heaven and the earth."
+        _ = try tiny.engine.ingest(
+            SequenceUpload(
+                body: Array("{\"id\": \"new\", \"text\": \"\(text)\"}".utf8), form: .lines, maximumRecords: 9)
+        )
+        #expect(try tiny.engine.describe().index?.sequences == 20)
+        #expect(try tiny.answer(query(limit: 5)).sequences.first?.id == "new")
+        #expect(index.sequences == 21)
+        #expect(try tiny.engine.describe().index?.bytes == 21 * index.recordBytes)
+    }
+
+    @Test("is not needed for other candidates, and where it is missing a query that wants it is told so")
+    func missing() throws {
+        let tiny = try TinyEngine(texts: 10)
+        for prefilter in [CandidateSelection.Prefilter.index, .both] {
+            let query = query(prefilter)
+            let expected = QueryError.unusable(
+                field: "candidates.prefilter",
+                reason: "there is no gradient index yet: make it with \"tributary index\"")
+            #expect(throws: expected) { try tiny.engine.validate(query) }
+            #expect(throws: expected) { try tiny.answer(query) }
+        }
+        #expect(try tiny.answer(query(.tfidf)).sequences.count > 0)
+        #expect(try tiny.engine.describe().index == nil)
+    }
+
+    // MARK: - The file
+
+    private func open(_ tiny: TinyEngine) throws -> GradientIndex {
+        try GradientIndex(
+            path: tiny.indexFile, modelDigest: tiny.engine.modelDigest, factors: tiny.engine.factors,
+            corpus: tiny.engine.corpus)
+    }
+
+    private func extend(_ index: GradientIndex, of tiny: TinyEngine, step: () throws -> Void = {}) throws {
+        try index.extend(
+            to: try tiny.engine.corpus.statistics().sequences, of: tiny.engine.corpus, decoder: tiny.engine.decoder,
+            workers: Workers(count: 2), batchTokens: 1, step: step)
+    }
+
+    private struct Stop: Error {}
+
+    @Test("goes on where it was interrupted, and is then the same to the last byte")
+    func resumption() throws {
+        let tiny = try TinyEngine(texts: 20, index: SketchLayout())
+        try extend(try open(tiny), of: tiny)
+        let whole = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
+        // As if the process had died while it wrote the records behind the seventh.
+        let record = try open(tiny).recordBytes
+        var cut = whole.prefix(GradientIndexFile.headerBytes + 9 * record + 11)
+        cut[72] = 7
+        try cut.write(to: URL(fileURLWithPath: tiny.indexFile))
+        let resumed = try open(tiny)
+        #expect(resumed.sequences == 7)
+        #expect(throws: Stop.self) { try extend(resumed, of: tiny) { throw Stop() } }
+        try extend(resumed, of: tiny)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile)) == whole)
+    }
+
+    @Test("is refused if it is of other factors, or of another corpus")
+    func others() throws {
+        let tiny = try TinyEngine(texts: 20, index: SketchLayout())
+        try extend(try open(tiny), of: tiny)
+        #expect(throws: GradientIndexError.ofOtherFactors(file: tiny.indexFile)) {
+            try GradientIndex(
+                path: tiny.indexFile, modelDigest: "another", factors: tiny.engine.factors,
+                corpus: tiny.engine.corpus)
+        }
+        let smaller = try TinyEngine(texts: 19)
+        #expect(throws: GradientIndexError.ofAnotherCorpus(file: tiny.indexFile, sequence: 20)) {
+            try GradientIndex(
+                path: tiny.indexFile, modelDigest: tiny.engine.modelDigest, factors: tiny.engine.factors,
+                corpus: smaller.engine.corpus)
+        }
+        let reversed = try TinyEngine(texts: 20, isReversed: true)
+        #expect(throws: GradientIndexError.ofAnotherCorpus(file: tiny.indexFile, sequence: 1)) {
+            try GradientIndex(
+                path: tiny.indexFile, modelDigest: tiny.engine.modelDigest, factors: tiny.engine.factors,
+                corpus: reversed.engine.corpus)
+        }
+    }
+
+    @Test("is refused if it is damaged, with its name and what to do")
+    func damaged() throws {
+        let tiny = try TinyEngine(texts: 5, index: SketchLayout(leading: 8, values: 16))
+        try extend(try open(tiny), of: tiny)
+        let whole = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
+        func expectRefusal(_ bytes: Data, _ comment: Comment) throws {
+            try bytes.write(to: URL(fileURLWithPath: tiny.indexFile))
+            #expect(comment) { try open(tiny) } throws: { error in
+                let text = (error as? GradientIndexError)?.description ?? ""
+                return text.hasPrefix(tiny.indexFile) && text.contains("tributary index --rebuild")
+            }
+        }
+        for count in [0, 1, 7, 8, 64, 127, 128, whole.count - 1] {
+            try expectRefusal(whole.prefix(count), "cut to \(count) bytes")
+        }
+        for byte in 0..<72 {
+            var changed = whole
+            changed[byte] ^= 0x41
+            try expectRefusal(changed, "byte \(byte) changed")
+        }
+        var counted = whole
+        counted[79] = 0xFF
+        try expectRefusal(counted, "more sequences than any corpus has")
+        try FileManager.default.removeItem(atPath: tiny.indexFile)
+        #expect(throws: GradientIndexError.missing(file: tiny.indexFile)) { try open(tiny) }
+    }
+
+    @Test("goes on to be searched while damage in its records makes scores that are no numbers")
+    func damagedRecords() throws {
+        let tiny = try TinyEngine(texts: 10, index: SketchLayout(leading: 8, values: 16))
+        try extend(try open(tiny), of: tiny)
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
+        let record = try open(tiny).recordBytes
+        // The scales of the third sequence.
+        for offset in 4..<36 { bytes[GradientIndexFile.headerBytes + 2 * record + offset] = 0xFF }
+        try bytes.write(to: URL(fileURLWithPath: tiny.indexFile))
+        let engine = tiny.engine(with: try open(tiny))
+        let result = try #require(engine.answer([query(limit: 10)], control: BatchControl()).first).get()
+        #expect(result.candidates.considered == 9)
+        #expect(!ids(result).contains("text-2"))
+    }
+}
