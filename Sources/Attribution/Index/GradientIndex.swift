@@ -103,7 +103,7 @@ public final class GradientIndex: Sendable {
                 let tokens = try corpus.tokens(rowids: rowids)
                 let batches = Self.batches(tokens, upTo: batchTokens)
                 let records = try workers.map(batches.indices) { worker, index in
-                    try slots[worker].withState { state in
+                    slots[worker].withState { state in
                         var batch = TokenBatch()
                         for sequence in tokens[batches[index]] { batch.append(sequence) }
                         decoder.run(batch, in: &state.workspace, tracked: sketch.tracked, tap: &state.tap)
