@@ -102,6 +102,12 @@ extension Matrix {
         uniquePointer().update(from: source.pointer, count: count)
     }
 
+    /// Writes a matrix's values, row after row, into one row.
+    public mutating func setRow(_ row: Int, to values: Matrix) {
+        precondition(row >= 0 && row < rows && values.count == columns, "shapes differ")
+        (uniquePointer() + row * columns).update(from: values.pointer, count: columns)
+    }
+
     /// Becomes the given rows of another matrix, in the order asked for.
     public mutating func gatherRows(_ indices: [Int], of source: Matrix) {
         resize(rows: indices.count, columns: source.columns)

@@ -24,6 +24,14 @@ extension Matrix {
         writeProduct(left, right, scale: scale, keep: adding ? 1 : 0, row: row, column: column)
     }
 
+    /// Writes a product, row after row, into one row.
+    public mutating func setRow(_ row: Int, toProduct left: MatrixSlice, _ right: MatrixSlice) {
+        precondition(left.columns == right.rows, "inner dimensions \(left.columns) and \(right.rows) differ")
+        precondition(row >= 0 && row < rows && left.rows * right.columns == columns, "the product does not fit")
+        guard columns > 0 else { return }
+        multiply(left, right, scale: 1, keep: 0, into: uniquePointer() + row * columns, stride: right.columns)
+    }
+
     private mutating func writeProduct(
         _ left: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float, row: Int, column: Int
     ) {
@@ -32,9 +40,16 @@ extension Matrix {
             row >= 0 && column >= 0 && row + left.rows <= rows && column + right.columns <= columns,
             "the product does not fit")
         guard left.rows > 0, right.columns > 0 else { return }
+        multiply(
+            left, right, scale: scale, keep: keep, into: uniquePointer() + row * columns + column, stride: columns)
+    }
+
+    private func multiply(
+        _ left: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
+        into destination: UnsafeMutablePointer<Float>,
+        stride: Int
+    ) {
         _ = singleThreadedBLAS
-        let stride = columns
-        let destination = uniquePointer() + row * stride + column
         cblas_sgemm(
             CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans,
             right.isTransposed ? CblasTrans : CblasNoTrans,

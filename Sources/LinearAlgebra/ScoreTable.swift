@@ -43,15 +43,30 @@ public struct ScoreTable: Sendable {
     }
 
     /// Adds the row-wise dot products of two slices to one column.
-    public mutating func addRowDots(_ left: MatrixSlice, _ right: MatrixSlice, toColumn column: Int) {
+    ///
+    /// - Parameter row: The row of the first product.
+    public mutating func addRowDots(
+        _ left: MatrixSlice, _ right: MatrixSlice, toColumn column: Int, fromRow row: Int = 0
+    ) {
         precondition(
-            left.rows == rows && right.rows == rows && left.columns == right.columns && column >= 0 && column < columns
+            row >= 0 && row + left.rows <= rows && right.rows == left.rows && left.columns == right.columns
+                && column >= 0 && column < columns
                 && !left.isTransposed && !right.isTransposed)
-        guard rows > 0 else { return }
+        guard left.rows > 0 else { return }
         values.withUnsafeMutableBufferPointer { values in
             guard let base = values.baseAddress else { return }
             tributary_segmented_dot(
-                left.pointer, left.stride, right.pointer, right.stride, base + column, columns, rows, 1, left.columns)
+                left.pointer, left.stride, right.pointer, right.stride, base + row * columns + column, columns,
+                left.rows,
+                1, left.columns)
+        }
+    }
+
+    /// Adds a matrix of the same shape.
+    public mutating func add(_ products: Matrix) {
+        precondition(rows == products.rows && columns == products.columns, "shapes differ")
+        products.withSpan { products in
+            for index in values.indices { values[index] += Double(products[index]) }
         }
     }
 

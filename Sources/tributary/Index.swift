@@ -16,10 +16,10 @@ struct Index: ParsableCommand {
 
     @Option(
         help: """
-            Bytes kept of each tracked layer, from 1 to \(SketchLayout.valueRange.upperBound): more of them estimate influence \
-            better. (default: \(SketchLayout().values))
+            Signs kept of each tracked layer, a multiple of 64 up to \(SketchLayout.signRange.upperBound): more of them estimate \
+            influence better, and take an eighth of a byte each. (default: \(SketchLayout().signs))
             """)
-    var values: Int?
+    var signs: Int?
 
     @Option(
         help: """
@@ -34,13 +34,14 @@ struct Index: ParsableCommand {
     @OptionGroup var workers: WorkerOptions
 
     func validate() throws {
-        for (name, value, range) in [
-            ("--values", values, SketchLayout.valueRange), ("--leading", leading, SketchLayout.leadingRange),
-        ] {
-            if let value, !range.contains(value) {
-                throw ValidationError(
-                    "\(name): expected a number from \(range.lowerBound) to \(range.upperBound), found \(value)")
-            }
+        let standard = SketchLayout()
+        if let signs, !SketchLayout.isPossible(leading: standard.leading, signs: signs) {
+            let limit = SketchLayout.signRange.upperBound
+            throw ValidationError("--signs: expected a multiple of 64 up to \(limit), found \(signs)")
+        }
+        if let leading, !SketchLayout.isPossible(leading: leading, signs: standard.signs) {
+            let limit = SketchLayout.leadingRange.upperBound
+            throw ValidationError("--leading: expected a number from 1 to \(limit), found \(leading)")
         }
     }
 
@@ -58,14 +59,14 @@ struct Index: ParsableCommand {
         switch rebuild ? .missing : try workspace.openIndex(for: checkpoint, factors: factors, corpus: corpus) {
         case .ready(let found):
             index = found
-            guard values ?? found.layout.values == found.layout.values,
+            guard signs ?? found.layout.signs == found.layout.signs,
                 leading ?? found.layout.leading == found.layout.leading
             else { throw GradientIndexError.otherLayout(file: workspace.indexFile, found: found.layout) }
         case .missing:
             let standard = SketchLayout()
             index = try GradientIndex.create(
                 path: workspace.indexFile,
-                layout: SketchLayout(leading: leading ?? standard.leading, values: values ?? standard.values),
+                layout: SketchLayout(leading: leading ?? standard.leading, signs: signs ?? standard.signs),
                 modelDigest: checkpoint.digest, factors: factors)
         case .unusable(let error): throw error
         }

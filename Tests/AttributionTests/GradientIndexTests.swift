@@ -9,8 +9,8 @@ import Testing
 
 @Suite("The gradient index")
 struct GradientIndexTests {
-    /// Keeps every coordinate of the tiny model's gradients: nothing but rounding is lost.
-    private static let complete = SketchLayout(leading: 1_024, values: 8_192)
+    /// Keeps several signs for each coordinate of the tiny model's gradients.
+    private static let complete = SketchLayout(leading: 256, signs: 65_536)
 
     private func query(
         _ prefilter: CandidateSelection.Prefilter = .index, limit: Int = 10,
@@ -25,32 +25,31 @@ struct GradientIndexTests {
 
     private func ids(_ result: InfluenceResult) -> Set<String> { Set(result.sequences.map(\.id)) }
 
-    @Test("finds the very sequences that an exact sweep finds, if it keeps all of the gradients")
+    @Test("finds the sequences that an exact sweep finds, under any damping, if it keeps much of the gradients")
     func exact() throws {
         let tiny = try TinyEngine(index: Self.complete)
         for damping in [nil, 1e-3, 10] as [Double?] {
             for direction in [InfluenceQuery.Direction.positive, .negative] {
                 var everything = query(.all, direction: direction)
-                everything.topK = 10
+                everything.topK = 5
                 everything.damping = damping
                 var indexed = query(limit: 10, direction: direction)
                 indexed.damping = damping
                 let expected = try tiny.answer(everything)
                 let found = try tiny.answer(indexed)
                 #expect(found.candidates.considered == 10 && found.candidates.selection == "index")
-                // A tie in the estimates may swap the last two.
-                #expect(ids(found).intersection(ids(expected)).count >= min(9, ids(expected).count))
+                #expect(ids(found).intersection(ids(expected)).count >= min(4, ids(expected).count))
             }
         }
     }
 
     @Test("finds most of them if it keeps little")
     func approximate() throws {
-        let tiny = try TinyEngine(index: SketchLayout(leading: 24, values: 64))
+        let tiny = try TinyEngine(index: SketchLayout(leading: 24, signs: 512))
         var everything = query(.all)
         everything.topK = 5
         let expected = ids(try tiny.answer(everything))
-        #expect(ids(try tiny.answer(query(limit: 15))).isSuperset(of: expected))
+        #expect(ids(try tiny.answer(query(limit: 20))).intersection(expected).count >= 4)
     }
 
     @Test("finds half of both directions, or half beside TF-IDF, within the limit")
@@ -169,7 +168,7 @@ struct GradientIndexTests {
 
     @Test("is refused if it is damaged, with its name and what to do")
     func damaged() throws {
-        let tiny = try TinyEngine(texts: 5, index: SketchLayout(leading: 8, values: 16))
+        let tiny = try TinyEngine(texts: 5, index: SketchLayout(leading: 8, signs: 64))
         try extend(try open(tiny), of: tiny)
         let whole = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
         func expectRefusal(_ bytes: Data, _ comment: Comment) throws {
@@ -196,7 +195,7 @@ struct GradientIndexTests {
 
     @Test("goes on to be searched while damage in its records makes scores that are no numbers")
     func damagedRecords() throws {
-        let tiny = try TinyEngine(texts: 10, index: SketchLayout(leading: 8, values: 16))
+        let tiny = try TinyEngine(texts: 10, index: SketchLayout(leading: 8, signs: 64))
         try extend(try open(tiny), of: tiny)
         var bytes = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
         let record = try open(tiny).recordBytes

@@ -95,6 +95,20 @@ struct SweepCheckpointTests {
         #expect(try resume(checkpoint()).scored == 0)
     }
 
+    @Test("scores what a query wants now and did not want in the batch that was interrupted")
+    func otherCandidates() throws {
+        var some = queries[0]
+        some.candidates = CandidateSelection(ids: (0..<30).map { "text-\($0)" })
+        var others = queries[1]
+        others.candidates = CandidateSelection(ids: (20..<60).map { "text-\($0)" })
+        _ = tiny.engine.answer([some, others], control: BatchControl(checkpoint: checkpoint()))
+        // Now each wants what the other had.
+        (some.candidates, others.candidates) = (others.candidates, some.candidates)
+        let undisturbed = try sequences(tiny.engine.answer([some, others], control: BatchControl()))
+        let resumed = tiny.engine.answer([some, others], control: BatchControl(checkpoint: checkpoint()))
+        #expect(try sequences(resumed) == undisturbed)
+    }
+
     @Test("that is none at all is written anew", arguments: ["", "TRIB", "something else altogether"])
     func foreignFile(text: String) throws {
         try Data(text.utf8).write(to: file)

@@ -71,7 +71,7 @@ extension InfluenceEngine: InfluenceAnswering {
             corpus: ModelSummary.Statistics(try corpus.statistics()),
             index: index.index.map {
                 ModelSummary.Index(
-                    sequences: $0.sequences, leading: $0.layout.leading, values: $0.layout.values,
+                    sequences: $0.sequences, leading: $0.layout.leading, signs: $0.layout.signs,
                     bytes: $0.sequences * $0.recordBytes)
             })
     }

@@ -145,38 +145,57 @@ struct QueryBatch {
     /// Scores each query's leading candidates again with its full gradient, and breaks down what will be returned.
     private func rescore(_ rankings: inout [Int: Ranking], gradients: [QueryGradient]) throws {
         let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
-        let wanted = chosen.map { rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? [] }
-        let total = wanted.reduce(0) { $0 + $1.count }
-        report(.rescore, 0, total)
-        for group in engine.rescoringGroups(of: Array(chosen.indices)) {
-            try score(group.map { (chosen[$0], wanted[$0]) }, rank: .full, &rankings, gradients, total: total)
-        }
+        let leading = chosen.map { ($0, rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? []) }
+        let done = try score(leading, rank: .full, &rankings, gradients, after: 0)
         // What is returned but was not among those scored again is broken down in its compressed form.
         let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
+            guard !isCancelled(query) else { return nil }
             let request = queries[query]
-            guard request.attribution.layers || request.attribution.tokens, !isCancelled(query) else { return nil }
+            let needsBreakdown = request.attribution.layers || request.attribution.tokens
             let leading = Set(rankings[query]?.leading(request.topK, request.direction) ?? [])
-            let missing = rankings[query]?.entries.filter { leading.contains($0.rowid) && !$0.isRescored } ?? []
-            return missing.isEmpty ? nil : (query, missing.map(\.rowid).sorted())
+            let missing = rankings[query]?.entries.filter {
+                leading.contains($0.rowid) && !$0.isRescored
+                    && (needsBreakdown || $0.score.tokenConcentration == nil)
+            }
+            return missing.flatMap { $0.isEmpty ? nil : (query, $0.map(\.rowid).sorted()) }
         }
-        for entry in rest {
-            try score([entry], rank: queries[entry.0].rank, &rankings, gradients, total: total)
-        }
-        report(.rescore, total, total)
+        _ = try score(rest, rank: nil, &rankings, gradients, after: done)
     }
 
+    /// Scores sequences token by token, each against the queries that want it, as many queries at a time as fit in memory.
+    ///
+    /// - Parameters:
+    ///   - rank: `nil` for each query's own.
+    ///   - done: How many sequences the stage has done before.
+    /// - Returns: How many it has done then.
     private func score(
-        _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], total: Int
-    ) throws {
+        _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
+        _ gradients: [QueryGradient], after done: Int
+    ) throws -> Int {
+        let groups = engine.rescoringGroups(of: Array(entries.indices)).map { $0.map { entries[$0] } }
+        let total = done + groups.reduce(0) { $0 + Set($1.flatMap(\.rowids)).count }
+        report(.rescore, done, total)
+        var done = done
+        for group in groups {
+            let start = done
+            done += try score(group, rank: rank, &rankings, gradients) { report(.rescore, start + $0, total) }
+        }
+        return done
+    }
+
+    /// - Returns: How many sequences that were.
+    private func score(
+        _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
+        _ gradients: [QueryGradient], progress: @escaping @Sendable (Int) -> Void
+    ) throws -> Int {
         let members = entries.map { entry -> InfluenceQuery in
             var query = queries[entry.query]
-            query.rank = rank
+            query.rank = rank ?? query.rank
             return query
         }
         let union = Set(entries.flatMap(\.rowids)).sorted()
-        guard !union.isEmpty else { return }
-        var breakdown: CandidateSweep.Breakdown = []
+        guard !union.isEmpty else { return 0 }
+        var breakdown: CandidateSweep.Breakdown = .concentration
         if members.contains(where: \.attribution.layers) { breakdown.insert(.layers) }
         if members.contains(where: \.attribution.tokens) { breakdown.insert(.tokens) }
         let indices = entries.map(\.query)
@@ -184,7 +203,7 @@ struct QueryBatch {
             try step(for: indices)
         }
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
-        var sweep = sweepControl(for: indices) { report(.rescore, min($0, total), total) }
+        var sweep = sweepControl(for: indices, progress: progress)
         sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
         sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown)
         let scores = try engine.sweep(tokens).scores(
@@ -192,8 +211,9 @@ struct QueryBatch {
         for (column, entry) in entries.enumerated() {
             var own: [Int64: SequenceScore] = [:]
             for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
-            rankings[entry.query]?.replace(own, isRescored: true)
+            rankings[entry.query]?.replace(own, isRescored: rank != nil)
         }
+        return union.count
     }
 
     /// What a sweep for some of the queries reports and asks.

@@ -138,7 +138,7 @@ public final class GradientIndex: Sendable {
 
     /// What is looked for.
     public struct Query: Sendable {
-        let vector: SketchQuantization.Query
+        let vector: SignSketch.Query
         let limit: Int
         let direction: InfluenceQuery.Direction
         /// Ranges of rowids that count; `nil` for all.
@@ -173,7 +173,7 @@ public final class GradientIndex: Sendable {
                     (range.lowerBound * file.recordBytes)..<(range.upperBound * file.recordBytes))
                 for index in queries.indices {
                     // A record begins with the hash of its tokens.
-                    sketch.quantization.scores(
+                    sketch.signs.scores(
                         of: bytes, stride: file.recordBytes, with: queries[index].vector, into: &scores)
                     best[index].insert(scores, firstRowid: Int64(range.lowerBound) + 1)
                 }

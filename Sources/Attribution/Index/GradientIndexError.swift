@@ -30,7 +30,7 @@ public enum GradientIndexError: Error, Equatable, CustomStringConvertible {
             "\(file): the gradient index is of another corpus: sequence \(sequence) differs. Make it anew with "
                 + "\"tributary index --rebuild\"."
         case .otherLayout(let file, let found):
-            "\(file): the gradient index has \(found.values) values a layer, of \(found.leading) leading directions. Leave the "
+            "\(file): the gradient index has \(found.signs) signs a layer, of \(found.leading) leading directions. Leave the "
                 + "options out to go on with these, or add --rebuild to make it anew."
         case .cannotWrite(let file, let reason): "\(file): the gradient index cannot be written: \(reason)"
         case .interrupted(let done, let total):

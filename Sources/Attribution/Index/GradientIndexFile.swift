@@ -13,7 +13,7 @@ import Transformer
 /// | 0 | 8 | `TRIBIDX` and the version, 1 |
 /// | 8 | 4 | tracked layers |
 /// | 12 | 4 | ``SketchLayout/leading`` |
-/// | 16 | 4 | ``SketchLayout/values`` |
+/// | 16 | 4 | ``SketchLayout/signs`` |
 /// | 20 | 4 | bytes of a record |
 /// | 24 | 8 | ``SketchLayout/seed`` |
 /// | 32 | 32 | digest of the model and the factors |
@@ -27,8 +27,7 @@ import Transformer
 /// |---|---|
 /// | 4 | FNV-1a hash of the sequence's tokens, each as a UInt32, its halves combined by exclusive or |
 /// | 4 · layers | Float32 scale of each layer |
-/// | layers · values | Int8, layer by layer: a value is this times its layer's scale |
-/// | 0 to 3 | zero, up to a multiple of 4 |
+/// | layers · signs / 8 | layer by layer the signs of ``LayerSketch``'s entries, 1 for plus, the first in the lowest bit of a byte |
 ///
 /// Records are written and synced before the number of sequences is: what stands behind the last counted record is of an
 /// extension that did not end, and is written anew.
@@ -43,7 +42,7 @@ struct GradientIndexFile {
     /// Digest of the model and the factors.
     let identity: [UInt8]
 
-    var recordBytes: Int { (4 + layers * (4 + layout.values) + 3) & ~3 }
+    var recordBytes: Int { 4 + layers * (4 + layout.signs / 8) }
 
     static func exists(at path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
@@ -66,16 +65,15 @@ struct GradientIndexFile {
         guard data[7] == magic[7] else { throw GradientIndexError.otherVersion(file: name, found: Int(data[7])) }
         var reader = LittleEndianReader(data, at: 8)
         guard let layers = reader.number(UInt32.self), let leading = reader.number(UInt32.self),
-            let values = reader.number(UInt32.self), let recordBytes = reader.number(UInt32.self),
+            let signs = reader.number(UInt32.self), let recordBytes = reader.number(UInt32.self),
             let seed = reader.number(UInt64.self), let hash = reader.hash(afterSkipping: 32),
             let sequences = reader.number(UInt64.self)
         else { throw GradientIndexError.damaged(file: name, reason: "its header is cut short") }
         guard hash == CheckpointBlock.hash(data.prefix(64)), (1...65_536).contains(layers),
-            SketchLayout.leadingRange.contains(Int(leading)), SketchLayout.valueRange.contains(Int(values)),
-            sequences <= UInt64(UInt32.max)
+            SketchLayout.isPossible(leading: Int(leading), signs: Int(signs)), sequences <= UInt64(UInt32.max)
         else { throw GradientIndexError.damaged(file: name, reason: "its header is not as it was written") }
         let file = GradientIndexFile(
-            path: path, layout: SketchLayout(leading: Int(leading), values: Int(values), seed: seed),
+            path: path, layout: SketchLayout(leading: Int(leading), signs: Int(signs), seed: seed),
             layers: Int(layers), identity: Array(data[32..<64]))
         guard Int(recordBytes) == file.recordBytes else {
             throw GradientIndexError.damaged(file: name, reason: "its records are of another size than its layout says")
@@ -97,7 +95,7 @@ struct GradientIndexFile {
         func append(_ number: some FixedWidthInteger & UnsignedInteger) { bytes.append(littleEndian: number) }
         append(UInt32(layers))
         append(UInt32(layout.leading))
-        append(UInt32(layout.values))
+        append(UInt32(layout.signs))
         append(UInt32(recordBytes))
         append(layout.seed)
         bytes += identity
@@ -146,9 +144,7 @@ struct GradientIndexFile {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(recordBytes)
         bytes.append(littleEndian: Self.hash(of: tokens))
-        bytes += sketch
-        bytes.append(contentsOf: repeatElement(0, count: recordBytes - bytes.count))
-        return bytes
+        return bytes + sketch
     }
 
     /// Tells sequences apart, as well as 32 bits can.

@@ -7,53 +7,53 @@ struct GradientSketch: Sendable {
     let layout: SketchLayout
     let tracked: TrackedLayers
     let layers: [LayerSketch]
-    let quantization: SketchQuantization
+    let signs: SignSketch
 
     init(factors: EKFACFactors, layout: SketchLayout) {
         self.layout = layout
         tracked = factors.tracked
         layers = factors.layers.enumerated().map { LayerSketch($1, layer: $0, layout: layout) }
-        quantization = SketchQuantization(segments: max(layers.count, 1), values: layout.values)
+        signs = SignSketch(segments: max(layers.count, 1), entries: layout.signs)
     }
 
     /// A query, ready to be compared with sequences.
-    func query(_ gradient: QueryGradient, damping: Double?) -> SketchQuantization.Query {
-        var values = Matrix()
-        values.resize(rows: 1, columns: layers.count * layout.values, filledWith: 0)
-        values.withMutableSpan { span in
+    func query(_ gradient: QueryGradient, damping: Double?) -> SignSketch.Query {
+        var entries = Matrix(rows: 1, columns: signs.segments * layout.signs)
+        entries.withMutableSpan { span in
             for (index, layer) in layers.enumerated() {
-                layer.fold(gradient.layers[index], damping: damping, into: &span, from: index * layout.values)
+                layer.write(gradient.layers[index], damping: damping, into: &span, from: index * layout.signs)
             }
         }
-        return values.withSpan { quantization.query(of: $0) }
+        return entries.withSpan { signs.query(of: $0) }
     }
 }
 
 /// Sketches the gradient of each sequence of a batch.
 ///
 /// Tokens are rotated for the whole batch at once, and inputs once for all layers that read them. Beside the passes through
-/// the model that is `T leading (in + out + leading)` multiply-adds a layer for T tokens.
+/// the model that is `T leading (in + out + leading)` multiply-adds a layer for T tokens, and a transform of leading² coordinates a sequence.
 struct SketchTap: GradientTap, Sendable {
     /// A record a sequence of the last batch, in the batch's order.
     private(set) var records: [[UInt8]] = []
 
     private let sketch: GradientSketch
-    /// sequences × (layers · values)
-    private var values = Matrix()
+    /// sequences × (layers · signs)
+    private var entries = Matrix()
     private var isStarted = false
     private var inputs = Matrix()
     private var inputsOwner: Int?
     private var gradients = Matrix()
     private var block = Matrix()
+    private var scratch = Matrix()
 
     init(_ sketch: GradientSketch) {
         self.sketch = sketch
     }
 
     mutating func record(_ pass: LayerPass) {
-        let width = sketch.layers.count * sketch.layout.values
+        let width = sketch.layers.count * sketch.layout.signs
         if !isStarted {
-            values.resize(rows: pass.batch.sequences.count, columns: width, filledWith: 0)
+            entries.resize(rows: pass.batch.sequences.count, columns: width)
             isStarted = true
         }
         let layer = sketch.layers[pass.layer.index]
@@ -64,15 +64,15 @@ struct SketchTap: GradientTap, Sendable {
         gradients.formProduct(pass.outputGradients, layer.gradientVectors.slice)
         for (index, rows) in pass.batch.sequences.enumerated() {
             block.formProduct(gradients[rows: rows].transposed, inputs[rows: rows])
-            let start = index * width + pass.layer.index * sketch.layout.values
-            values.withMutableSpan { layer.fold(block, into: &$0, from: start) }
+            let start = index * width + pass.layer.index * sketch.layout.signs
+            entries.withMutableSpan { layer.write(block, &scratch, into: &$0, from: start) }
         }
     }
 
     mutating func finish(_ batch: TokenBatch) {
-        let width = sketch.layers.count * sketch.layout.values
+        let width = sketch.layers.count * sketch.layout.signs
         records = batch.sequences.indices.map { index in
-            values.withSpan { sketch.quantization.record(of: $0.extracting((index * width)..<((index + 1) * width))) }
+            entries.withSpan { sketch.signs.record(of: $0.extracting((index * width)..<((index + 1) * width))) }
         }
         isStarted = false
         inputsOwner = nil

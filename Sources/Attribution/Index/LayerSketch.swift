@@ -1,13 +1,13 @@
 import Curvature
 import LinearAlgebra
 
-/// Compresses one layer's gradients so that inner products of what is left estimate influence.
+/// Rotates one layer's gradients so that the signs of what results tell influence.
 ///
 /// With `G = Dᵀ A` a gradient, its coordinates in the leading eigenvectors of the layer's factors are
 /// `C = (D Qs)ᵀ (A Qa)`, a leading × leading block. Influence is `sum C_query C_sequence / (Λ + λ)` over all coordinates, so that
-/// `C / sqrt(Λ + λ)` of both sides have it as their inner product: they are whitened. Coordinates are then added up, each with
-/// a random sign, into fewer values (the count sketch of Charikar, Chen and Farach-Colton 2002), which keeps inner products
-/// in expectation.
+/// `C / sqrt(Λ + λ)` of both sides have it as their inner product: they are whitened. Then each coordinate is given a random sign
+/// and all are mixed by a Walsh-Hadamard transform, a rotation after which they are alike in size, and some of them
+/// are taken (Ailon and Chazelle 2009).
 struct LayerSketch: Sendable {
     /// in × leading
     let activationVectors: Matrix
@@ -18,8 +18,10 @@ struct LayerSketch: Sendable {
     private let damping: Float
     /// What each coordinate of the block is multiplied by for a sequence: `± 1 / sqrt(Λ + λ)`.
     private let weights: [Float]
-    /// The value to which each coordinate is added.
+    /// The rotated coordinates that are taken, in this order.
     private let places: [Int32]
+    /// Coordinates of the rotation: a power of two, those beyond the block's own zero.
+    private let rotated: Int
 
     init(_ factors: LayerFactors, layer: Int, layout: SketchLayout) {
         // Eigenvalues ascend: the leading vectors are the last columns.
@@ -33,41 +35,62 @@ struct LayerSketch: Sendable {
         eigenvalues = block.elements
         damping = Float(factors.defaultDamping)
         var random = SplitMix64(seed: layout.seed &+ UInt64(layer) &* 0x9E37_79B9_7F4A_7C15)
-        let count = eigenvalues.count
-        // Every value gets as many coordinates as any other, to within one.
-        places = (0..<count).map { Int32($0 % layout.values) }.shuffled(using: &random)
-        let signs = (0..<count).map { _ in random.next() >> 63 == 0 ? Float(1) : -1 }
+        let signs = eigenvalues.map { _ in random.next() >> 63 == 0 ? Float(1) : -1 }
         let damping = damping
         weights = zip(signs, eigenvalues).map { $0 / ($1 + damping).squareRoot() }
+
+        let needed = max(eigenvalues.count, layout.signs, 1)
+        rotated = needed.nonzeroBitCount == 1 ? needed : 1 << (Int.bitWidth - needed.leadingZeroBitCount)
+        // The first of a shuffle as Fisher and Yates have it; the standard library's may change, and with it what files mean.
+        var places = (0..<Int32(rotated)).map { $0 }
+        for index in 0..<min(layout.signs, rotated - 1) {
+            places.swapAt(index, index + Int(random.next() % UInt64(rotated - index)))
+        }
+        self.places = Array(places.prefix(layout.signs))
     }
 
-    /// Adds a sequence's coordinates, out × in, to its values.
-    func fold(_ block: Matrix, into values: inout MutableSpan<Float>, from start: Int) {
-        fold(block, weights: weights, into: &values, from: start)
-    }
-
-    /// Adds a query's coordinates to its values.
+    /// Writes a sequence's entries, given its coordinates, out × in.
     ///
-    /// - Parameter damping: That of the query, if not the layer's own: its inner product with a sequence is then the influence
-    ///   under that damping.
-    func fold(_ query: QueryGradient.Factors, damping: Double?, into values: inout MutableSpan<Float>, from start: Int)
-    {
+    /// - Parameter scratch: Room for the rotation.
+    func write(_ block: Matrix, _ scratch: inout Matrix, into entries: inout MutableSpan<Float>, from start: Int) {
+        write(block, weights: weights, scale: 1, &scratch, into: &entries, from: start)
+    }
+
+    /// Writes a query's entries. Their inner product with a sequence's is its influence, as far as the layer's coordinates that were
+    /// taken tell it.
+    ///
+    /// - Parameter damping: That of the query, if not the layer's own.
+    func write(
+        _ query: QueryGradient.Factors, damping: Double?, into entries: inout MutableSpan<Float>, from start: Int
+    ) {
         var inputs = Matrix()
         inputs.formProduct(query.inputs.slice, activationVectors.slice)
         var gradients = Matrix()
         gradients.formProduct(query.outputGradients.slice, gradientVectors.slice)
         var block = Matrix()
         block.formProduct(gradients.transposed, inputs.slice)
-        guard let damping = damping.map(Float.init) else { return fold(block, into: &values, from: start) }
-        let own = zip(weights, eigenvalues).map { $0 * ($1 + self.damping) / ($1 + damping) }
-        fold(block, weights: own, into: &values, from: start)
+        var scratch = Matrix()
+        let own = damping.map(Float.init).map { damping in
+            zip(weights, eigenvalues).map { $0 * ($1 + self.damping) / ($1 + damping) }
+        }
+        // A part of the coordinates has that part of the inner product.
+        let scale = Float(rotated) / Float(places.count)
+        write(block, weights: own ?? weights, scale: scale, &scratch, into: &entries, from: start)
     }
 
-    private func fold(_ block: Matrix, weights: [Float], into values: inout MutableSpan<Float>, from start: Int) {
+    private func write(
+        _ block: Matrix, weights: [Float], scale: Float, _ scratch: inout Matrix,
+        into entries: inout MutableSpan<Float>, from start: Int
+    ) {
         precondition(block.count == weights.count, "shapes differ")
-        block.withSpan { block in
+        scratch.resize(rows: 1, columns: rotated, filledWith: 0)
+        scratch.withMutableSpan { scratch in
             let (weights, places) = (weights.span, places.span)
-            for index in block.indices { values[start + Int(places[index])] += block[index] * weights[index] }
+            block.withSpan { block in
+                for index in block.indices { scratch[index] = block[index] * weights[index] }
+            }
+            scratch.rotateByHadamard()
+            for index in places.indices { entries[start + index] = scale * scratch[Int(places[index])] }
         }
     }
 }

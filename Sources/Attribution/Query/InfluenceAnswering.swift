@@ -216,9 +216,9 @@ public struct ModelSummary: Sendable, Equatable, Codable {
     public struct Index: Sendable, Equatable, Codable {
         /// Sequences of the corpus that are indexed; the others are when it is next used.
         public var sequences: Int
-        /// ``SketchLayout/leading`` and ``SketchLayout/values``.
+        /// ``SketchLayout/leading`` and ``SketchLayout/signs``.
         public var leading: Int
-        public var values: Int
+        public var signs: Int
         public var bytes: Int
     }
 

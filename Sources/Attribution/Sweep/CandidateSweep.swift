@@ -37,6 +37,8 @@ public struct CandidateSweep: Sendable {
         public init(rawValue: Int) { self.rawValue = rawValue }
         public static let layers = Breakdown(rawValue: 1)
         public static let tokens = Breakdown(rawValue: 2)
+        /// Whether scores are likely artefacts: ``SequenceScore/tokenConcentration``.
+        public static let concentration = Breakdown(rawValue: 4)
     }
 
     /// The influence of each candidate on each query's completion.
@@ -48,14 +50,17 @@ public struct CandidateSweep: Sendable {
     /// - Parameters:
     ///   - candidates: Sequences to score; order is kept in the result.
     ///   - queries: Preconditioned gradients, all of this model and one set of factors.
-    /// - Returns: For each candidate, one score a query, in nats and not divided by the number of training sequences.
+    /// - Returns: For each candidate, one score a query, in nats and not divided by the number of training sequences; not a
+    ///   number for pairs that are not wanted.
     /// - Throws: ``QueryError/cancelled`` at the next micro-batch after all queries are cancelled, or what reading the tokens
     ///   threw.
     public func scores(
         of candidates: [Int64], queries: [PreconditionedQuery], breakdown: Breakdown = [],
         control: SweepControl = SweepControl()
     ) throws -> [[SequenceScore]] {
-        let interest = SweepInterest(queries: queries, candidateCount: candidates.count, control: control)
+        let form = try scoringForm(of: candidates, breakdown: breakdown)
+        let interest = SweepInterest(queries: queries, candidateCount: candidates.count, control: control, form: form)
+        let wanted = control.wanted.flatMap { WantedPairs($0, of: candidates.count) }
         let done = Atomic<Int>(0)
         let slots = (0..<workers.count).map { _ in WorkerSlot(Worker(tracked: tracked)) }
         let chunks = stride(from: 0, to: candidates.count, by: Self.chunk).map {
@@ -65,12 +70,13 @@ public struct CandidateSweep: Sendable {
             try slots[worker].withState { state in
                 var chunk = Chunk(
                     start: chunks[index].lowerBound, tokens: try tokens(Array(candidates[chunks[index]])),
-                    queries: queries.count, control: control)
+                    queries: queries.count, wanted: wanted, control: control)
                 while !chunk.isDone {
                     control.makeRoom()
                     let current = try interest.current()
                     state.prepare(for: current, breakdown: breakdown)
                     if let batch = chunk.next(upTo: batchTokens, wantedBy: current) {
+                        state.tap.wanted = chunk.wanted(by: current)
                         decoder.run(batch, in: &state.workspace, tracked: tracked, tap: &state.tap)
                         chunk.take(state.tap.scores, of: current.queries, control: control)
                         tally.add(sequences: batch.sequences.count, tokens: batch.tokens.count)
@@ -81,6 +87,18 @@ public struct CandidateSweep: Sendable {
             }
         }
         return Array(scored.joined())
+    }
+
+    /// Chooses the cheapest form for some queries. The scores of tokens are found in the token form alone.
+    private func scoringForm(
+        of candidates: [Int64], breakdown: Breakdown
+    ) throws -> @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm {
+        guard breakdown.isDisjoint(with: [.tokens, .concentration]) else { return { _, _ in .tokens } }
+        let sample = try tokens(Array(candidates.prefix(Self.chunk)))
+        let mean = Double(sample.reduce(0) { $0 + $1.count }) / Double(max(sample.count, 1))
+        return { [tracked] queries, share in
+            ScoringCost(queries, tracked: tracked, tokens: mean, wantedShare: share).cheapest
+        }
     }
 
     /// What a worker has from micro-batch to micro-batch.
@@ -117,8 +135,10 @@ private struct Chunk {
     /// The sequences of the micro-batch under way.
     private var members: [Int] = []
 
-    /// - Parameter start: The place of the first sequence among all candidates.
-    init(start: Int, tokens: [[Int32]], queries: Int, control: SweepControl) {
+    /// - Parameters:
+    ///   - start: The place of the first sequence among all candidates.
+    ///   - wanted: Which queries want which candidates, before any was cancelled.
+    init(start: Int, tokens: [[Int32]], queries: Int, wanted: WantedPairs?, control: SweepControl) {
         self.start = start
         self.tokens = tokens
         let none = [SequenceScore](repeating: .zero, count: queries)
@@ -129,7 +149,14 @@ private struct Chunk {
             return
         }
         keys = tokens.map(ContentKey.init(sequence:))
-        let kept = keys.map { checkpoint.store.scores(of: $0, for: checkpoint.queries) }
+        let kept = keys.enumerated().map { place, key -> [SequenceScore]? in
+            guard let scores = checkpoint.store.scores(of: key, for: checkpoint.queries) else { return nil }
+            // In the company of an earlier batch a query may not have wanted what it wants now.
+            let isComplete = scores.indices.allSatisfy {
+                !scores[$0].isMissing || wanted?[start + place].contains($0) == false
+            }
+            return isComplete ? scores : nil
+        }
         isScored = kept.map { $0 != nil }
         scores = kept.map { $0 ?? none }
     }
@@ -152,6 +179,11 @@ private struct Chunk {
             position += 1
         }
         return members.isEmpty ? nil : batch
+    }
+
+    /// For each sequence of the micro-batch the queries that want it; `nil` if all do.
+    func wanted(by current: SweepInterest.Current) -> [[Int]]? {
+        current.pairs.map { pairs in members.map { pairs[start + $0] } }
     }
 
     /// Takes the scores of the micro-batch.

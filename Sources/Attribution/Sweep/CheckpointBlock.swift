@@ -11,8 +11,8 @@ import Foundation
 /// A payload's first byte is its kind. Kind 1 is a list of queries, numbered from 0 in the order of the file: a UInt32 count and
 /// sixteen bytes each. Kind 2 is the scores of one micro-batch: the UInt32 number of the list, a UInt32 count of sequences, and
 /// for each sequence its sixteen bytes and for each query of the list its score: Float64 total, Float64 token concentration,
-/// the scores of layers and those of tokens. The last two are a UInt32, 0 if there are none to tell and else one more than their
-/// number, and as many Float64. All numbers are little-endian.
+/// the scores of layers and those of tokens. The first two are not a number where there is none. The last two are a UInt32, 0
+/// if there are none to tell and else one more than their number, and as many Float64. All numbers are little-endian.
 enum CheckpointBlock {
     case queries([ContentKey])
     case scores([ScoredSequence], list: UInt32)
@@ -37,7 +37,7 @@ enum CheckpointBlock {
                 payload.append(row.sequence)
                 for score in row.scores {
                     payload.append(score.total.bitPattern)
-                    payload.append(score.tokenConcentration.bitPattern)
+                    payload.append((score.tokenConcentration ?? .nan).bitPattern)
                     payload.append(score.layers)
                     payload.append(score.tokens)
                 }
@@ -107,9 +107,10 @@ struct LittleEndianReader {
         guard let total = number(UInt64.self), let concentration = number(UInt64.self), let layers = scores(),
             let tokens = scores()
         else { return nil }
+        let share = Double(bitPattern: concentration)
         return SequenceScore(
-            total: Double(bitPattern: total), tokenConcentration: Double(bitPattern: concentration),
-            layers: layers.values, tokens: tokens.values)
+            total: Double(bitPattern: total), tokenConcentration: share.isNaN ? nil : share, layers: layers.values,
+            tokens: tokens.values)
     }
 
     private mutating func scores() -> (values: [Double]?, Void)? {

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Transformer
 
 /// The preconditioned queries of a batch, arranged so that one product a layer serves many of them.
 struct ScoringQueries: Sendable {
@@ -19,14 +20,33 @@ struct ScoringQueries: Sendable {
         let layers: [Matrix]
     }
 
+    let form: ScoringForm
+    /// As the token form needs the queries; none in the gradient form.
     let groups: [Group]
     let full: [Full]
+    /// As the gradient form needs them: for each layer queries × (out · in), in the order given; none in the token form.
+    let whole: [Matrix]
     let count: Int
     /// For each query as given, its column among all.
     let columns: [Int]
 
-    init(_ queries: [PreconditionedQuery]) {
+    init(_ queries: [PreconditionedQuery], form: ScoringForm = .tokens) {
+        self.form = form
         count = queries.count
+        guard form == .tokens else {
+            (groups, full, columns) = ([], [], Array(queries.indices))
+            whole = (queries.first?.layers.indices ?? 0..<0).map { layer in
+                var whole = Matrix()
+                for (row, query) in queries.enumerated() {
+                    guard let matrix = query.layers[layer].fullMatrix else { continue }
+                    if row == 0 { whole.resize(rows: queries.count, columns: matrix.count) }
+                    whole.setRow(row, to: matrix)
+                }
+                return whole
+            }
+            return
+        }
+        whole = []
         let widths = queries.map(\.width)
         var columns = [Int](repeating: 0, count: queries.count)
         var next = 0
@@ -49,6 +69,25 @@ struct ScoringQueries: Sendable {
         self.full = full
         self.columns = columns
     }
+
+    /// For each full query the rows of the sequences that it wants; neighbours, which are multiplied together, are one.
+    ///
+    /// - Parameter wanted: For each sequence the queries that want it, by their place as given.
+    func wantedRows(of batch: TokenBatch, wanted: [[Int]]) -> [[Range<Int>]] {
+        var rows = [[Range<Int>]](repeating: [], count: full.count)
+        for (sequence, own) in zip(batch.sequences, wanted) {
+            for query in own {
+                let place = columns[query] - (count - full.count)
+                guard place >= 0 else { continue }
+                if let last = rows[place].last, last.upperBound == sequence.lowerBound {
+                    rows[place][rows[place].count - 1] = last.lowerBound..<sequence.upperBound
+                } else {
+                    rows[place].append(sequence)
+                }
+            }
+        }
+        return rows
+    }
 }
 
 extension ScoringQueries.Group {
@@ -70,7 +109,7 @@ extension ScoringQueries.Group {
 
 extension PreconditionedQuery {
     /// The largest rank of any layer; nil if the query is in full.
-    fileprivate var width: Int? {
+    var width: Int? {
         let ranks = layers.compactMap { $0.lowRank?.rank }
         return ranks.count == layers.count ? ranks.max() : nil
     }

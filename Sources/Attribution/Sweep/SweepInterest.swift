@@ -9,23 +9,29 @@ final class SweepInterest: Sendable {
         /// The queries that are not cancelled, by their place among all.
         var queries: [Int]
         var arranged: ScoringQueries
-        /// Whether any of the queries wants a candidate; `nil` if all are wanted.
-        var isWanted: [Bool]?
+        /// Which of them want which candidates; `nil` if all want all.
+        var pairs: WantedPairs?
 
-        func wants(_ candidate: Int) -> Bool { isWanted?[candidate] ?? true }
+        func wants(_ candidate: Int) -> Bool { pairs?.isWanted(candidate) ?? true }
     }
 
     private let queries: [PreconditionedQuery]
     private let candidateCount: Int
     private let control: SweepControl
+    /// The form in which some of the queries are scored, given the share of pairs that they want.
+    private let form: @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm
     private let state: Mutex<Current>
 
-    init(queries: [PreconditionedQuery], candidateCount: Int, control: SweepControl) {
+    init(
+        queries: [PreconditionedQuery], candidateCount: Int, control: SweepControl,
+        form: @escaping @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm
+    ) {
         self.queries = queries
         self.candidateCount = candidateCount
         self.control = control
-        state = Mutex(
-            Current(generation: 0, queries: Array(queries.indices), arranged: ScoringQueries(queries), isWanted: nil))
+        self.form = form
+        state = Mutex(Current(generation: 0, queries: [], arranged: ScoringQueries([]), pairs: nil))
+        state.withLock { $0 = arranged(Array(queries.indices), generation: 0) }
     }
 
     /// Looks at what has been cancelled.
@@ -34,23 +40,18 @@ final class SweepInterest: Sendable {
     func current() throws -> Current {
         let now = state.withLock { state in
             let left = state.queries.filter { !control.isCancelled($0) }
-            if left.count < state.queries.count {
-                state.generation += 1
-                state.queries = left
-                state.arranged = ScoringQueries(left.map { queries[$0] })
-                state.isWanted = wanted(by: left)
-            }
+            if left.count < state.queries.count { state = arranged(left, generation: state.generation + 1) }
             return state
         }
         guard !now.queries.isEmpty else { throw QueryError.cancelled }
         return now
     }
 
-    private func wanted(by left: [Int]) -> [Bool]? {
-        control.wanted.map { wanted in
-            var isWanted = [Bool](repeating: false, count: candidateCount)
-            for query in left { for candidate in wanted[query] { isWanted[candidate] = true } }
-            return isWanted
-        }
+    private func arranged(_ left: [Int], generation: Int) -> Current {
+        let pairs = control.wanted.flatMap { wanted in WantedPairs(left.map { wanted[$0] }, of: candidateCount) }
+        let share = pairs.map { Double($0.count) / Double(max(left.count * candidateCount, 1)) } ?? 1
+        let own = left.map { queries[$0] }
+        return Current(
+            generation: generation, queries: left, arranged: ScoringQueries(own, form: form(own, share)), pairs: pairs)
     }
 }

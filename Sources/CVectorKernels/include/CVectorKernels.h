@@ -82,13 +82,15 @@ void tributary_add_to_double(const float *x, double *y, size_t count);
 void tributary_divide_damped(const float *x, const float *denominator, float damping, float *y, size_t count);
 
 // Sketches of gradients.
-/// scores[r] = sum over segments of scale * query_scale * (entries . query). A record is `segments` floats, the scales, and then
-/// segments * values entries. The products of one segment must not sum to more than 2^31 - 1.
-void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t values,
-                             const int16_t *query, const float *query_scales, float *scores);
-float tributary_largest_magnitude(const float *x, size_t count);
-/// y = x * inverse_scale to the nearest whole number, which must fit.
-void tributary_quantize(const float *x, float inverse_scale, int16_t *y, size_t count);
+/// How many bits an entry of a query has.
+#define TRIBUTARY_SKETCH_PLANES 6
+/// scores[r] = sum over segments of scale * (query . signs). A record is `segments` floats, the scales, and then as many times
+/// `words` little-endian words of 64 signs, a one for plus. A query's entries stand in planes, segment by segment: the lowest bit of each
+/// entry in `words` words, then the next. An entry is step * (bits - half of their range); sums are those of a segment's entries.
+void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words,
+                             const uint64_t *planes, const float *steps, const float *sums, float *scores);
+/// The Walsh-Hadamard transform, not scaled, in place and in the natural order; count is a power of two.
+void tributary_walsh_hadamard(float *x, size_t count);
 
 // Optimisation.
 void tributary_adamw(float *parameters, const float *gradients, float *first_moment, float *second_moment, float learning_rate,

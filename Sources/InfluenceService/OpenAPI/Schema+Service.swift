@@ -55,7 +55,7 @@ extension Schema {
                 "The gradient index, if there is one.",
                 .required("sequences", integer("Sequences that are indexed.", from: 0)),
                 .required("leading", integer("Leading directions of each side of a layer.", from: 1)),
-                .required("values", integer("Values that are kept of each layer.", from: 1)),
+                .required("signs", integer("Signs that are kept of each layer.", from: 64)),
                 .required("bytes", integer("Bytes of the file.", from: 0)))))
 
     static let health = object(

@@ -152,6 +152,6 @@ final class FakeEngine: InfluenceAnswering {
             name: "tiny", architecture: "llama", parameters: 1_000, contextLength: 8, vocabulary: 100, digest: "abc",
             trackedLayers: [.init(name: "model.layers.0.mlp.up_proj", inputs: 4, outputs: 8)],
             factors: .init(fisher: "sampled", sequences: 2_000, tokens: nil, seed: 7, bytes: 640),
-            corpus: Self.statistics, index: .init(sequences: 1_990, leading: 64, values: 208, bytes: 421_880))
+            corpus: Self.statistics, index: .init(sequences: 1_990, leading: 64, signs: 1_728, bytes: 421_880))
     }
 }

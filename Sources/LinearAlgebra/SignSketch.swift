@@ -1,0 +1,124 @@
+import CVectorKernels
+
+/// How vectors of segments become bits that are compared quickly: the sign of each entry, and one scale a segment.
+///
+/// A record is, one behind the other, the Float32 scale of each segment and a bit for each entry, 1 for plus, the first entry in
+/// the lowest bit of the first byte. The entries should be alike in size, as a random rotation makes them: of `x` the signs
+/// times `|x|² / |x|₁` are kept, whose inner product with a query is then that of `x` in expectation (as in RaBitQ, Gao and Long
+/// 2024). A query, which is not kept, has six bits an entry.
+public struct SignSketch: Sendable, Equatable {
+    public let segments: Int
+    /// Entries a segment.
+    public let entries: Int
+
+    private static let planes = Int(TRIBUTARY_SKETCH_PLANES)
+    private var words: Int { entries / 64 }
+
+    /// - Precondition: At least one segment, of 64 entries or a multiple of that.
+    public init(segments: Int, entries: Int) {
+        precondition(segments > 0 && entries > 0 && entries.isMultiple(of: 64), "no such vectors can be compared")
+        self.segments = segments
+        self.entries = entries
+    }
+
+    public var recordBytes: Int { segments * (MemoryLayout<Float>.size + entries / 8) }
+
+    /// A query, ready to be compared.
+    public struct Query: Sendable {
+        fileprivate var planes: [UInt64] = []
+        fileprivate var steps: [Float] = []
+        fileprivate var sums: [Float] = []
+    }
+
+    /// The bytes of a record.
+    ///
+    /// - Parameter vector: Segment after segment.
+    public func record(of vector: Span<Float>) -> [UInt8] {
+        precondition(vector.count == segments * entries, "shapes differ")
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(recordBytes)
+        for segment in 0..<segments {
+            var squares = 0.0
+            var magnitudes = 0.0
+            for index in (segment * entries)..<((segment + 1) * entries) {
+                squares += Double(vector[index]) * Double(vector[index])
+                magnitudes += Double(abs(vector[index]))
+            }
+            let scale = Float(magnitudes > 0 ? squares / magnitudes : 0)
+            let bits = (scale.isFinite ? scale : 0).bitPattern
+            for shift in stride(from: UInt32(0), to: 32, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: bits >> shift))
+            }
+        }
+        for start in stride(from: 0, to: vector.count, by: 8) {
+            var byte: UInt8 = 0
+            for bit in 0..<8 where vector[start + bit] > 0 { byte |= 1 << UInt8(bit) }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+
+    public func query(of vector: Span<Float>) -> Query {
+        precondition(vector.count == segments * entries, "shapes differ")
+        let half = 1 << (Self.planes - 1)
+        var query = Query()
+        query.planes = [UInt64](repeating: 0, count: segments * Self.planes * words)
+        for segment in 0..<segments {
+            var largest: Float = 0
+            for index in 0..<entries { largest = max(largest, abs(vector[segment * entries + index])) }
+            let isUsable = largest.isFinite && largest > .leastNormalMagnitude * Float(half)
+            let step = isUsable ? largest / (Float(half) - 0.5) : 0
+            var sum = 0
+            for index in 0..<entries {
+                let value = vector[segment * entries + index]
+                let rounded = isUsable && value.isFinite ? Int((value / step).rounded()) : 0
+                let level = min(max(rounded, -half), half - 1)
+                sum += level
+                let bits = UInt64(level + half)
+                for plane in 0..<Self.planes where bits >> UInt64(plane) & 1 == 1 {
+                    query.planes[(segment * Self.planes + plane) * words + index / 64] |= 1 << UInt64(index % 64)
+                }
+            }
+            query.steps.append(step)
+            query.sums.append(step * Float(sum))
+        }
+        return query
+    }
+
+    /// The inner products of records with a query.
+    ///
+    /// - Parameters:
+    ///   - records: Every record is preceded by as many bytes as `stride` exceeds ``recordBytes``.
+    ///   - scores: One a record.
+    public func scores(of records: RawSpan, stride: Int, with query: Query, into scores: inout [Float]) {
+        let lead = stride - recordBytes
+        precondition(
+            lead >= 0 && query.steps.count == segments && query.planes.count == segments * Self.planes * words
+                && records.byteCount % stride == 0, "shapes differ")
+        let count = records.byteCount / stride
+        scores.removeAll(keepingCapacity: true)
+        scores.append(contentsOf: repeatElement(0, count: count))
+        guard count > 0 else { return }
+        records.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            tributary_sketch_scores(
+                base.assumingMemoryBound(to: UInt8.self) + lead, stride, count, segments, words, query.planes,
+                query.steps, query.sums, &scores)
+        }
+    }
+}
+
+extension MutableSpan<Float> {
+    /// Becomes its Walsh-Hadamard transform, scaled so that lengths and inner products stay.
+    ///
+    /// - Precondition: The count is a power of two.
+    public mutating func rotateByHadamard() {
+        precondition(count.nonzeroBitCount == 1, "the transform is of a power of two")
+        withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return }
+            tributary_walsh_hadamard(base, buffer.count)
+        }
+        let scale = 1 / Float(count).squareRoot()
+        for index in indices { self[index] *= scale }
+    }
+}
