@@ -26,6 +26,7 @@ public final class Service: Sendable {
     private let readiness = Readiness()
     private let server: HTTPServer
     private let drain: Duration
+    private let memoryWatch: Task<Void, Never>
     private let logger: Logger
 
     /// - Throws: ``JobStoreError`` if the workspace's jobs cannot be opened, ``ConfigurationError``, ``TokenFileError``, or
@@ -35,10 +36,11 @@ public final class Service: Sendable {
         self.logger = logger
         drain = .seconds(configuration.server.drainSeconds)
         let metrics = ServiceMetrics()
+        let freedMemory = FreedMemory()
         store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
         batcher = QueryBatcher(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics,
-            checkpointFolder: workspace.appending(path: Self.checkpointFolderName))
+            checkpointFolder: workspace.appending(path: Self.checkpointFolderName), freedMemory: freedMemory)
         let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
@@ -47,9 +49,12 @@ public final class Service: Sendable {
         let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
             configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
-            observers: [AccessLog(logger: logger), metrics],
+            observers: [AccessLog(logger: logger), metrics, freedMemory],
             handler: router.handler(within: configuration.server.middleware))
+        memoryWatch = Task { await freedMemory.watch() }
     }
+
+    deinit { memoryWatch.cancel() }
 
     /// What the package brings along; a server without it still answers the API.
     private static func resource<Resource>(_ installed: () throws -> Resource, _ logger: Logger) -> Resource? {

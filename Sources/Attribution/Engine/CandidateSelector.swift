@@ -22,7 +22,7 @@ struct CandidateSelector: Sendable {
 
     /// The candidates of each query; all that ask the index do so in one pass over it.
     ///
-    /// - Returns: Rowids, ascending, or what is wrong with the query: ``QueryError/unusable(field:reason:)`` for ids that the corpus
+    /// - Returns: Rowids, ascending, none for a query that brings its own texts, or what is wrong with the query: ``QueryError/unusable(field:reason:)`` for ids that the corpus
     ///   does not have, and where there is no index.
     func candidates(for requests: [Request]) -> [Result<[Int64], any Error>] {
         let indexed = Result { try searchIndex(for: requests) }
@@ -30,6 +30,7 @@ struct CandidateSelector: Sendable {
             Result {
                 let request = requests[place]
                 let selection = request.selection
+                if selection.texts != nil { return [] }
                 if let ids = selection.ids { return try named(ids, source: selection.source) }
                 switch selection.prefilter {
                 case .all: return try corpus.rowids(source: selection.source, asOf: corpusSequences)

@@ -13,7 +13,7 @@ extension QueryBatcher {
                 continue
             }
             guard let choice = choose() else {
-                await waitForWork()
+                await sleep(until: .change, seconds: nil)
                 continue
             }
             if let seconds = window(for: choice) {
@@ -34,18 +34,6 @@ extension QueryBatcher {
             logger.error("old jobs could not be removed", metadata: ["error": "\(error)"])
         }
         sweepEnded()
-    }
-
-    /// Waits for something to do, and gives the memory of past sweeps back once nothing has come for a while.
-    ///
-    /// A sweep frees its workspaces when it ends, but the allocator keeps their pages for the next one. To give them back
-    /// takes milliseconds in which other threads wait for memory: not between one sweep and another.
-    private func waitForWork() async {
-        guard sweepCount > sweepsForgotten else { return await sleep(until: .change, seconds: nil) }
-        await sleep(until: .change, seconds: idleInterval / .seconds(1))
-        guard choose() == nil, running.isEmpty else { return }
-        sweepsForgotten = sweepCount
-        try? await sweeps.run(returnMemory)
     }
 
     /// Runs small sweeps while a large one has its turn, which holds meanwhile.
@@ -75,6 +63,7 @@ extension QueryBatcher {
     }
 
     private func sweepEnded() {
+        freedMemory?.note()
         sleepers.wake(.change)
         if isStopping, running.isEmpty { sleepers.wake(.stop) }
     }

@@ -1,5 +1,4 @@
 import Attribution
-import CLinux
 import Foundation
 import Logging
 
@@ -18,8 +17,8 @@ public actor QueryBatcher {
     let metrics: ServiceMetrics
     let progressInterval: Duration
     let retryInterval: Duration
-    let idleInterval: Duration
-    let returnMemory: @Sendable () -> Void
+    /// Told when a sweep has let go of its memory.
+    let freedMemory: FreedMemory?
     let policy: SweepPolicy
     /// `nil` if unfinished sweeps are to start anew.
     let checkpoints: SweepCheckpoints?
@@ -41,8 +40,6 @@ public actor QueryBatcher {
     /// Who asked for those jobs, where that is known.
     private var askers: [JobIdentifier: String] = [:]
     var sweepCount = 0
-    /// How many of them had begun when memory was last given back to the system.
-    var sweepsForgotten = 0
     var isStopping = false
     var loops: [Task<Void, Never>] = []
     var sleepers = Sleepers<Event>()
@@ -65,14 +62,11 @@ public actor QueryBatcher {
     ///   - checkpointFolder: Where sweeps that are under way keep their scores; `nil` to keep none.
     ///   - progressInterval: How often a running job's progress is written to the store.
     ///   - retryInterval: How long to wait before results that could not be written are written again.
-    ///   - idleInterval: How long nothing must have come before the memory of past sweeps is given back.
-    ///   - returnMemory: What gives it back.
     init(
         store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
         metrics: ServiceMetrics = ServiceMetrics(), checkpointFolder: URL? = nil,
         progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5),
-        idleInterval: Duration = .seconds(1),
-        returnMemory: @escaping @Sendable () -> Void = { tributary_return_freed_memory() }
+        freedMemory: FreedMemory? = nil
     ) {
         self.store = store
         self.batching = batching
@@ -81,8 +75,7 @@ public actor QueryBatcher {
         self.metrics = metrics
         self.progressInterval = progressInterval
         self.retryInterval = retryInterval
-        self.idleInterval = idleInterval
-        self.returnMemory = returnMemory
+        self.freedMemory = freedMemory
         var policy = SweepPolicy()
         policy.maximumQueries = batching.maximumQueries
         policy.maximumScores = batching.maximumScores

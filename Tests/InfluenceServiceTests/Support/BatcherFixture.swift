@@ -8,11 +8,10 @@ final class BatcherFixture: Sendable {
     let store: JobStore
     let batcher: QueryBatcher
     let log = LogLines()
-    /// How often memory has been given back.
-    let memoryReturns = CallCounter()
 
     init(
-        in folder: TemporaryFolder, _ configure: (inout Configuration) -> Void = { _ in }
+        in folder: TemporaryFolder, freedMemory: FreedMemory? = nil,
+        _ configure: (inout Configuration) -> Void = { _ in }
     ) throws {
         var configuration = Configuration()
         configuration.batching.windowMilliseconds = 0
@@ -22,8 +21,7 @@ final class BatcherFixture: Sendable {
         batcher = QueryBatcher(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: log.logger(),
             checkpointFolder: Self.checkpoints(in: folder), progressInterval: .milliseconds(1),
-            retryInterval: .milliseconds(10), idleInterval: .milliseconds(5),
-            returnMemory: { [memoryReturns] in memoryReturns.increment() })
+            retryInterval: .milliseconds(10), freedMemory: freedMemory)
     }
 
     static func checkpoints(in folder: TemporaryFolder) -> URL {
