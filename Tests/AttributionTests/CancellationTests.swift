@@ -54,6 +54,7 @@ struct CancellationTests {
         for (a, b) in zip(found.sequences, alone.sequences) { #expect(abs(a.score - b.score) < 1e-4 * abs(b.score)) }
         // Of the 45 sequences that are left, two chunks' ends and the named ones have a step.
         #expect(steps[.sweep] <= 15 + 2 + 3 + 2)
-        #expect(steps[.rescore] == 0)
+        // Those that are returned are scored token by token; none that the other wanted is.
+        #expect(steps[.rescore] <= 3)
     }
 }

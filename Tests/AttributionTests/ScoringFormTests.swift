@@ -84,7 +84,7 @@ struct ScoringFormTests {
         // rank · (in + out) against in · out.
         #expect(form(rank: 32, queries: 1) == .tokens)
         #expect(form(rank: 320, queries: 10) == .tokens)
-        #expect(form(rank: 640, queries: 20) == .gradients)
+        #expect(form(rank: 1_280, queries: 40) == .gradients)
         #expect(form(rank: 320, queries: 10, width: 128) == .gradients)
         // A full query costs what a gradient costs.
         #expect(form(full: 1, queries: 1) == .tokens)
