@@ -108,8 +108,9 @@ class Tributary:
         Args:
             top: How many sequences each way.
             direction: "positive" for those that made it likelier, "negative" for less likely, or "both".
-            candidates: "tfidf" for those that share words with the question, "all", or ids of sequences or documents.
-            limit: How many sequences the search for shared words keeps.
+            candidates: "tfidf" for those that share words with the question, "index" for those whose gradients are alike
+                (where the server has an index), "both", "all", or ids of sequences or documents.
+            limit: How many sequences are looked at, unless it is all.
             source: Only sequences of this source.
             rank, rescore, damping: As in the server's documentation.
             tokens, layers: Whether each score is broken down.

@@ -15,6 +15,11 @@ const examples = [
   ["Jupiter is the largest", " planet"],
 ];
 
+// What a server with a gradient index can look among, too.
+const indexed = [
+  ["index", "sequences whose gradients are alike (fast)"], ["both", "half by words, half by gradients (fast)"],
+];
+
 export async function showAsk(main, { items }, signal) {
   const draft = draftFrom(items);
   const change = (name) => (event) => {
@@ -29,6 +34,10 @@ export async function showAsk(main, { items }, signal) {
   const select = (name, options) => h("select", { onchange: change(name), name },
     options.map(([value, text]) => h("option", { value, selected: value === draft[name] }, text)));
 
+  const lookAmong = select("prefilter", [
+    ["tfidf", "sequences with words in common (fast)"], ...(indexed.some(([name]) => name === draft.prefilter) ? indexed : []),
+    ["all", "every sequence of the corpus (slow)"],
+  ]);
   const prompt = area("prompt", 3);
   const completion = area("completion", 2);
   const preview = h("div", { class: "preview", "aria-live": "polite" });
@@ -53,10 +62,8 @@ export async function showAsk(main, { items }, signal) {
       preview,
       starters),
     h("section", { class: "options" },
-      field("Look among", select("prefilter", [
-        ["tfidf", "sequences with words in common (fast)"], ["all", "every sequence of the corpus (slow)"],
-      ]), "Only what is looked at can be found: sequences that say the same in other words share few with the "
-        + "question."),
+      field("Look among", lookAmong, "Only what is looked at can be found: sequences that say the same in other words "
+        + "share few with the question."),
       field("Look for", select("direction", [
         ["both", "what made it likelier, and less likely"], ["positive", "what made it likelier"],
         ["negative", "what made it less likely"],
@@ -66,8 +73,8 @@ export async function showAsk(main, { items }, signal) {
         h("summary", {}, "More options"),
         field("Instead of", input("contrast", { dir: "auto" }),
           "A contrasting completion, such as \u201c Marlowe\u201d. Both are asked, and held against each other."),
-        field("Sequences with words in common", input("limit", { inputmode: "numeric" }),
-          "How many of them are scored."),
+        field("Sequences to look at", input("limit", { inputmode: "numeric" }),
+          "How many are scored, unless it is every one."),
         field("Source", input("source"), "Only sequences of this source."),
         field("Rank", input("rank"),
           "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses "
@@ -87,6 +94,7 @@ export async function showAsk(main, { items }, signal) {
     form);
   showPreview();
   offerExamples();
+  offerIndex();
 
   function showPreview() {
     const joins = draft.prompt && draft.completion && !/\s$/.test(draft.prompt) && !/^\s/.test(draft.completion);
@@ -127,6 +135,12 @@ export async function showAsk(main, { items }, signal) {
         keepInAddress(itemsOf(draft));
         submit.focus();
       } }, start, h("strong", {}, said))));
+  }
+
+  async function offerIndex() {
+    const model = await describe().catch(() => null);
+    if (signal.aborted || !model?.index || lookAmong.options.length > 2) return;
+    lookAmong.lastElementChild.before(...indexed.map(([value, text]) => h("option", { value }, text)));
   }
 
   async function send(event) {

@@ -31,10 +31,21 @@ export function howToRead() {
       "last.")));
 }
 
+/** What was looked at and what may have been missed, by what chose the candidates. */
+const lookedAt = {
+  tfidf: (others) => "They are those that share the most telling words with the question. "
+    + `The other ${others} were not looked at: a translation, a paraphrase or a pattern without these words may be `
+    + "among them. ",
+  index: (others) => "They are those whose compressed gradients are most like the question\u2019s. "
+    + `The other ${others} were not looked at: the compression may hide some that belong here. `,
+  both: (others) => "Half share the most telling words with the question, half have compressed gradients most like "
+    + `its own. The other ${others} were not looked at. `,
+};
+
 /** What may not have been found, and how to find it. */
 export function whatWasLookedAt(result, isOpen) {
   const { selection, considered, corpus_sequences: all } = result.candidates;
-  if (selection === "all" || (selection === "tfidf" && considered >= all)) {
+  if (selection === "all" || (selection in lookedAt && considered >= all)) {
     return h("p", { class: "scope" },
       `Every one of the ${plural(all, "training sequence")} was scored: nothing was left out.`);
   }
@@ -52,9 +63,7 @@ export function whatWasLookedAt(result, isOpen) {
   return h("details", { open: isOpen },
     h("summary", {}, `${count(considered)} of ${count(all)} sequences were scored`),
     h("p", { class: "scope" },
-      "They are those that share the most telling words with the question. ",
-      `The other ${count(all - considered)} were not looked at: a translation, a paraphrase or a pattern without `,
-      "these words may be among them. ",
+      lookedAt[selection](count(all - considered)),
       h("a", { href: link(["ask"], itemsOf(everything)) }, "Ask again, over every sequence"),
       ` (about ${Math.max(2, Math.round(all / Math.max(considered, 1)))} times the work).`));
 }

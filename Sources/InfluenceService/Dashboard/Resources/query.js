@@ -6,7 +6,7 @@
  * @property {string} completion
  * @property {string} contrast  Another completion to hold against the first; empty for none.
  * @property {string} direction  positive, negative or both.
- * @property {string} prefilter  tfidf or all.
+ * @property {string} prefilter  tfidf, index, both or all.
  * @property {string} limit
  * @property {string} source
  * @property {string} top  How many sequences each way.

@@ -42,7 +42,7 @@ function facts(entries) {
 
 async function showModel(place) {
   try {
-    const { factors, corpus, tracked_layers: layers, ...model } = await describe();
+    const { factors, corpus, index, tracked_layers: layers, ...model } = await describe();
     const kinds = [...new Set(layers.map((layer) => parse(layer.name).kind))];
     replace(place,
       h("h2", {}, "Model"),
@@ -66,7 +66,14 @@ async function showModel(place) {
         ["Documents", count(corpus.documents)], ["Sequences", count(corpus.sequences)],
         ["Tokens", count(corpus.tokens)],
         ["Duplicates left out", count(corpus.duplicates)],
-      ]));
+      ]),
+      h("h2", {}, "Gradient index"),
+      index
+        ? facts([
+          ["Sequences", count(index.sequences)], ["Size", bytes(index.bytes)],
+          ["Kept of each layer", `${count(index.signs)} signs, of ${count(index.leading)} leading directions`],
+        ])
+        : h("p", {}, "None. ", h("code", {}, "tributary index"), " makes one."));
   } catch (error) {
     replace(place, h("h2", {}, "Model"), problem(error, () => showModel(place)));
   }
