@@ -92,6 +92,8 @@ struct ObservationTests {
             let clients = try (0..<3).map { _ in try RawClient(port: port) }
             for client in clients { for _ in 0..<4 { #expect(try client.exchange(get("/hello")).status == 200) } }
             #expect(server.openConnections == 3)
+            // Not before: a client that nobody uses any more closes its connection.
+            for client in clients { client.close() }
         }
         #expect(observer.opened.all.count == 3)
         #expect(observer.closed.all.map(\.requests) == [4, 4, 4])
