@@ -16,12 +16,13 @@ struct EncodeFiles {
         let texts = try readTexts(arguments[2])
         var ids = Data()
         var tokenizer = try Self.tokenizer(arguments[1])
+        let isExact = isExact(tokenizer)
         var lost = 0
         for text in texts {
             let tokens = tokenizer.encode(text, addSpecialTokens: false)
             append(tokens.count, to: &ids)
             for token in tokens { append(Int(token), to: &ids) }
-            if isExact(tokenizer), !tokenizer.decode(tokens).utf8.elementsEqual(text.utf8) { lost += 1 }
+            if isExact, !tokenizer.decode(tokens).utf8.elementsEqual(text.utf8) { lost += 1 }
         }
         try ids.write(to: URL(fileURLWithPath: arguments[3]))
         var best = Double.infinity
