@@ -16,7 +16,7 @@ public struct SketchLayout: Sendable, Equatable {
     }
 
     /// - Precondition: ``isPossible(leading:signs:)``.
-    public init(leading: Int = 64, signs: Int = 1_728, seed: UInt64 = 0) {
+    public init(leading: Int = 96, signs: Int = 1_728, seed: UInt64 = 0) {
         precondition(Self.isPossible(leading: leading, signs: signs), "no such sketch")
         self.leading = leading
         self.signs = signs
