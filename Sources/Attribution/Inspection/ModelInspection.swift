@@ -74,6 +74,7 @@ public struct TokenizerInspection: Sendable, Encodable {
         public let text: String
     }
 
+    public let kind: String
     public let vocabulary: Int
     public let digest: String
     public let beginning: SpecialToken?
@@ -83,6 +84,7 @@ public struct TokenizerInspection: Sendable, Encodable {
 
     init(of tokenizer: Tokenizer) {
         func special(_ id: Int32) -> SpecialToken { SpecialToken(id: id, text: tokenizer.tokenText(id)) }
+        kind = tokenizer.kind
         vocabulary = tokenizer.vocabularyCount
         digest = tokenizer.digest
         beginning = tokenizer.bosToken.map(special)

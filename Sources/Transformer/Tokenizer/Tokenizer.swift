@@ -25,6 +25,14 @@ public final class Tokenizer: Sendable {
     public let digest: String
 
     let description: TokenizerDescription
+
+    /// What tokens are made of, as people call it.
+    public var kind: String {
+        switch description.spelling {
+        case .byteLevel: "byte-level BPE"
+        case .characters: "BPE of characters with byte fallback"
+        }
+    }
     private let model: BytePairModel
     /// Tokens looked for in the text as it came, and in the normalized text.
     private let addedTokens: AddedTokenMatcher

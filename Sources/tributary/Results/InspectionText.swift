@@ -86,7 +86,7 @@ struct InspectionText {
             row("", "\(model.heads) heads of \(model.headWidth)\(groups)"),
             row("", "context of \(model.contextLength) tokens, \(head)"),
             row("digest", String(model.digest.prefix(12))),
-            row("tokenizer", "\(tokenizer.vocabulary) tokens"),
+            row("tokenizer", "\(tokenizer.kind), \(tokenizer.vocabulary) tokens"),
         ]
         if !special.isEmpty { lines.append(row("", special.joined(separator: ", "))) }
         if !tokenizer.prefix.isEmpty {
