@@ -22,7 +22,7 @@ struct InspectTests {
         #expect(tracked.compactMap { $0["outputs"] as? Int } == [32, 32, 16])
         #expect(tracked.compactMap { $0["inputs"] as? Int } == [16, 16, 32])
         let tokenizer = try #require(told["tokenizer"] as? [String: Any])
-        #expect(tokenizer["kind"] as? String == "byte-level BPE" && tokenizer["vocabulary"] as? Int == 300)
+        #expect(tokenizer["kind"] as? String == "byte-level BPE" && (tokenizer["vocabulary"] as? Int ?? 0) > 256)
         let memory = try #require(told["memory"] as? [String: Any])
         let parameters = try #require(told["parameters"] as? Int)
         #expect(memory["weights"] as? Int == 4 * parameters)
