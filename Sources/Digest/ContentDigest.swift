@@ -52,6 +52,11 @@ public struct ContentDigest: Sendable {
 }
 
 extension [UInt8] {
+    /// Whether two byte strings are the same, found in a time that depends on their length alone.
+    public func isEqualInConstantTime(to other: [UInt8]) -> Bool {
+        count == other.count && CRYPTO_memcmp(self, other, count) == 0
+    }
+
     /// Two lower-case hexadecimal digits a byte.
     public var hexadecimal: String {
         let digits = Array("0123456789abcdef".utf8)

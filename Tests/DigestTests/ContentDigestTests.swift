@@ -52,4 +52,25 @@ struct ContentDigestTests {
             Self.digest([UInt8](repeating: 0, count: 64))
                 == "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b")
     }
+
+    @Test("equals another of the same bytes, and none that differs in any of them")
+    func equality() {
+        let bytes = (0..<32).map { UInt8(7 * $0) }
+        #expect(bytes.isEqualInConstantTime(to: bytes))
+        #expect(![UInt8]().isEqualInConstantTime(to: bytes) && [UInt8]().isEqualInConstantTime(to: []))
+        #expect(!bytes.isEqualInConstantTime(to: Array(bytes.dropLast())))
+        for index in bytes.indices {
+            for bit in 0..<8 {
+                var other = bytes
+                other[index] ^= 1 << UInt8(bit)
+                #expect(!bytes.isEqualInConstantTime(to: other))
+                // A difference in front must not be made up for by one behind.
+                for later in index..<32 where later > index && later % 5 == 0 {
+                    var twice = other
+                    twice[later] ^= 1 << UInt8(bit)
+                    #expect(!bytes.isEqualInConstantTime(to: twice))
+                }
+            }
+        }
+    }
 }

@@ -16,9 +16,12 @@ struct AccessTokenTests {
         #expect(!token.matches(secret: String(secret.dropLast())))
         #expect(!token.matches(secret: String(secret.reversed())))
         #expect(!token.matches(secret: ""))
-        let other = AccessToken.create(name: "notebook", scope: .query)
-        #expect(try !token.matches(secret: #require(AccessToken.parts(of: other.text)).secret))
-        #expect(other.token.id != token.id)
+        for _ in 0..<5_000 {
+            let other = AccessToken.create(name: "notebook", scope: .query)
+            let foreign = try #require(AccessToken.parts(of: other.text)).secret
+            #expect(!token.matches(secret: foreign))
+            #expect(other.token.id != token.id)
+        }
     }
 
     @Test("is kept without its secret, in a file for its owner alone")

@@ -45,9 +45,7 @@ public struct AccessToken: Sendable, Equatable, Codable {
 
     /// Whether a secret is this token's. Takes the same time for any secret.
     func matches(secret: String) -> Bool {
-        let digest = Self.digest(of: secret, salt: salt)
-        guard digest.count == hash.count else { return false }
-        return zip(digest, hash).reduce(UInt8(0)) { $0 | $1.0 ^ $1.1 } == 0
+        Array(Self.digest(of: secret, salt: salt)).isEqualInConstantTime(to: Array(hash))
     }
 
     func hasExpired(at date: Date) -> Bool { expires.map { $0 <= date } ?? false }
