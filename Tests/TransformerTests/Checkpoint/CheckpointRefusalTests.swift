@@ -112,6 +112,9 @@ struct CheckpointRefusalTests {
         Malformed("gpt2", "vocab_size", nil, "config.json: vocab_size: expected a number, found nothing."),
         Malformed("gpt2", "vocab_size", "\"97\"", "config.json: vocab_size: expected a number, found \"97\"."),
         Malformed("gpt2", "n_layer", "true", "config.json: n_layer: expected a number, found true."),
+        Malformed(
+            "gpt2", "n_layer", "4097",
+            "config.json: the number of layers: expected no more than 4096, found 4097."),
         Malformed("gpt2", "n_layer", "[2]", "config.json: n_layer: expected a number, found a list."),
         Malformed(
             "gpt2", "n_layer", "0", "config.json: n_layer: expected a whole number from 1 to 16777216, found 0."),

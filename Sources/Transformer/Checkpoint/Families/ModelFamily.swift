@@ -23,6 +23,8 @@ struct ModelFamily: Sendable {
     /// - Throws: ``CheckpointError`` for fields that are missing or malformed, and for options that are not supported.
     func description(of configuration: ModelConfiguration) throws -> DecoderDescription {
         try UnsupportedModels.refuseOptions(of: configuration)
-        return try describe(configuration)
+        let description = try describe(configuration)
+        try configuration.requireListable(description.layers)
+        return description
     }
 }

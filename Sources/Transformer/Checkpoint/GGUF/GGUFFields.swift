@@ -15,17 +15,19 @@ struct GGUFFields {
     init(file: GGUFFile, architecture: GGUFArchitecture) throws {
         self.file = file
         self.architecture = architecture
-        func dimension(_ key: String, default fallback: Int? = nil) throws -> Int {
+        func dimension(_ key: String, default fallback: Int? = nil, limit: Int = 16_777_216) throws -> Int {
             let key = architecture.name + "." + key
             guard let value = try file.integer(key) ?? fallback else {
                 throw GGUFError.missingKey(key: key, file: file.fileName)
             }
-            guard (1...16_777_216).contains(value) else {
+            guard (1...limit).contains(value) else {
                 throw GGUFError.wrongValue(
-                    key: key, file: file.fileName, expected: "a whole number from 1 to 16777216", found: "\(value)")
+                    key: key, file: file.fileName, expected: "a whole number from 1 to \(limit)", found: "\(value)")
             }
             return value
         }
+        // Room for blocks is made before the first of them is read: a number alone must not ask for memory.
+        _ = try dimension("block_count", limit: 4_096)
         width = try dimension("embedding_length")
         heads = try dimension("attention.head_count")
         keyValueHeads = try dimension("attention.head_count_kv", default: heads)

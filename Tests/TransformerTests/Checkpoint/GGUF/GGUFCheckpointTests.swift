@@ -128,7 +128,12 @@ struct GGUFCheckpointTests {
         for (part, key) in ["general.architecture": "general.architecture", "width": "llama.embedding_length"] {
             #expect(try refusal { $0[part] = nil }.contains("has no \(key), which"))
         }
-        #expect(try refusal { $0["layers"] = nil } != "")
+        #expect(try refusal { $0["layers"] = nil }.contains("has no llama.block_count, which"))
+        for layers: UInt32 in [0, 4_097, 6_384_748, .max] {
+            #expect(
+                try refusal { $0["layers"] = { $0.add("llama.block_count", layers) } }
+                    .contains("llama.block_count: expected a whole number from 1 to 4096, found \(layers)"))
+        }
         #expect(try refusal { $0["token_embd"] = nil }.contains("there is no tensor \"token_embd.weight\""))
         #expect(try refusal { $0["blk.0.ffn_up"] = nil }.contains("mlp.up_proj"))
         #expect(
