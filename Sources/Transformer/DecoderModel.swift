@@ -70,7 +70,7 @@ public struct DecoderModel: Sendable {
         return logits
     }
 
-    private func forward(_ batch: TokenBatch, in workspace: inout DecoderWorkspace) {
+    func forward(_ batch: TokenBatch, in workspace: inout DecoderWorkspace) {
         workspace.prepare(blocks: blocks.count)
         workspace.prepareRotaryTables(description, batch)
         embed(batch, into: &workspace.residuals[0])
@@ -90,7 +90,7 @@ public struct DecoderModel: Sendable {
         }
     }
 
-    private func rotary(ofLayer layer: Int, in workspace: DecoderWorkspace) -> RotaryTable? {
+    func rotary(ofLayer layer: Int, in workspace: DecoderWorkspace) -> RotaryTable? {
         switch description.position {
         case .learned: nil
         case .rotary(_, .some) where description.window(ofLayer: layer) != nil: workspace.windowedRotary
@@ -98,7 +98,7 @@ public struct DecoderModel: Sendable {
         }
     }
 
-    private func backward<Tap: GradientTap>(
+    func backward<Tap: GradientTap>(
         _ batch: TokenBatch, in workspace: inout DecoderWorkspace, tracked: TrackedLayers, tap: inout Tap
     ) {
         let everything = tap.needsEveryParameter

@@ -158,14 +158,14 @@ public struct Attention: Sendable {
     }
 
     /// A cap is laid on scores that are scaled already.
-    private var softmaxScale: Float { scoreCap == nil ? scale : 1 }
+    var softmaxScale: Float { scoreCap == nil ? scale : 1 }
 
-    private func applySoftmax(to scores: inout Matrix, _ block: Block) {
+    func applySoftmax(to scores: inout Matrix, _ block: Block) {
         scores.applyCausalSoftmax(scale: softmaxScale, firstLimit: block.firstLimit, window: window)
     }
 
     /// Some query rows of one head and sequence, and the keys that any of them sees.
-    private struct Block {
+    struct Block {
         let queries: Range<Int>
         let keys: Range<Int>
         /// How many of these keys stand up to the first query row's own.
@@ -176,7 +176,7 @@ public struct Attention: Sendable {
         let mixedColumns: Range<Int>
     }
 
-    private struct Parts {
+    struct Parts {
         let queries: MatrixSlice
         let keys: MatrixSlice
         let values: MatrixSlice
@@ -188,7 +188,7 @@ public struct Attention: Sendable {
         }
     }
 
-    private func forEachBlock(of batch: TokenBatch, _ body: (Block) -> Void) {
+    func forEachBlock(of batch: TokenBatch, _ body: (Block) -> Void) {
         let width = layout.queries.width
         for sequence in batch.sequences {
             for head in 0..<layout.queries.count {

@@ -120,7 +120,7 @@ extension DecoderModel.Block {
             to: &workspace.residualGradients, tap: &tap)
     }
 
-    private func feedForwardInputs(_ index: Int, in workspace: DecoderWorkspace) -> Matrix {
+    func feedForwardInputs(_ index: Int, in workspace: DecoderWorkspace) -> Matrix {
         sharesNorm ? workspace.blocks[index].attentionNorm.outputs : workspace.blocks[index].feedForwardNorm.outputs
     }
 }

@@ -40,7 +40,7 @@ public struct QueryKeyNormalization: Sendable {
         scatter(scratch.inputGradients.slice, vectors, into: &gradients)
     }
 
-    private func gather(
+    func gather(
         _ vectors: AttentionLayout.HeadVectors, of projected: Matrix, into gathered: inout Matrix
     ) {
         let tokens = projected.rows
@@ -51,7 +51,7 @@ public struct QueryKeyNormalization: Sendable {
         if kind == .perHead { gathered.reshape(rows: tokens * vectors.count, columns: vectors.width) }
     }
 
-    private func scatter(
+    func scatter(
         _ gathered: MatrixSlice, _ vectors: AttentionLayout.HeadVectors, into projected: inout Matrix
     ) {
         for head in 0..<vectors.count {
