@@ -1,0 +1,94 @@
+import Foundation
+import Transformer
+
+/// Conjugate gradients for `(G + λI) x = v` (Hestenes and Stiefel 1952; Martens 2010), over one fixed set of sequences, with
+/// EK-FAC as preconditioner where factors are given.
+///
+/// The vectors are solved side by side, so that their products share forward passes; each stops when its own residual
+/// is small enough.
+public struct ConjugateGradients: InverseCurvature {
+    private let matrix: GaussNewtonMatrix
+    private let sequences: [Int]?
+    private let damping: [Double]
+    private let preconditioner: KroneckerInverse?
+    private let iterations: Int
+    private let tolerance: Double
+
+    /// - Parameters:
+    ///   - sequences: Which of the matrix's sequences G is the mean over; all by default.
+    ///   - damping: λ of each layer.
+    ///   - preconditioner: Kept to a fixed, symmetric positive definite inverse, as these are.
+    ///   - iterations: At most so many.
+    ///   - tolerance: `‖v - (G + λI) x‖ / ‖v‖` at which a vector is solved.
+    public init(
+        _ matrix: GaussNewtonMatrix, over sequences: [Int]? = nil, damping: [Double],
+        preconditioner: KroneckerInverse? = nil, iterations: Int = 200, tolerance: Double = 1e-4
+    ) {
+        self.matrix = matrix
+        self.sequences = sequences
+        self.damping = damping
+        self.preconditioner = preconditioner
+        self.iterations = iterations
+        self.tolerance = tolerance
+    }
+
+    /// One vector's way to its solution.
+    private struct Path {
+        let length: Double
+        var solution: ParameterVector
+        var residual: ParameterVector
+        var direction: ParameterVector
+        /// `rᵀ P⁻¹ r`
+        var energy: Double
+
+        var relativeResidual: Double { length > 0 ? residual.norm / length : 0 }
+    }
+
+    public func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts {
+        let start = Date()
+        var cost = SolveCost()
+        let sequences = sequences ?? Array(0..<matrix.count)
+        var paths = vectors.map { vector in
+            var zero = vector
+            zero.reset()
+            let direction = preconditioner?.applied(to: vector) ?? vector
+            return Path(
+                length: vector.norm, solution: zero, residual: vector, direction: direction,
+                energy: vector.dot(direction))
+        }
+        for iteration in 0..<iterations {
+            let open = paths.indices.filter { paths[$0].relativeResidual > tolerance && paths[$0].energy > 0 }
+            if open.isEmpty { break }
+            control.progress(iteration, iterations)
+            let (products, work) = try matrix.products(
+                of: open.map { paths[$0].direction }, over: sequences, control: control)
+            cost.add(work)
+            cost.iterations += 1
+            for (place, product) in zip(open, products) { advance(&paths[place], product) }
+        }
+        control.progress(iterations, iterations)
+        cost.seconds = Date().timeIntervalSince(start)
+        cost.residual = paths.map(\.relativeResidual).max()
+        return InverseProducts(vectors: paths.map(\.solution), cost: cost)
+    }
+
+    /// One step, `product` being G times the path's direction.
+    private func advance(_ path: inout Path, _ product: ParameterVector) {
+        var product = product
+        product.add(path.direction, scaledBy: damping)
+        let curvature = path.direction.dot(product)
+        guard curvature > 0 else {
+            // Rounding has eaten the direction: nothing is left to gain.
+            path.energy = 0
+            return
+        }
+        let length = path.energy / curvature
+        path.solution.add(path.direction, scaledBy: length)
+        path.residual.add(product, scaledBy: -length)
+        let next = preconditioner?.applied(to: path.residual) ?? path.residual
+        let energy = path.residual.dot(next)
+        path.direction.scale(by: energy / path.energy)
+        path.direction.add(next)
+        path.energy = energy
+    }
+}

@@ -1,0 +1,86 @@
+import LinearAlgebra
+import Transformer
+
+/// The inverse of the curvature's diagonal: each entry of the vector over that of the diagonal and λ.
+public struct DiagonalInverse: InverseCurvature {
+    /// The diagonal of the Fisher matrix.
+    public let diagonal: ParameterVector
+    private let damping: [Double]
+
+    /// - Parameter damping: λ of each layer.
+    public init(diagonal: ParameterVector, damping: [Double]) {
+        precondition(diagonal.layers.count == damping.count, "one damping a layer")
+        self.diagonal = diagonal
+        self.damping = damping
+    }
+
+    /// Finds the diagonal as the mean over sequences of the squared gradient, entry by entry, with labels drawn from the model's
+    /// own distribution.
+    ///
+    /// - Parameters:
+    ///   - matrix: The curvature whose diagonal it is.
+    ///   - sequences: Which of its sequences are used; all by default.
+    ///   - seed: Of the labels.
+    ///   - damping: λ of each layer.
+    public init(
+        of matrix: GaussNewtonMatrix, over sequences: [Int]? = nil, seed: UInt64 = 0, damping: [Double],
+        control: SolveControl = SolveControl()
+    ) throws {
+        let sequences = sequences ?? Array(0..<matrix.count)
+        guard !sequences.isEmpty else { throw SolveError.noSequences }
+        var total: [SquareAccumulator]?
+        // A part at a time, so that no more than that is held in memory and progress can be told.
+        for start in stride(from: 0, to: sequences.count, by: 1_024) {
+            control.progress(start, sequences.count)
+            let part = Array(sequences[start..<min(start + 1_024, sequences.count)])
+            let taps = try matrix.run(part, control: control) {
+                .sampled(seed: seed, key: UInt64($0))
+            } tap: {
+                SquaredGradientTap(matrix.tracked)
+            }
+            for tap in taps {
+                guard var sums = total else {
+                    total = tap.sums
+                    continue
+                }
+                for layer in sums.indices { sums[layer].merge(tap.sums[layer]) }
+                total = sums
+            }
+        }
+        control.progress(sequences.count, sequences.count)
+        let diagonal = (total ?? []).map { $0.mean(over: Double(sequences.count)) }
+        self.init(diagonal: ParameterVector(layers: diagonal), damping: damping)
+        guard self.diagonal.isFinite else { throw SolveError.notFinite }
+    }
+
+    public func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts {
+        let solved = vectors.map { vector in
+            ParameterVector(
+                layers: vector.layers.indices.map { layer in
+                    var quotient = Matrix()
+                    quotient.formDampedQuotient(
+                        vector.layers[layer], diagonal.layers[layer], damping: Float(damping[layer]))
+                    return quotient
+                })
+        }
+        return InverseProducts(vectors: solved, cost: SolveCost())
+    }
+}
+
+/// Sums the squares of each sequence's gradient, entry by entry.
+private struct SquaredGradientTap: GradientTap, Sendable {
+    private(set) var sums: [SquareAccumulator]
+    private var gradient = Matrix()
+
+    init(_ tracked: TrackedLayers) {
+        sums = tracked.layers.map { SquareAccumulator(rows: $0.outputs, columns: $0.inputs) }
+    }
+
+    mutating func record(_ pass: LayerPass) {
+        for rows in pass.batch.sequences {
+            gradient.formProduct(pass.outputGradients[rows: rows].transposed, pass.inputs[rows: rows])  // out × in
+            sums[pass.layer.index].addSquares(of: gradient)
+        }
+        sums[pass.layer.index].flush()
+    }
+}

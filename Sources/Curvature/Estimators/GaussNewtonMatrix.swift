@@ -1,0 +1,128 @@
+import LinearAlgebra
+import Transformer
+
+/// The Gauss-Newton matrix of a model's loss in its tracked parameters, as far as it can be multiplied by:
+/// `G = mean over sequences of Σ Jᵀ (diag(p) - p pᵀ) J`, summed over the sequence's positions that carry loss.
+///
+/// This is what EK-FAC approximates: its `Λ` is the diagonal of the same mean in the factors' eigenbasis, and it has the same scale.
+/// Products are Float32; each worker sums those of its micro-batches in Float32, and the workers' sums are added in their
+/// order, so that one number of workers gives the same product bit for bit.
+public struct GaussNewtonMatrix: Sendable {
+    public let decoder: DecoderModel
+    public let tracked: TrackedLayers
+    let source: FactorFit.Source
+    let workers: Workers
+    /// Tokens of a micro-batch, at least one sequence.
+    let batchTokens: Int
+    private let slots: [WorkerSlot<Passes>]
+
+    /// What a worker keeps from product to product.
+    private struct Passes: Sendable {
+        var workspace = DecoderWorkspace()
+        var tangents = TangentWorkspace()
+        var taps: [GradientSumTap] = []
+
+        /// Makes as many sums as there are vectors, each zero.
+        mutating func prepare(_ count: Int, _ tracked: TrackedLayers) {
+            if taps.count > count { taps.removeLast(taps.count - count) }
+            for index in taps.indices { taps[index].sum.reset() }
+            while taps.count < count { taps.append(GradientSumTap(tracked)) }
+        }
+    }
+
+    /// What was run through the model.
+    struct Work: Sendable, Equatable {
+        var sequences = 0
+        var tokens = 0
+    }
+
+    public init(
+        decoder: DecoderModel, tracked: TrackedLayers, source: FactorFit.Source, workers: Workers = Workers(),
+        batchTokens: Int = 1_024
+    ) {
+        self.decoder = decoder
+        self.tracked = tracked
+        self.source = source
+        self.workers = workers
+        self.batchTokens = batchTokens
+        slots = (0..<workers.count).map { _ in WorkerSlot(Passes()) }
+    }
+
+    /// How many sequences there are.
+    public var count: Int { source.count }
+
+    /// `G v` of each vector, G being the mean over some sequences.
+    ///
+    /// - Parameter sequences: At least one, by their place in the source; all by default.
+    public func products(
+        of vectors: [ParameterVector], over sequences: [Int]? = nil, control: SolveControl = SolveControl()
+    ) throws -> [ParameterVector] {
+        try products(of: vectors, over: sequences ?? Array(0..<count), control: control).vectors
+    }
+
+    func products(
+        of vectors: [ParameterVector], over sequences: [Int], control: SolveControl
+    ) throws -> (vectors: [ParameterVector], work: Work) {
+        guard !sequences.isEmpty else { throw SolveError.noSequences }
+        let batches = try batches(of: sequences) { _ in .nextTokens }
+        let partials = try workers.run { worker in
+            try slots[worker].withState { passes in
+                passes.prepare(vectors.count, tracked)
+                for index in stride(from: worker, to: batches.count, by: workers.count) {
+                    try control.step()
+                    decoder.runGaussNewton(
+                        batches[index], along: vectors, in: &passes.workspace, &passes.tangents, tracked: tracked,
+                        taps: &passes.taps)
+                }
+                return passes.taps.map(\.sum)
+            }
+        }
+        var sums = partials[0]
+        for partial in partials.dropFirst() {
+            for place in sums.indices { sums[place].add(partial[place]) }
+        }
+        for place in sums.indices {
+            sums[place].scale(by: 1 / Double(sequences.count))
+            guard sums[place].isFinite else { throw SolveError.notFinite }
+        }
+        let tokens = batches.reduce(0) { $0 + $1.tokens.count }
+        return (sums, Work(sequences: sequences.count * vectors.count, tokens: tokens * vectors.count))
+    }
+
+    /// Runs sequences forward and backward, each worker with a tap of its own.
+    ///
+    /// - Returns: The taps, in the workers' order.
+    func run<Tap: GradientTap & Sendable>(
+        _ sequences: [Int], control: SolveControl, labels: (Int) -> TokenBatch.Labels, tap: @Sendable () -> Tap
+    ) throws -> [Tap] {
+        let batches = try batches(of: sequences, labels: labels)
+        return try workers.run { worker in
+            try slots[worker].withState { passes in
+                var tap = tap()
+                for index in stride(from: worker, to: batches.count, by: workers.count) {
+                    try control.step()
+                    decoder.run(batches[index], in: &passes.workspace, tracked: tracked, tap: &tap)
+                }
+                return tap
+            }
+        }
+    }
+
+    private func batches(
+        of sequences: [Int], labels: (Int) -> TokenBatch.Labels
+    ) throws -> [TokenBatch] {
+        var batches: [TokenBatch] = []
+        var batch = TokenBatch()
+        for sequence in sequences {
+            for tokens in try source.tokens(sequence..<(sequence + 1)) {
+                if !batch.tokens.isEmpty, batch.tokens.count + tokens.count > batchTokens {
+                    batches.append(batch)
+                    batch = TokenBatch()
+                }
+                batch.append(tokens, labels: labels(sequence))
+            }
+        }
+        if !batch.tokens.isEmpty { batches.append(batch) }
+        return batches
+    }
+}

@@ -1,0 +1,37 @@
+import COpenBLAS
+
+extension Matrix {
+    /// Adds `scale · other`.
+    public mutating func add(_ other: Matrix, scaledBy scale: Float) {
+        precondition(rows == other.rows && columns == other.columns, "shapes differ")
+        guard count > 0 else { return }
+        let destination = uniquePointer()
+        // Row by row: the number of all values may be more than BLAS's 32-bit integers hold.
+        for row in 0..<rows {
+            cblas_saxpy(Int32(columns), scale, other.pointer + row * columns, 1, destination + row * columns, 1)
+        }
+    }
+
+    /// Multiplies each column by its own factor.
+    ///
+    /// - Parameter factors: 1 × columns
+    public mutating func scaleColumns(by factors: Matrix) {
+        precondition(factors.count == columns, "one factor a column")
+        let width = columns
+        let height = rows
+        factors.withSpan { factors in
+            withMutableSpan { values in
+                for row in 0..<height {
+                    for column in 0..<width { values[row * width + column] *= factors[column] }
+                }
+            }
+        }
+    }
+
+    /// Every value becomes its square.
+    public mutating func square() {
+        withMutableSpan { values in
+            for index in values.indices { values[index] *= values[index] }
+        }
+    }
+}

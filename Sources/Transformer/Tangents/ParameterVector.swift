@@ -1,0 +1,74 @@
+import LinearAlgebra
+
+/// A vector in the space of the tracked parameters: one matrix a tracked layer, of its weight's shape.
+///
+/// Gradients, their preconditioned forms and directions of change are all of this kind. Inner products are summed in Float64.
+public struct ParameterVector: Sendable, Equatable {
+    /// In the order of ``TrackedLayers/layers``; each out × in, the last column that of the bias where there is one.
+    public var layers: [Matrix]
+
+    public init(layers: [Matrix]) {
+        self.layers = layers
+    }
+
+    /// Zero.
+    public init(zeroOf tracked: TrackedLayers) {
+        layers = tracked.layers.map { Matrix(rows: $0.outputs, columns: $0.inputs) }
+    }
+
+    /// Independent standard normal values.
+    public init(normalOf tracked: TrackedLayers, seed: UInt64) {
+        var generator = SplitMix64(seed: seed)
+        self.init(zeroOf: tracked)
+        for layer in layers.indices {
+            layers[layer].withMutableSpan { values in
+                for index in values.indices { values[index] = generator.nextNormal() }
+            }
+        }
+    }
+
+    /// How many parameters there are.
+    public var count: Int { layers.reduce(0) { $0 + $1.count } }
+
+    public func dot(_ other: ParameterVector) -> Double {
+        zip(layers, other.layers).reduce(0) { $0 + $1.0.dot($1.1) }
+    }
+
+    public var squaredNorm: Double { layers.reduce(0) { $0 + $1.squaredNorm } }
+    public var norm: Double { squaredNorm.squareRoot() }
+    public var isFinite: Bool { layers.allSatisfy(\.isFinite) }
+
+    /// Adds `scale · other`.
+    public mutating func add(_ other: ParameterVector, scaledBy scale: Double = 1) {
+        for layer in layers.indices { layers[layer].add(other.layers[layer], scaledBy: Float(scale)) }
+    }
+
+    /// Adds `scales[l] · other` in each layer l.
+    public mutating func add(_ other: ParameterVector, scaledBy scales: [Double]) {
+        for layer in layers.indices { layers[layer].add(other.layers[layer], scaledBy: Float(scales[layer])) }
+    }
+
+    public mutating func scale(by factor: Double) {
+        for layer in layers.indices { layers[layer].scale(by: Float(factor)) }
+    }
+
+    /// Makes every value zero, in the memory it has.
+    public mutating func reset() {
+        for layer in layers.indices {
+            layers[layer].resize(rows: layers[layer].rows, columns: layers[layer].columns, filledWith: 0)
+        }
+    }
+}
+
+/// Sums the gradients of all sequences: `Dᵀ A` of each tracked layer.
+public struct GradientSumTap: GradientTap, Sendable {
+    public var sum: ParameterVector
+
+    public init(_ tracked: TrackedLayers) {
+        sum = ParameterVector(zeroOf: tracked)
+    }
+
+    public mutating func record(_ pass: LayerPass) {
+        sum.layers[pass.layer.index].addProduct(pass.outputGradients.transposed, pass.inputs)
+    }
+}
