@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "LinearAlgebra", dependencies: ["COpenBLAS", "CVectorKernels"]),
         .target(
             name: "Corpus",
-            dependencies: ["Digest", "CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
+            dependencies: ["Digest", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
         .target(
             name: "HTTP",
             dependencies: [

@@ -19,16 +19,15 @@ struct TermIndexTests {
         try importer.run([.bytes(Array(lines.utf8), name: "x")])
     }
 
-    /// Equations 28 and 29, word for word.
+    /// Equations 28 and 29, word for word, with the addends in the order of the tokens.
     private func naiveMatches(_ sequences: [[Int32]], query: [Int32]) -> [TermIndex.Match] {
         let sets = sequences.map(Set.init)
-        let count = Double(sets.count)
-        let scores = sets.map { set in
-            query.filter(set.contains).reduce(0.0) { sum, token in
-                let frequency = Double(sets.count { $0.contains(token) })
-                return sum + log((count - frequency + 0.5) / (frequency + 0.5) + 1)
-            }
+        let weights = Set(query).sorted().map { token in
+            let frequency = Double(sets.count { $0.contains(token) })
+            let inverse = log((Double(sets.count) - frequency + 0.5) / (frequency + 0.5) + 1)
+            return (token: token, weight: Double(query.count { $0 == token }) * inverse)
         }
+        let scores = sets.map { set in weights.reduce(0.0) { set.contains($1.token) ? $0 + $1.weight : $0 } }
         return scores.enumerated()
             .map { TermIndex.Match(rowid: Int64($0.offset) + 1, score: $0.element) }
             .filter { $0.score > 0 }
@@ -45,7 +44,7 @@ struct TermIndexTests {
         #expect(zip(matches, expected).allSatisfy { abs($0.score - $1) < 1e-12 })
     }
 
-    @Test("equals a scorer that knows no index, over random corpora that grow", arguments: 0..<8)
+    @Test("equals a scorer that knows no index to the last bit, over random corpora that grow", arguments: 0..<8)
     func randomCorpora(seed: UInt64) throws {
         var random = SplitMix64(state: seed)
         let vocabulary = [3, 20, 400][Int(seed) % 3]
@@ -55,6 +54,7 @@ struct TermIndexTests {
             } + [Int32.random(in: 1_000...1_000_000, using: &random)]
         }
         let corpus = try TestCorpus(encode: ToyTokenizer.numberedWords)
+        let index = corpus.store.termIndex
         var sequences: [[Int32]] = []
         for size in [1, 40, 0, 300, 700] {
             let additions = (0..<size).map { _ in sequence() }
@@ -67,22 +67,52 @@ struct TermIndexTests {
                     Int32.random(in: 0...Int32(vocabulary), using: &random)
                 }
                 let expected = naiveMatches(sequences, query: query)
-                let matches = try corpus.store.termIndex.search(queryTokens: query, limit: sequences.count)
-                #expect(Set(matches.map(\.rowid)) == Set(expected.map(\.rowid)))
-                #expect(zip(matches, expected).allSatisfy { abs($0.score - $1.score) < 1e-9 })
-                #expect(zip(matches, matches.dropFirst()).allSatisfy { isInOrder($0, $1) })
+                #expect(try index.search(queryTokens: query, limit: sequences.count) == expected)
 
-                let shuffled = query.shuffled(using: &random)
                 let limit = Int.random(in: 1...50, using: &random)
+                let shuffled = query.shuffled(using: &random)
+                #expect(try index.search(queryTokens: shuffled, limit: limit) == Array(expected.prefix(limit)))
+
+                let earlier = Int.random(in: 0...sequences.count, using: &random)
                 #expect(
-                    try corpus.store.termIndex.search(queryTokens: shuffled, limit: limit)
-                        == Array(matches.prefix(limit)))
+                    try index.search(queryTokens: query, limit: limit, asOf: earlier)
+                        == Array(naiveMatches(Array(sequences.prefix(earlier)), query: query).prefix(limit)))
             }
         }
     }
 
-    private func isInOrder(_ first: TermIndex.Match, _ second: TermIndex.Match) -> Bool {
-        first.score > second.score || (first.score == second.score && first.rowid < second.rowid)
+    @Test("equals a scorer that knows no index where the corpus has several stretches, with a source and as of before")
+    func severalStretches() throws {
+        var random = SplitMix64(state: 7)
+        let (documents, pieces, length) = (34, 1000, 3)
+        // The smaller a token, the more sequences have it; token 100 is in the first stretch only, token 101 in the last.
+        var sequences = (0..<(documents * pieces)).map { row in
+            (0..<length).map { _ in Int32.random(in: 0...Int32.random(in: 0...12, using: &random), using: &random) }
+        }
+        sequences[7][0] = 100
+        sequences[33_500][1] = 101
+        let corpus = try TestCorpus(sequenceLength: length, encode: ToyTokenizer.numberedWords)
+        try corpus.add(
+            (0..<documents).map { document in
+                let tokens = sequences[(document * pieces)..<((document + 1) * pieces)].joined()
+                return jsonLine(
+                    text: tokens.map { "w\($0)" }.joined(separator: " "),
+                    more: document % 3 == 0 ? ", \"source\": \"third\"" : "")
+            }.joined())
+        let index = corpus.store.termIndex
+        let query: [Int32] = [4, 0, 3, 3, 12, 100, 101, 9, 999]
+        for earlier in [34_000, 32_767] {
+            let expected = naiveMatches(Array(sequences.prefix(earlier)), query: query)
+            for limit in [700, 40_000] {
+                #expect(
+                    try index.search(queryTokens: query, limit: limit, asOf: earlier) == Array(expected.prefix(limit)))
+                guard earlier % pieces == 0 else { continue }
+                let ofSource = expected.filter { (Int($0.rowid) - 1) / pieces % 3 == 0 }
+                #expect(
+                    try index.search(queryTokens: query, limit: limit, source: "third", asOf: earlier)
+                        == Array(ofSource.prefix(limit)))
+            }
+        }
     }
 
     @Test("counts repeats in the query, but not in the sequence")
@@ -143,45 +173,73 @@ struct TermIndexTests {
         #expect(try [1, 2, 3, 4].map(index.sequencesWithToken) == [2, 1, 1, 0])
     }
 
-    @Test("keeps rowids of any distance, however they are spread over appends", arguments: [1, 2, 3, 1000])
+    @Test("keeps rowids of any distance, however they are spread over appends", arguments: [1, 7, 1000])
     func storage(batch: Int) throws {
         let corpus = try TestCorpus()
         let dense = (1...1200).map(Int64.init)
-        let sparse: [Int64] = [1, 2, 129, 130, 257, 16_640, 16_641, 33_025, 2_130_177, 270_565_633, 4_294_967_295]
+        let sparse: [Int64] = [1, 2, 130, 257, 16_640, 32_767, 32_768, 32_769, 2_130_177, 270_565_633, 4_294_967_295]
         let rowids = Set(dense + sparse).sorted()
         try corpus.store.database.write { db in
+            let table = PostingTable(db: db)
             for start in stride(from: 0, to: rowids.count, by: batch) {
-                let additions = rowids[start..<min(start + batch, rowids.count)].map { rowid in
-                    var tokens: [Int32] = []
-                    if rowid <= 1200 { tokens += [7, .max] }
-                    if sparse.contains(rowid) { tokens += [.min, -1, 0, 8] }
-                    return TermIndex.Addition(rowid: rowid, tokens: tokens[...])
-                }
-                try TermIndex.append(additions, to: db)
+                try table.append(
+                    rowids[start..<min(start + batch, rowids.count)].map { rowid in
+                        var tokens: [Int32] = []
+                        if rowid <= 1200 { tokens += [7, .max] }
+                        if sparse.contains(rowid) { tokens += [.min, -1, 0, 8] }
+                        return PostingTable.Addition(rowid: rowid, tokens: tokens[...])
+                    })
             }
-            for token in [7, .max] as [Int32] { #expect(try TermIndex.postings(of: token, db) == dense) }
-            for token in [.min, -1, 0, 8] as [Int32] { #expect(try TermIndex.postings(of: token, db) == sparse) }
-            #expect(try TermIndex.postings(of: 9, db).isEmpty)
+            func stored(_ token: Int32) throws -> [Int64] {
+                var stored: [Int64] = []
+                try table.forEachBlock(of: token) { stretch, block in
+                    for (index, byte) in try #require(block.allBits()).enumerated() where byte != 0 {
+                        stored += (0..<8).filter { byte >> UInt8($0) & 1 == 1 }.map { bit in
+                            Int64(stretch * PostingBlock.span + 8 * index + bit)
+                        }
+                    }
+                }
+                return stored
+            }
+            for token in [7, .max] as [Int32] { #expect(try stored(token) == dense) }
+            for token in [.min, -1, 0, 8] as [Int32] { #expect(try stored(token) == sparse) }
+            #expect(try stored(9).isEmpty)
         }
         #expect(try corpus.store.termIndex.sequencesWithToken(7) == 1200)
     }
 
-    @Test("fills blocks up to their capacity and leaves full ones alone")
-    func blocks() throws {
-        let corpus = try corpus((0..<2000).map { [1, Int32($0) + 10] }, batch: 100)
-        func blocks() throws -> [String] {
-            try corpus.store.database.read { db in
-                try String.fetchAll(
-                    db,
-                    sql: """
-                        SELECT (key & 4294967295) || ' ' || count || ' ' || length(deltas)
-                        FROM postings WHERE key >> 32 = 1 ORDER BY key
-                        """)
-            }
+    @Test("keeps a token that many have as bits and one that few have as a list")
+    func forms() throws {
+        let corpus = try corpus((1...300).map { [1, $0 + 10] + ($0 % 100 == 0 ? [2] : $0 == 9 ? [3] : []) }, batch: 70)
+        let rows = try corpus.store.database.read { db in
+            try String.fetchAll(
+                db,
+                sql: """
+                    SELECT (key >> 32) || ' ' || (key & 4294967295) || ' ' || count || ' ' || hex(rowids)
+                    FROM postings WHERE key < 4 << 32 ORDER BY key
+                    """)
         }
-        #expect(try blocks() == ["1 513 512", "514 513 512", "1027 513 512", "1540 461 460"])
-        try add([[1, 5], [2, 5]], to: corpus)
-        #expect(try blocks().last == "1540 462 461")
+        let allButTheFirstBit = "FE" + String(repeating: "FF", count: 36) + "1F"
+        #expect(rows == ["1 0 300 \(allButTheFirstBit)", "2 0 3 6400C8002C01", "3 0 1 0900"])
+    }
+
+    @Test("is made again for a corpus whose postings were kept in another way")
+    func migration() throws {
+        let folder = try TemporaryFolder()
+        let tokenization = CorpusTokenization(
+            tokenizerDigest: "toy", sequenceLength: 3, prefix: [0], encode: ToyTokenizer.numberedWords)
+        let before = try CorpusStore(folder: folder.url, tokenization: tokenization)
+        try CorpusImport(into: before).run([.bytes(Array(jsonLine(text: "w1 w2 w0 w1 w3").utf8), name: "x")])
+        let expected = try before.termIndex.search(queryTokens: [0, 1, 3], limit: 9)
+        try before.database.write { db in
+            try db.execute(sql: "DROP TABLE postings; CREATE TABLE postings (key INTEGER PRIMARY KEY, deltas BLOB)")
+            try db.execute(sql: "DELETE FROM grdb_migrations WHERE identifier = '2'")
+        }
+        try before.close()
+        let after = try CorpusStore(folder: folder.url, tokenization: tokenization)
+        #expect(expected.count == 3)
+        #expect(try after.termIndex.search(queryTokens: [0, 1, 3], limit: 9) == expected)
+        try after.close()
     }
 
     @Test("refuses to number more sequences than it has room for")
@@ -189,19 +247,39 @@ struct TermIndexTests {
         let corpus = try TestCorpus()
         #expect(throws: CorpusError.tooManySequences(limit: 4_294_967_295)) {
             try corpus.store.write { db in
-                try TermIndex.append([TermIndex.Addition(rowid: 4_294_967_296, tokens: [1])], to: db)
+                try PostingTable(db: db).append([PostingTable.Addition(rowid: 4_294_967_296, tokens: [1])])
             }
         }
     }
 
-    @Test("says that it is damaged when it names sequences that do not exist")
-    func damaged() throws {
+    @Test(
+        "says that it is damaged when it names sequences that do not exist",
+        arguments: [3, 32_767, 32_768, 4_294_967_295])
+    func damaged(rowid: Int64) throws {
         let corpus = try corpus([[1], [2]])
         try corpus.store.database.write { db in
-            try TermIndex.append([TermIndex.Addition(rowid: 3, tokens: [1])], to: db)
+            try PostingTable(db: db).append([PostingTable.Addition(rowid: rowid, tokens: [1])])
         }
         #expect(throws: CorpusError.self) { try corpus.store.termIndex.search(queryTokens: [1], limit: 5) }
         #expect(try corpus.store.termIndex.search(queryTokens: [2], limit: 5).map(\.rowid) == [2])
+    }
+
+    @Test(
+        "says that it is damaged when a row is none that is written",
+        arguments: [
+            (0, "0100"), (-1, "0100"), (32_769, "06"), (1, ""), (1, "010002"), (2, "01000080"), (2, "0100FFFF"),
+            (1, "0300"),
+        ])
+    func damagedRow(count: Int, rowids: String) throws {
+        let corpus = try corpus([[1], [2]])
+        try corpus.store.database.write { db in
+            try db.execute(sql: "UPDATE postings SET count = \(count), rowids = x'\(rowids)' WHERE key >> 32 = 1")
+        }
+        #expect {
+            try corpus.store.termIndex.search(queryTokens: [1], limit: 5)
+        } throws: {
+            if case .damaged? = $0 as? CorpusError { true } else { false }
+        }
     }
 }
 

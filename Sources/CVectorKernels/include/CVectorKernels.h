@@ -92,6 +92,13 @@ void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t
 /// The Walsh-Hadamard transform, not scaled, in place and in the natural order; count is a power of two.
 void tributary_walsh_hadamard(float *x, size_t count);
 
+// Sets as bits.
+/// scores[i] = the sum of the weights of the rows that have bit i, added in the order of the rows. A row is row_bytes bytes, a
+/// multiple of four, bit i % 8 of byte i / 8 for i. Lists in `above`, in ascending order, all i with scores[i] > threshold, and
+/// returns how many there are.
+size_t tributary_bit_scores(const uint8_t *bits, size_t row_bytes, const double *weights, size_t rows, double threshold,
+                            double *scores, uint32_t *above);
+
 // Optimisation.
 void tributary_adamw(float *parameters, const float *gradients, float *first_moment, float *second_moment, float learning_rate,
                      float beta1, float beta2, float correction1, float correction2, float epsilon, float weight_decay,

@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 
-/// The tables of a corpus, beside those of the ``TermIndex``.
+/// The tables of a corpus, beside the ``PostingTable``.
 ///
 ///     corpus       one row: the tokenization, the counts, and the sum of the documents' hashes
 ///     documents    one row a text; its sequences are those numbered first_sequence ..< first_sequence + pieces
@@ -19,7 +19,11 @@ enum CorpusSchema {
         migrator.registerMigration("1") { db in
             try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             try db.execute(sql: tables)
-            try TermIndex.createTable(db)
+            try PostingTable(db: db).create()
+        }
+        // Postings were in blocks of another kind. Foreign keys are left alone, and need not be checked row by row.
+        migrator.registerMigration("2", foreignKeyChecks: .immediate) { db in
+            try PostingTable(db: db).rebuild()
         }
         return migrator
     }

@@ -81,7 +81,7 @@ private struct CorpusWriter {
     private let identity: CorpusTokenizationIdentity
     private let identifiers: IdentifierTable
     private var state: CorpusState
-    private var postings: [TermIndex.Addition] = []
+    private var postings: [PostingTable.Addition] = []
     private(set) var outcome = AppendOutcome()
 
     init(_ db: Database, identity: CorpusTokenizationIdentity) throws {
@@ -104,7 +104,7 @@ private struct CorpusWriter {
 
     /// Brings the index and the counts up to date with what was appended.
     func finish() throws {
-        try TermIndex.append(postings, to: db)
+        try PostingTable(db: db).append(postings)
         try state.save(db)
     }
 
@@ -135,7 +135,7 @@ private struct CorpusWriter {
         let insertion = try db.cachedStatement(sql: "INSERT INTO sequences VALUES (?, ?, ?, ?)")
         for (rowid, piece) in zip(firstSequence..., pieces) {
             try insertion.execute(arguments: [rowid, id, piece.lowerBound, TokenBlob.encode(tokens[piece])])
-            postings.append(TermIndex.Addition(rowid: rowid, tokens: tokens[piece]))
+            postings.append(PostingTable.Addition(rowid: rowid, tokens: tokens[piece]))
         }
 
         state.contentSum.add(document.hash)

@@ -12,20 +12,9 @@ import GRDB
 /// equation 28 is the same for all tokens and sequences, and is left out. The tokenization's prefix, which every sequence has,
 /// is not part of its text and is not indexed.
 ///
-/// # Layout
-///
-/// Which sequences have a token is kept in blocks, one row each, in the table
-///
-///     postings (key INTEGER PRIMARY KEY, last INTEGER, count INTEGER, deltas BLOB)
-///
-///     key     token × 2³² + the block's first rowid: the blocks of one token are neighbours, in ascending order
-///     last    the block's last rowid
-///     count   how many rowids the block has, the first included
-///     deltas  for each rowid but the first, its difference from the one before, at least 1, as LEB128: seven bits a byte,
-///             least significant first, the high bit set in all bytes of a number but its last
-///
-/// A block's deltas take at most ``blockCapacity`` bytes. Appending sequences rewrites, for each of their tokens, at most the
-/// token's last block, and adds further ones. n_t is the sum of `count`. There is nothing else to keep in step.
+/// The postings are in the ``PostingTable``, as bits where a token is in many sequences. A search reads those of the query's tokens and
+/// adds up all sequences' scores, thirty-two at a time: nothing is left out by bounds, so that the ranking is that of the equations to
+/// the last bit, and a search takes as long for a common question as for an odd one. Nothing is kept in memory between searches.
 public struct TermIndex: Sendable {
     /// A sequence that shares tokens with a query, or is like it in another way.
     public struct Match: Sendable, Equatable {
@@ -41,15 +30,6 @@ public struct TermIndex: Sendable {
         }
     }
 
-    /// The text of a new sequence.
-    struct Addition {
-        let rowid: Int64
-        let tokens: ArraySlice<Int32>
-    }
-
-    /// The most bytes of deltas in one block.
-    static let blockCapacity = 512
-
     private let store: CorpusStore
 
     init(store: CorpusStore) {
@@ -64,7 +44,7 @@ public struct TermIndex: Sendable {
     ///   - source: If given, only sequences of this source are returned; C and n_t remain those of the whole corpus.
     ///   - count: If given, the corpus is taken as it was when it had so many sequences, which is exact: rows are only added.
     /// - Returns: At most `limit` sequences, each with at least one token of the query.
-    /// - Complexity: Linear in the size of the corpus and in the number of postings of the query's tokens.
+    /// - Complexity: For each different token of the query, at most an eighth of a byte read and an addition per sequence of the corpus.
     public func search(
         queryTokens: [Int32], limit: Int, source: String? = nil, asOf count: Int? = nil
     ) throws -> [Match] {
@@ -72,32 +52,18 @@ public struct TermIndex: Sendable {
         return try store.read { db in
             let sequences = try CorpusState.fetch(db).statistics.sequences
             let corpusSize = min(count ?? sequences, sequences)
-            var scores = [Double](repeating: 0, count: corpusSize + 1)
-            let repeats = Dictionary(queryTokens.map { ($0, 1) }, uniquingKeysWith: +)
-            // In ascending order, so that the same tokens give the same sum to the last bit, whatever their order.
-            for (token, count) in repeats.sorted(by: { $0.key < $1.key }) {
-                var rowids = try Self.postings(of: token, db)
-                if corpusSize < sequences { rowids.removeAll { $0 > corpusSize } }
-                let weight =
-                    Double(count) * Self.inverseFrequency(corpusSize: corpusSize, sequencesWithToken: rowids.count)
-                for rowid in rowids {
-                    guard scores.indices.contains(Int(rowid)) else {
-                        throw CorpusError.damaged(
-                            file: store.file, reason: "token \(token) is indexed for a sequence that does not exist")
-                    }
-                    scores[Int(rowid)] += weight
-                }
-            }
+            guard corpusSize > 0 else { return [] }
+            var postings = try weightedPostings(queryTokens, corpusSize: corpusSize, of: sequences, db)
+            let sources = try source.map { try CorpusStore.sequenceRanges(source: $0, asOf: Int64(corpusSize), db) }
+            var filter = RangeFilter(ranges: sources)
 
             var best = TopMatches(limit: limit)
-            if let source {
-                let ranges = try CorpusStore.sequenceRanges(source: source, asOf: Int64(corpusSize), db)
-                for rowid in ranges.joined() where scores[Int(rowid)] > 0 {
-                    best.insert(Match(rowid: rowid, score: scores[Int(rowid)]))
+            for range in Array(postings.ranges) {
+                let isSound = postings.forEachMatch(in: range, above: best.threshold) { rowid, score in
+                    if filter.contains(Int64(rowid)) { best.insert(Match(rowid: Int64(rowid), score: score)) }
                 }
-            } else {
-                for (rowid, score) in scores.enumerated() where score > 0 {
-                    best.insert(Match(rowid: Int64(rowid), score: score))
+                guard isSound else {
+                    throw damaged("postings of sequences \(range.lowerBound) and later are not as written")
                 }
             }
             return best.sorted()
@@ -106,11 +72,7 @@ public struct TermIndex: Sendable {
 
     /// In how many sequences a token occurs: n_t.
     public func sequencesWithToken(_ token: Int32) throws -> Int {
-        try store.read { db in
-            try Int.fetchOne(
-                db, sql: "SELECT COALESCE(SUM(count), 0) FROM postings WHERE key BETWEEN ? AND ?",
-                arguments: [Self.key(token, 0), Self.key(token, UInt32.max)]) ?? 0
-        }
+        try store.read { db in try PostingTable(db: db).sequences(with: token) }
     }
 
     /// IDF(t) of equation 29, in nats.
@@ -118,139 +80,57 @@ public struct TermIndex: Sendable {
         let frequency = Double(sequencesWithToken)
         return log((Double(corpusSize) - frequency + 0.5) / (frequency + 0.5) + 1)
     }
-}
 
-// MARK: - Storage
-
-extension TermIndex {
-    static func createTable(_ db: Database) throws {
-        try db.execute(
-            sql: """
-                CREATE TABLE postings (
-                    key INTEGER PRIMARY KEY,
-                    last INTEGER NOT NULL,
-                    count INTEGER NOT NULL,
-                    deltas BLOB NOT NULL
-                ) STRICT
-                """)
-    }
-
-    /// Adds sequences, whose rowids are above all that the index has. Belongs into the transaction that adds the sequences.
-    static func append(_ additions: [Addition], to db: Database) throws {
-        // Sorted pairs of token and rowid: each token's rowids lie together, and the table is visited from front to back.
-        var keys: [Int64] = []
-        keys.reserveCapacity(additions.reduce(0) { $0 + $1.tokens.count })
-        for addition in additions {
-            guard let rowid = UInt32(exactly: addition.rowid) else {
-                throw CorpusError.tooManySequences(limit: Int(UInt32.max))
+    /// The postings of a query's tokens among the first sequences of the corpus, which has `sequences` of them.
+    private func weightedPostings(
+        _ queryTokens: [Int32], corpusSize: Int, of sequences: Int, _ db: Database
+    ) throws -> WeightedPostings {
+        let table = PostingTable(db: db)
+        let lastStretch = corpusSize / PostingBlock.span
+        var postings = WeightedPostings(last: corpusSize)
+        let repeats = Dictionary(queryTokens.map { ($0, 1) }, uniquingKeysWith: +)
+        // In ascending order, so that the same tokens give the same sum to the last bit, whatever their order.
+        for (token, repeats) in repeats.sorted(by: { $0.key < $1.key }) {
+            var sequencesWithToken = 0
+            try table.forEachBlock(of: token) { stretch, block in
+                var block: PostingBlock? = block
+                if stretch >= sequences / PostingBlock.span {
+                    let whole = block
+                    block = block?.prefix(sequences + 1 - stretch * PostingBlock.span)
+                    guard block == whole else {
+                        throw damaged("token \(token) is indexed for a sequence that does not exist")
+                    }
+                }
+                guard stretch <= lastStretch else { return }
+                if stretch == lastStretch { block = block?.prefix(corpusSize + 1 - stretch * PostingBlock.span) }
+                guard let block else { return }
+                sequencesWithToken += block.count
+                postings.append(block, stretch: stretch)
             }
-            for token in addition.tokens {
-                keys.append(key(token, rowid))
-            }
+            postings.endToken(
+                weight: Double(repeats)
+                    * Self.inverseFrequency(corpusSize: corpusSize, sequencesWithToken: sequencesWithToken))
         }
-        keys.sort()
-
-        var start = 0
-        while start < keys.count {
-            let token = keys[start] >> 32
-            var rowids: [Int64] = []
-            while start < keys.count, keys[start] >> 32 == token {
-                let rowid = keys[start] & Int64(UInt32.max)
-                if rowids.last != rowid { rowids.append(rowid) }
-                start += 1
-            }
-            try append(rowids, ofToken: token, to: db)
-        }
+        return postings
     }
 
-    private static func append(_ rowids: [Int64], ofToken token: Int64, to db: Database) throws {
-        var block = try lastBlock(ofToken: token, db)
-        for rowid in rowids {
-            if block?.append(rowid) == true { continue }
-            try block?.save(db)
-            block = PostingBlock(token: token, first: rowid)
-        }
-        try block?.save(db)
-    }
-
-    private static func lastBlock(ofToken token: Int64, _ db: Database) throws -> PostingBlock? {
-        try Row.fetchOne(
-            db.cachedStatement(sql: "SELECT * FROM postings WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"),
-            arguments: [token << 32, token << 32 | Int64(UInt32.max)]
-        ).map(PostingBlock.init)
-    }
-
-    /// The rowids of all sequences with a token, ascending.
-    static func postings(of token: Int32, _ db: Database) throws -> [Int64] {
-        let blocks = try Row.fetchCursor(
-            db.cachedStatement(sql: "SELECT * FROM postings WHERE key BETWEEN ? AND ? ORDER BY key"),
-            arguments: [key(token, 0), key(token, UInt32.max)])
-        var rowids: [Int64] = []
-        while let row = try blocks.next() {
-            PostingBlock(row).appendRowids(to: &rowids)
-        }
-        return rowids
-    }
-
-    private static func key(_ token: Int32, _ rowid: UInt32) -> Int64 {
-        Int64(token) << 32 | Int64(rowid)
+    private func damaged(_ reason: String) -> CorpusError {
+        .damaged(file: store.file, reason: reason)
     }
 }
 
-/// One row of the table.
-private struct PostingBlock {
-    private let key: Int64
-    private var last: Int64
-    private var count: Int64
-    private var deltas: [UInt8]
+/// Tells which of ascending rowids are in ascending ranges, or that all are.
+private struct RangeFilter {
+    let ranges: [ClosedRange<Int64>]?
+    private var next = 0
 
-    init(token: Int64, first: Int64) {
-        key = token << 32 | first
-        last = first
-        count = 1
-        deltas = []
+    init(ranges: [ClosedRange<Int64>]?) {
+        self.ranges = ranges
     }
 
-    init(_ row: Row) {
-        key = row[0]
-        last = row[1]
-        count = row[2]
-        deltas = [UInt8](row[3] as Data)
-    }
-
-    /// Adds a rowid above all others, unless the block is full.
-    mutating func append(_ rowid: Int64) -> Bool {
-        var delta = UInt64(bitPattern: rowid &- last)
-        let length = max(1, (UInt64.bitWidth - delta.leadingZeroBitCount + 6) / 7)
-        guard deltas.count + length <= TermIndex.blockCapacity else { return false }
-        while delta >= 0x80 {
-            deltas.append(UInt8(truncatingIfNeeded: delta) | 0x80)
-            delta >>= 7
-        }
-        deltas.append(UInt8(delta))
-        last = rowid
-        count += 1
-        return true
-    }
-
-    func appendRowids(to rowids: inout [Int64]) {
-        var rowid = key & Int64(UInt32.max)
-        rowids.append(rowid)
-        var delta: Int64 = 0
-        var shift: Int64 = 0
-        for byte in deltas {
-            delta |= Int64(byte & 0x7f) << shift
-            shift += 7
-            guard byte < 0x80 else { continue }
-            rowid &+= delta
-            rowids.append(rowid)
-            delta = 0
-            shift = 0
-        }
-    }
-
-    func save(_ db: Database) throws {
-        try db.cachedStatement(sql: "INSERT OR REPLACE INTO postings VALUES (?, ?, ?, ?)")
-            .execute(arguments: [key, last, count, Data(deltas)])
+    mutating func contains(_ rowid: Int64) -> Bool {
+        guard let ranges else { return true }
+        while next < ranges.count, ranges[next].upperBound < rowid { next += 1 }
+        return next < ranges.count && ranges[next].lowerBound <= rowid
     }
 }

@@ -8,6 +8,9 @@ public struct TopMatches: Sendable {
         self.limit = limit
     }
 
+    /// What the score of a further match must exceed to be one of the best, if it comes after them: 0 while there is room.
+    var threshold: Double { heap.count < limit ? 0 : heap[0].score }
+
     public mutating func insert(_ match: TermIndex.Match) {
         if heap.count < limit {
             heap.append(match)
