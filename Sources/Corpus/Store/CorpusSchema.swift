@@ -1,7 +1,7 @@
 import Foundation
 import GRDB
 
-/// The tables of a corpus, beside the ``PostingTable``.
+/// The tables of a corpus, beside the ``PostingTable`` and the ``SourceTable``.
 ///
 ///     corpus       one row: the tokenization, the counts, and the sum of the documents' hashes
 ///     documents    one row a text; its sequences are those numbered first_sequence ..< first_sequence + pieces
@@ -24,6 +24,8 @@ enum CorpusSchema {
         // Postings were in blocks of another kind. Foreign keys are left alone, and need not be checked row by row.
         migrator.registerMigration("2", foreignKeyChecks: .immediate) { db in
             try PostingTable(db: db).rebuild()
+            try SourceTable(db: db).create()
+            try SourceTable(db: db).build()
         }
         return migrator
     }

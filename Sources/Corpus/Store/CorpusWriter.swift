@@ -82,6 +82,7 @@ private struct CorpusWriter {
     private let identifiers: IdentifierTable
     private var state: CorpusState
     private var postings: [PostingTable.Addition] = []
+    private var sources: [String: [ClosedRange<Int64>]] = [:]
     private(set) var outcome = AppendOutcome()
 
     init(_ db: Database, identity: CorpusTokenizationIdentity) throws {
@@ -105,6 +106,7 @@ private struct CorpusWriter {
     /// Brings the index and the counts up to date with what was appended.
     func finish() throws {
         try PostingTable(db: db).append(postings)
+        for (source, ranges) in sources { try SourceTable(db: db).append(ranges, of: source) }
         try state.save(db)
     }
 
@@ -136,6 +138,9 @@ private struct CorpusWriter {
         for (rowid, piece) in zip(firstSequence..., pieces) {
             try insertion.execute(arguments: [rowid, id, piece.lowerBound, TokenBlob.encode(tokens[piece])])
             postings.append(PostingTable.Addition(rowid: rowid, tokens: tokens[piece]))
+        }
+        if let source = record.source {
+            sources[source, default: []].append(firstSequence...(firstSequence + Int64(pieces.count) - 1))
         }
 
         state.contentSum.add(document.hash)

@@ -14,6 +14,9 @@ struct PostingBlock: Equatable {
     /// How many rowids a stretch has. The bits of one fill an overflow page of SQLite's, with what the row itself holds.
     static let span = 1 << 15
 
+    /// The bits of a stretch that are all zero.
+    static let noBits = [UInt8](repeating: 0, count: span / 8)
+
     /// How many rowids the block has, at least one.
     private(set) var count: Int
 
@@ -44,13 +47,23 @@ struct PostingBlock: Equatable {
     ///
     /// - Returns: Nil if the row is none that this type has written.
     init?(count: Int, rowids: [UInt8]) {
-        guard (1...Self.span).contains(count), rowids.count <= min(2 * count, Self.span / 8) else { return nil }
+        guard (1...Self.span).contains(count), !rowids.isEmpty, rowids.count <= min(2 * count, Self.span / 8) else {
+            return nil
+        }
         self.count = count
         bytes = rowids
     }
 
     /// The form in which the block is kept.
     var rowids: [UInt8] { bytes }
+
+    /// The last rowid's distance from the stretch's first.
+    var last: Int {
+        guard bytes.count == 2 * count else {
+            return 8 * bytes.count - 1 - (bytes.last?.leadingZeroBitCount ?? 0)
+        }
+        return Int(bytes[bytes.count - 2]) | Int(bytes[bytes.count - 1]) << 8
+    }
 
     /// Sets the block's bits in a row of bits of `size` bytes that begins at `start`.
     ///
@@ -69,15 +82,15 @@ struct PostingBlock: Equatable {
         return true
     }
 
-    /// The block's bits, as many as a stretch has; nil if it has rowids beyond it.
-    func allBits() -> [UInt8]? {
-        var bits = [UInt8](repeating: 0, count: Self.span / 8)
-        return set(in: &bits, from: 0, size: bits.count) ? bits : nil
+    /// The block's bits, as many as a stretch has, or so many bytes; nil if it has rowids beyond them.
+    func bits(size: Int = span / 8) -> [UInt8]? {
+        var bits = [UInt8](repeating: 0, count: size)
+        return set(in: &bits, from: 0, size: size) ? bits : nil
     }
 
     /// The part of the block that is among the first `limit` rowids of its stretch; nil if there is none.
     func prefix(_ limit: Int) -> PostingBlock? {
-        guard var bits = allBits() else { return nil }
+        guard var bits = bits() else { return nil }
         for index in bits.indices where 8 * index + 8 > limit {
             let kept = max(0, limit - 8 * index)
             bits[index] &= UInt8(truncatingIfNeeded: (1 << kept) - 1)

@@ -73,10 +73,17 @@ struct PostingTable {
     }
 
     private func add(_ pairs: ArraySlice<Int64>, toBlock key: Int64) throws {
-        let empty = [UInt8](repeating: 0, count: PostingBlock.span / 8)
         let existing = try Row.fetchOne(
             db.cachedStatement(sql: "SELECT key, count, rowids FROM postings WHERE key = ?"), arguments: [key])
-        var bits = try existing.map(block)?.allBits() ?? empty
+        guard let last = pairs.last else { return }
+        // What is there already comes before what is added.
+        let size = (Int(last) & (PostingBlock.span - 1)) / 8 + 1
+        var bits = [UInt8](repeating: 0, count: size)
+        if let existing = try existing.map(block), !existing.set(in: &bits, from: 0, size: size) {
+            throw DatabaseError(
+                resultCode: .SQLITE_CORRUPT, message: "token \(key >> 32) is indexed for a sequence that does not exist"
+            )
+        }
         for pair in pairs {
             let distance = Int(pair) & (PostingBlock.span - 1)
             bits[distance / 8] |= 1 << UInt8(distance % 8)

@@ -54,13 +54,17 @@ public struct TermIndex: Sendable {
             let corpusSize = min(count ?? sequences, sequences)
             guard corpusSize > 0 else { return [] }
             var postings = try weightedPostings(queryTokens, corpusSize: corpusSize, of: sequences, db)
-            let sources = try source.map { try CorpusStore.sequenceRanges(source: $0, asOf: Int64(corpusSize), db) }
-            var filter = RangeFilter(ranges: sources)
+            let sources = SourceTable(db: db)
 
             var best = TopMatches(limit: limit)
             for range in Array(postings.ranges) {
+                let ofSource = try source.map {
+                    try sources.bits(of: $0, stretch: range.lowerBound / PostingBlock.span) ?? PostingBlock.noBits
+                }
                 let isSound = postings.forEachMatch(in: range, above: best.threshold) { rowid, score in
-                    if filter.contains(Int64(rowid)) { best.insert(Match(rowid: Int64(rowid), score: score)) }
+                    let distance = rowid - range.lowerBound
+                    if let ofSource, ofSource[distance / 8] >> UInt8(distance % 8) & 1 == 0 { return }
+                    best.insert(Match(rowid: Int64(rowid), score: score))
                 }
                 guard isSound else {
                     throw damaged("postings of sequences \(range.lowerBound) and later are not as written")
@@ -86,24 +90,17 @@ public struct TermIndex: Sendable {
         _ queryTokens: [Int32], corpusSize: Int, of sequences: Int, _ db: Database
     ) throws -> WeightedPostings {
         let table = PostingTable(db: db)
-        let lastStretch = corpusSize / PostingBlock.span
         var postings = WeightedPostings(last: corpusSize)
         let repeats = Dictionary(queryTokens.map { ($0, 1) }, uniquingKeysWith: +)
         // In ascending order, so that the same tokens give the same sum to the last bit, whatever their order.
         for (token, repeats) in repeats.sorted(by: { $0.key < $1.key }) {
             var sequencesWithToken = 0
             try table.forEachBlock(of: token) { stretch, block in
-                var block: PostingBlock? = block
-                if stretch >= sequences / PostingBlock.span {
-                    let whole = block
-                    block = block?.prefix(sequences + 1 - stretch * PostingBlock.span)
-                    guard block == whole else {
-                        throw damaged("token \(token) is indexed for a sequence that does not exist")
-                    }
+                guard stretch * PostingBlock.span + block.last <= sequences else {
+                    throw damaged("token \(token) is indexed for a sequence that does not exist")
                 }
-                guard stretch <= lastStretch else { return }
-                if stretch == lastStretch { block = block?.prefix(corpusSize + 1 - stretch * PostingBlock.span) }
-                guard let block else { return }
+                let remaining = corpusSize + 1 - stretch * PostingBlock.span
+                guard let block = block.last < remaining ? block : block.prefix(remaining) else { return }
                 sequencesWithToken += block.count
                 postings.append(block, stretch: stretch)
             }
@@ -116,21 +113,5 @@ public struct TermIndex: Sendable {
 
     private func damaged(_ reason: String) -> CorpusError {
         .damaged(file: store.file, reason: reason)
-    }
-}
-
-/// Tells which of ascending rowids are in ascending ranges, or that all are.
-private struct RangeFilter {
-    let ranges: [ClosedRange<Int64>]?
-    private var next = 0
-
-    init(ranges: [ClosedRange<Int64>]?) {
-        self.ranges = ranges
-    }
-
-    mutating func contains(_ rowid: Int64) -> Bool {
-        guard let ranges else { return true }
-        while next < ranges.count, ranges[next].upperBound < rowid { next += 1 }
-        return next < ranges.count && ranges[next].lowerBound <= rowid
     }
 }
