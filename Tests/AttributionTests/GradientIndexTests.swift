@@ -52,7 +52,7 @@ struct GradientIndexTests {
         #expect(ids(try tiny.answer(query(limit: 20))).intersection(expected).count >= 4)
     }
 
-    @Test("finds half of both directions, or half beside TF-IDF, within the limit")
+    @Test("finds half of both directions within the limit")
     func halves() throws {
         let tiny = try TinyEngine(index: Self.complete)
         let both = try tiny.answer(query(limit: 7, direction: .both))
@@ -60,12 +60,35 @@ struct GradientIndexTests {
         let proponents = ids(try tiny.answer(query(limit: 4)))
         let opponents = ids(try tiny.answer(query(limit: 3, direction: .negative)))
         #expect(ids(both).isSuperset(of: proponents.union(opponents)))
+    }
 
-        let union = try tiny.answer(query(.both, limit: 9))
-        let terms = try tiny.answer(query(.tfidf, limit: 4))
-        let index = try tiny.answer(query(limit: 5))
-        #expect(union.candidates.selection == "both" && (5...9).contains(union.candidates.considered))
-        #expect(ids(union) == ids(terms).union(ids(index)))
+    @Test("finds by gradients and words together as many as are asked for, also of a source")
+    func together() throws {
+        let tiny = try TinyEngine(index: Self.complete)
+        for direction in [InfluenceQuery.Direction.positive, .negative] {
+            let found = try tiny.answer(query(.both, limit: 9, direction: direction))
+            #expect(found.candidates.selection == "both" && found.candidates.considered == 9)
+        }
+        // What shares words may be among the likeliest on either side.
+        #expect((5...9) ~= (try tiny.answer(query(.both, limit: 9, direction: .both)).candidates.considered))
+        var odd = query(.both, limit: 3)
+        odd.candidates.source = "odd"
+        let found = try tiny.answer(odd)
+        #expect(found.candidates.considered == 3 && found.sequences.allSatisfy { $0.source == "odd" })
+    }
+
+    @Test("lets words decide between equal estimates, and estimates between sequences that share as much")
+    func combined() {
+        let combined = CombinedScores(estimates: [1, 1, -3, -3, 1, .nan], words: [0, 4, 4, 0, 1])
+        func order(_ scores: [Float]) -> [Int] {
+            scores.indices.filter { scores[$0].isFinite }.sorted { scores[$0] > scores[$1] }
+        }
+        #expect(order(combined.proponents) == [1, 4, 0, 2, 3])
+        #expect(order(combined.opponents) == [2, 3, 1, 4, 0])
+        #expect(combined.proponents[5].isNaN && combined.opponents[5].isNaN)
+        let alike = CombinedScores(estimates: [2, 2], words: [5, 5])
+        #expect(alike.proponents == alike.opponents && alike.proponents[0] == alike.proponents[1])
+        #expect(CombinedScores(estimates: [], words: [1]).proponents.isEmpty)
     }
 
     @Test("finds only sequences of a source, and as many of them as are asked for")

@@ -68,6 +68,11 @@ struct TermIndexTests {
                 let expected = naiveMatches(sequences[...], query: query)
                 #expect(try index.search(queryTokens: query, limit: sequences.count) == expected)
 
+                let scores = try index.scores(queryTokens: query, asOf: sequences.count + 1)
+                #expect(
+                    scores.count == sequences.count && expected.allSatisfy { scores[Int($0.rowid) - 1] == $0.score })
+                #expect(scores.count { $0 > 0 } == expected.count)
+
                 let limit = Int.random(in: 1...50, using: &random)
                 let shuffled = query.shuffled(using: &random)
                 #expect(try index.search(queryTokens: shuffled, limit: limit) == Array(expected.prefix(limit)))

@@ -15,6 +15,7 @@ struct CandidateSelector: Sendable {
         let selection: CandidateSelection
         /// Prompt and completion.
         let tokens: [Int32]
+        let completionStart: Int
         let gradient: QueryGradient
         let damping: Double?
         let direction: InfluenceQuery.Direction
@@ -35,10 +36,7 @@ struct CandidateSelector: Sendable {
                 switch selection.prefilter {
                 case .all: return try corpus.rowids(source: selection.source, asOf: corpusSequences)
                 case .tfidf: return try sharingTerms(with: request, limit: selection.limit).sorted()
-                case .index: return try indexed.get()[place] ?? []
-                case .both:
-                    let found = try indexed.get()[place] ?? []
-                    return Set(found).union(try sharingTerms(with: request, limit: selection.limit / 2)).sorted()
+                case .index, .both: return try indexed.get()[place] ?? []
                 }
             }
         }
@@ -50,6 +48,13 @@ struct CandidateSelector: Sendable {
         ).map(\.rowid)
     }
 
+    /// The scores of shared words, with the completion's tokens counted three times: it is their probability that sequences influence.
+    private func wordScores(of request: Request) throws -> [Double] {
+        let completion = request.tokens.dropFirst(request.completionStart)
+        return try corpus.termIndex.scores(
+            queryTokens: request.tokens + completion + completion, asOf: corpusSequences)
+    }
+
     /// - Returns: What the index finds for each query that asks it, by the query's place.
     private func searchIndex(for requests: [Request]) throws -> [Int: [Int64]] {
         let places = requests.indices.filter { requests[$0].selection.needsIndex }
@@ -59,9 +64,8 @@ struct CandidateSelector: Sendable {
             let request = requests[place]
             let selection = request.selection
             return index.query(
-                request.gradient, damping: request.damping,
-                limit: selection.prefilter == .both ? (selection.limit + 1) / 2 : selection.limit,
-                direction: request.direction,
+                request.gradient, damping: request.damping, limit: selection.limit, direction: request.direction,
+                words: selection.prefilter == .both ? try wordScores(of: request) : nil,
                 within: try selection.source.map { try corpus.rowidRanges(source: $0, asOf: corpusSequences) })
         }
         return Dictionary(

@@ -89,7 +89,8 @@ struct QueryBatch {
         try extendIndex(to: corpusSequences)
         let requests = queries.indices.map { index in
             CandidateSelector.Request(
-                selection: queries[index].candidates, tokens: tokenized[index].tokens, gradient: gradients[index],
+                selection: queries[index].candidates, tokens: tokenized[index].tokens,
+                completionStart: tokenized[index].completionStart, gradient: gradients[index],
                 damping: queries[index].damping, direction: queries[index].direction)
         }
         let found = engine.selector(asOf: corpusSequences).candidates(for: requests)

@@ -141,17 +141,22 @@ public final class GradientIndex: Sendable {
         let vector: SignSketch.Query
         let limit: Int
         let direction: InfluenceQuery.Direction
+        /// The scores of shared words, a second opinion; one a sequence, from the first.
+        let words: [Double]?
         /// Ranges of rowids that count; `nil` for all.
         let within: [ClosedRange<Int64>]?
     }
 
-    /// - Parameter limit: How many sequences to find, in all directions together.
+    /// - Parameters:
+    ///   - limit: How many sequences to find, in all directions together.
+    ///   - words: If given, the scores of shared words, by which the estimates are corrected as ``CombinedScores`` says.
     public func query(
         _ gradient: QueryGradient, damping: Double?, limit: Int, direction: InfluenceQuery.Direction,
-        within: [ClosedRange<Int64>]? = nil
+        words: [Double]? = nil, within: [ClosedRange<Int64>]? = nil
     ) -> Query {
         Query(
-            vector: sketch.query(gradient, damping: damping), limit: limit, direction: direction, within: within)
+            vector: sketch.query(gradient, damping: damping), limit: limit, direction: direction, words: words,
+            within: within)
     }
 
     /// The sequences of largest estimated influence in each query's direction; for both, half of them in each.
@@ -166,6 +171,7 @@ public final class GradientIndex: Sendable {
         let pieces = min(blocks, workers.count * 8)
         let found = try workers.map(0..<pieces) { _, piece in
             var best = queries.map { DirectedMatches($0) }
+            var estimates = queries.map { _ in [Float]() }
             var scores: [Float] = []
             for block in (piece * blocks / pieces)..<((piece + 1) * blocks / pieces) {
                 let range = (block * Self.block)..<min((block + 1) * Self.block, sequences)
@@ -175,14 +181,22 @@ public final class GradientIndex: Sendable {
                     // A record begins with the hash of its tokens.
                     sketch.signs.scores(
                         of: bytes, stride: file.recordBytes, with: queries[index].vector, into: &scores)
-                    best[index].insert(scores, firstRowid: Int64(range.lowerBound) + 1)
+                    if queries[index].words == nil {
+                        best[index].insert(scores, firstRowid: Int64(range.lowerBound) + 1)
+                    } else {
+                        estimates[index] += scores
+                    }
                 }
             }
-            return best
+            return (best: best, estimates: estimates)
         }
         return queries.indices.map { index in
             var merged = DirectedMatches(queries[index])
-            for piece in found { merged.insert(piece[index]) }
+            for piece in found { merged.insert(piece.best[index]) }
+            if let words = queries[index].words {
+                let combined = CombinedScores(estimates: found.flatMap { $0.estimates[index] }, words: words)
+                merged.insert(combined.proponents, opponents: combined.opponents)
+            }
             return merged.rowids
         }
     }
@@ -206,20 +220,31 @@ private struct DirectedMatches: Sendable {
         within = query.within
     }
 
+    /// Takes scores of which the highest are the best proponents and the lowest the best opponents.
     mutating func insert(_ scores: [Float], firstRowid: Int64) {
-        guard let within else { return insert(scores, scores.indices, firstRowid) }
-        let last = firstRowid + Int64(scores.count) - 1
-        for range in within where range.upperBound >= firstRowid && range.lowerBound <= last {
-            let part = range.clamped(to: firstRowid...last)
-            insert(scores, Int(part.lowerBound - firstRowid)..<Int(part.upperBound - firstRowid + 1), firstRowid)
-        }
-    }
-
-    private mutating func insert(_ scores: [Float], _ indices: Range<Int>, _ firstRowid: Int64) {
-        for index in indices where scores[index].isFinite {
+        for index in indices(of: scores, firstRowid: firstRowid) where scores[index].isFinite {
             let score = Double(scores[index])
             proponents?.insert(TermIndex.Match(rowid: firstRowid + Int64(index), score: score))
             opponents?.insert(TermIndex.Match(rowid: firstRowid + Int64(index), score: -score))
+        }
+    }
+
+    /// Takes scores from the first sequence, of which the highest are the best on either side.
+    mutating func insert(_ proponentScores: [Float], opponents opponentScores: [Float]) {
+        for index in indices(of: proponentScores, firstRowid: 1) where proponentScores[index].isFinite {
+            let rowid = Int64(index) + 1
+            proponents?.insert(TermIndex.Match(rowid: rowid, score: Double(proponentScores[index])))
+            opponents?.insert(TermIndex.Match(rowid: rowid, score: Double(opponentScores[index])))
+        }
+    }
+
+    /// Where the scores of sequences that count are.
+    private func indices(of scores: [Float], firstRowid: Int64) -> [Int] {
+        guard let within, !scores.isEmpty else { return Array(scores.indices) }
+        let last = firstRowid + Int64(scores.count) - 1
+        return within.filter { $0.upperBound >= firstRowid && $0.lowerBound <= last }.flatMap { range in
+            let part = range.clamped(to: firstRowid...last)
+            return Int(part.lowerBound - firstRowid)...Int(part.upperBound - firstRowid)
         }
     }
 

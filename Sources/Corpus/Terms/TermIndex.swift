@@ -74,6 +74,28 @@ public struct TermIndex: Sendable {
         }
     }
 
+    /// The scores of the first sequences of the corpus, 0 for those that share no token.
+    ///
+    /// - Returns: One for each of the sequences, as many as are asked for, at most as many as there are.
+    public func scores(queryTokens: [Int32], asOf count: Int) throws -> [Double] {
+        try store.read { db in
+            let sequences = try CorpusState.fetch(db).statistics.sequences
+            let corpusSize = max(0, min(count, sequences))
+            var scores = [Double](repeating: 0, count: corpusSize)
+            guard corpusSize > 0 else { return [] }
+            var postings = try weightedPostings(queryTokens, corpusSize: corpusSize, of: sequences, db)
+            for range in Array(postings.ranges) {
+                let isSound = postings.forEachMatch(in: range, above: 0) { rowid, score in
+                    if rowid > 0 { scores[rowid - 1] = score }
+                }
+                guard isSound else {
+                    throw damaged("postings of sequences \(range.lowerBound) and later are not as written")
+                }
+            }
+            return scores
+        }
+    }
+
     /// In how many sequences a token occurs: n_t.
     public func sequencesWithToken(_ token: Int32) throws -> Int {
         try store.read { db in try PostingTable(db: db).sequences(with: token) }

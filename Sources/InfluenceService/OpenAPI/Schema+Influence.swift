@@ -56,7 +56,7 @@ extension Schema {
             "prefilter",
             choice(
                 "tfidf: those that share words with the query; index: those of largest influence as the gradient index "
-                    + "estimates it; both: half by either; all: every sequence.",
+                    + "estimates it; both: by the sum of the two; all: every sequence.",
                 of: CandidateSelection.Prefilter.self, default: .tfidf
             ).orNull),
         .optional("limit", integer("How many the prefilter keeps.", from: 1).orNull),

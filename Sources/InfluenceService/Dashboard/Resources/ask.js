@@ -17,7 +17,7 @@ const examples = [
 
 // What a server with a gradient index can look among, too.
 const indexed = [
-  ["index", "sequences whose gradients are alike (fast)"], ["both", "half by words, half by gradients (fast)"],
+  ["index", "sequences whose gradients are alike (fast)"], ["both", "by gradients and words together (fast)"],
 ];
 
 export async function showAsk(main, { items }, signal) {

@@ -38,8 +38,8 @@ const lookedAt = {
     + "among them. ",
   index: (others) => "They are those whose compressed gradients are most like the question\u2019s. "
     + `The other ${others} were not looked at: the compression may hide some that belong here. `,
-  both: (others) => "Half share the most telling words with the question, half have compressed gradients most like "
-    + `its own. The other ${others} were not looked at. `,
+  both: (others) => "They are those whose compressed gradients and telling words, taken together, are most like the "
+    + `question\u2019s. The other ${others} were not looked at. `,
 };
 
 /** What may not have been found, and how to find it. */
