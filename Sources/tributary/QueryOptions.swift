@@ -39,6 +39,13 @@ struct QueryOptions: ParsableArguments {
     @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
+    @Option(
+        help: """
+            How the inverse curvature is estimated: by the fitted factors (ekfac), by an iteration that starts there (astra, \
+            slower), or not at all (identity).
+            """)
+    var estimator = InfluenceQuery.Estimator.ekfac
+
     @Flag(help: "Break scores down by layer.")
     var layers = false
 
@@ -70,12 +77,13 @@ struct QueryOptions: ParsableArguments {
             candidates: CandidateSelection(
                 prefilter: candidates, limit: candidateLimit, ids: candidateIDs.isEmpty ? nil : candidateIDs,
                 source: source, texts: texts.isEmpty ? nil : texts), rank: rank, rescore: rescore, damping: damping,
-            attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens))
+            estimator: estimator, attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens))
     }
 }
 
 extension CandidateSelection.Prefilter: ExpressibleByArgument {}
 extension InfluenceQuery.Direction: ExpressibleByArgument {}
+extension InfluenceQuery.Estimator: ExpressibleByArgument {}
 
 extension InfluenceQuery.Rank: ExpressibleByArgument {
     public init?(argument: String) {

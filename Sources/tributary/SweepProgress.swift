@@ -37,7 +37,8 @@ extension InfluenceProgress.Stage {
 
     fileprivate var unit: String {
         switch self {
-        case .gradients, .candidates: "queries"
+        case .gradients: "steps"
+        case .candidates: "queries"
         case .sweep, .rescore: "sequences"
         }
     }

@@ -45,7 +45,8 @@ public final class InfluenceEngine: Sendable {
             tokens: tokens)
     }
 
-    /// The gradient of each query's measurement, preconditioned and compressed as each query asks.
+    /// The gradient of each query's measurement, preconditioned and compressed as each query asks; that of one whose estimator
+    /// iterates must have its solution.
     ///
     /// - Parameter step: Called before each layer of each query, on the thread that computes it; what it throws ends the work.
     public func precondition(
@@ -56,9 +57,19 @@ public final class InfluenceEngine: Sendable {
             try step()
             let query = index / layerCount
             let layer = index % layerCount
-            return try PreconditionedLayer(
-                gradients[query].layers[layer], factors: factors.layers[layer], damping: queries[query].damping,
-                rank: queries[query].rank)
+            let (gradient, asked) = (gradients[query], queries[query])
+            switch asked.estimator {
+            case .ekfac:
+                return try PreconditionedLayer(
+                    gradient.layers[layer], factors: factors.layers[layer], damping: asked.damping, rank: asked.rank)
+            case .identity:
+                return try PreconditionedLayer(gradient.layers[layer].whole, rank: asked.rank)
+            case .astra:
+                guard let solution = gradient.solution else {
+                    throw QueryError.failed(reason: "the query's gradient was not solved for before it was scored")
+                }
+                return try PreconditionedLayer(solution.layers[layer], rank: asked.rank)
+            }
         }
         return queries.indices.map { query in
             PreconditionedQuery(layers: Array(layers[(query * layerCount)..<((query + 1) * layerCount)]))

@@ -38,10 +38,10 @@ struct QueryBatch {
         return rowids.compactMap { given[$0]?.tokens ?? kept.next() }
     }
 
-    private func isCancelled(_ query: Int) -> Bool { control.isCancelled(query) }
+    func isCancelled(_ query: Int) -> Bool { control.isCancelled(query) }
 
     /// Lets others go first, and ends the batch if no query of it is wanted any more.
-    private func step(for members: [Int]) throws {
+    func step(for members: [Int]) throws {
         control.makeRoom()
         if members.allSatisfy(isCancelled) { throw QueryError.cancelled }
     }
@@ -52,28 +52,28 @@ struct QueryBatch {
         var timings = InfluenceResult.Timings(
             gradients: 0, candidates: 0, sweep: 0, rescore: 0, batchSize: queries.count)
         do {
-            let gradients = try timed(&timings.gradients) { () -> [QueryGradient] in
-                report(.gradients, 0, queries.count)
-                let gradients = try engine.gradients(of: tokenized) { try step(for: Array(queries.indices)) }
-                report(.gradients, queries.count, queries.count)
-                return gradients
-            }
             let corpusSequences = try engine.corpus.statistics().sequences
-            let (candidates, failures) = try timed(&timings.candidates) {
+            let (gradients, methods, unsolved) = try timed(&timings.gradients) {
+                try solvedGradients(asOf: corpusSequences)
+            }
+            var (candidates, failures) = try timed(&timings.candidates) {
                 try selectCandidates(of: corpusSequences, gradients: gradients)
             }
+            failures.merge(unsolved) { $1 }
             let active = queries.indices.filter { failures[$0] == nil && !isCancelled($0) }
             var rankings = try timed(&timings.sweep) {
-                try sweep(active, gradients: gradients, candidates: candidates)
+                try sweep(active, gradients: gradients, candidates: candidates, corpusSequences: corpusSequences)
             }
-            try timed(&timings.rescore) { try rescore(&rankings, gradients: gradients) }
+            try timed(&timings.rescore) {
+                try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences)
+            }
             let finalTimings = timings
             return queries.indices.map { index in
                 if let failure = failures[index] { return .failure(failure) }
                 guard !isCancelled(index), let ranking = rankings[index] else { return .failure(.cancelled) }
                 return Result {
                     try result(
-                        of: index, ranking, gradients[index], corpusSequences: corpusSequences,
+                        of: index, ranking, gradients[index], methods[index], corpusSequences: corpusSequences,
                         considered: candidates[index].count, finalTimings)
                 }.mapError(QueryError.init)
             }
@@ -121,7 +121,9 @@ struct QueryBatch {
     }
 
     /// One sweep over the union of all candidates, with every query's compressed gradient at once.
-    private func sweep(_ active: [Int], gradients: [QueryGradient], candidates: [[Int64]]) throws -> [Int: Ranking] {
+    private func sweep(
+        _ active: [Int], gradients: [QueryGradient], candidates: [[Int64]], corpusSequences: Int
+    ) throws -> [Int: Ranking] {
         guard !active.isEmpty else { return [:] }
         let compressed = try engine.precondition(active.map { gradients[$0] }, for: active.map { queries[$0] }) {
             try step(for: active)
@@ -131,7 +133,7 @@ struct QueryBatch {
         report(.sweep, 0, union.count)
         var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
         sweep.wanted = active.map { query in candidates[query].compactMap { rows[$0] } }
-        sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [])
+        sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [], corpusSequences)
         let scores = try engine.sweep(tokens).scores(of: union, queries: compressed, control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
@@ -144,10 +146,12 @@ struct QueryBatch {
     }
 
     /// Scores each query's leading candidates again with its full gradient, and breaks down what will be returned.
-    private func rescore(_ rankings: inout [Int: Ranking], gradients: [QueryGradient]) throws {
+    private func rescore(
+        _ rankings: inout [Int: Ranking], gradients: [QueryGradient], corpusSequences: Int
+    ) throws {
         let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
         let leading = chosen.map { ($0, rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? []) }
-        let done = try score(leading, rank: .full, &rankings, gradients, after: 0)
+        let done = try score(leading, rank: .full, &rankings, gradients, corpusSequences, after: 0)
         // What is returned but was not among those scored again is broken down in its compressed form.
         let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
             guard !isCancelled(query) else { return nil }
@@ -160,7 +164,7 @@ struct QueryBatch {
             }
             return missing.flatMap { $0.isEmpty ? nil : (query, $0.map(\.rowid).sorted()) }
         }
-        _ = try score(rest, rank: nil, &rankings, gradients, after: done)
+        _ = try score(rest, rank: nil, &rankings, gradients, corpusSequences, after: done)
     }
 
     /// Scores sequences token by token, each against the queries that want it, as many queries at a time as fit in memory.
@@ -171,7 +175,7 @@ struct QueryBatch {
     /// - Returns: How many it has done then.
     private func score(
         _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], after done: Int
+        _ gradients: [QueryGradient], _ corpusSequences: Int, after done: Int
     ) throws -> Int {
         let groups = engine.rescoringGroups(of: Array(entries.indices)).map { $0.map { entries[$0] } }
         let total = done + groups.reduce(0) { $0 + Set($1.flatMap(\.rowids)).count }
@@ -179,7 +183,9 @@ struct QueryBatch {
         var done = done
         for group in groups {
             let start = done
-            done += try score(group, rank: rank, &rankings, gradients) { report(.rescore, start + $0, total) }
+            done += try score(group, rank: rank, &rankings, gradients, corpusSequences) {
+                report(.rescore, start + $0, total)
+            }
         }
         return done
     }
@@ -187,7 +193,7 @@ struct QueryBatch {
     /// - Returns: How many sequences that were.
     private func score(
         _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], progress: @escaping @Sendable (Int) -> Void
+        _ gradients: [QueryGradient], _ corpusSequences: Int, progress: @escaping @Sendable (Int) -> Void
     ) throws -> Int {
         let members = entries.map { entry -> InfluenceQuery in
             var query = queries[entry.query]
@@ -206,7 +212,7 @@ struct QueryBatch {
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         var sweep = sweepControl(for: indices, progress: progress)
         sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
-        sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown)
+        sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown, corpusSequences)
         let scores = try engine.sweep(tokens).scores(
             of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
         for (column, entry) in entries.enumerated() {
@@ -228,18 +234,23 @@ struct QueryBatch {
 
     /// - Parameter asked: The queries as the sweep scores them.
     private func checkpoint(
-        of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown
+        of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown, _ corpusSequences: Int
     ) -> (store: any SweepCheckpoint, queries: [ContentKey])? {
         control.checkpoint.map { store in
             let base = engine.scoringDigest()
             return (
-                store, zip(members, asked).map { engine.key(of: $1, tokenized[$0], breakdown: breakdown, base: base) }
+                store,
+                zip(members, asked).map {
+                    engine.key(
+                        of: $1, tokenized[$0], breakdown: breakdown, corpusSequences: corpusSequences, base: base)
+                }
             )
         }
     }
 
     private func result(
-        of index: Int, _ ranking: Ranking, _ gradient: QueryGradient, corpusSequences: Int, considered: Int,
+        of index: Int, _ ranking: Ranking, _ gradient: QueryGradient, _ method: InfluenceResult.Method,
+        corpusSequences: Int, considered: Int,
         _ timings: InfluenceResult.Timings
     ) throws -> InfluenceResult {
         let query = queries[index]
@@ -273,6 +284,7 @@ struct QueryBatch {
             candidates: InfluenceResult.CandidateSummary(
                 selection: query.candidates.kind,
                 considered: considered, corpusSequences: corpusSequences),
+            method: method,
             distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
             sequences: sequences)
     }
@@ -308,7 +320,7 @@ struct QueryBatch {
         }
     }
 
-    private func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {
+    func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {
         control.progress(InfluenceProgress(stage: stage, done: done, total: total))
     }
 

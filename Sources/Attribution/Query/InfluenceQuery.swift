@@ -15,6 +15,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     public var rescore: Int
     /// Damping in place of 0.1 times the mean eigenvalue of each layer.
     public var damping: Double?
+    public var estimator: Estimator
     public var attribution: Breakdown
 
     /// Which end of the ranking is asked for.
@@ -76,7 +77,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     public init(
         id: String? = nil, prompt: String, completion: String, topK: Int = 20, direction: Direction = .positive,
         candidates: CandidateSelection = CandidateSelection(), rank: Rank = .limited(32), rescore: Int = 100,
-        damping: Double? = nil, attribution: Breakdown = Breakdown()
+        damping: Double? = nil, estimator: Estimator = .ekfac, attribution: Breakdown = Breakdown()
     ) {
         self.id = id
         self.prompt = prompt
@@ -87,13 +88,14 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         self.rank = rank
         self.rescore = rescore
         self.damping = damping
+        self.estimator = estimator
         self.attribution = attribution
     }
 
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case id, prompt, completion
         case topK = "top_k"
-        case direction, candidates, rank, rescore, damping, attribution
+        case direction, candidates, rank, rescore, damping, estimator, attribution
     }
 
     public init(from decoder: any Swift.Decoder) throws {
@@ -109,6 +111,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         rank = try container.decodeIfPresent(Rank.self, forKey: .rank) ?? defaults.rank
         rescore = try container.decodeIfPresent(Int.self, forKey: .rescore) ?? defaults.rescore
         damping = try container.decodeIfPresent(Double.self, forKey: .damping)
+        estimator = try container.decodeIfPresent(Estimator.self, forKey: .estimator) ?? defaults.estimator
         attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
         try refuse(prompt.isEmpty, .prompt, "a prompt of at least one character", in: container)
         try refuse(completion.isEmpty, .completion, "a completion of at least one character", in: container)

@@ -6,6 +6,8 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     /// Seconds of each stage; the sweep's is the whole batch's.
     public var timings: Timings
     public var candidates: CandidateSummary
+    /// Absent in results of earlier versions, which knew EK-FAC alone.
+    public var method: Method?
     /// How all that was scored is distributed; absent where nothing was, and in results of earlier versions.
     public var distribution: ScoreDistribution?
     public var sequences: [InfluentialSequence]

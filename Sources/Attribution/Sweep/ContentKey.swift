@@ -72,9 +72,12 @@ extension InfluenceEngine {
 
     /// Names a query as a sweep scores it.
     ///
-    /// - Parameter base: ``scoringDigest()``
+    /// - Parameters:
+    ///   - corpusSequences: How many sequences the corpus had when the query was solved.
+    ///   - base: ``scoringDigest()``
     func key(
-        of query: InfluenceQuery, _ tokenized: TokenizedQuery, breakdown: CandidateSweep.Breakdown, base: ContentDigest
+        of query: InfluenceQuery, _ tokenized: TokenizedQuery, breakdown: CandidateSweep.Breakdown,
+        corpusSequences: Int, base: ContentDigest
     ) -> ContentKey {
         var digest = base
         digest.update(tokenized.tokens)
@@ -84,6 +87,7 @@ extension InfluenceEngine {
         case .limited(let rank): digest.update(UInt64(rank))
         }
         digest.update(query.damping?.bitPattern ?? 0)
+        digest.update(query.estimator, corpusSequences: corpusSequences)
         digest.update(UInt64(breakdown.rawValue))
         return ContentKey(digest)
     }

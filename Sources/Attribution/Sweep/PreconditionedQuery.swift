@@ -33,6 +33,16 @@ public enum PreconditionedLayer: Sendable {
         right.formProduct(factors.activationVectors.slice, compressed.right.slice)
         self = .lowRank(LowRank(left: left, right: right))
     }
+
+    /// Takes a layer that is preconditioned already, and compresses it if a rank is given.
+    ///
+    /// - Throws: `EigenError` if it is not finite.
+    init(_ preconditioned: Matrix, rank: InfluenceQuery.Rank) throws {
+        switch rank {
+        case .full: self = .full(preconditioned)
+        case .limited(let rank): self = .lowRank(try LowRank(approximating: preconditioned, rank: rank))
+        }
+    }
 }
 
 /// A query ready to be scored against training gradients: one preconditioned matrix a tracked layer.

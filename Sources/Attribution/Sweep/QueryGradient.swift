@@ -10,11 +10,24 @@ public struct QueryGradient: Sendable {
     public let layers: [Factors]
     /// Log-probability of each completion token, in nats.
     public let logProbabilities: [Double]
+    /// The gradient times the inverse curvature, where an iteration has found that; nil where it is found layer by layer when it is
+    /// needed.
+    var solution: ParameterVector?
 
     public struct Factors: Sendable {
         public let inputs: Matrix
         public let outputGradients: Matrix
+
+        /// `G = Dᵀ A`, out × in.
+        var whole: Matrix {
+            var gradient = Matrix()
+            gradient.formProduct(outputGradients.transposed, inputs.slice)
+            return gradient
+        }
     }
+
+    /// The gradient, written out.
+    var whole: ParameterVector { ParameterVector(layers: layers.map(\.whole)) }
 
     /// Runs a query forward and backward.
     ///

@@ -6,6 +6,8 @@ struct SweepCost: Sendable, Equatable {
     private(set) var candidates = 0
     /// Candidates that are scored again.
     private(set) var rescored = 0
+    /// Sequences that are run in search of queries' inverse products, before any is swept.
+    private(set) var solved = 0
     private(set) var queries = 0
     /// A sweep runs each sequence once, however many queries it is a candidate of.
     let corpusSequences: Int
@@ -31,20 +33,22 @@ struct SweepCost: Sendable, Equatable {
         candidates += own
         rescored +=
             selection.texts != nil ? own : min(own, query.direction == .both ? 2 * query.rescore : query.rescore)
+        solved += query.estimator.sequences(ofCorpus: corpusSequences)
         queries += 1
     }
 
     mutating func add(_ other: SweepCost) {
         candidates += other.candidates
         rescored += other.rescored
+        solved += other.solved
         queries += other.queries
     }
 
     /// Sequences of the first pass, at most.
     var swept: Int { min(candidates, corpusSequences) }
 
-    /// Sequences of both passes.
-    var sequences: Int { swept + rescored }
+    /// Sequences of all passes.
+    var sequences: Int { solved + swept + rescored }
 
     /// Scores that the sweep holds in memory.
     var scores: Int { swept * queries }
@@ -54,7 +58,8 @@ struct SweepCost: Sendable, Equatable {
         guard let progress else { return sequences }
         let done = progress.total > 0 ? Double(progress.done) / Double(progress.total) : 0
         switch progress.stage {
-        case .gradients, .candidates: return sequences
+        case .gradients: return Int(Double(solved) * (1 - done)) + swept + rescored
+        case .candidates: return swept + rescored
         case .sweep: return Int(Double(swept) * (1 - done)) + rescored
         case .rescore: return Int(Double(rescored) * (1 - done))
         }

@@ -99,7 +99,7 @@ class Tributary:
         self, prompt: str, completion: str, *, top: int | None = None, direction: str = "both",
         candidates: None | str | Iterable[str] = None, limit: int | None = None, source: str | None = None,
         rank: None | int | str = None, rescore: int | None = None, damping: float | None = None,
-        tokens: bool = True, layers: bool = True,
+        estimator: str | None = None, tokens: bool = True, layers: bool = True,
     ) -> Result:
         """The training sequences that made the model continue `prompt` with `completion`.
 
@@ -113,6 +113,7 @@ class Tributary:
             limit: How many sequences are looked at, unless it is all.
             source: Only sequences of this source.
             rank, rescore, damping: As in the server's documentation.
+            estimator: "ekfac", "astra" (nearer to the model's own curvature, and slower) or "identity" (no curvature).
             tokens, layers: Whether each score is broken down.
 
         Raises:
@@ -126,7 +127,8 @@ class Tributary:
             selection["ids"] = list(candidates)
         query = {
             "prompt": prompt, "completion": completion, "top_k": top, "direction": direction, "candidates": selection,
-            "rank": rank, "rescore": rescore, "damping": damping, "attribution": {"tokens": tokens, "layers": layers},
+            "rank": rank, "rescore": rescore, "damping": damping, "estimator": estimator,
+            "attribution": {"tokens": tokens, "layers": layers},
         }
         return self._one(query)
 

@@ -43,6 +43,14 @@ extension Schema {
             "damping",
             number("Damping in place of 0.1 times the mean eigenvalue of each layer.", over: 0).orNull),
         .optional(
+            "estimator",
+            choice(
+                "How the inverse curvature is estimated. ekfac: by the fitted factors; astra: by an iteration on the model's exact "
+                    + "Gauss-Newton matrix, which begins with what the factors give and takes longer; identity: not at all, "
+                    + "so that scores are inner products of gradients, and not in nats.",
+                of: InfluenceQuery.Estimator.self, default: .ekfac
+            ).orNull),
+        .optional(
             "attribution",
             object(
                 "What each score is broken down into.",
@@ -124,6 +132,20 @@ extension Schema {
                 .required("selection", choice("How they were chosen.", ["tfidf", "all", "ids", "texts"])),
                 .required("considered", integer("How many sequences were scored for the query.", from: 0)),
                 .required("corpus_sequences", integer("How many sequences the corpus had.", from: 0)))),
+        .optional(
+            "method",
+            object(
+                "How the query's gradient was multiplied by the inverse curvature; all but the estimator only where it iterates.",
+                .required("estimator", choice("As in the query.", of: InfluenceQuery.Estimator.self)),
+                .optional("iterations", integer("Steps of the iteration.", from: 0)),
+                .optional(
+                    "sequences", integer("Sequences run through the model for them, some several times.", from: 0)),
+                .optional("tokens", integer("Their tokens.", from: 0)),
+                .optional("seconds", number("How long that took.", from: 0)),
+                .optional("step", number("The step size.", from: 0)),
+                .optional(
+                    "residual",
+                    number("How far the last step was from solving the system, relative to the gradient.", from: 0)))),
         .optional("distribution", reference(.scoreDistribution)),
         .required(
             "sequences",

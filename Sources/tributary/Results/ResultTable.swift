@@ -62,7 +62,23 @@ struct ResultTable {
             : "\(candidates.considered) of \(candidates.corpusSequences) sequences scored (\(candidates.selection)); "
         let shared = timings.batchSize > 1 ? ", shared by \(timings.batchSize) queries" : ""
         lines += (scored + stages + shared).wrapped(to: style.width).map { style.styled($0, .dim) }
+        if let method = Self.method(of: result) {
+            lines += method.wrapped(to: style.width).map { style.styled($0, .dim) }
+        }
         return lines
+    }
+
+    /// How the inverse curvature was estimated, where that was not by the factors alone; else nothing.
+    private static func method(of result: InfluenceResult) -> String? {
+        switch result.method?.estimator {
+        case nil, .ekfac: return nil
+        case .identity: return "Scores are inner products of gradients (identity), and not in nats."
+        case .astra:
+            let cost = result.method
+            return
+                "Inverse curvature by ASTRA: \(cost?.iterations ?? 0) iterations, \(cost?.sequences ?? 0) sequences, "
+                + "\(String(format: "%.1f", cost?.seconds ?? 0)) s."
+        }
     }
 
     // MARK: Sequences

@@ -81,7 +81,11 @@ export async function showAsk(main, { items }, signal) {
           + "nothing."),
         field("Scored again in full", input("rescore", { inputmode: "numeric" })),
         field("Damping", input("damping", { inputmode: "decimal" }),
-          "Empty for a tenth of each layer\u2019s mean eigenvalue."))),
+          "Empty for a tenth of each layer\u2019s mean eigenvalue."),
+        field("Curvature by", select("estimator", [
+          ["ekfac", "the fitted factors (EK-FAC)"], ["astra", "an iteration that starts from them (ASTRA)"],
+          ["identity", "nothing: plain products of gradients"],
+        ]), "ASTRA takes in what the factors leave out, and takes longer. Plain products are not in nats."))),
     h("div", { class: "actions" }, submit),
     refusal,
     commands);
@@ -170,11 +174,11 @@ export async function showAsk(main, { items }, signal) {
   }
 }
 
-const more = ["contrast", "limit", "source", "rank", "rescore", "damping"];
+const more = ["contrast", "limit", "source", "rank", "rescore", "damping", "estimator"];
 /** Which control holds a field of the request. */
 const controls = {
   prompt: "prompt", completion: "completion", top_k: "top", direction: "direction", rank: "rank", rescore: "rescore",
-  damping: "damping", "candidates.limit": "limit", "candidates.source": "source", "candidates.prefilter": "prefilter",
+  damping: "damping", estimator: "estimator", "candidates.limit": "limit", "candidates.source": "source", "candidates.prefilter": "prefilter",
 };
 
 /** Posts a question; where no answer comes, again with the same key, so that it is asked once. */

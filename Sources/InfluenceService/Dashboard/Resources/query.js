@@ -13,12 +13,13 @@
  * @property {string} rank
  * @property {string} rescore
  * @property {string} damping
+ * @property {string} estimator  ekfac, astra or identity.
  */
 
 /** @type {Draft} */
 export const defaults = {
   prompt: "", completion: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "", top: "20",
-  rank: "32", rescore: "100", damping: "",
+  rank: "32", rescore: "100", damping: "", estimator: "ekfac",
 };
 
 /** @returns {Draft} */
@@ -39,6 +40,7 @@ export function draftOf(query, contrast = "") {
     prefilter: query.candidates.prefilter, limit: String(query.candidates.limit), source: query.candidates.source ?? "",
     top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
     damping: query.damping === undefined || query.damping === null ? "" : String(query.damping),
+    estimator: query.estimator ?? "ekfac",
   };
 }
 
@@ -54,6 +56,7 @@ export function requestOf(draft) {
     rank: draft.rank.trim() === "full" ? "full" : number(draft.rank),
     rescore: number(draft.rescore),
     ...(draft.damping.trim() ? { damping: number(draft.damping) } : {}),
+    ...(draft.estimator === "ekfac" ? {} : { estimator: draft.estimator }),
     attribution: { layers: true, tokens: true },
   };
   return draft.contrast ? [query, { ...query, completion: draft.contrast }] : query;

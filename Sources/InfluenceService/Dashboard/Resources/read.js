@@ -104,11 +104,22 @@ function howTo(result) {
   const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"),
     figures(result));
   return h("section", { class: "about", "aria-label": "About this result" }, 
-    whatWasLookedAt(result, wide.matches), howToRead(), shape,
+    whatWasLookedAt(result, wide.matches), howToRead(), shape, curvature(result),
     wide.matches && h("p", { class: "hint" },
       `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
       `the best again in full in ${seconds(timings.rescore)}`,
       timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."));
+}
+
+/** How the inverse curvature was estimated, where that was not by the factors alone. */
+function curvature({ method }) {
+  switch (method?.estimator) {
+    case "astra": return h("p", { class: "hint" },
+      `Curvature by ASTRA: ${plural(method.iterations, "iteration")} in ${seconds(method.seconds)}.`);
+    case "identity": return h("p", { class: "hint" },
+      "Without curvature: scores are plain products of gradients, and not in nats.");
+    default: return null;
+  }
 }
 
 function lists(result, id, number, items) {

@@ -1,0 +1,32 @@
+import Curvature
+
+extension QueryBatch {
+    /// The queries' gradients, each with its product with the inverse curvature where its estimator iterates for that.
+    func solvedGradients(
+        asOf corpusSequences: Int
+    ) throws -> ([QueryGradient], [InfluenceResult.Method], [Int: QueryError]) {
+        let iterating = queries.indices.filter { queries[$0].estimator == .astra }
+        let total = queries.count + iterating.count * InfluenceEngine.astra.iterations
+        report(.gradients, 0, total)
+        var gradients = try engine.gradients(of: tokenized) { try step(for: Array(queries.indices)) }
+        report(.gradients, queries.count, total)
+        var methods = queries.map { InfluenceResult.Method(estimator: $0.estimator) }
+        var failures: [Int: QueryError] = [:]
+        guard !iterating.isEmpty else { return (gradients, methods, failures) }
+        let curvature = try engine.curvature(asOf: corpusSequences)
+        for (place, query) in iterating.enumerated() {
+            let start = queries.count + place * InfluenceEngine.astra.iterations
+            let control = SolveControl(
+                progress: { done, _ in report(.gradients, start + done, total) }, step: { try step(for: [query]) })
+            do {
+                methods[query] = try engine.solve(
+                    &gradients[query], for: queries[query], with: curvature, control: control)
+            } catch let error as SolveError {
+                failures[query] = .unusable(field: "estimator", reason: "\(error)")
+            } catch {
+                failures[query] = QueryError(error)
+            }
+        }
+        return (gradients, methods, failures)
+    }
+}
