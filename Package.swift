@@ -61,11 +61,16 @@ let package = Package(
             ],
             resources: [.copy("Dashboard/Resources"), .copy("Client/client.py")]),
 
+        // Floor 5 too: what scores are worth.
+        .target(
+            name: "Evaluation",
+            dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus"]),
+
         // Floor 6: the command line.
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Attribution", "Curvature", "Transformer", "Corpus", "CLinux",
+                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Corpus", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -78,6 +83,7 @@ let package = Package(
         .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Digest"], exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "TestSupport"]),
         .testTarget(name: "AttributionTests", dependencies: ["Attribution", "TestSupport"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService"]),
         .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
         .target(

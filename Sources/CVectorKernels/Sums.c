@@ -29,6 +29,12 @@ void tributary_add(const float *x, float *y, size_t count) {
 }
 
 TRIBUTARY_CLONES
+void tributary_scale_columns(const float *factors, float *y, size_t rows, size_t columns) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) y[r * columns + c] *= factors[c];
+}
+
+TRIBUTARY_CLONES
 void tributary_scale(float factor, float *y, size_t count) {
     for (size_t c = 0; c < count; c++) y[c] *= factor;
 }

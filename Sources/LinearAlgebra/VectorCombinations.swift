@@ -1,4 +1,5 @@
 import COpenBLAS
+import CVectorKernels
 
 extension Matrix {
     /// Adds `scale · other`.
@@ -17,21 +18,6 @@ extension Matrix {
     /// - Parameter factors: 1 × columns
     public mutating func scaleColumns(by factors: Matrix) {
         precondition(factors.count == columns, "one factor a column")
-        let width = columns
-        let height = rows
-        factors.withSpan { factors in
-            withMutableSpan { values in
-                for row in 0..<height {
-                    for column in 0..<width { values[row * width + column] *= factors[column] }
-                }
-            }
-        }
-    }
-
-    /// Every value becomes its square.
-    public mutating func square() {
-        withMutableSpan { values in
-            for index in values.indices { values[index] *= values[index] }
-        }
+        tributary_scale_columns(factors.pointer, uniquePointer(), rows, columns)
     }
 }

@@ -26,7 +26,8 @@ struct Tributary: AsyncParsableCommand {
             """,
         version: Service.version,
         subcommands: [
-            Import.self, Fit.self, Index.self, Query.self, Serve.self, Train.self, Inspect.self, Token.self,
+            Import.self, Fit.self, Index.self, Query.self, Serve.self, Train.self, Inspect.self, Evaluate.self,
+            Token.self,
             Render.self,
             ShowWorkspace.self, Logits.self,
         ])

@@ -167,6 +167,10 @@ struct InfluenceAPITests {
                 "{\"prompt\": \"a\", \"completion\": \"b\", \"direction\": \"up\"}", "direction",
                 "one of \"positive\", \"negative\""
             ),
+            (
+                "{\"prompt\": \"a\", \"completion\": \"b\", \"estimator\": \"hessian\"}", "estimator",
+                "one of \"ekfac\", \"astra\", \"identity\""
+            ),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": \"half\"}", "rank", "full"),
             (
                 "{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": 3}", "candidates",

@@ -65,6 +65,8 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"rescore\": -1}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"damping\": 0}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"direction\": \"up\"}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"estimator\": \"astra\"}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"estimator\": \"hessian\"}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"topk\": 1}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"ids\": []}}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"texts\": [\"c\"]}}", true),
@@ -99,6 +101,10 @@ struct SchemaTests {
         var result = FakeEngine.result(for: query, batchSize: 1)
         var minimal = result
         minimal.distribution = nil
+        var method = InfluenceResult.Method(estimator: .astra)
+        (method.iterations, method.sequences, method.tokens) = (48, 1_536, 100_000)
+        (method.seconds, method.step, method.residual) = (2.5, 0.25, 0.1)
+        result.method = method
         result.sequences[0].layers = [.init(name: "l", score: 1)]
         result.sequences[0].tokens = [.init(text: "t", score: 1)]
         result.sequences[0].index = 0

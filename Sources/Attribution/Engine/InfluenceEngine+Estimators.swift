@@ -4,10 +4,12 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-extension InfluenceEngine {
-    /// ASTRA as a query has it: the same for all, so that scores of one query can be compared with another's.
-    static let astra = NeumannIteration.Options(iterations: 48, batchSize: 32, seed: 0)
+extension NeumannIteration.Options {
+    /// ASTRA as queries have it.
+    public static let forQueries = NeumannIteration.Options(iterations: 48, batchSize: 32, seed: 0)
+}
 
+extension InfluenceEngine {
     /// The curvature of the model's loss on the corpus as it was when it had so many sequences.
     func curvature(asOf corpusSequences: Int) throws -> GaussNewtonMatrix {
         let corpus = corpus
@@ -28,7 +30,7 @@ extension InfluenceEngine {
     ) throws -> InfluenceResult.Method {
         var method = InfluenceResult.Method(estimator: query.estimator)
         guard query.estimator == .astra else { return method }
-        let astra = NeumannIteration.astra(curvature, factors: factors, damping: query.damping, Self.astra)
+        let astra = NeumannIteration.astra(curvature, factors: factors, damping: query.damping, astra)
         let solved = try astra.solve([gradient.whole], control: control)
         gradient.solution = solved.vectors[0]
         let cost = solved.cost
@@ -45,7 +47,7 @@ extension InfluenceEngine {
 extension InfluenceQuery.Estimator {
     /// Roughly how many sequences' sweep a query's inverse product costs.
     public func sequences(ofCorpus count: Int) -> Int {
-        let options = InfluenceEngine.astra
+        let options = NeumannIteration.Options.forQueries
         // A product is a forward, a tangent and a backward pass, where scoring is a forward and half a backward pass.
         return self == .astra ? 2 * options.iterations * min(options.batchSize, count) : 0
     }
@@ -53,11 +55,13 @@ extension InfluenceQuery.Estimator {
 
 extension ContentDigest {
     /// Takes an estimator, and all that its result depends on beside the query, the model and the factors.
-    mutating func update(_ estimator: InfluenceQuery.Estimator, corpusSequences: Int) {
+    mutating func update(
+        _ estimator: InfluenceQuery.Estimator, _ options: NeumannIteration.Options, corpusSequences: Int
+    ) {
         update(counted: estimator.rawValue)
         guard estimator == .astra else { return }
-        let options = InfluenceEngine.astra
         for number in [options.iterations, options.batchSize, corpusSequences] { update(UInt64(number)) }
         update(options.seed)
+        update(options.step?.bitPattern ?? 0)
     }
 }

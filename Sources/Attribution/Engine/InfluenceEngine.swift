@@ -19,13 +19,16 @@ public final class InfluenceEngine: Sendable {
     public let tally = SweepTally()
     let workers: Workers
     let batchTokens: Int
+    /// How ASTRA iterates: the same for all queries, so that scores of one can be compared with another's.
+    let astra: NeumannIteration.Options
 
     /// The most memory that full-rank queries of one rescoring pass may take.
     private static let fullRankBytes = 1 << 30
 
     public init(
         name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore,
-        index: IndexAvailability = .missing, workers: Workers = Workers(), batchTokens: Int = 1_024
+        index: IndexAvailability = .missing, workers: Workers = Workers(), batchTokens: Int = 1_024,
+        astra: NeumannIteration.Options = .forQueries
     ) {
         self.name = name
         decoder = checkpoint.decoder
@@ -36,6 +39,7 @@ public final class InfluenceEngine: Sendable {
         self.index = index
         self.workers = workers
         self.batchTokens = batchTokens
+        self.astra = astra
     }
 
     /// - Parameter tokens: The tokens of sequences, in the order asked for.

@@ -6,7 +6,7 @@ extension QueryBatch {
         asOf corpusSequences: Int
     ) throws -> ([QueryGradient], [InfluenceResult.Method], [Int: QueryError]) {
         let iterating = queries.indices.filter { queries[$0].estimator == .astra }
-        let total = queries.count + iterating.count * InfluenceEngine.astra.iterations
+        let total = queries.count + iterating.count * engine.astra.iterations
         report(.gradients, 0, total)
         var gradients = try engine.gradients(of: tokenized) { try step(for: Array(queries.indices)) }
         report(.gradients, queries.count, total)
@@ -15,7 +15,7 @@ extension QueryBatch {
         guard !iterating.isEmpty else { return (gradients, methods, failures) }
         let curvature = try engine.curvature(asOf: corpusSequences)
         for (place, query) in iterating.enumerated() {
-            let start = queries.count + place * InfluenceEngine.astra.iterations
+            let start = queries.count + place * engine.astra.iterations
             let control = SolveControl(
                 progress: { done, _ in report(.gradients, start + done, total) }, step: { try step(for: [query]) })
             do {

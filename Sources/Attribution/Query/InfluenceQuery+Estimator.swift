@@ -24,7 +24,8 @@ extension InfluenceResult {
         public var seconds: Double?
         /// The step size at which the iteration held.
         public var step: Double?
-        /// `‖∇f - (G + λI) x‖ / ‖∇f‖` at the last step, G being that of its batch of sequences.
+        /// `‖∇f - (G + λI) x‖ / ‖∇f‖` at the last step, G being that of its batch of sequences, and norms those of the
+        /// preconditioner: `√(rᵀ P⁻¹ r)`.
         public var residual: Double?
 
         public init(estimator: InfluenceQuery.Estimator) {

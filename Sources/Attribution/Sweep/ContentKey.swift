@@ -87,7 +87,7 @@ extension InfluenceEngine {
         case .limited(let rank): digest.update(UInt64(rank))
         }
         digest.update(query.damping?.bitPattern ?? 0)
-        digest.update(query.estimator, corpusSequences: corpusSequences)
+        digest.update(query.estimator, astra, corpusSequences: corpusSequences)
         digest.update(UInt64(breakdown.rawValue))
         return ContentKey(digest)
     }

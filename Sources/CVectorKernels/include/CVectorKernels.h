@@ -76,6 +76,7 @@ void tributary_segmented_dot(const float *left, size_t left_stride, const float 
 double tributary_dot(const float *left, const float *right, size_t count);
 void tributary_add(const float *x, float *y, size_t count);
 void tributary_scale(float factor, float *y, size_t count);
+void tributary_scale_columns(const float *factors, float *y, size_t rows, size_t columns);
 void tributary_add_squares(const float *x, float *y, size_t count);
 void tributary_add_to_double(const float *x, double *y, size_t count);
 /// y = x / (denominator + damping).

@@ -38,8 +38,10 @@ public struct ConjugateGradients: InverseCurvature {
         var solution: ParameterVector
         var residual: ParameterVector
         var direction: ParameterVector
-        /// `rᵀ P⁻¹ r`
+        /// `rᵀ P⁻¹ r` at the start, and now.
+        let start: Double
         var energy: Double
+        var isSpent = false
 
         var relativeResidual: Double { length > 0 ? residual.norm / length : 0 }
     }
@@ -52,12 +54,15 @@ public struct ConjugateGradients: InverseCurvature {
             var zero = vector
             zero.reset()
             let direction = preconditioner?.applied(to: vector) ?? vector
+            let energy = vector.dot(direction)
             return Path(
-                length: vector.norm, solution: zero, residual: vector, direction: direction,
-                energy: vector.dot(direction))
+                length: vector.norm, solution: zero, residual: vector, direction: direction, start: energy,
+                energy: energy)
         }
         for iteration in 0..<iterations {
-            let open = paths.indices.filter { paths[$0].relativeResidual > tolerance && paths[$0].energy > 0 }
+            let open = paths.indices.filter {
+                paths[$0].relativeResidual > tolerance && paths[$0].energy > 0 && !paths[$0].isSpent
+            }
             if open.isEmpty { break }
             control.progress(iteration, iterations)
             let (products, work) = try matrix.products(
@@ -68,7 +73,7 @@ public struct ConjugateGradients: InverseCurvature {
         }
         control.progress(iterations, iterations)
         cost.seconds = Date().timeIntervalSince(start)
-        cost.residual = paths.map(\.relativeResidual).max()
+        cost.residual = paths.map { $0.start > 0 ? (max($0.energy, 0) / $0.start).squareRoot() : 0 }.max()
         return InverseProducts(vectors: paths.map(\.solution), cost: cost)
     }
 
@@ -79,7 +84,7 @@ public struct ConjugateGradients: InverseCurvature {
         let curvature = path.direction.dot(product)
         guard curvature > 0 else {
             // Rounding has eaten the direction: nothing is left to gain.
-            path.energy = 0
+            path.isSpent = true
             return
         }
         let length = path.energy / curvature

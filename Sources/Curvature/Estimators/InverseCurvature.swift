@@ -41,7 +41,9 @@ public struct SolveCost: Sendable, Equatable {
     public var seconds = 0.0
     /// The step size, where the method has one.
     public var step: Double?
-    /// The largest of the vectors' `‖v - (G + λI) x‖ / ‖v‖` when the iteration last looked, G being that of its last batch.
+    /// The largest of the vectors' `‖v - (G + λI) x‖ / ‖v‖` when the iteration last looked, G being that of its last batch. Where the
+    /// iteration has a preconditioner P, norms are `√(rᵀ P⁻¹ r)`: the plain one is all of the steepest directions, in which
+    /// the least error of x is much.
     public var residual: Double?
 
     public init() {}

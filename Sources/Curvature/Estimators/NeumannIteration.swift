@@ -83,6 +83,7 @@ public struct NeumannIteration: InverseCurvature {
         _ control: SolveControl
     ) throws -> [ParameterVector]? {
         let lengths = vectors.map(\.norm)
+        let energies = vectors.map { $0.dot(preconditioner?.applied(to: $0) ?? $0) }
         let weakest = max(damping.min() ?? 0, .leastNormalMagnitude)
         var solutions =
             preconditioner.map { inverse in vectors.map(inverse.applied(to:)) }
@@ -101,10 +102,11 @@ public struct NeumannIteration: InverseCurvature {
             for place in vectors.indices {
                 residuals[place].scale(by: -1)
                 residuals[place].add(vectors[place])
-                if lengths[place] > 0 {
-                    cost.residual = max(cost.residual ?? 0, residuals[place].norm / lengths[place])
-                }
                 let change = preconditioner?.applied(to: residuals[place]) ?? residuals[place]
+                if energies[place] > 0 {
+                    let share = max(residuals[place].dot(change), 0) / energies[place]
+                    cost.residual = max(cost.residual ?? 0, share.squareRoot())
+                }
                 solutions[place].add(change, scaledBy: step)
                 // What solves the system is no longer than ‖v‖ / λ; the rest is room for the way there.
                 guard solutions[place].norm <= 4 * lengths[place] / weakest else { return nil }

@@ -61,7 +61,8 @@ final class TinyEngine: Sendable {
         makeEngine = { index in
             InfluenceEngine(
                 name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, index: index,
-                workers: Workers(count: workers), batchTokens: batchTokens)
+                workers: Workers(count: workers), batchTokens: batchTokens,
+                astra: .init(iterations: 8, batchSize: 6, step: 0.25))
         }
         engine = makeEngine(built.map { .ready($0) } ?? .missing)
     }
