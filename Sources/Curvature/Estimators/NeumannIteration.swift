@@ -10,8 +10,8 @@ import Transformer
 /// Products"), which begins with EK-FAC's own answer and takes away its error.
 ///
 /// Where no step is given it is one over the largest eigenvalue of `P⁻¹ (G_B + λI)`, by power iteration over a few batches, at
-/// most 1. A step at which the iteration still grows beyond what any solution can be, `‖v‖ / λ`, is halved and the
-/// iteration begun again. Where a batch is not all of the sequences, the result is the mean of the second half of the iterates
+/// most 1. A step at which the residual grows, or the iterate beyond what any solution can be, `‖v‖ / λ`, is halved and
+/// the iteration begun again. Where a batch is not all of the sequences, the result is the mean of the second half of the iterates
 /// (Polyak and Juditsky 1992), in which the batches' noise averages out.
 public struct NeumannIteration: InverseCurvature {
     public struct Options: Sendable, Equatable {
@@ -41,6 +41,8 @@ public struct NeumannIteration: InverseCurvature {
     private static let powerIterations = 8
     /// How often the step is halved before the iteration is given up.
     private static let halvings = 6
+    /// By how much a residual may exceed the first one: another batch's may be larger, one that grows is of too long a step.
+    private static let growth = 4.0
 
     /// LiSSA.
     ///
@@ -95,6 +97,7 @@ public struct NeumannIteration: InverseCurvature {
         let averagesFrom = order.isComplete ? options.iterations : options.iterations / 2
         var means = solutions
         var averaged = 0
+        var first: Double?
         for iteration in 0..<options.iterations {
             control.progress(iteration, options.iterations)
             var residuals = try dampedProducts(of: solutions, over: order.next(), &cost, control)
@@ -112,6 +115,9 @@ public struct NeumannIteration: InverseCurvature {
                 guard solutions[place].norm <= 4 * lengths[place] / weakest else { return nil }
             }
             cost.iterations += 1
+            let residual = cost.residual ?? 0
+            guard residual <= Self.growth * (first ?? residual) else { return nil }
+            first = first ?? residual
             if iteration >= averagesFrom {
                 averaged += 1
                 for place in means.indices {

@@ -62,7 +62,7 @@ final class TinyEngine: Sendable {
             InfluenceEngine(
                 name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, index: index,
                 workers: Workers(count: workers), batchTokens: batchTokens,
-                astra: .init(iterations: 8, batchSize: 6, step: 0.25))
+                astra: .init(iterations: 6, batchSize: 3, step: 0.02))
         }
         engine = makeEngine(built.map { .ready($0) } ?? .missing)
     }
