@@ -12,6 +12,8 @@ struct CovarianceTap: GradientTap, Sendable {
     private(set) var tokens = 0
     private(set) var sequences = 0
 
+    private var gram = Matrix()
+
     init(_ tracked: TrackedLayers) {
         activations = [:]
         for layer in tracked.layers where layer.index == layer.inputOwner {
@@ -31,9 +33,9 @@ struct CovarianceTap: GradientTap, Sendable {
 
     mutating func record(_ pass: LayerPass) {
         if pass.layer.index == pass.layer.inputOwner {
-            activations[pass.layer.index]?.addGram(of: pass.inputs)  // in × in += AᵀA
+            activations[pass.layer.index]?.addGram(of: pass.inputs, through: &gram)  // in × in += AᵀA
         }
-        gradients[pass.layer.index].addGram(of: pass.outputGradients)  // out × out += DᵀD
+        gradients[pass.layer.index].addGram(of: pass.outputGradients, through: &gram)  // out × out += DᵀD
     }
 
     mutating func finish(_ batch: TokenBatch) {

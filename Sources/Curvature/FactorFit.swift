@@ -83,6 +83,9 @@ public struct FactorFit: Sendable {
 
     static let program = "tributary 1"
 
+    /// How many times as long as a state took to save, the fit then goes on without saving again.
+    private static let timeBetweenSaves = 20.0
+
     /// Fits the factors.
     ///
     /// - Parameters:
@@ -106,17 +109,18 @@ public struct FactorFit: Sendable {
             var start = 0
             if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
             let covariances = try sweep(
-                .covariances, taps: taps, from: start, progress: progress, isCancelled: isCancelled
+                .covariances, taps: consume taps, from: start, progress: progress, isCancelled: isCancelled
             ) { taps, next in try state?.save(covariances: taps, next: next) }
-            bases = try decompose(covariances.merged { $0.merge($1) }, progress: progress)
+            bases = try decompose(merged(consume covariances) { $0.merge($1) }, progress: progress)
             eigenvalueTaps = (0..<workers.count).map { _ in EigenvalueTap(tracked, bases: bases) }
             try state?.save(bases: bases, eigenvalues: eigenvalueTaps, next: 0)
         }
         let found = bases
-        let sums = try sweep(
-            .eigenvalues, taps: eigenvalueTaps, from: eigenvalueStart, progress: progress, isCancelled: isCancelled
+        let workerSums = try sweep(
+            .eigenvalues, taps: consume eigenvalueTaps, from: eigenvalueStart, progress: progress,
+            isCancelled: isCancelled
         ) { taps, next in try state?.save(bases: found, eigenvalues: taps, next: next) }
-        .merged { $0.merge($1) }
+        let sums = merged(consume workerSums) { $0.merge($1) }
         var provenance = identity
         provenance.tokens = sums.tokens
         let factors = EKFACFactors(
@@ -133,13 +137,15 @@ public struct FactorFit: Sendable {
     }
 
     /// Runs every remaining micro-batch through its worker's tap.
+    ///
+    /// - Parameter taps: Given away: their sums are most of a fit's memory, and none must be copied to be added to.
     private func sweep<Tap: GradientTap & Sendable>(
-        _ stage: Stage, taps: [Tap], from start: Int, progress: (Progress) -> Void, isCancelled: () -> Bool,
+        _ stage: Stage, taps: consuming [Tap], from start: Int, progress: (Progress) -> Void, isCancelled: () -> Bool,
         save: ([Tap], Int) throws -> Void
     ) throws -> [Tap] {
-        let slots = taps.map { WorkerSlot((workspace: DecoderWorkspace(), tap: $0)) }
+        let slots = taps.indices.map { _ in WorkerSlot((workspace: DecoderWorkspace(), tap: taps.removeFirst())) }
         let batchesPerRound = 4
-        var lastSave = Date()
+        var nextSave = Date(timeIntervalSinceNow: saveInterval)
         var next = start
         while next < source.count {
             progress(Progress(stage: stage, done: next, total: source.count))
@@ -155,9 +161,12 @@ public struct FactorFit: Sendable {
             }
             next = end
             let isInterrupted = isCancelled()
-            if isInterrupted || Date().timeIntervalSince(lastSave) > saveInterval {
+            let start = Date()
+            if isInterrupted || start > nextSave {
                 try save(slots.map { $0.withState { $0.tap } }, next)
-                lastSave = Date()
+                // The sums of a large model take seconds to write.
+                let end = Date()
+                nextSave = end + max(saveInterval, Self.timeBetweenSaves * end.timeIntervalSince(start))
             }
             if isInterrupted { throw FitError.interrupted(stage: stage, done: next, total: source.count) }
         }
@@ -223,13 +232,11 @@ extension FactorFit.Source {
     }
 }
 
-extension Array {
-    /// All elements added into the first.
-    fileprivate func merged(_ add: (inout Element, Element) -> Void) -> Element {
-        var result = self[0]
-        for element in dropFirst() { add(&result, element) }
-        return result
-    }
+/// All elements added into the first, each given back as soon as it is.
+private func merged<Element>(_ elements: consuming [Element], _ add: (inout Element, Element) -> Void) -> Element {
+    var sum = elements.removeFirst()
+    while !elements.isEmpty { add(&sum, elements.removeFirst()) }
+    return sum
 }
 
 /// Why a fit ended without factors.

@@ -61,7 +61,8 @@ struct DenseCurvatureTests {
 
     private func eigen(order: Int, _ generator: inout SplitMix64) throws -> SymmetricEigen {
         var sum = SymmetricAccumulator(order: order)
-        sum.addGram(of: random(3 * order, order, &generator).slice)
+        var gram = Matrix()
+        sum.addGram(of: random(3 * order, order, &generator).slice, through: &gram)
         return try SymmetricEigen(of: sum.mean(over: Double(3 * order)), order: order)
     }
 
