@@ -76,6 +76,11 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ]),
 
+        // What scripts/bench measures with.
+        .executableTarget(
+            name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra"],
+            path: "scripts/bench/Benchmarks"),
+
         .testTarget(name: "DigestTests", dependencies: ["Digest"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),

@@ -74,6 +74,11 @@ int tributary_send_to_unix_socket(const char *path, const char *message) {
     return sent < 0 ? -1 : 0;
 }
 
+void tributary_keep_little_freed_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 void tributary_return_freed_memory(void) {
     malloc_trim(0);
 }

@@ -16,6 +16,9 @@ final class FreedMemory: ConnectionObserving {
         self.giveBack = giveBack
     }
 
+    /// Has the process keep little of what it frees, from now on.
+    static func limit() { tributary_keep_little_freed_memory() }
+
     /// Says that something has been done that may have freed memory.
     func note() { activity.add(1, ordering: .relaxed) }
 

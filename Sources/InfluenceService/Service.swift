@@ -36,6 +36,7 @@ public final class Service: Sendable {
         self.logger = logger
         drain = .seconds(configuration.server.drainSeconds)
         let metrics = ServiceMetrics()
+        FreedMemory.limit()
         let freedMemory = FreedMemory()
         store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
         batcher = QueryBatcher(

@@ -1,0 +1,109 @@
+import Attribution
+import Curvature
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// What one command measured: seconds by name, and what they are to be divided by.
+struct Measurement: Encodable {
+    var seconds: [String: Double]
+    var tokens: Int?
+    var operations: Double?
+    /// Matrix blocks that were allocated after the first micro-batches.
+    var allocations: Int?
+    var residentBytes: Int?
+    var peakBytes: Int?
+}
+
+extension Setting {
+    /// Four a parameter and token: what a pass, forward and backward to the inputs, cannot do without.
+    private var operationsPerToken: Double {
+        let lookedUp = (decoder.positionEmbedding?.count ?? 0) + (decoder.untiedHead == nil ? 0 : decoder.tokenEmbedding.count)
+        return 4 * Double(decoder.parameterCount - lookedUp)
+    }
+
+    /// The products of a pass alone, of the very shapes, on operands that are there already: what the machine can do at most.
+    func products(workers: Int) throws -> Measurement {
+        let head = decoder.untiedHead ?? decoder.tokenEmbedding
+        let shapes = decoder.blocks.prefix(1).flatMap { block in
+            let feedForward = [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0?.weight }
+            return (block.attention.inputs.map(\.weight) + [block.attention.output.weight] + feedForward).map {
+                ($0, rows: input.batchTokens, count: decoder.blocks.count)
+            }
+        }
+        let headRows = 128
+        let all = shapes + [(head, rows: headRows, count: max(1, input.batchTokens / headRows))]
+        let operations = all.reduce(0.0) { $0 + 4 * Double($1.0.count * $1.rows * $1.count) }
+        func run() throws {
+            _ = try Workers(count: workers).run { _ in
+                for (weight, rows, count) in all {
+                    let inputs = Matrix(rows: rows, columns: weight.columns)
+                    var outputs = Matrix(rows: rows, columns: weight.rows)
+                    var gradients = Matrix(rows: rows, columns: weight.columns)
+                    for _ in 0..<count {
+                        outputs.formProduct(inputs.slice, weight.transposed)
+                        gradients.formProduct(outputs.slice, weight.slice)
+                    }
+                }
+            }
+        }
+        return Measurement(seconds: ["products": try seconds(run)], operations: operations * Double(workers))
+    }
+
+    /// A sweep over all sequences.
+    func sweep(workers: Int) throws -> Measurement {
+        let queries = try preconditioned(workers: Workers(count: workers))
+        let sequences = input.sequences
+        let sweep = CandidateSweep(
+            decoder: decoder, tracked: tracked, workers: Workers(count: workers), batchTokens: input.batchTokens
+        ) { ids in ids.map { sequences[Int($0)] } }
+        let time = try seconds { _ = try sweep.scores(of: sequences.indices.map(Int64.init), queries: queries) }
+        let tokens = sequences.reduce(0) { $0 + $1.count }
+        return Measurement(seconds: ["sweep": time], tokens: tokens, operations: Double(tokens) * operationsPerToken)
+    }
+
+    /// The gradients of all queries, preconditioned and compressed.
+    func queries(workers: Int) throws -> Measurement {
+        Measurement(seconds: ["queries": try seconds { _ = try preconditioned(workers: Workers(count: workers)) }])
+    }
+
+    /// A fit on all sequences.
+    func fit(workers: Int) throws -> Measurement {
+        let tokens = input.sequences.reduce(0) { $0 + $1.count }
+        return Measurement(
+            seconds: try Self.fit(decoder, input, workers: Workers(count: workers)).seconds, tokens: tokens)
+    }
+
+    /// Memory now, and at its highest.
+    func memory() -> Measurement {
+        Measurement(seconds: [:], residentBytes: Self.status("VmRSS"), peakBytes: Self.status("VmHWM"))
+    }
+
+    private func preconditioned(workers: Workers) throws -> [PreconditionedQuery] {
+        let gradients = try workers.map(input.queries.indices) { _, index in
+            var workspace = DecoderWorkspace()
+            let query = input.queries[index]
+            return QueryGradient(
+                tokens: query.tokens, completionStart: query.completionStart, decoder: decoder, tracked: tracked,
+                workspace: &workspace)
+        }
+        let count = tracked.layers.count
+        let layers = try workers.map(0..<(gradients.count * count)) { _, index in
+            try PreconditionedLayer(
+                gradients[index / count].layers[index % count], factors: factors.layers[index % count], damping: nil,
+                rank: .limited(input.rank))
+        }
+        return gradients.indices.map { PreconditionedQuery(layers: Array(layers[($0 * count)..<(($0 + 1) * count)])) }
+    }
+
+    private func seconds(_ work: () throws -> Void) rethrows -> Double {
+        try ContinuousClock().measure { try work() } / .seconds(1)
+    }
+
+    /// A line of /proc/self/status, in bytes.
+    private static func status(_ name: String) -> Int? {
+        let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = text?.split(separator: "\n").first { $0.hasPrefix(name + ":") }
+        return line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }.map { $0 * 1_024 }
+    }
+}

@@ -1,0 +1,24 @@
+import Foundation
+
+// Measures on request, so that a script can let another program measure the same in between: reads a setting from the file
+// named as the argument, then commands from the standard input, a line each ("sweep 2": the measurement and the workers), and
+// answers each with a line of JSON.
+
+let file = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? "/dev/stdin")
+let setting = try Setting(JSONDecoder().decode(Setting.Input.self, from: Data(contentsOf: file)))
+let encoder = JSONEncoder()
+func answer(_ text: Data) throws { try FileHandle.standardOutput.write(contentsOf: text + Data("\n".utf8)) }
+try answer(Data("ready".utf8))
+while let line = readLine() {
+    let words = line.split(separator: " ")
+    let workers = words.count > 1 ? Int(words[1]) ?? 1 : setting.input.workers
+    let measurement =
+        switch words.first {
+        case "products": try setting.products(workers: workers)
+        case "sweep": try setting.sweep(workers: workers)
+        case "queries": try setting.queries(workers: workers)
+        case "fit": try setting.fit(workers: workers)
+        default: setting.memory()
+        }
+    try answer(encoder.encode(measurement))
+}
