@@ -20,12 +20,13 @@ let package = Package(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
         // Floor 1: digests, numerics, storage and the wire; the latter three know nothing of each other.
         .target(name: "Digest", dependencies: ["COpenSSL"]),
-        .target(name: "LinearAlgebra", dependencies: ["COpenBLAS", "CVectorKernels"]),
+        .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: ["Digest", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift")]),

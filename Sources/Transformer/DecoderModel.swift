@@ -13,6 +13,8 @@ public struct DecoderModel: Sendable {
     public var untiedHead: Matrix?
     /// 1 × vocabulary
     public var headBias: Matrix?
+    /// The head in half precision, which then takes part in products in its place; not kept in step with it.
+    private var halfHead: HalfMatrix?
 
     init(
         description: DecoderDescription, tokenEmbedding: Matrix, positionEmbedding: Matrix?, blocks: [Block],
@@ -28,7 +30,23 @@ public struct DecoderModel: Sendable {
     }
 
     var head: OutputHead {
-        OutputHead(weight: untiedHead ?? tokenEmbedding, bias: headBias, cap: description.logitCap)
+        OutputHead(
+            weight: halfHead.map { .half($0.slice) } ?? .single((untiedHead ?? tokenEmbedding).slice), bias: headBias,
+            cap: description.logitCap)
+    }
+
+    /// Whether the products of its linear layers and its head are those of ``inHalfPrecision()``.
+    public var isInHalfPrecision: Bool { halfHead != nil }
+
+    /// The same model, its weights shared, whose linear layers and head multiply values rounded to bfloat16, sums being Float32.
+    ///
+    /// For sweeps: where the processor has such products they take a fraction of the time (``HalfMatrix/isFast``). The rounded
+    /// weights take half as much memory again. Training changes the weights that they were rounded from alone.
+    public func inHalfPrecision() -> DecoderModel {
+        var model = self
+        model.halfHead = HalfMatrix(untiedHead ?? tokenEmbedding)
+        for index in model.blocks.indices { model.blocks[index].roundToHalfPrecision() }
+        return model
     }
 
     /// Runs a batch forward and backward, and lets the tap have every tracked layer's inputs and output gradients.

@@ -14,6 +14,7 @@ struct EngineStart: Sendable {
     let logger: Logger
     /// Whether to fit factors where there are none.
     let fitting: Bool
+    let precision: SweepPrecision
     let workers: Workers
     let interruption: Interruption
 
@@ -25,6 +26,7 @@ struct EngineStart: Sendable {
     }
 
     private func engine() throws -> InfluenceEngine {
+        try precision.checkProcessor()
         begin("loading the model")
         let checkpoint = try workspace.loadModel()
         begin("opening the corpus")
@@ -34,7 +36,8 @@ struct EngineStart: Sendable {
         let factors = try workspace.openFactors(
             for: checkpoint, on: corpus, fitting: fitting, workers: workers, display: display,
             isCancelled: interruption.question)
-        let engine = try workspace.makeEngine(checkpoint, factors: factors, corpus: corpus, workers: workers)
+        let engine = try workspace.makeEngine(
+            checkpoint, factors: factors, corpus: corpus, precision: precision, workers: workers)
         if case .unusable(let error) = engine.index {
             logger.warning("queries cannot use the gradient index", metadata: ["error": "\(error)"])
         }

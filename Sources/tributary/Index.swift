@@ -48,13 +48,8 @@ struct Index: ParsableCommand {
     func run() throws {
         let interruption = Interruption()
         let workspace = try location.open()
-        let checkpoint = try workspace.loadModel()
-        let corpus = try workspace.openCorpus(
-            for: checkpoint, display: { ProgressLine($0) }, isCancelled: interruption.question)
-        let factors = try workspace.openFactors(
-            for: checkpoint, on: corpus, fitting: false, workers: workers.value, display: { ProgressLine($0) },
-            isCancelled: interruption.question)
-
+        let contents = try workspace.openContents(fitting: false, workers: workers.value, interruption: interruption)
+        let (checkpoint, corpus, factors) = (contents.checkpoint, contents.corpus, contents.factors)
         let index: GradientIndex
         switch rebuild ? .missing : try workspace.openIndex(for: checkpoint, factors: factors, corpus: corpus) {
         case .ready(let found):

@@ -51,6 +51,8 @@ struct Query: ParsableCommand {
             """)
     var fit = false
 
+    @OptionGroup var precision: PrecisionOptions
+
     @OptionGroup var workers: WorkerOptions
 
     enum Format: String, CaseIterable, ExpressibleByArgument {
@@ -73,14 +75,12 @@ struct Query: ParsableCommand {
         settings.tokens = settings.tokens || format == .table
         let queries = try queries(settings)
 
+        try precision.value.checkProcessor()
         let workspace = try location.open()
-        let checkpoint = try workspace.loadModel()
-        let corpus = try workspace.openCorpus(
-            for: checkpoint, display: { ProgressLine($0) }, isCancelled: interruption.question)
-        let factors = try workspace.openFactors(
-            for: checkpoint, on: corpus, fitting: fit, workers: workers.value, display: { ProgressLine($0) },
-            isCancelled: interruption.question)
-        let engine = try workspace.makeEngine(checkpoint, factors: factors, corpus: corpus, workers: workers.value)
+        let contents = try workspace.openContents(fitting: fit, workers: workers.value, interruption: interruption)
+        let engine = try workspace.makeEngine(
+            contents.checkpoint, factors: contents.factors, corpus: contents.corpus, precision: precision.value,
+            workers: workers.value)
 
         let progress = SweepProgress()
         let isCancelled = interruption.question

@@ -37,6 +37,10 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Threads that compute. (default: one a core)")
     var workers: Int?
 
+    @Option(
+        help: "The precision of a sweep's products: fp32 or bf16, which needs a processor that has it. (default: fp32)")
+    var precision: String?
+
     @Flag(
         help: """
             Fit factors if there are none, on at most \(FitSettings.briefSequences) sequences. The embedded model does that \
@@ -79,6 +83,7 @@ struct Serve: AsyncParsableCommand {
 
         let starting = EngineStart(
             workspace: workspace, service: service, manager: manager, logger: logger, fitting: fit,
+            precision: settings.compute.precision,
             workers: Workers(
                 count: settings.compute.workers == 0 ? Workers().count : settings.compute.workers,
                 niceness: settings.compute.niceness),
@@ -113,6 +118,7 @@ struct Serve: AsyncParsableCommand {
             ("--host", "server.host", host), ("--port", "server.port", port.map(String.init)),
             ("--model", "model.path", location.model), ("--workspace", "workspace.path", location.workspace),
             ("--workers", "compute.workers", workers.map(String.init)),
+            ("--precision", "compute.precision", precision),
             ("--insecure", "authentication.required", insecure ? "never" : nil),
         ].compactMap { name, key, value in value.map { (name, key, $0) } }
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Attribution
 import LinearAlgebra
 
 /// The options that say which model and which workspace a command works on.
@@ -26,6 +27,20 @@ struct WorkspaceOptions: ParsableArguments {
         try Workspace(of: ModelSource(path: model), folder: workspace)
     }
 }
+
+/// How exactly a sweep computes.
+struct PrecisionOptions: ParsableArguments {
+    @Option(
+        help: """
+            The precision of a sweep's products: fp32, or bf16, which is several times as fast on a processor that has it; what \
+            ranks first is scored in fp32 in any case. (default: fp32)
+            """)
+    var precision: SweepPrecision?
+
+    var value: SweepPrecision { precision ?? .float32 }
+}
+
+extension SweepPrecision: ExpressibleByArgument {}
 
 /// How many threads compute.
 struct WorkerOptions: ParsableArguments {

@@ -17,21 +17,26 @@ public final class InfluenceEngine: Sendable {
     public let index: IndexAvailability
     /// What all sweeps together have scored.
     public let tally = SweepTally()
+    public let precision: SweepPrecision
     let workers: Workers
     let batchTokens: Int
     /// How ASTRA iterates: the same for all queries, so that scores of one can be compared with another's.
     let astra: NeumannIteration.Options
+    /// What candidates are first swept with: ``decoder``, or that in half precision.
+    private let sweepDecoder: DecoderModel
 
     /// The most memory that full-rank queries of one rescoring pass may take.
     private static let fullRankBytes = 1 << 30
 
     public init(
         name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore,
-        index: IndexAvailability = .missing, workers: Workers = Workers(), batchTokens: Int = 1_024,
-        astra: NeumannIteration.Options = .forQueries
+        index: IndexAvailability = .missing, precision: SweepPrecision = .float32, workers: Workers = Workers(),
+        batchTokens: Int = 1_024, astra: NeumannIteration.Options = .forQueries
     ) {
         self.name = name
         decoder = checkpoint.decoder
+        self.precision = precision
+        sweepDecoder = precision == .bfloat16 ? decoder.inHalfPrecision() : decoder
         modelDigest = checkpoint.digest
         tokenizer = checkpoint.tokenizer
         self.factors = factors
@@ -42,10 +47,15 @@ public final class InfluenceEngine: Sendable {
         self.astra = astra
     }
 
-    /// - Parameter tokens: The tokens of sequences, in the order asked for.
-    func sweep(_ tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]) -> CandidateSweep {
+    /// - Parameters:
+    ///   - precision: The engine's own, or a higher one.
+    ///   - tokens: The tokens of sequences, in the order asked for.
+    func sweep(
+        in precision: SweepPrecision, _ tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]
+    ) -> CandidateSweep {
         CandidateSweep(
-            decoder: decoder, tracked: factors.tracked, workers: workers, batchTokens: batchTokens, tally: tally,
+            decoder: precision == .float32 ? decoder : sweepDecoder, tracked: factors.tracked, workers: workers,
+            batchTokens: batchTokens, tally: tally,
             tokens: tokens)
     }
 

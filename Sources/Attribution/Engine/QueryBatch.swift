@@ -11,6 +11,9 @@ struct QueryBatch {
     let control: BatchControl
     private let given: GivenTexts
 
+    /// How many of a query's candidates, at least, are scored in Float32 after a sweep in half precision.
+    private static let rescoredInFloat32 = 100
+
     init(
         engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery], control: BatchControl
     ) {
@@ -134,7 +137,8 @@ struct QueryBatch {
         var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
         sweep.wanted = active.map { query in candidates[query].compactMap { rows[$0] } }
         sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [], corpusSequences)
-        let scores = try engine.sweep(tokens).scores(of: union, queries: compressed, control: sweep)
+        let scores = try engine.sweep(in: engine.precision, tokens).scores(
+            of: union, queries: compressed, control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
             rankings[query] = Ranking(
@@ -152,12 +156,14 @@ struct QueryBatch {
         let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
         let leading = chosen.map { ($0, rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? []) }
         let done = try score(leading, rank: .full, &rankings, gradients, corpusSequences, after: 0)
-        // What is returned but was not among those scored again is broken down in its compressed form.
+        // What is returned but was not among those scored again is broken down in its compressed form, and so is what may come to
+        // be among the returned once the rounding of half precision is gone.
         let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
             guard !isCancelled(query) else { return nil }
             let request = queries[query]
             let needsBreakdown = request.attribution.layers || request.attribution.tokens
-            let leading = Set(rankings[query]?.leading(request.topK, request.direction) ?? [])
+            let count = max(request.topK, engine.precision == .float32 ? 0 : Self.rescoredInFloat32)
+            let leading = Set(rankings[query]?.leading(count, request.direction) ?? [])
             let missing = rankings[query]?.entries.filter {
                 leading.contains($0.rowid) && !$0.isRescored
                     && (needsBreakdown || $0.score.tokenConcentration == nil)
@@ -213,7 +219,7 @@ struct QueryBatch {
         var sweep = sweepControl(for: indices, progress: progress)
         sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
         sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown, corpusSequences)
-        let scores = try engine.sweep(tokens).scores(
+        let scores = try engine.sweep(in: .float32, tokens).scores(
             of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
         for (column, entry) in entries.enumerated() {
             var own: [Int64: SequenceScore] = [:]

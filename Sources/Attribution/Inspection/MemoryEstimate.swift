@@ -13,21 +13,33 @@ public struct MemoryEstimate: Sendable, Encodable {
     public let workspace: Int?
     /// The gradient of a query that is scored in full.
     public let fullQuery: Int
-    /// While factors are fitted: sums of covariances, one worker's, in Float64, with the products that are added to them.
+    /// While covariances are summed: one worker's sums, the triangles of symmetric matrices in Float64.
     public let covarianceSums: Int
+    /// While eigenvalues are: the eigenvectors of all layers.
+    public let eigenvectors: Int
+    /// And one worker's sums of squares, in Float64.
+    public let squareSums: Int
 
     /// Weights, factors, every worker's workspace and a query in full: what a server holds at its peak.
     public var serving: Int? { workspace.map { weights + factors + workers * $0 + fullQuery } }
 
-    /// Weights, every worker's sums and workspace, and the eigenvectors that are found of them: a fit's peak.
+    /// Weights and the largest of a fit's stages: every worker's sums of covariances and workspace; all workers' sums together and
+    /// the eigenvectors that come of them; or the eigenvectors with every worker's sums of squares and workspace.
     public var fitting: Int? {
-        workspace.map { weights + workers * (covarianceSums + $0) + covarianceSums / 3 }
+        workspace.map { workspace in
+            let covariances = workers * (covarianceSums + workspace)
+            let decompositions = covarianceSums + eigenvectors
+            let eigenvalues = eigenvectors + workers * (squareSums + workspace)
+            return weights + max(covariances, decompositions, eigenvalues)
+        }
     }
 
     enum CodingKeys: String, CodingKey {
         case weights, factors, workers, workspace, serving, fitting
         case fullQuery = "full_query"
         case covarianceSums = "covariance_sums"
+        case squareSums = "square_sums"
+        case eigenvectors
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -38,6 +50,8 @@ public struct MemoryEstimate: Sendable, Encodable {
         try container.encode(workspace, forKey: .workspace)
         try container.encode(fullQuery, forKey: .fullQuery)
         try container.encode(covarianceSums, forKey: .covarianceSums)
+        try container.encode(squareSums, forKey: .squareSums)
+        try container.encode(eigenvectors, forKey: .eigenvectors)
         try container.encode(serving, forKey: .serving)
         try container.encode(fitting, forKey: .fitting)
     }
@@ -51,9 +65,10 @@ public struct MemoryEstimate: Sendable, Encodable {
             $0.workspaceBytesPerToken * Self.batchTokens + $0.workspaceBytes
         }
         fullQuery = tracked.layers.reduce(0) { $0 + $1.parameters } * float
-        covarianceSums = tracked.layers.reduce(0) { sum, layer in
-            let activations = layer.ownsInputs ? layer.inputs * layer.inputs : 0
-            return sum + (activations + layer.outputs * layer.outputs) * (MemoryLayout<Double>.stride + float)
-        }
+        let double = MemoryLayout<Double>.stride
+        let orders = tracked.layers.flatMap { ($0.ownsInputs ? [$0.inputs] : []) + [$0.outputs] }
+        covarianceSums = orders.reduce(0) { $0 + $1 * ($1 + 1) / 2 * double }
+        eigenvectors = orders.reduce(0) { $0 + $1 * $1 * float }
+        squareSums = tracked.layers.reduce(0) { $0 + $1.parameters * double }
     }
 }

@@ -59,7 +59,10 @@ public struct CandidateSweep: Sendable {
         control: SweepControl = SweepControl()
     ) throws -> [[SequenceScore]] {
         let form = try scoringForm(of: candidates, breakdown: breakdown)
-        let interest = SweepInterest(queries: queries, candidateCount: candidates.count, control: control, form: form)
+        let interest = SweepInterest(
+            queries: queries, candidateCount: candidates.count, isInHalfPrecision: decoder.isInHalfPrecision,
+            control: control,
+            form: form)
         let wanted = control.wanted.flatMap { WantedPairs($0, of: candidates.count) }
         let done = Atomic<Int>(0)
         let slots = (0..<workers.count).map { _ in WorkerSlot(Worker(tracked: tracked)) }

@@ -52,7 +52,11 @@ extension InfluenceEngine {
     /// The digest of what every query's scores depend on: the model, the factors and the layers they track.
     ///
     /// The mean eigenvalue of each layer stands for the factors beside their provenance, which other programs' factors lack.
-    func scoringDigest() -> ContentDigest { Self.scoringDigest(modelDigest: modelDigest, factors: factors) }
+    func scoringDigest() -> ContentDigest {
+        var digest = Self.scoringDigest(modelDigest: modelDigest, factors: factors)
+        if precision != .float32 { digest.update(counted: precision.rawValue) }
+        return digest
+    }
 
     static func scoringDigest(modelDigest: String, factors: EKFACFactors) -> ContentDigest {
         var digest = ContentDigest()

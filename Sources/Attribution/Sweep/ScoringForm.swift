@@ -9,7 +9,7 @@ enum ScoringForm: Sendable, Equatable {
 }
 
 /// What scoring one sequence costs in each form, in multiply-adds of a large matrix product.
-struct ScoringCost: Sendable, Equatable {
+struct ScoringCost: Sendable {
     /// Tokens of a sequence.
     var tokens: Double
     /// The ranks of all low-rank queries together.
@@ -43,11 +43,6 @@ struct ScoringCost: Sendable, Equatable {
     var cheapest: ScoringForm {
         let fits = parameters * queries * MemoryLayout<Float>.stride <= Self.gradientBytes
         return fits && gradientForm < tokenForm ? .gradients : .tokens
-    }
-
-    static func == (left: ScoringCost, right: ScoringCost) -> Bool {
-        left.tokens == right.tokens && left.totalRank == right.totalRank && left.fullQueries == right.fullQueries
-            && left.queries == right.queries && left.layers.elementsEqual(right.layers) { $0 == $1 }
     }
 }
 

@@ -9,9 +9,9 @@ struct ScoringQueries: Sendable {
         let column: Int
         let width: Int
         /// For each layer: out × (queries · width).
-        let left: [Matrix]
+        let left: [Factor]
         /// For each layer: in × (queries · width).
-        let right: [Matrix]
+        let right: [Factor]
     }
 
     /// A query in full: for each layer out × in.
@@ -30,7 +30,8 @@ struct ScoringQueries: Sendable {
     /// For each query as given, its column among all.
     let columns: [Int]
 
-    init(_ queries: [PreconditionedQuery], form: ScoringForm = .tokens) {
+    /// - Parameter isInHalfPrecision: Whether the token form's thin factors are rounded to bfloat16.
+    init(_ queries: [PreconditionedQuery], form: ScoringForm = .tokens, isInHalfPrecision: Bool = false) {
         self.form = form
         count = queries.count
         guard form == .tokens else {
@@ -53,7 +54,10 @@ struct ScoringQueries: Sendable {
         var groups: [Group] = []
         for width in Set(widths.compactMap { $0 }).sorted() {
             let members = queries.indices.filter { widths[$0] == width }
-            groups.append(Group(column: next, width: width, members: members.map { queries[$0] }))
+            groups.append(
+                Group(
+                    column: next, width: width, members: members.map { queries[$0] },
+                    isInHalfPrecision: isInHalfPrecision))
             for member in members {
                 columns[member] = next
                 next += 1
@@ -91,12 +95,19 @@ struct ScoringQueries: Sendable {
 }
 
 extension ScoringQueries.Group {
-    fileprivate init(column: Int, width: Int, members: [PreconditionedQuery]) {
+    fileprivate init(column: Int, width: Int, members: [PreconditionedQuery], isInHalfPrecision: Bool) {
         self.column = column
         self.width = width
         let layers = members.first?.layers.indices ?? 0..<0
-        left = layers.map { layer in Self.joined(members.compactMap { $0.layers[layer].lowRank?.left }, width) }
-        right = layers.map { layer in Self.joined(members.compactMap { $0.layers[layer].lowRank?.right }, width) }
+        func joined(_ factor: KeyPath<LowRank, Matrix>) -> [Factor] {
+            layers.map { layer in
+                let factors = members.compactMap { $0.layers[layer].lowRank?[keyPath: factor] }
+                let joined = Self.joined(factors, width)
+                return isInHalfPrecision ? .half(HalfMatrix(joined).slice) : .single(joined.slice)
+            }
+        }
+        left = joined(\.left)
+        right = joined(\.right)
     }
 
     /// Factors side by side, each padded with zeros to the width: a small layer's rank may be less.

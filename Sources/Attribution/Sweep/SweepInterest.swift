@@ -19,15 +19,17 @@ final class SweepInterest: Sendable {
     private let candidateCount: Int
     private let control: SweepControl
     /// The form in which some of the queries are scored, given the share of pairs that they want.
+    private let isInHalfPrecision: Bool
     private let form: @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm
     private let state: Mutex<Current>
 
     init(
-        queries: [PreconditionedQuery], candidateCount: Int, control: SweepControl,
+        queries: [PreconditionedQuery], candidateCount: Int, isInHalfPrecision: Bool, control: SweepControl,
         form: @escaping @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm
     ) {
         self.queries = queries
         self.candidateCount = candidateCount
+        self.isInHalfPrecision = isInHalfPrecision
         self.control = control
         self.form = form
         state = Mutex(Current(generation: 0, queries: [], arranged: ScoringQueries([]), pairs: nil))
@@ -52,6 +54,7 @@ final class SweepInterest: Sendable {
         let share = pairs.map { Double($0.count) / Double(max(left.count * candidateCount, 1)) } ?? 1
         let own = left.map { queries[$0] }
         return Current(
-            generation: generation, queries: left, arranged: ScoringQueries(own, form: form(own, share)), pairs: pairs)
+            generation: generation, queries: left,
+            arranged: ScoringQueries(own, form: form(own, share), isInHalfPrecision: isInHalfPrecision), pairs: pairs)
     }
 }

@@ -22,8 +22,8 @@ struct TokenProducts: Sendable {
     mutating func add(_ pass: LayerPass, rows: [[Range<Int>]]?, to table: inout ScoreTable) {
         let layer = pass.layer.index
         for group in queries.groups {
-            left.formProduct(pass.outputGradients, group.left[layer].slice)  // tokens × (queries · rank)
-            right.formProduct(pass.inputs, group.right[layer].slice)
+            left.formProduct(pass.outputGradients, group.left[layer])  // tokens × (queries · rank)
+            right.formProduct(pass.inputs, group.right[layer])
             table.addSegmentedDots(left, right, width: group.width, column: group.column)
         }
         for (index, query) in queries.full.enumerated() {

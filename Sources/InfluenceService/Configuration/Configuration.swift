@@ -1,3 +1,4 @@
+import Attribution
 import HTTP
 import Logging
 
@@ -87,6 +88,7 @@ public struct Configuration: Sendable, Equatable {
         public var workers = 0
         /// How far they stand back behind threads that answer requests, as nice(2) has it.
         public var niceness = 10
+        public var precision = SweepPrecision.float32
     }
 
     /// How queries are gathered into sweeps.

@@ -1,3 +1,4 @@
+import Attribution
 import Foundation
 import HTTP
 import Logging
@@ -68,6 +69,7 @@ public struct ConfigurationSetting: Sendable {
         path("workspace.path", \.workspace.path),
         integer("compute.workers", \.compute.workers, 0...4_096),
         integer("compute.niceness", \.compute.niceness, 0...19),
+        choice("compute.precision", \.compute.precision, SweepPrecision.allCases),
         integer("batching.window_milliseconds", \.batching.windowMilliseconds, 0...60_000),
         integer("batching.maximum_queries", \.batching.maximumQueries, 1...100_000),
         integer("batching.maximum_scores", \.batching.maximumScores, 1...1_000_000_000_000),

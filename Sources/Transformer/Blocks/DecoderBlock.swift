@@ -26,6 +26,15 @@ enum BackwardDepth {
 }
 
 extension DecoderModel.Block {
+    /// Has every linear layer multiply in half precision.
+    mutating func roundToHalfPrecision() {
+        attention.inputs = attention.inputs.map(\.inHalfPrecision)
+        attention.output = attention.output.inHalfPrecision
+        feedForward.gate = feedForward.gate?.inHalfPrecision
+        feedForward.up = feedForward.up.inHalfPrecision
+        feedForward.down = feedForward.down.inHalfPrecision
+    }
+
     /// Whether attention and MLP read the very same values.
     var sharesNorm: Bool { isParallel && feedForwardNorm == nil }
 

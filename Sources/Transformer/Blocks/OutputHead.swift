@@ -3,7 +3,7 @@ import LinearAlgebra
 /// What turns hidden states into logits.
 struct OutputHead {
     /// vocabulary × width
-    let weight: Matrix
+    let weight: Factor
     /// 1 × vocabulary
     let bias: Matrix?
     /// Logits become `cap · tanh(x / cap)`.

@@ -50,7 +50,7 @@ struct TokenLoss {
                 tap.recordHead(inputs: scratch.blockInputs, outputGradients: scratch.logits)
             }
             scratch.hiddenGradients.setBlock(
-                row: start, column: 0, toProduct: scratch.logits.slice, head.weight.slice)
+                row: start, column: 0, toProduct: scratch.logits.slice, head.weight)
         }
         if wantsGradients {
             gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)

@@ -146,7 +146,9 @@ struct InspectionText {
             lines.append(
                 amount(
                     "fitting", Self.bytes(fitting),
-                    "weights + workspaces + \(Self.bytes(memory.covarianceSums)) of sums a worker + eigenvectors"))
+                    "weights + workspaces + sums: \(Self.bytes(memory.covarianceSums)) a worker, later "
+                        + "\(Self.bytes(memory.squareSums)) a worker beside \(Self.bytes(memory.eigenvectors)) of eigenvectors"
+                ))
         }
         return lines
     }
