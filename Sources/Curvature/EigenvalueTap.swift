@@ -15,10 +15,7 @@ struct EigenvalueTap: GradientTap, Sendable {
     private var rotatedInputs = Matrix()
     private var rotatedInputsOwner: Int?
     private var rotatedGradients = Matrix()
-    /// Some rows of a sequence's gradient, few enough to stay in the processor's cache until their squares are taken.
-    private var gradientRows = Matrix()
-    private var squares = Matrix()
-    private static let blockRows = 64
+    private var squares = SequenceSquares()
 
     init(_ tracked: TrackedLayers, bases: [Eigenbasis]) {
         self.bases = bases
@@ -39,16 +36,7 @@ struct EigenvalueTap: GradientTap, Sendable {
             rotatedInputsOwner = pass.layer.inputOwner
         }
         rotatedGradients.formProduct(pass.outputGradients, basis.gradients.vectors.slice)  // tokens × out
-        squares.resize(rows: pass.layer.outputs, columns: pass.layer.inputs, filledWith: 0)
-        for rows in pass.batch.sequences {
-            for start in stride(from: 0, to: pass.layer.outputs, by: Self.blockRows) {
-                let outputs = start..<min(start + Self.blockRows, pass.layer.outputs)
-                gradientRows.formProduct(
-                    rotatedGradients[rows: rows, columns: outputs].transposed, rotatedInputs[rows: rows])
-                squares.addSquares(of: gradientRows, fromRow: start)
-            }
-        }
-        sums[pass.layer.index].add(squares)
+        squares.add(rotatedGradients.slice, rotatedInputs.slice, of: pass.batch.sequences, to: &sums[pass.layer.index])
     }
 
     mutating func finish(_ batch: TokenBatch) {

@@ -70,17 +70,13 @@ public struct DiagonalInverse: InverseCurvature {
 /// Sums the squares of each sequence's gradient, entry by entry.
 private struct SquaredGradientTap: GradientTap, Sendable {
     private(set) var sums: [SquareAccumulator]
-    private var gradient = Matrix()
+    private var squares = SequenceSquares()
 
     init(_ tracked: TrackedLayers) {
         sums = tracked.layers.map { SquareAccumulator(rows: $0.outputs, columns: $0.inputs) }
     }
 
     mutating func record(_ pass: LayerPass) {
-        for rows in pass.batch.sequences {
-            gradient.formProduct(pass.outputGradients[rows: rows].transposed, pass.inputs[rows: rows])  // out × in
-            sums[pass.layer.index].addSquares(of: gradient)
-        }
-        sums[pass.layer.index].flush()
+        squares.add(pass.outputGradients, pass.inputs, of: pass.batch.sequences, to: &sums[pass.layer.index])
     }
 }

@@ -41,7 +41,7 @@ extension TokenLoss {
                 tangents.logits.applySoftCapGradient(capped: scratch.cappedLogits, cap: cap)
             }
             scratch.hiddenGradients.setBlock(
-                row: start, column: 0, toProduct: tangents.logits.slice, head.weight.slice)
+                row: start, column: 0, toProduct: tangents.logits.slice, head.weight)
         }
         gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)
     }

@@ -51,11 +51,14 @@ extension Setting {
     }
 
     /// A sweep over all sequences.
-    func sweep(workers: Int) throws -> Measurement {
+    ///
+    /// - Parameter isInHalfPrecision: In bfloat16.
+    func sweep(workers: Int, isInHalfPrecision: Bool = false) throws -> Measurement {
         let queries = try preconditioned(workers: Workers(count: workers))
         let sequences = input.sequences
         let sweep = CandidateSweep(
-            decoder: decoder, tracked: tracked, workers: Workers(count: workers), batchTokens: input.batchTokens
+            decoder: isInHalfPrecision ? half : decoder, tracked: tracked, workers: Workers(count: workers),
+            batchTokens: input.batchTokens
         ) { ids in ids.map { sequences[Int($0)] } }
         let time = try seconds { _ = try sweep.scores(of: sequences.indices.map(Int64.init), queries: queries) }
         let tokens = sequences.reduce(0) { $0 + $1.count }

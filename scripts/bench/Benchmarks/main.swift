@@ -16,6 +16,7 @@ while let line = readLine() {
         switch words.first {
         case "products": try setting.products(workers: workers)
         case "sweep": try setting.sweep(workers: workers)
+        case "half": try setting.sweep(workers: workers, isInHalfPrecision: true)
         case "queries": try setting.queries(workers: workers)
         case "fit": try setting.fit(workers: workers)
         default: setting.memory()
