@@ -16,7 +16,7 @@ final class TinyEngine: Sendable {
     /// Goes with its corpus when the test lets go of it.
     let folder: TemporaryFolder
     let indexFile: String
-    private let makeEngine: @Sendable (IndexAvailability) -> InfluenceEngine
+    private let makeEngine: @Sendable (IndexAvailability, SweepPrecision) -> InfluenceEngine
 
     /// - Parameters:
     ///   - count: How many texts the corpus has: `text-0` and so on, of sources `even` and `odd`, with their number as metadata.
@@ -58,17 +58,20 @@ final class TinyEngine: Sendable {
             try GradientIndex.create(path: indexFile, layout: $0, modelDigest: checkpoint.digest, factors: factors)
         }
         self.indexFile = indexFile
-        makeEngine = { index in
+        makeEngine = { index, precision in
             InfluenceEngine(
                 name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, index: index,
-                workers: Workers(count: workers), batchTokens: batchTokens,
+                precision: precision, workers: Workers(count: workers), batchTokens: batchTokens,
                 astra: .init(iterations: 6, batchSize: 3, step: 0.02))
         }
-        engine = makeEngine(built.map { .ready($0) } ?? .missing)
+        engine = makeEngine(built.map { .ready($0) } ?? .missing, .float32)
     }
 
     /// An engine of the same model and corpus with another index.
-    func engine(with index: GradientIndex) -> InfluenceEngine { makeEngine(.ready(index)) }
+    func engine(with index: GradientIndex) -> InfluenceEngine { makeEngine(.ready(index), .float32) }
+
+    /// An engine of the same model and corpus that sweeps in another precision.
+    func engine(in precision: SweepPrecision) -> InfluenceEngine { makeEngine(engine.index, precision) }
 
     /// Answers one query that nobody cancels.
     func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
