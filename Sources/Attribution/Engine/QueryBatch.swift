@@ -166,7 +166,7 @@ struct QueryBatch {
             let leading = Set(rankings[query]?.leading(count, request.direction) ?? [])
             let missing = rankings[query]?.entries.filter {
                 leading.contains($0.rowid) && !$0.isRescored
-                    && (needsBreakdown || $0.score.tokenConcentration == nil)
+                    && (needsBreakdown || engine.precision != .float32 || $0.score.tokenConcentration == nil)
             }
             return missing.flatMap { $0.isEmpty ? nil : (query, $0.map(\.rowid).sorted()) }
         }
