@@ -33,6 +33,18 @@ public enum Factor: Sendable {
 extension HalfMatrix {
     /// Whether this processor multiplies bfloat16 values itself: without that, they are no faster than Float32.
     public static let isFast = tributary_has_bfloat16_products() != 0
+
+    /// Whether such a product could be made just now: oneDNN writes the code for it, which a system may forbid a process to do.
+    public static func canMultiply() -> Bool {
+        let order = 32
+        let factor = HalfMatrix(Matrix(rows: order, columns: order))
+        var product = Matrix(rows: order, columns: order)
+        let destination = product.uniquePointer()
+        let status = factor.withPointer {
+            tributary_bfloat16_product($0, order, $0, order, 1, destination, order, order, order, order, 0)
+        }
+        return status == 0
+    }
 }
 
 extension Matrix {

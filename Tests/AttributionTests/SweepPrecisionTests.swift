@@ -38,12 +38,14 @@ struct SweepPrecisionTests {
         var batch = TokenBatch()
         for sequence in try oracle.sequences().prefix(4) { batch.append(sequence) }
         var workspace = DecoderWorkspace()
-        let exact = decoder.losses(of: batch, in: &workspace).losses
+        let exact = decoder.losses(of: batch, in: &workspace)
         let half = decoder.inHalfPrecision()
         #expect(half.isInHalfPrecision && !decoder.isInHalfPrecision)
-        let rounded = half.losses(of: batch, in: &workspace).losses
-        #expect(exact != rounded)
-        #expect(abs(exact.reduce(0, +) - rounded.reduce(0, +)) < 1e-3 * exact.reduce(0, +))
+        let rounded = half.losses(of: batch, in: &workspace)
+        #expect(exact.losses != rounded.losses)
+        let rows = batch.tokens.indices
+        let difference = exact.sum(over: rows) - rounded.sum(over: rows)
+        #expect(abs(difference) < 1e-3 * exact.sum(over: rows))
     }
 
     @Test("is followed by one in Float32 of what ranks first, also where nothing is scored in full", arguments: [0, 5])
@@ -58,6 +60,18 @@ struct SweepPrecisionTests {
         #expect(found.sequences.map(\.id) == exact.sequences.map(\.id))
         let largest = exact.sequences.map { abs($0.score) }.max() ?? 0
         for (a, b) in zip(found.sequences, exact.sequences) { #expect(abs(a.score - b.score) < 1e-5 * largest) }
+    }
+
+    @Test("says why it cannot be had")
+    func refusals() throws {
+        try SweepPrecision.float32.checkProcessor()
+        if HalfMatrix.isFast, HalfMatrix.canMultiply() {
+            try SweepPrecision.bfloat16.checkProcessor()
+        } else {
+            #expect(throws: SweepPrecisionError.self) { try SweepPrecision.bfloat16.checkProcessor() }
+        }
+        #expect("\(SweepPrecisionError.slow)".contains("processor"))
+        #expect("\(SweepPrecisionError.forbidden)".contains("MemoryDenyWriteExecute"))
     }
 
     @Test("takes up no checkpoint of one in Float32")

@@ -132,7 +132,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in Path(setting["factors"]).glob("*.safetensors"):
         (folder / file.name).symlink_to(file.resolve())
-    (folder / "factor_arguments.json").write_text(json.dumps(vars(factor_arguments), default=str))
+    (folder / "factor_arguments.json").write_text(json.dumps(factor_arguments.to_dict()))
 
     print("ready", flush=True)
     for line in sys.stdin:
