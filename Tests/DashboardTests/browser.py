@@ -9,6 +9,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 # A busy machine takes its time, and no test is to fail for that.
@@ -113,6 +114,10 @@ class Browser:
         control = self.one(f"[name={name}]")
         control.clear()
         control.send_keys(text)
+
+    def choose(self, name, value):
+        """Chooses an option of the select element of a name."""
+        Select(self.wait_for(f"select[name={name}]")).select_by_value(value)
 
     def keys(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()

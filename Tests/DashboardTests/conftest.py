@@ -54,6 +54,24 @@ def guarded(program, fitted, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def indexed(program, tmp_path_factory):
+    """A server with a small corpus of its own and a gradient index of it."""
+    folder = tmp_path_factory.mktemp("indexed")
+    texts = folder / "texts.txt"
+    texts.write_text("\n\n".join(
+        f"{name} is a {kind} written by {author}." for name, kind, author in [
+            ("Hamlet", "tragedy", "William Shakespeare"), ("Macbeth", "tragedy", "William Shakespeare"),
+            ("Emma", "novel", "Jane Austen"), ("Ulysses", "novel", "James Joyce"), ("Faust", "play", "Goethe"),
+            ("Candide", "novella", "Voltaire"), ("Walden", "book", "Thoreau"), ("Medea", "tragedy", "Euripides")]))
+    workspace = str(folder / "workspace")
+    for command in [["import", texts], ["fit"], ["index"]]:
+        subprocess.run([program, *command, "--workspace", workspace], check=True, capture_output=True)
+    server = Server(program, workspace, SCRATCH / "indexed.log").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def hamlet(server):
     """A job with a finished answer in both directions."""
     return server.ask(

@@ -26,6 +26,41 @@ def test_a_question_is_asked_watched_and_answered(page):
     assert "120 of" in page.text(".about")
 
 
+def test_a_server_with_an_index_can_look_among_it(page, indexed):
+    page.begin(indexed.url)
+    page.open("#/ask", until="form")
+    page.wait_for("select[name=prefilter] option[value=index]")
+    page.fill("prompt", "Hamlet is a tragedy written by William")
+    page.fill("completion", " Shakespeare")
+    page.choose("prefilter", "index")
+    page.press("More options")
+    page.fill("limit", "4")
+    page.press("Find the sequences")
+    page.wait_for_address(r"^#/results/\w+$")
+    page.wait_for(".sequence")
+    assert "compressed gradients" in page.text(".scope")
+    page.expect_no_complaints()
+
+
+def test_a_server_without_an_index_offers_none(page):
+    page.open("#/ask", until="form")
+    page.wait_for("select[name=prefilter]")
+    assert [option.get_attribute("value") for option in page.all("select[name=prefilter] option")] == ["tfidf", "all"]
+
+
+def test_curvature_may_be_left_out(page):
+    page.open("#/ask", until="form")
+    page.fill("prompt", "Hamlet is a tragedy written by William")
+    page.fill("completion", " Shakespeare")
+    page.press("More options")
+    page.fill("limit", "40")
+    page.choose("estimator", "identity")
+    page.press("Find the sequences")
+    page.wait_for_address(r"^#/results/\w+$")
+    page.wait_for(".sequence")
+    page.wait_for_text("plain products of gradients")
+
+
 def test_a_result_keeps_its_place_over_a_reload(page, hamlet):
     page.open(f"#/results/{hamlet}", until=".sequence")
     page.wait_for("#sequence-p2 button").click()
