@@ -55,7 +55,7 @@ def guarded(program, fitted, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def indexed(program, tmp_path_factory):
-    """A server with a small corpus of its own and a gradient index of it."""
+    """A server with a tiny model, a small corpus and a gradient index of it: the embedded corpus takes minutes to index."""
     folder = tmp_path_factory.mktemp("indexed")
     texts = folder / "texts.txt"
     texts.write_text("\n\n".join(
@@ -64,9 +64,11 @@ def indexed(program, tmp_path_factory):
             ("Emma", "novel", "Jane Austen"), ("Ulysses", "novel", "James Joyce"), ("Faust", "play", "Goethe"),
             ("Candide", "novella", "Voltaire"), ("Walden", "book", "Thoreau"), ("Medea", "tragedy", "Euripides")]))
     workspace = str(folder / "workspace")
+    model = str(ROOT / "Tests/Fixtures/oracle/tiny-llama/model")
     for command in [["import", texts], ["fit"], ["index"]]:
-        subprocess.run([program, *command, "--workspace", workspace], check=True, capture_output=True)
-    server = Server(program, workspace, SCRATCH / "indexed.log").start()
+        subprocess.run(
+            [program, *command, "--model", model, "--workspace", workspace], check=True, capture_output=True)
+    server = Server(program, workspace, SCRATCH / "indexed.log", {"TRIBUTARY__MODEL__PATH": model}).start()
     yield server
     server.stop()
 
