@@ -22,7 +22,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
         case .unsupportedPart(let part, let field, let found):
             "config.json: \(field) is \(found): the model needs \(part), which is not supported."
         case .missingTensor(let name, let folder):
-            "\(folder): there is no tensor \"\(name)\", which config.json calls for. The files are not of one model, or one "
+            "\(folder): there is no tensor \"\(name)\", which a model of this description has. The files are not of one model, or one "
                 + "of them is incomplete: download them again."
         case .vocabularyMismatch(let tokenizer, let model):
             "tokenizer.json has ids up to \(tokenizer - 1), but the model's vocabulary ends at \(model - 1): they are not of "
