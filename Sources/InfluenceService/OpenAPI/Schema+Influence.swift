@@ -145,7 +145,9 @@ extension Schema {
                 .optional("step", number("The step size.", from: 0)),
                 .optional(
                     "residual",
-                    number("How far the last step was from solving the system, relative to the gradient, in the norm of EK-FAC's inverse.", from: 0)))),
+                    number(
+                        "How far the last step was from solving the system, relative to the gradient, in the norm of "
+                            + "EK-FAC's inverse.", from: 0)))),
         .optional("distribution", reference(.scoreDistribution)),
         .required(
             "sequences",

@@ -18,7 +18,8 @@ struct Measurement: Encodable {
 extension Setting {
     /// Four a parameter and token: what a pass, forward and backward to the inputs, cannot do without.
     private var operationsPerToken: Double {
-        let lookedUp = (decoder.positionEmbedding?.count ?? 0) + (decoder.untiedHead == nil ? 0 : decoder.tokenEmbedding.count)
+        let positions = decoder.positionEmbedding?.count ?? 0
+        let lookedUp = positions + (decoder.untiedHead == nil ? 0 : decoder.tokenEmbedding.count)
         return 4 * Double(decoder.parameterCount - lookedUp)
     }
 
@@ -26,7 +27,9 @@ extension Setting {
     func products(workers: Int) throws -> Measurement {
         let head = decoder.untiedHead ?? decoder.tokenEmbedding
         let shapes = decoder.blocks.prefix(1).flatMap { block in
-            let feedForward = [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0?.weight }
+            let feedForward = [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap {
+                $0?.weight
+            }
             return (block.attention.inputs.map(\.weight) + [block.attention.output.weight] + feedForward).map {
                 ($0, rows: input.batchTokens, count: decoder.blocks.count)
             }
@@ -107,6 +110,8 @@ extension Setting {
     private static func status(_ name: String) -> Int? {
         let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         let line = text?.split(separator: "\n").first { $0.hasPrefix(name + ":") }
-        return line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }.map { $0 * 1_024 }
+        return line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) }.map {
+            $0 * 1_024
+        }
     }
 }

@@ -59,7 +59,8 @@ struct Setting {
         let sequences = input.sequences
         let source = FactorFit.Source(count: sequences.count, digest: "benchmark") { Array(sequences[$0]) }
         let fit = FactorFit(
-            decoder: decoder, modelDigest: "benchmark", source: source, workers: workers, batchTokens: input.batchTokens)
+            decoder: decoder, modelDigest: "benchmark", source: source, workers: workers, batchTokens: input.batchTokens
+        )
         var starts: [(stage: FactorFit.Stage, time: ContinuousClock.Instant)] = []
         let factors = try fit.run(progress: { progress in
             if starts.last?.stage != progress.stage { starts.append((progress.stage, .now)) }
