@@ -108,7 +108,8 @@ public struct GaussNewtonMatrix: Sendable {
         }
     }
 
-    private func batches(
+    /// Micro-batches of some of the sequences, in their order.
+    func batches(
         of sequences: [Int], labels: (Int) -> TokenBatch.Labels
     ) throws -> [TokenBatch] {
         var batches: [TokenBatch] = []

@@ -78,6 +78,8 @@ public enum SolveError: Error, Equatable, CustomStringConvertible {
     /// The factors do not say how many tokens they were fitted on.
     case unknownTokenCount
     case notFinite
+    /// A sequence whose loss does not depend on the tracked parameters, as one of a single token.
+    case withoutGradient
 
     public var description: String {
         switch self {
@@ -89,6 +91,8 @@ public enum SolveError: Error, Equatable, CustomStringConvertible {
             "the factors do not say how many tokens they were fitted on, without which K-FAC's eigenvalues have no scale: "
                 + "use factors that tributary fitted"
         case .notFinite: "a product with the model's curvature is not finite: its weights may be damaged"
+        case .withoutGradient:
+            "a sequence's loss has no gradient in the tracked parameters: it needs two tokens at least"
         }
     }
 }

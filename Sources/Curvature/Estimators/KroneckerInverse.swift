@@ -20,6 +20,13 @@ public struct KroneckerInverse: InverseCurvature {
         self.damping = factors.damping(damping)
     }
 
+    /// EK-FAC with the damping that it usually has, times a factor.
+    public init(corrected factors: EKFACFactors, dampingScale: Double) {
+        self.factors = factors
+        eigenvalues = factors.layers.map(\.eigenvalues)
+        damping = factors.damping().map { dampingScale * $0 }
+    }
+
     /// K-FAC, without the correction of the eigenvalues, with the very same damping.
     ///
     /// - Throws: ``SolveError/unknownTokenCount``.

@@ -12,12 +12,16 @@ struct TinyCurvature: Sendable {
         case gated
         /// Layer norms, learned positions and an MLP with biases.
         case biased
+        /// One gated block of 60 parameters and few sequences: iterations over all of them take no time.
+        case small
     }
 
     let matrix: GaussNewtonMatrix
     let factors: EKFACFactors
     let damping: [Double]
-    /// The gradient of one sequence.
+    /// One that is not among those of the curvature.
+    let sequence: [Int32]
+    /// Its gradient.
     let vector: ParameterVector
     /// G, parameters × parameters, layer after layer and row after row.
     let dense: Matrix
@@ -36,7 +40,7 @@ struct TinyCurvature: Sendable {
     private init(_ kind: Kind) throws {
         let decoder = try Self.decoder(kind)
         let tracked = TrackedLayers(of: decoder)
-        let sequences = Self.sequences(24)
+        let sequences = Self.sequences(kind == .small ? 8 : 24)
         let source = FactorFit.Source(count: sequences.count, digest: "tiny") { Array(sequences[$0]) }
         matrix = GaussNewtonMatrix(
             decoder: decoder, tracked: tracked, source: source, workers: Workers(count: 2), batchTokens: 512)
@@ -49,7 +53,8 @@ struct TinyCurvature: Sendable {
         ).run()
         damping = factors.damping()
         var batch = TokenBatch()
-        batch.append(Self.sequences(50)[49])
+        sequence = Self.sequences(50)[49]
+        batch.append(sequence)
         var workspace = DecoderWorkspace()
         var tap = GradientSumTap(tracked)
         decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
@@ -58,12 +63,13 @@ struct TinyCurvature: Sendable {
     }
 
     private static func decoder(_ kind: Kind) throws -> DecoderModel {
-        let isGated = kind == .gated
+        let isGated = kind != .biased
+        let isSmall = kind == .small
         var decoder = try DecoderModel(
             initializing: DecoderDescription(
-                architecture: isGated ? "llama" : "gpt2", vocabulary: 24, contextLength: 16, width: 8, layers: 2,
-                heads: 2,
-                keyValueHeads: 2, headWidth: 4, feedForwardWidth: isGated ? 10 : 14,
+                architecture: isGated ? "llama" : "gpt2", vocabulary: 24, contextLength: 16, width: isSmall ? 4 : 8,
+                layers: isSmall ? 1 : 2, heads: isSmall ? 1 : 2, keyValueHeads: isSmall ? 1 : 2, headWidth: 4,
+                feedForwardWidth: isSmall ? 5 : isGated ? 10 : 14,
                 normalization: isGated ? .rootMeanSquare : .layer, normalizationEpsilon: 1e-5,
                 position: isGated ? .rotary(RotaryEmbedding(base: 100, width: 4)) : .learned,
                 feedForward: isGated ? .gatedSilu : .geluTanh, attentionInput: isGated ? .separate : .fused,
