@@ -1,0 +1,31 @@
+/// What was found of the findings in a model.
+public struct FindingsResult: Sendable, Codable, Equatable {
+    public var subject: EvaluatedSubject
+    public var settings: InfluenceFindings.Settings
+    public var queries: [Query]
+    public var layers: [InfluenceByBlock]
+    public var wordOrder: GivenTextScores
+    public var register: GivenTextScores
+    /// A row a model, this one's first.
+    public var scale: [InfluenceAbstraction]
+    public var seconds: Double
+
+    public struct Query: Sendable, Codable, Equatable {
+        public var kind: String
+        public var query: EvaluationQuery
+        /// Of the completion, in nats: a model that does not know an answer has not learned it from anything.
+        public var logProbability: Double
+        public var concentration: InfluenceConcentration
+
+        enum CodingKeys: String, CodingKey {
+            case kind, query, concentration
+            case logProbability = "log_probability"
+        }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case subject, settings, queries, layers
+        case wordOrder = "word_order"
+        case register, scale, seconds
+    }
+}

@@ -1,0 +1,156 @@
+import Attribution
+import Curvature
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// Looks for some findings of Grosse et al. 2023 in a model, by EK-FAC's scores alone: how concentrated influence is
+/// (section 5.2), in which layers it lies (5.3.2), whether it depends on the order of words (5.3.3), whether dialogue is moved by
+/// dialogue, and how abstract it is (5.3.1).
+public struct InfluenceFindings: Sendable {
+    public struct Settings: Sendable, Codable, Equatable {
+        /// Sequences at the top whose influence is split by layers.
+        public var top = 50
+        /// Sequences at the top that are compared with the query's words.
+        public var abstractionTop = 20
+        public var seed: UInt64 = 0
+
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case top
+            case abstractionTop = "abstraction_top"
+            case seed
+        }
+    }
+
+    let subject: EvaluationSubject
+    let settings: Settings
+
+    public init(_ subject: EvaluationSubject, settings: Settings = Settings()) {
+        self.subject = subject
+        self.settings = settings
+    }
+
+    /// - Throws: ``EvaluationError``, or what reading the corpus threw.
+    public func run(
+        _ questions: FindingsQuestions, control: EvaluationControl = EvaluationControl()
+    ) throws -> FindingsResult {
+        let start = Date()
+        let measurements = try Measurement.all(questions.kinds.map(\.query), of: subject.checkpoint)
+        let vectors = try preconditioned(measurements)
+        let scores = try scores(vectors, control)
+        var workspace = DecoderWorkspace()
+        let queries = measurements.enumerated().map { index, measurement in
+            FindingsResult.Query(
+                kind: questions.kinds[index].kind, query: measurement.query,
+                logProbability: measurement.logProbability(under: subject.decoder, in: &workspace),
+                concentration: InfluenceConcentration(of: scores[index]))
+        }
+        return FindingsResult(
+            subject: EvaluatedSubject(subject), settings: settings, queries: queries,
+            layers: try layers(of: questions.kinds.map(\.kind), vectors, scores, control),
+            wordOrder: try given(questions.wordOrder, control), register: try given(questions.register, control),
+            scale: [try abstraction(of: measurements, scores)], seconds: Date().timeIntervalSince(start))
+    }
+
+    /// How abstract the influence on the same queries is in another model; ``FindingsResult/scale`` has a row a model.
+    public func abstraction(
+        of questions: FindingsQuestions, control: EvaluationControl = EvaluationControl()
+    ) throws -> InfluenceAbstraction {
+        let measurements = try Measurement.all(questions.kinds.map(\.query), of: subject.checkpoint)
+        return try abstraction(of: measurements, try scores(try preconditioned(measurements), control))
+    }
+
+    private func preconditioned(_ measurements: [Measurement]) throws -> [ParameterVector] {
+        try KroneckerInverse(corrected: subject.factors).solve(
+            measurements.map { $0.gradient(of: subject.decoder, tracked: subject.tracked) }
+        ).vectors
+    }
+
+    /// Scores of all sequences.
+    private func scores(_ vectors: [ParameterVector], _ control: EvaluationControl) throws -> [[Double]] {
+        let total = subject.rowids.count
+        return try EstimatorSolver(subject, EstimatorSettings()).products(
+            of: vectors, with: Array(subject.rowids.indices), step: control.step
+        ) { control.report("scores", $0, of: total) }
+    }
+
+    private func abstraction(of measurements: [Measurement], _ scores: [[Double]]) throws -> InfluenceAbstraction {
+        let tops = scores.map { TopSequences(of: $0, count: settings.abstractionTop).places }
+        return InfluenceAbstraction(
+            subject: EvaluatedSubject(subject),
+            queries: try zip(measurements, tops).map { measurement, places in
+                (
+                    tokens: measurement.tokens,
+                    top: try subject.corpus.sequences(rowids: places.map { subject.rowids[$0] }).map {
+                        (id: $0.id, tokens: $0.tokens)
+                    }
+                )
+            }, seed: settings.seed)
+    }
+
+    // MARK: Layers
+
+    /// How the positive influence of each query's top sequences is spread over the blocks, by kind of query.
+    private func layers(
+        of kinds: [String], _ vectors: [ParameterVector], _ scores: [[Double]], _ control: EvaluationControl
+    ) throws -> [InfluenceByBlock] {
+        let corpus = subject.corpus
+        let blocks = subject.tracked.layers.map { BlockNumber.of($0.name) ?? 0 }
+        let sweep = CandidateSweep(decoder: subject.decoder, tracked: subject.tracked, workers: subject.workers) {
+            try control.step()
+            return try corpus.tokens(rowids: $0)
+        }
+        var shares: [(kind: String, shares: [Double])] = []
+        for (query, vector) in vectors.enumerated() {
+            control.report("layers", query, of: vectors.count)
+            let places = TopSequences(of: scores[query], count: settings.top).places.filter { scores[query][$0] > 0 }
+            let found = try sweep.scores(
+                of: places.map { subject.rowids[$0] },
+                queries: [PreconditionedQuery(layers: vector.layers.map { .full($0) })], breakdown: .layers)
+            var sums = [Double](repeating: 0, count: (blocks.max() ?? 0) + 1)
+            for score in found {
+                for (layer, value) in (score[0].layers ?? []).enumerated() { sums[blocks[layer]] += max(value, 0) }
+            }
+            let total = sums.reduce(0, +)
+            if total > 0 { shares.append((kinds[query], sums.map { $0 / total })) }
+        }
+        return InfluenceByBlock.byKind(shares, seed: settings.seed)
+    }
+
+    // MARK: Given texts
+
+    /// The scores of texts as if they were training sequences.
+    private func given(
+        _ questions: [FindingsQuestions.GivenTextQuestion], _ control: EvaluationControl
+    ) throws -> GivenTextScores {
+        guard !questions.isEmpty else { return GivenTextScores(questions: [], seed: settings.seed) }
+        let measurements = try Measurement.all(questions.map(\.query), of: subject.checkpoint)
+        let vectors = try preconditioned(measurements)
+        let found = try questions.enumerated().map { index, question in
+            try control.step()
+            let tokens = try question.texts.map { try self.tokens(of: $0.text) }
+            let sweep = CandidateSweep(
+                decoder: subject.decoder, tracked: subject.tracked, workers: Workers(count: 1)
+            ) { $0.map { tokens[Int($0)] } }
+            let scores = try sweep.scores(
+                of: tokens.indices.map(Int64.init),
+                queries: [PreconditionedQuery(layers: vectors[index].layers.map { .full($0) })])
+            return GivenTextScores.Question(
+                query: question.query,
+                texts: zip(question.texts, scores).map { .init(kind: $0.kind, text: $0.text, score: $1[0].total) })
+        }
+        return GivenTextScores(questions: found, seed: settings.seed)
+    }
+
+    private func tokens(of text: String) throws -> [Int32] {
+        let tokenization = subject.corpus.tokenization
+        let tokens = try tokenization.encode(text)
+        let room = tokenization.identity.pieceLength
+        guard tokens.count > 1, tokens.count <= room else {
+            throw EvaluationError.unusableText(text: text, tokens: tokens.count, room: room)
+        }
+        return tokenization.prefix + tokens
+    }
+}

@@ -1,0 +1,200 @@
+import Curvature
+import Foundation
+import LinearAlgebra
+import Synchronization
+import Transformer
+
+/// Compares the scores of estimators with the proximal Bregman response function, which scores promise to predict
+/// (Bae et al. 2022; Grosse et al. 2023, section 5.1).
+///
+///     some sequences -> the response of the parameters to each -> change of each query's log-probability
+///                    -> each estimator's scores of the same sequences -> correlations
+public struct ResponseComparison: Sendable {
+    public struct Settings: Sendable, Codable, Equatable {
+        /// Sequences whose response is found: half of those with words in common with the queries, half at random.
+        public var sequences = 64
+        /// `ε` in copies of a sequence: this over the number of sequences.
+        public var copies = 1.0
+        /// Of Adam.
+        public var iterations = 400
+        /// Sequences of a batch of the divergence.
+        public var batchSize = 32
+        /// ``ProximalBregmanResponse/Options/step``
+        public var step = 0.2
+        /// The estimators, and the damping of all.
+        public var solving = EstimatorSettings()
+        /// Decides which sequences are drawn, and the order of batches.
+        public var seed: UInt64 = 0
+
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case sequences, copies, iterations
+            case batchSize = "batch_size"
+            case step, solving, seed
+        }
+    }
+
+    /// One response, or one estimator's scores: what is kept as soon as it is found.
+    struct Record: Sendable, Codable {
+        /// Of a response one row: the influence of the sequence on each query. Of an estimator a row a query.
+        var scores: [[Double]]
+        var residual: Double?
+        var seconds: Double?
+        var cost: EstimatorCost?
+    }
+
+    let subject: EvaluationSubject
+    let settings: Settings
+    /// Seconds that the whole may take; nil for as long as it takes.
+    let limit: Double?
+
+    public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
+        self.subject = subject
+        self.settings = settings
+        self.limit = limit
+    }
+
+    /// - Parameter path: Where responses and scores are kept as they are found, and taken up.
+    /// - Throws: ``EvaluationError``, ``RunRecordsError``, `SolveError`, or what reading the corpus threw.
+    public func run(
+        _ queries: [EvaluationQuery], records path: String, control: EvaluationControl = EvaluationControl()
+    ) throws -> ResponseResult {
+        let start = Date()
+        let measurements = try Measurement.all(queries, of: subject.checkpoint)
+        let solver = EstimatorSolver(subject, settings.solving)
+        let places = try chooseSequences(for: measurements, solver)
+        let records = try RunRecords<Record>(path: path, identity: try identity(measurements))
+        let response = ProximalBregmanResponse(
+            solver.curvature, factors: subject.factors, damping: settings.solving.damping, options)
+        try check(places, records, response, solver, queries: queries.count, control)
+        try respond(places, measurements, response, records, control)
+        for estimator in settings.solving.estimators where records[estimator.rawValue] == nil {
+            let (scores, cost) = try solver.scores(
+                of: measurements, by: estimator, over: places, control.solving(estimator.rawValue))
+            try records.append(estimator.rawValue, Record(scores: scores, cost: cost))
+        }
+        return try result(queries, places, records, seconds: Date().timeIntervalSince(start))
+    }
+
+    private var options: ProximalBregmanResponse.Options {
+        .init(
+            weight: settings.copies / Double(subject.rowids.count), iterations: settings.iterations,
+            batchSize: settings.batchSize, step: settings.step, seed: settings.seed)
+    }
+
+    private static func key(_ place: Int) -> String { "sequence \(place)" }
+
+    private func identity(_ measurements: [Measurement]) throws -> RunIdentity {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        var settings = settings
+        // Others may be asked for when a run is taken up.
+        settings.solving.estimators = []
+        return RunIdentity(
+            evaluation: "pbrf", model: subject.checkpoint.digest, corpus: subject.corpusDigest,
+            factors: String(decoding: try encoder.encode(subject.factors.provenance), as: UTF8.self),
+            seed: settings.seed,
+            settings: [
+                "queries": String(decoding: try encoder.encode(measurements.map(\.query)), as: UTF8.self),
+                "settings": String(decoding: try encoder.encode(settings), as: UTF8.self),
+            ])
+    }
+
+    /// Half of the sequences by words in common with the queries, each query's best in turn, and half from the rest.
+    private func chooseSequences(for measurements: [Measurement], _ solver: EstimatorSolver) throws -> [Int] {
+        let everyPlace = Array(subject.rowids.indices)
+        let wanted = min(settings.sequences, everyPlace.count)
+        let ranked = try measurements.map { measurement in
+            let matches = try solver.matches(of: measurement, with: everyPlace)
+            return everyPlace.filter { matches[$0] > 0 }.sorted { (matches[$0], $1) > (matches[$1], $0) }
+        }
+        // A response needs a loss, and a sequence of one token has none.
+        func isUsable(_ place: Int) throws -> Bool { (try subject.tokens([place]).first?.count ?? 0) > 1 }
+        var chosen: [Int] = []
+        for rank in 0..<wanted {
+            for matches in ranked where chosen.count < wanted / 2 && rank < matches.count {
+                let place = matches[rank]
+                if !chosen.contains(place), try isUsable(place) { chosen.append(place) }
+            }
+        }
+        var generator = SplitMix64(seed: settings.seed)
+        for place in everyPlace.shuffled(using: &generator) where chosen.count < wanted {
+            if !chosen.contains(place), try isUsable(place) { chosen.append(place) }
+        }
+        return chosen.sorted()
+    }
+
+    /// Refuses what would take longer than it may, going by a few of Adam's steps and a few products with the curvature.
+    private func check(
+        _ places: [Int], _ records: RunRecords<Record>, _ response: ProximalBregmanResponse,
+        _ solver: EstimatorSolver, queries: Int, _ control: EvaluationControl
+    ) throws {
+        guard let limit else { return }
+        var seconds = 0.0
+        let missing = places.filter { records[Self.key($0)] == nil }
+        if let first = missing.first {
+            let step = try response.secondsOfAStep(on: try subject.tokens([first])[0], SolveControl(step: control.step))
+            seconds = step * Double(settings.iterations) * Double(missing.count)
+                / Double(min(subject.workers.count, missing.count))
+        }
+        let estimators = settings.solving.estimators.filter { records[$0.rawValue] == nil }
+        seconds += try solver.expectedSeconds(of: estimators, step: control.step).values.reduce(0, +) * Double(queries)
+        let vector = subject.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
+        // Displacement, gradient, two moments and the moved parameters.
+        try EvaluationError.check(
+            seconds: seconds, bytes: 5 * subject.workers.count * vector, limit: limit,
+            of: "finding \(missing.count) responses and \(estimators.count) estimators' scores")
+    }
+
+    /// Finds the responses that are missing, one a worker at a time.
+    private func respond(
+        _ places: [Int], _ measurements: [Measurement], _ response: ProximalBregmanResponse,
+        _ records: RunRecords<Record>, _ control: EvaluationControl
+    ) throws {
+        let missing = places.filter { records[Self.key($0)] == nil }
+        var workspace = DecoderWorkspace()
+        let before = measurements.map { $0.logProbability(under: subject.decoder, in: &workspace) }
+        let total = places.count * settings.iterations
+        let done = Mutex(total - missing.count * settings.iterations)
+        _ = try subject.workers.map(0..<missing.count) { _, index in
+            let place = missing[index]
+            let solving = SolveControl(
+                progress: { steps, _ in
+                    guard steps > 0 else { return }
+                    let now = done.withLock { done in
+                        done += 1
+                        return done
+                    }
+                    control.report("responses", now, of: total)
+                }, step: control.step)
+            let found = try response.response(
+                to: try subject.tokens([place])[0], key: UInt64(place), control: solving)
+            let moved = response.model(after: found)
+            var workspace = DecoderWorkspace()
+            let scores = zip(measurements, before).map { measurement, before in
+                (measurement.logProbability(under: moved, in: &workspace) - before) / response.options.weight
+            }
+            try records.append(
+                Self.key(place), Record(scores: [scores], residual: found.residual, seconds: found.cost.seconds))
+        }
+    }
+
+    private func result(
+        _ queries: [EvaluationQuery], _ places: [Int], _ records: RunRecords<Record>, seconds: Double
+    ) throws -> ResponseResult {
+        let found = places.compactMap { records[Self.key($0)] }
+        let names = try subject.corpus.sequences(rowids: places.map { subject.rowids[$0] }).map(\.id)
+        let responses = queries.indices.map { query in found.map { $0.scores[0][query] } }
+        return ResponseResult(
+            subject: EvaluatedSubject(subject), settings: settings, queries: queries, seconds: seconds,
+            sequences: names, responses: responses, residuals: found.compactMap(\.residual),
+            secondsPerResponse: found.compactMap(\.seconds).reduce(0, +) / Double(max(found.count, 1)),
+            estimators: settings.solving.estimators.compactMap { estimator in
+                records[estimator.rawValue].map {
+                    ResponseResult.Estimator(
+                        name: estimator, scores: $0.scores, responses: responses, cost: $0.cost, seed: settings.seed)
+                }
+            })
+    }
+}

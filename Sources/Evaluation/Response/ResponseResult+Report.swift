@@ -1,0 +1,104 @@
+import Curvature
+
+extension ResponseResult {
+    public var report: EvaluationReport {
+        let ranked = estimators.sorted { ($0.pearson?.value ?? -2) > ($1.pearson?.value ?? -2) }
+        return EvaluationReport(
+            title: "Scores and the proximal Bregman response",
+            question: "When the model is trained with more weight on one sequence, and otherwise held to its own outputs, do "
+                + "scores predict by how much each query's completion becomes likelier?",
+            findings: findings(ranked),
+            sections: [
+                .init("Correlation of scores and responses", correlations(ranked)),
+                .init("Sequence by sequence", scatters),
+                .init("How well the responses were found", quality),
+            ],
+            provenance: subject.facts + [
+                .init("Seed", "\(settings.seed)"), .init("This run took", Figure.duration(seconds)),
+            ])
+    }
+
+    private func correlations(_ ranked: [Estimator]) -> [EvaluationReport.Element] {
+        [
+            .paragraph(
+                "Over \(sequences.count) sequences, half of those that share words with the queries and half at random; the "
+                    + "mean of \(queries.count) queries, with the interval that holds 95 % of it on queries and sequences drawn anew."),
+            .table(
+                ReportTable(
+                    columns: ["", "Pearson", "Spearman", "s a query", "set-up s"],
+                    rows: ranked.map {
+                        [
+                            $0.name.rawValue, Figure.estimate($0.pearson), Figure.estimate($0.spearman),
+                            Figure.number($0.cost?.secondsPerQuery), Figure.number($0.cost?.setupSeconds),
+                        ]
+                    })),
+            .plot(
+                Plot(
+                    "Pearson's correlation with the response, mean over queries, with its 95 % interval",
+                    .bars(
+                        ranked.compactMap { own in own.pearson.map { Plot.Bar(own.name.rawValue, $0) } },
+                        label: "Pearson's correlation"))),
+            .plot(
+                Plot(
+                    "Spearman's correlation with the response, mean over queries, with its 95 % interval",
+                    .bars(
+                        ranked.compactMap { own in own.spearman.map { Plot.Bar(own.name.rawValue, $0) } },
+                        label: "Spearman's correlation"))),
+        ]
+    }
+
+    /// EK-FAC's scores beside the response, and the plain inner product of gradients.
+    private var scatters: [EvaluationReport.Element] {
+        [EstimatorKind.ekfac, .identity].compactMap { kind in
+            guard let own = estimators.first(where: { $0.name == kind }) else { return nil }
+            let unit = kind == .ekfac ? ", nats" : ""
+            return .plot(
+                Plot(
+                    kind == .ekfac
+                        ? "A point a sequence and query: EK-FAC's score and the response"
+                        : "The same of the inner product of gradients, which is in no unit of the response",
+                    .scatter(
+                        queries.indices.map { query in
+                            Plot.Series(
+                                queries[query].prompt + queries[query].completion,
+                                zip(own.scores[query], responses[query]).map { (x: $0, y: $1) })
+                        },
+                        x: Plot.Axis("score by \(kind.rawValue)\(unit)"), y: Plot.Axis("response, nats"))))
+        }
+    }
+
+    private var quality: [EvaluationReport.Element] {
+        let sorted = residuals.sorted()
+        let weight = settings.copies / Double(max(subject.sequences, 1))
+        // Two losses are subtracted, each a sum of Float32 values.
+        let rounding = 1e-5 / weight
+        let small = responses.joined().filter { abs($0) < rounding }.count
+        return [
+            .paragraph(
+                "Each response: \(settings.iterations) steps of Adam on batches of \(settings.batchSize) sequences, "
+                    + "\(Figure.duration(secondsPerResponse)) on one core; the sequence weighted as "
+                    + "\(Figure.number(settings.copies, 2)) more copies. What is left of the objective's gradient in relation to "
+                    + "what it began with (0 where the minimum is reached): median "
+                    + "\(Figure.number(sorted.isEmpty ? nil : sorted[sorted.count / 2])), largest "
+                    + "\(Figure.number(sorted.last)). \(small) of \(responses.count * sequences.count) responses are smaller than "
+                    + "rounding, \(Figure.number(rounding, 2)) nats, and carry no information.")
+        ]
+    }
+
+    private func findings(_ ranked: [Estimator]) -> [String] {
+        guard let ekfac = estimators.first(where: { $0.name == .ekfac }), let own = ekfac.pearson else { return [] }
+        var findings = ["EK-FAC's scores correlate \(Figure.estimate(own)) (Pearson) with the responses."]
+        if let identity = estimators.first(where: { $0.name == .identity })?.pearson {
+            findings.append(
+                own.low > identity.high
+                    ? "That is clearly more than the inner product of gradients, \(Figure.estimate(identity))."
+                    : own.high < identity.low
+                        ? "That is clearly less than the inner product of gradients, \(Figure.estimate(identity))."
+                        : "It is not clearly apart from the inner product of gradients, \(Figure.estimate(identity)).")
+        }
+        if let best = ranked.first, best.name != .ekfac, let value = best.pearson {
+            findings.append("The highest is that of \(best.name.rawValue), \(Figure.estimate(value)).")
+        }
+        return findings
+    }
+}

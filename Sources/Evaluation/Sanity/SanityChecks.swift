@@ -1,0 +1,146 @@
+import Attribution
+import Curvature
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// Checks that any score of training sequences should pass, of EK-FAC's on some queries:
+///
+/// - do they depend on what the model has learned? Scores of the same model with random weights must rank otherwise
+///   (Adebayo et al. 2018, "Sanity checks for saliency maps", of scores in place of maps);
+/// - do they depend on the query? The sequences at the top must not be the same for all (Barshan et al. 2020, "RelatIF");
+/// - do they depend on the damping, which no one knows? Rankings must stay over two orders of magnitude of it.
+public struct SanityChecks: Sendable {
+    public struct Settings: Sendable, Codable, Equatable {
+        /// Sequences at the top that are looked at.
+        public var top = 10
+        /// Damping in units of the mean eigenvalue of each layer; the usual is 0.1.
+        public var dampings = [0.01, 0.03, 0.1, 0.3, 1]
+        /// Sequences, evenly spread, on which factors of the random model are fitted.
+        public var fitSequences = 512
+        /// Of random weights.
+        public var seed: UInt64 = 0
+
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case top, dampings
+            case fitSequences = "fit_sequences"
+            case seed
+        }
+    }
+
+    /// The damping that scores have unless another is asked for, in units of the mean eigenvalue.
+    static let usualDamping = 0.1
+
+    let subject: EvaluationSubject
+    let settings: Settings
+    /// Seconds that the whole may take; nil for as long as it takes.
+    let limit: Double?
+
+    public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
+        self.subject = subject
+        self.settings = settings
+        self.limit = limit
+    }
+
+    /// Scores every sequence of the corpus for every query.
+    ///
+    /// - Throws: ``EvaluationError``, `FitError`, `CheckpointError`, or what reading the corpus threw.
+    public func run(
+        _ queries: [EvaluationQuery], control: EvaluationControl = EvaluationControl()
+    ) throws -> SanityResult {
+        let start = Date()
+        let measurements = try Measurement.all(queries, of: subject.checkpoint)
+        let dampings = settings.dampings.contains(Self.usualDamping)
+            ? settings.dampings : (settings.dampings + [Self.usualDamping]).sorted()
+        let gradients = measurements.map { $0.gradient(of: subject.decoder, tracked: subject.tracked) }
+        try check(gradients, vectors: (dampings.count + 1) * queries.count, control)
+        let inverses = dampings.map {
+            KroneckerInverse(corrected: subject.factors, dampingScale: $0 / Self.usualDamping)
+        }
+        let table = try scores(
+            try inverses.flatMap { try $0.solve(gradients).vectors }, of: subject.decoder, "scores", control)
+        let byDamping = Dictionary(
+            uniqueKeysWithValues: dampings.indices.map { index in
+                (dampings[index], Array(table[(index * queries.count)..<((index + 1) * queries.count)]))
+            })
+        let usual = byDamping[Self.usualDamping] ?? []
+        let random = try randomScores(measurements, control)
+        let tops = usual.map { TopSequences(of: $0, count: settings.top) }
+        return SanityResult(
+            subject: EvaluatedSubject(subject), settings: settings, queries: queries,
+            seconds: Date().timeIntervalSince(start),
+            randomisation: .init(
+                spearman: QueryCorrelations(of: usual, with: random).each(by: Correlation.spearman),
+                overlap: zip(tops, random).map { $0.share(in: TopSequences(of: $1, count: settings.top)) },
+                seed: settings.seed),
+            cardinality: try cardinality(tops),
+            stability: dampings.map { damping in
+                let own = byDamping[damping] ?? []
+                return .init(
+                    damping: damping,
+                    spearman: QueryCorrelations(of: usual, with: own).each(by: Correlation.spearman),
+                    overlap: zip(tops, own).map { $0.share(in: TopSequences(of: $1, count: settings.top)) },
+                    seed: settings.seed)
+            })
+    }
+
+    /// Refuses what would take longer than it may, going by a few sequences.
+    private func check(_ gradients: [ParameterVector], vectors: Int, _ control: EvaluationControl) throws {
+        guard let limit else { return }
+        let sample = subject.spread(4 * subject.workers.count)
+        let solver = EstimatorSolver(subject, EstimatorSettings())
+        let start = Date()
+        _ = try solver.products(of: Array(gradients.prefix(1)), with: sample, step: control.step)
+        let passes = Date()
+        _ = try solver.products(of: gradients, with: sample, step: control.step)
+        let more = max(Date().timeIntervalSince(passes) - passes.timeIntervalSince(start), 0)
+        // Two passes over the corpus, the products with each vector, and a fit of two passes that cost about as much.
+        let scoring = 2 * passes.timeIntervalSince(start) + more * Double(vectors) / Double(max(gradients.count - 1, 1))
+        let fitting = 4 * passes.timeIntervalSince(start) * Double(settings.fitSequences) / Double(subject.rowids.count)
+        try EvaluationError.check(
+            seconds: (scoring + fitting) * Double(subject.rowids.count) / Double(sample.count), bytes: 0, limit: limit,
+            of: "scoring \(subject.rowids.count) sequences for \(vectors) vectors")
+    }
+
+    /// Scores of all sequences for each vector.
+    private func scores(
+        _ vectors: [ParameterVector], of decoder: DecoderModel, _ stage: String, _ control: EvaluationControl
+    ) throws -> [[Double]] {
+        let total = subject.rowids.count
+        return try EstimatorSolver(subject, EstimatorSettings()).products(
+            of: vectors, with: Array(subject.rowids.indices), under: decoder, step: control.step
+        ) { control.report(stage, $0, of: total) }
+    }
+
+    /// Scores by a model of the same shape that has learned nothing, with factors of its own.
+    private func randomScores(_ measurements: [Measurement], _ control: EvaluationControl) throws -> [[Double]] {
+        let decoder = try DecoderModel(initializing: subject.decoder.description, seed: settings.seed)
+        let fit = FactorFit(
+            decoder: decoder, modelDigest: "random weights", source: subject.source,
+            selection: subject.tracked.selection, maximumSequences: settings.fitSequences, seed: settings.seed,
+            workers: subject.workers)
+        let factors = try fit.run(
+            progress: { control.report("fit of the random model", $0.done, of: $0.total) },
+            isCancelled: control.isCancelled)
+        let gradients = measurements.map { $0.gradient(of: decoder, tracked: factors.tracked) }
+        let solved = try KroneckerInverse(corrected: factors).solve(gradients)
+        return try scores(solved.vectors, of: decoder, "scores of the random model", control)
+    }
+
+    private func cardinality(_ tops: [TopSequences]) throws -> SanityResult.Cardinality {
+        var counts: [Int: Int] = [:]
+        for place in tops.flatMap(\.places) { counts[place, default: 0] += 1 }
+        var overlaps: [Double] = []
+        for (index, own) in tops.enumerated() {
+            overlaps += tops.dropFirst(index + 1).map { own.share(in: $0) }
+        }
+        let recurring = counts.filter { $0.value > 1 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(20)
+        let names = try subject.corpus.sequences(rowids: recurring.map { subject.rowids[$0.key] }).map(\.id)
+        return .init(
+            distinct: counts.count, most: tops.reduce(0) { $0 + $1.places.count },
+            meanOverlap: overlaps.isEmpty ? nil : overlaps.reduce(0, +) / Double(overlaps.count),
+            recurring: zip(names, recurring).map { .init(sequence: $0, queries: $1.value) })
+    }
+}

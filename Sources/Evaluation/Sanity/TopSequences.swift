@@ -1,0 +1,16 @@
+/// The sequences of the highest scores.
+struct TopSequences {
+    /// From the highest score down.
+    let places: [Int]
+
+    init(of scores: [Double], count: Int) {
+        let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
+        places = Array(order.prefix(count))
+    }
+
+    /// How much of this is in the other as well.
+    func share(in other: TopSequences) -> Double {
+        guard !places.isEmpty else { return 0 }
+        return Double(Set(places).intersection(other.places).count) / Double(places.count)
+    }
+}

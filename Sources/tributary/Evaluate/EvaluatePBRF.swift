@@ -1,0 +1,70 @@
+import ArgumentParser
+import Evaluation
+
+/// `tributary evaluate pbrf`: scores beside what they promise to predict.
+struct EvaluatePBRF: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pbrf",
+        abstract: "Train the model with more weight on single sequences, and see whether scores predict what that does.",
+        discussion: """
+            Finds the proximal Bregman response to some sequences: the parameters that a sequence of more weight would lead \
+            to, the model being held to its own outputs and parameters otherwise. Each query's change of log-probability is \
+            then correlated with the scores of every estimator. Any checkpoint will do. Responses are kept as records, and a run \
+            that was interrupted goes on behind them.
+
+              tributary evaluate pbrf
+              tributary evaluate pbrf --model M --queries questions.jsonl --sequences 32
+            """)
+
+    @OptionGroup var options: EvaluationOptions
+    @OptionGroup var questions: QuestionOptions
+
+    @Option(help: "Sequences whose response is found: half by words in common with the queries, half at random.")
+    var sequences = 64
+
+    @Option(
+        parsing: .upToNextOption,
+        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    var estimators: [EstimatorKind] = []
+
+    @Option(help: "How much weight a sequence is given, in copies of it.")
+    var copies = 1.0
+
+    @Option(help: "Steps of Adam for each response.")
+    var iterations = ResponseComparison.Settings().iterations
+
+    @Option(help: "Sequences of a batch on which the model is held to its outputs.")
+    var batch = ResponseComparison.Settings().batchSize
+
+    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    var damping: Double?
+
+    func validate() throws {
+        for (name, value) in [("sequences", sequences), ("iterations", iterations), ("batch", batch)] where value < 1 {
+            throw ValidationError("--\(name): expected at least 1, found \(value)")
+        }
+        guard copies != 0, copies.isFinite else {
+            throw ValidationError("--copies: expected a number other than 0, found \(copies)")
+        }
+        if let damping, !(damping > 0 && damping.isFinite) {
+            throw ValidationError("--damping: expected a positive number, found \(damping)")
+        }
+    }
+
+    func run() throws {
+        let queries = try questions.questions(to: options.location.model)
+        let run = try EvaluationRun("pbrf", options)
+        var settings = ResponseComparison.Settings()
+        settings.sequences = sequences
+        settings.copies = copies
+        settings.iterations = iterations
+        settings.batchSize = batch
+        if !estimators.isEmpty { settings.solving.estimators = estimators }
+        settings.solving.damping = damping
+        settings.solving.seed = options.seed
+        settings.seed = options.seed
+        let result = try ResponseComparison(run.subject, settings: settings, limit: options.limit).run(
+            queries, records: run.records, control: run.control)
+        try run.finish(result, result.report)
+    }
+}
