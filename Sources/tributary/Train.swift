@@ -100,11 +100,11 @@ struct Train: ParsableCommand {
         let heldOutLoss = heldOutSequences.isEmpty ? nil : try trainer.meanLoss(of: heldOutSequences)
         try Checkpoint.write(
             trainer.decoder, to: output, format: precision.format, endOfText: tokenizer.eosToken)
-        try write(
-            Report(
-                settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
-                sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
-                trainingLoss: trainLoss, heldOutLoss: heldOutLoss), to: folder)
+        try TrainingRecord(
+            settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
+            sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
+            trainingLoss: trainLoss, heldOutLoss: heldOutLoss
+        ).write(to: output)
         try? FileManager.default.removeItem(atPath: state)
         progress.finish(
             String(format: "training loss %.3f nats a token", trainLoss)
@@ -152,26 +152,6 @@ struct Train: ParsableCommand {
                 Array(tokens[$0..<min($0 + length, tokens.count)])
             }
         }
-    }
-
-    /// What is known of a training run, kept beside the checkpoint as training.json.
-    private struct Report: Encodable {
-        let settings: TrainingConfiguration
-        let parameters: Int
-        let documents: Int
-        let sequences: Int
-        let tokens: Int
-        let steps: Int
-        /// Nats a token.
-        let trainingLoss: Double
-        let heldOutLoss: Double?
-    }
-
-    private func write(_ report: Report, to folder: URL) throws {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try AtomicFile.write(try encoder.encode(report), to: folder.appendingPathComponent("training.json").path)
     }
 }
 

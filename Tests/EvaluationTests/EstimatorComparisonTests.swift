@@ -11,16 +11,14 @@ import Transformer
 @Suite("A comparison of estimators")
 struct EstimatorComparisonTests {
     private let folder: TemporaryFolder
-    private let checkpoint: Checkpoint
-    private let factors: EKFACFactors
-    private let corpus: CorpusStore
+    private let subject: EvaluationSubject
 
     init() throws {
         let oracle = Oracle.all[1]
         let checkpoint = try oracle.checkpoint()
         let tokenizer = checkpoint.tokenizer
         folder = try TemporaryFolder()
-        corpus = try CorpusStore(
+        let corpus = try CorpusStore(
             folder: URL(fileURLWithPath: folder.path),
             tokenization: CorpusTokenization(
                 tokenizerDigest: tokenizer.digest, sequenceLength: 32, prefix: tokenizer.prefixTokens
@@ -31,13 +29,14 @@ struct EstimatorComparisonTests {
         try CorpusImport(into: corpus).run([
             .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
         ])
-        factors = try FactorFile.load(
+        let factors = try FactorFile.load(
             folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
-        self.checkpoint = checkpoint
+        subject = try EvaluationSubject(
+            name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: 2))
     }
 
     private let questions = [
-        EstimatorComparison.Query(prompt: "In the beginning God created", completion: " the heaven")
+        EvaluationQuery(prompt: "In the beginning God created", completion: " the heaven")
     ]
 
     /// All but K-FAC: factors of another program do not say how many tokens they were fitted on.
@@ -54,9 +53,7 @@ struct EstimatorComparisonTests {
         settings.lissaIterations = 3
         settings.astraIterations = 3
         settings.batchSize = 2
-        return EstimatorComparison(
-            model: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: 2),
-            settings: settings, limit: limit)
+        return EstimatorComparison(subject, settings: settings, limit: limit)
     }
 
     @Test("has every pair of estimators, each one with itself alike")
@@ -94,7 +91,7 @@ struct EstimatorComparisonTests {
         #expect {
             try comparison([.ekfac, .lissa], limit: 1e-6).run(questions)
         } throws: { error in
-            guard case .tooLong(.lissa, let seconds, _, _)? = error as? EvaluationError else { return false }
+            guard case .tooLong("lissa", let seconds, _, _)? = error as? EvaluationError else { return false }
             return seconds > 0 && "\(error)".contains("--anyway")
         }
         _ = try comparison([.ekfac], limit: 1e-6).run(questions)
@@ -103,12 +100,12 @@ struct EstimatorComparisonTests {
     @Test("names a query that cannot be asked")
     func unusable() {
         #expect(throws: EvaluationError.self) {
-            try comparison([.identity]).run([EstimatorComparison.Query(prompt: "a", completion: "")])
+            try comparison([.identity]).run([EvaluationQuery(prompt: "a", completion: "")])
         }
     }
 
     @Test("ends when it is interrupted")
     func interruption() {
-        #expect(throws: EvaluationError.cancelled) { try comparison().run(questions, isCancelled: { true }) }
+        #expect(throws: EvaluationError.cancelled) { try comparison().run(questions, control: EvaluationControl(isCancelled: { true })) }
     }
 }

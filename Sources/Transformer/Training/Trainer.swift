@@ -220,6 +220,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case otherRun(path: String, difference: String)
     case unusableConfiguration(String)
     case diverged(step: Int)
+    /// A checkpoint that says nothing of how it was trained.
+    case noRecord(path: String)
 
     public var description: String {
         switch self {
@@ -228,6 +230,9 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
         case .unusableConfiguration(let problem): problem
         case .diverged(let step):
             "the loss is not finite at step \(step): lower learning_rate, or check the corpus"
+        case .noRecord(let path):
+            "\(path): there is no such file, so it is not known how the model was trained. Models are trained anew by the recipe "
+                + "that tributary train keeps with them: use a model that it made."
         }
     }
 }

@@ -6,7 +6,7 @@ final class StageDisplay: Sendable {
     private let current = Mutex<(stage: String, display: ProgressLine)?>(nil)
 
     /// May be called from any thread.
-    func show(_ progress: EstimatorComparison.Progress) {
+    func show(_ progress: EvaluationControl.Progress) {
         let display = current.withLock { current in
             if let current, current.stage == progress.stage { return current.display }
             current?.display.clear()

@@ -1,0 +1,45 @@
+import LinearAlgebra
+import Transformer
+
+/// Finds each sequence's influence on its own loss, `gᵀ (G + λI)⁻¹ g` under EK-FAC factors: how far the sequence stands alone. High
+/// for what the rest of the corpus does not help to predict, such as what is mislabelled or garbled (Koh and Liang 2017, section 5.4).
+public struct SelfInfluenceTap: GradientTap, Sendable {
+    /// In nats, one a sequence of the last batch.
+    public private(set) var scores: [Double] = []
+
+    private let factors: EKFACFactors
+    private let damping: [Double]
+    private var sums: [Double] = []
+    private var rotatedInputs = Matrix()
+    private var rotatedInputsOwner: Int?
+    private var rotatedGradients = Matrix()
+    private var gradient = Matrix()
+    private var quotient = Matrix()
+
+    /// - Parameter damping: λ in place of the layers' own.
+    public init(_ factors: EKFACFactors, damping: Double? = nil) {
+        self.factors = factors
+        self.damping = factors.damping(damping)
+    }
+
+    public mutating func record(_ pass: LayerPass) {
+        let layer = factors.layers[pass.layer.index]
+        if sums.isEmpty { sums = [Double](repeating: 0, count: pass.batch.sequences.count) }
+        if rotatedInputsOwner != pass.layer.inputOwner {
+            rotatedInputs.formProduct(pass.inputs, layer.activationVectors.slice)  // tokens × in
+            rotatedInputsOwner = pass.layer.inputOwner
+        }
+        rotatedGradients.formProduct(pass.outputGradients, layer.gradientVectors.slice)  // tokens × out
+        for (index, rows) in pass.batch.sequences.enumerated() {
+            gradient.formProduct(rotatedGradients[rows: rows].transposed, rotatedInputs[rows: rows])  // out × in
+            quotient.formDampedQuotient(gradient, layer.eigenvalues, damping: Float(damping[pass.layer.index]))
+            sums[index] += gradient.dot(quotient)
+        }
+    }
+
+    public mutating func finish(_ batch: TokenBatch) {
+        rotatedInputsOwner = nil
+        scores = sums
+        sums = []
+    }
+}

@@ -1,0 +1,159 @@
+import Curvature
+import Foundation
+import LinearAlgebra
+import Transformer
+
+/// Takes one step of gradient descent on each of a query's top sequences, alone, and looks how much likelier the completion has
+/// become (Chang et al. 2024, "Scalable Influence and Fact Tracing", section 5: the tail-patch score). No model is trained anew.
+public struct TailPatch: Sendable {
+    public struct Settings: Sendable, Codable, Equatable {
+        /// How many of a query's top sequences are looked at.
+        public var count = 10
+        public var estimators: [EstimatorKind] = [.ekfac, .identity, .cosine, .tfidf]
+        /// How far a step moves all parameters, as a share of their norm, in the mean over sequences; one learning rate serves all.
+        public var stepShare = 1e-3
+        public var solving = EstimatorSettings()
+        public var seed: UInt64 = 0
+
+        public init() {}
+    }
+
+    let subject: EvaluationSubject
+    let settings: Settings
+
+    public init(_ subject: EvaluationSubject, settings: Settings = Settings()) {
+        self.subject = subject
+        self.settings = settings
+    }
+
+    /// Sequences by which the learning rate is found.
+    private static let sample = 32
+
+    /// - Throws: ``EvaluationError``, `SolveError`, or what reading the corpus threw.
+    public func run(
+        _ queries: [EvaluationQuery], control: EvaluationControl = EvaluationControl()
+    ) throws -> TailPatchResult {
+        let start = Date()
+        let measurements = try Measurement.all(queries, of: subject.checkpoint)
+        let rate = try learningRate()
+        let solver = EstimatorSolver(subject, settings.solving)
+        let places = Array(subject.rowids.indices)
+        var chosen: [(name: String, places: [[Int]])] = []
+        for estimator in settings.estimators {
+            let scores = try solver.scores(
+                of: measurements, by: estimator, over: places, control.solving(estimator.rawValue)
+            ).scores
+            chosen.append((estimator.rawValue, scores.map { TopPlaces.of($0, count: settings.count) }))
+        }
+        chosen.append(
+            (
+                "random",
+                queries.indices.map { query in
+                    var generator = SplitMix64(seed: settings.seed &+ 0x7A4D_04 &* UInt64(query + 1))
+                    return Array(places.shuffled(using: &generator).prefix(settings.count))
+                }
+            ))
+        let results = try chosen.map { choice in
+            let means = try changes(choice.name, choice.places, measurements, rate, control)
+            return TailPatchResult.Choice(name: choice.name, changes: means, seed: settings.seed)
+        }
+        return TailPatchResult(
+            subject: EvaluatedSubject(subject), settings: settings, queries: queries, learningRate: rate,
+            seconds: Date().timeIntervalSince(start), choices: results)
+    }
+
+    /// The mean change of each query's log-probability over its sequences.
+    private func changes(
+        _ name: String, _ places: [[Int]], _ measurements: [Measurement], _ rate: Double, _ control: EvaluationControl
+    ) throws -> [Double] {
+        let slots = (0..<subject.workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
+        return try subject.workers.map(0..<measurements.count) { worker, query in
+            try slots[worker].withState { workspace in
+                let before = measurements[query].logProbability(under: subject.decoder, in: &workspace)
+                var sum = 0.0
+                for tokens in try subject.tokens(places[query]) {
+                    try control.step()
+                    var batch = TokenBatch()
+                    batch.append(tokens)
+                    let step = subject.decoder.descentStep(on: batch, in: &workspace)
+                    let stepped = subject.decoder.stepped(step, learningRate: rate)
+                    sum += measurements[query].logProbability(under: stepped, in: &workspace) - before
+                }
+                control.report("steps by \(name)", query, of: measurements.count)
+                return sum / Double(max(places[query].count, 1))
+            }
+        }
+    }
+
+    private func learningRate() throws -> Double {
+        var workspace = DecoderWorkspace()
+        let sample = subject.spread(Self.sample)
+        let mean =
+            try subject.tokens(sample).reduce(0) { sum, tokens in
+                var batch = TokenBatch()
+                batch.append(tokens)
+                return sum + subject.decoder.descentStep(on: batch, in: &workspace).norm
+            } / Double(sample.count)
+        return mean > 0 ? settings.stepShare * subject.decoder.parameterNorm / mean : 0
+    }
+}
+
+/// How much likelier one step on a query's top sequences makes its completion.
+public struct TailPatchResult: Sendable, Codable, Equatable {
+    public var subject: EvaluatedSubject
+    public var settings: TailPatch.Settings
+    public var queries: [EvaluationQuery]
+    public var learningRate: Double
+    public var seconds: Double
+    public var choices: [Choice]
+
+    public struct Choice: Sendable, Codable, Equatable {
+        public var name: String
+        /// Of each query's log-probability, in nats, the mean over its sequences; positive: likelier.
+        public var changes: [Double]
+        public var mean: Estimate?
+
+        init(name: String, changes: [Double], seed: UInt64) {
+            self.name = name
+            self.changes = changes
+            mean = Bootstrap(seed: seed).mean(of: changes)
+        }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case subject, settings, queries, seconds, choices
+        case learningRate = "learning_rate"
+    }
+
+    public var report: EvaluationReport {
+        let best = choices.max { ($0.mean?.value ?? -.infinity) < ($1.mean?.value ?? -.infinity) }
+        return EvaluationReport(
+            title: "Tail patch",
+            question: "How much likelier does one step of training on a query's top \(settings.count) sequences, each alone, make its "
+                + "completion?",
+            findings: best.map { ["The steps that help most are those on the sequences of \($0.name)."] } ?? [],
+            sections: [
+                .init(
+                    "Change of the completion's log-probability, nats",
+                    [
+                        .paragraph(
+                            "One step of plain gradient descent in all parameters at learning rate "
+                                + "\(String(learningRate)), which moves them by \(Figure.percent(settings.stepShare)) of their "
+                                + "norm in the mean."),
+                        .table(
+                            ReportTable(
+                                columns: ["sequences of", "mean of \(queries.count) queries"],
+                                rows: choices.map { [$0.name, Figure.estimate($0.mean, 4)] })),
+                        .plot(
+                            Plot(
+                                "Mean change of the log-probability for one step, with its 95 % interval",
+                                .bars(
+                                    choices.compactMap { own in own.mean.map { Plot.Bar(own.name, $0) } },
+                                    label: "nats; positive: likelier"))),
+                    ])
+            ],
+            provenance: subject.facts + [
+                .init("Seed", "\(settings.seed)"), .init("This run took", Figure.duration(seconds)),
+            ])
+    }
+}

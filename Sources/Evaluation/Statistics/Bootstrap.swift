@@ -1,0 +1,50 @@
+import LinearAlgebra
+
+/// Intervals of figures by the percentile bootstrap (Efron 1979): the figure is found anew on samples drawn with replacement.
+public struct Bootstrap: Sendable {
+    public var draws: Int
+    public var seed: UInt64
+
+    public init(draws: Int = 2_000, seed: UInt64 = 0) {
+        self.draws = draws
+        self.seed = seed
+    }
+
+    /// The mean of some values with its interval. Nil where there are none.
+    public func mean(of values: [Double]) -> Estimate? {
+        estimate(over: values.count) { sample in
+            sample.isEmpty ? nil : sample.reduce(0) { $0 + values[$1] } / Double(sample.count)
+        }
+    }
+
+    /// A figure of things that are drawn independently.
+    ///
+    /// - Parameter figure: Of the things at some indices, which repeat; nil where it has no value there.
+    /// - Returns: Nil where the figure of all has no value.
+    public func estimate(over count: Int, _ figure: ([Int]) -> Double?) -> Estimate? {
+        var generator = SplitMix64(seed: seed)
+        return estimate(figure(Array(0..<count))) { figure(Self.draw(count, &generator)) }
+    }
+
+    /// A figure of two kinds of things, each drawn independently: such as queries, and the subsets that models were trained on.
+    public func estimate(over first: Int, _ second: Int, _ figure: ([Int], [Int]) -> Double?) -> Estimate? {
+        var generator = SplitMix64(seed: seed)
+        return estimate(figure(Array(0..<first), Array(0..<second))) {
+            figure(Self.draw(first, &generator), Self.draw(second, &generator))
+        }
+    }
+
+    private func estimate(_ value: Double?, _ redraw: () -> Double?) -> Estimate? {
+        guard let value else { return nil }
+        let found = (0..<draws).compactMap { _ in redraw() }.sorted()
+        guard let first = found.first, let last = found.last else { return Estimate(value: value, low: value, high: value) }
+        let tail = Int((Double(found.count) * 0.025).rounded(.down))
+        return Estimate(
+            value: value, low: found.count > 2 * tail ? found[tail] : first,
+            high: found.count > 2 * tail ? found[found.count - 1 - tail] : last)
+    }
+
+    private static func draw(_ count: Int, _ generator: inout SplitMix64) -> [Int] {
+        (0..<count).map { _ in Int.random(in: 0..<count, using: &generator) }
+    }
+}

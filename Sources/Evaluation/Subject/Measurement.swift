@@ -1,0 +1,55 @@
+import Curvature
+import LinearAlgebra
+import Transformer
+
+/// The measurement of a query, `f = Σ log p(token | prompt, earlier tokens)` over its completion's tokens, in nats.
+struct Measurement: Sendable {
+    let query: EvaluationQuery
+    let tokens: [Int32]
+    let completionStart: Int
+
+    /// - Throws: ``EvaluationError/unusableQuery(prompt:reason:)``.
+    init(_ query: EvaluationQuery, of checkpoint: Checkpoint) throws {
+        let joined = checkpoint.tokenizer.encodeJoined(prompt: query.prompt, completion: query.completion)
+        guard joined.completionStart > 0, joined.completionStart < joined.tokens.count else {
+            throw EvaluationError.unusableQuery(
+                prompt: query.prompt, reason: "prompt and completion must have at least a token each")
+        }
+        let context = checkpoint.decoder.description.contextLength
+        guard joined.tokens.count <= context else {
+            throw EvaluationError.unusableQuery(
+                prompt: query.prompt, reason: "it has \(joined.tokens.count) tokens; the model's context is \(context)")
+        }
+        self.query = query
+        tokens = joined.tokens
+        completionStart = joined.completionStart
+    }
+
+    var batch: TokenBatch {
+        var batch = TokenBatch()
+        batch.append(tokens, labels: .nextTokensFrom(completionStart))
+        return batch
+    }
+
+    /// `f` under a model of the same tokens, which may be another than the query was read for.
+    func logProbability(under decoder: DecoderModel, in workspace: inout DecoderWorkspace) -> Double {
+        -decoder.losses(of: batch, in: &workspace).sum(over: 0..<tokens.count)
+    }
+
+    /// The gradient of `-f` in the tracked parameters: of a loss, as the gradients of training sequences are, so that the sign of
+    /// their inner product is that of a score.
+    func gradient(of decoder: DecoderModel, tracked: TrackedLayers) -> ParameterVector {
+        var workspace = DecoderWorkspace()
+        var tap = GradientSumTap(tracked)
+        decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
+        return tap.sum
+    }
+}
+
+extension Measurement {
+    /// Several queries' measurements, in their order.
+    static func all(_ queries: [EvaluationQuery], of checkpoint: Checkpoint) throws -> [Measurement] {
+        guard !queries.isEmpty else { throw EvaluationError.noQueries }
+        return try queries.map { try Measurement($0, of: checkpoint) }
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Evaluation
+
+/// `tributary evaluate mislabel`: does self-influence find what was garbled on purpose?
+struct EvaluateMislabel: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mislabel",
+        abstract: "Garble some of the corpus, train the model on it, and see whether self-influence finds what was garbled.",
+        discussion: """
+            A garbled sequence ends with the end of another. The model must be one that tributary train made: its recipe is \
+            used again.
+
+              tributary evaluate mislabel --model M
+            """)
+
+    @OptionGroup var options: EvaluationOptions
+
+    @Option(help: "The share of the corpus that is garbled.")
+    var share = 0.1
+
+    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    var damping: Double?
+
+    func validate() throws {
+        guard share > 0, share <= 0.5 else {
+            throw ValidationError("--share: expected a number above 0 and at most 0.5, found \(share)")
+        }
+        if let damping, !(damping > 0 && damping.isFinite) {
+            throw ValidationError("--damping: expected a positive number, found \(damping)")
+        }
+    }
+
+    func run() throws {
+        let run = try EvaluationRun("mislabel", options)
+        var settings = MislabelDetection.Settings()
+        settings.share = share
+        settings.damping = damping
+        settings.seed = options.seed
+        let result = try MislabelDetection(run.subject, settings: settings, limit: options.limit).run(
+            control: run.control)
+        try run.finish(result, result.report)
+    }
+}

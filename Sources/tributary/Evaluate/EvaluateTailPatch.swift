@@ -1,0 +1,49 @@
+import ArgumentParser
+import Evaluation
+
+/// `tributary evaluate tailpatch`: one training step on each top sequence.
+struct EvaluateTailPatch: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tailpatch",
+        abstract: "Take one training step on each of a query's top sequences, and see how much likelier its completion is.",
+        discussion: """
+            No model is trained anew: any checkpoint will do.
+
+              tributary evaluate tailpatch
+              tributary evaluate tailpatch --model M --queries questions.jsonl
+            """)
+
+    @OptionGroup var options: EvaluationOptions
+    @OptionGroup var questions: QuestionOptions
+
+    @Option(help: "How many of a query's top sequences are looked at.")
+    var top = 10
+
+    @Option(
+        parsing: .upToNextOption,
+        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var estimators: [EstimatorKind] = [.ekfac, .identity, .cosine, .tfidf]
+
+    @Option(help: "How far a step moves the parameters, as a share of their norm, in the mean.")
+    var step = 1e-3
+
+    func validate() throws {
+        guard top >= 1 else { throw ValidationError("--top: expected at least 1, found \(top)") }
+        guard step > 0, step.isFinite else {
+            throw ValidationError("--step: expected a positive number, found \(step)")
+        }
+    }
+
+    func run() throws {
+        let queries = try questions.questions(to: options.location.model)
+        let run = try EvaluationRun("tailpatch", options)
+        var settings = TailPatch.Settings()
+        settings.count = top
+        settings.estimators = estimators
+        settings.stepShare = step
+        settings.seed = options.seed
+        settings.solving.seed = options.seed
+        let result = try TailPatch(run.subject, settings: settings).run(queries, control: run.control)
+        try run.finish(result, result.report)
+    }
+}
