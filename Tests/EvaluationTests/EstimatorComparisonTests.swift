@@ -1,8 +1,5 @@
-import Corpus
 import Curvature
 import Foundation
-import LinearAlgebra
-import TestSupport
 import Testing
 import Transformer
 
@@ -10,102 +7,86 @@ import Transformer
 
 @Suite("A comparison of estimators")
 struct EstimatorComparisonTests {
-    private let folder: TemporaryFolder
-    private let subject: EvaluationSubject
+    private let tiny: TinySubject
 
     init() throws {
-        let oracle = Oracle.all[1]
-        let checkpoint = try oracle.checkpoint()
-        let tokenizer = checkpoint.tokenizer
-        folder = try TemporaryFolder()
-        let corpus = try CorpusStore(
-            folder: URL(fileURLWithPath: folder.path),
-            tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest, sequenceLength: 32, prefix: tokenizer.prefixTokens
-            ) { tokenizer.encode($0, addSpecialTokens: false) })
-        let lines = try oracle.texts().prefix(16).map { text in
-            String(decoding: try JSONSerialization.data(withJSONObject: ["text": text]), as: UTF8.self)
-        }
-        try CorpusImport(into: corpus).run([
-            .bytes(Array(lines.joined(separator: "\n").utf8), name: "texts", format: .jsonLines)
-        ])
-        let factors = try FactorFile.load(
-            folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
-        subject = try EvaluationSubject(
-            name: "tiny", checkpoint: checkpoint, factors: factors, corpus: corpus, workers: Workers(count: 2))
+        tiny = try TinySubject()
     }
 
-    private let questions = [
-        EvaluationQuery(prompt: "In the beginning God created", completion: " the heaven")
-    ]
+    private let questions = Array(TinySubject.queries.prefix(1))
 
-    /// All but K-FAC: factors of another program do not say how many tokens they were fitted on.
-    private static let estimators = EstimatorKind.allCases.filter { $0 != .kfac }
-
-    private func comparison(
-        _ estimators: [EstimatorKind] = estimators, limit: Double? = nil
-    ) -> EstimatorComparison {
-        var settings = EstimatorSettings()
-        settings.estimators = estimators
-        settings.candidates = 12
-        settings.curvatureSequences = 3
-        settings.conjugateGradientIterations = 3
-        settings.lissaIterations = 3
-        settings.astraIterations = 3
-        settings.batchSize = 2
-        return EstimatorComparison(subject, settings: settings, limit: limit)
+    private func run(
+        _ estimators: [EstimatorKind] = TinySubject.estimators, _ records: String = "records", limit: Double? = nil,
+        queries: [EvaluationQuery]? = nil, control: EvaluationControl = EvaluationControl()
+    ) throws -> EstimatorReport {
+        try EstimatorComparison(tiny.subject, settings: TinySubject.solving(estimators), limit: limit).run(
+            queries ?? questions, records: tiny.records(records), control: control)
     }
 
     @Test("has every pair of estimators, each one with itself alike")
     func report() throws {
-        let report = try comparison().run(questions)
-        #expect(report.estimators.map(\.name) == Self.estimators)
+        let report = try run()
+        #expect(report.estimators.map(\.name) == TinySubject.estimators)
         #expect(report.queries.map(\.candidates) == [12])
         for table in [report.pearson, report.spearman] {
             for (row, values) in table.enumerated() {
-                #expect(abs(try #require(values[row]) - 1) < 1e-9)
+                #expect(abs(try #require(values[row]).value - 1) < 1e-9)
                 for (column, value) in values.enumerated() {
-                    #expect(abs(try #require(value) - (try #require(table[column][row]))) < 1e-9)
-                    #expect(abs(try #require(value)) <= 1 + 1e-9)
+                    let value = try #require(value)
+                    #expect(value == table[column][row])
+                    #expect(value.low <= value.value + 1e-9 && value.value <= value.high + 1e-9)
+                    #expect(abs(value.value) <= 1 + 1e-9)
                 }
             }
         }
-        let identity = try #require(Self.estimators.firstIndex(of: .identity))
-        let cosine = try #require(Self.estimators.firstIndex(of: .cosine))
-        #expect(try #require(report.pearson[identity][cosine]) < 0.9999, "lengths differ")
+        let identity = try #require(TinySubject.estimators.firstIndex(of: .identity))
+        let cosine = try #require(TinySubject.estimators.firstIndex(of: .cosine))
+        #expect(try #require(report.pearson[identity][cosine]).value < 0.9999, "lengths differ")
         for estimator in report.estimators {
             #expect((estimator.iterations != nil) == estimator.name.iterates)
         }
         let kept = try JSONDecoder().decode(EstimatorReport.self, from: JSONEncoder().encode(report))
         #expect(kept.pearson == report.pearson)
+        #expect(HTMLReport(report.report).html.contains("conjugate_gradients"))
     }
 
     @Test("is the same whenever it is made")
     func reproducible() throws {
         let chosen: [EstimatorKind] = [.ekfac, .astra]
-        #expect(try comparison(chosen).run(questions).pearson == comparison(chosen).run(questions).pearson)
+        #expect(try run(chosen, "first").pearson == run(chosen, "second").pearson)
+    }
+
+    @Test("goes on behind the estimators that an earlier run has finished")
+    func resumption() throws {
+        _ = try run([.ekfac, .identity])
+        let stages = Stages()
+        let report = try run([.ekfac, .identity, .lissa], control: stages.control)
+        #expect(report.estimators.map(\.name) == [.ekfac, .identity, .lissa])
+        #expect(stages.names == ["lissa"])
+        #expect(report.pearson == (try run([.ekfac, .identity, .lissa], "anew").pearson))
+        #expect(throws: RunRecordsError.self) { try run(queries: TinySubject.queries) }
     }
 
     @Test("refuses what takes longer than it may, unless nothing limits it")
     func limit() throws {
         #expect {
-            try comparison([.ekfac, .lissa], limit: 1e-6).run(questions)
+            try run([.ekfac, .lissa], limit: 1e-6)
         } throws: { error in
             guard case .tooLong("lissa", let seconds, _, _)? = error as? EvaluationError else { return false }
             return seconds > 0 && "\(error)".contains("--anyway")
         }
-        _ = try comparison([.ekfac], limit: 1e-6).run(questions)
+        _ = try run([.ekfac], limit: 1e-6)
     }
 
     @Test("names a query that cannot be asked")
     func unusable() {
         #expect(throws: EvaluationError.self) {
-            try comparison([.identity]).run([EvaluationQuery(prompt: "a", completion: "")])
+            try run([.identity], queries: [EvaluationQuery(prompt: "a", completion: "")])
         }
     }
 
     @Test("ends when it is interrupted")
     func interruption() {
-        #expect(throws: EvaluationError.cancelled) { try comparison().run(questions, control: EvaluationControl(isCancelled: { true })) }
+        #expect(throws: EvaluationError.cancelled) { try run(control: EvaluationControl(isCancelled: { true })) }
     }
 }

@@ -70,7 +70,8 @@ struct DivergenceTests {
     }
 
     @Test(
-        "of a batch whose logits come in several blocks is the sum of its sequences' own", arguments: ["gpt2", "gemma2"])
+        "of a batch whose logits come in several blocks is the sum of its sequences' own",
+        arguments: ["gpt2", "gemma2"])
     func packing(model: String) throws {
         let base = try ModelFixture(name: model).decoder()
         let tracked = TrackedLayers(of: base)

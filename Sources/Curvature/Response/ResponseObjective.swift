@@ -56,7 +56,8 @@ extension ProximalBregmanResponse {
         }
 
         /// The gradient with the divergence over several batches, or over all sequences where each batch has them all.
-        mutating func meanGradient(at displacement: ParameterVector, _ control: SolveControl) throws -> ParameterVector {
+        mutating func meanGradient(at displacement: ParameterVector, _ control: SolveControl) throws -> ParameterVector
+        {
             var mean = try gradient(at: displacement, control)
             if order.isComplete { return mean }
             for _ in 1..<Self.lastBatches { mean.add(try gradient(at: displacement, control)) }

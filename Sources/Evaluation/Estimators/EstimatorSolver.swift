@@ -21,7 +21,7 @@ struct EstimatorSolver: Sendable {
 
     /// What an estimator holds in memory beside the model and one query's gradient.
     func bytes(of estimator: EstimatorKind) -> Int {
-        let vector = subject.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
+        let vector = bytes(of: 1)
         switch estimator {
         case .ekfac: return subject.factors.byteCount
         // Its own eigenvalues in place of the corrected ones.
@@ -53,6 +53,23 @@ struct EstimatorSolver: Sendable {
             uniqueKeysWithValues: estimators.filter(\.iterates).map { estimator in
                 (estimator, seconds * Double(settings.products(of: estimator, corpusSequences: curvature.count)))
             })
+    }
+
+    /// Seconds that inner products with all sequences' gradients would take, going by a few sequences.
+    func expectedSweepSeconds(
+        with vectors: [ParameterVector], step: @escaping @Sendable () throws -> Void
+    ) throws -> Double {
+        let sample = subject.spread(8 * subject.workers.count)
+        // The first sweep makes room that the other uses again.
+        _ = try products(of: vectors, with: Array(sample.prefix(subject.workers.count)), step: step)
+        let start = Date()
+        _ = try products(of: vectors, with: sample, step: step)
+        return Date().timeIntervalSince(start) * Double(subject.rowids.count) / Double(sample.count)
+    }
+
+    /// What so many vectors of the tracked parameters hold in memory.
+    func bytes(of vectors: Int) -> Int {
+        vectors * subject.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
     }
 
     /// What multiplies by `(G + λI)⁻¹` as the estimator has it, set up.
@@ -108,14 +125,16 @@ struct EstimatorSolver: Sendable {
 
     /// The inner products of vectors of the tracked parameters with the gradients of sequences, with full rank.
     ///
+    /// - Parameter decoder: Whose gradients, in place of the subject's: a model of the same tokens and layers.
     /// - Returns: For each vector, one product a place.
     func products(
-        of vectors: [ParameterVector], with places: [Int], step: @escaping @Sendable () throws -> Void = {},
+        of vectors: [ParameterVector], with places: [Int], under decoder: DecoderModel? = nil,
+        step: @escaping @Sendable () throws -> Void = {},
         progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
     ) throws -> [[Double]] {
         let corpus = subject.corpus
         let sweep = CandidateSweep(
-            decoder: subject.decoder, tracked: subject.tracked, workers: subject.workers
+            decoder: decoder ?? subject.decoder, tracked: subject.tracked, workers: subject.workers
         ) { rowids in
             try step()
             return try corpus.tokens(rowids: rowids)

@@ -47,7 +47,8 @@ extension FindingsQuestions {
         register: [
             conversed(
                 "“What is the capital of France?” “The capital of France is", " Paris",
-                dialogue: "“Where does the government of France sit?” she asked. “The capital of France is Paris,” he said.",
+                dialogue:
+                    "“Where does the government of France sit?” she asked. “The capital of France is Paris,” he said.",
                 descriptive: "France is a country in Western Europe. The capital of France is Paris, its largest city."),
             conversed(
                 "“Who wrote Hamlet?” “Hamlet was written by William", " Shakespeare",

@@ -36,7 +36,9 @@ public struct InfluenceAbstraction: Sendable, Codable, Equatable {
     /// Two letters before a colon.
     static func language(of id: String) -> String? {
         let parts = id.split(separator: ":", maxSplits: 1)
-        guard parts.count == 2, parts[0].count == 2, parts[0].allSatisfy({ $0.isASCII && $0.isLowercase }) else { return nil }
+        guard parts.count == 2, parts[0].count == 2, parts[0].allSatisfy({ $0.isASCII && $0.isLowercase }) else {
+            return nil
+        }
         return String(parts[0])
     }
 }

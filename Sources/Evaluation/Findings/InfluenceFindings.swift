@@ -26,10 +26,13 @@ public struct InfluenceFindings: Sendable {
 
     let subject: EvaluationSubject
     let settings: Settings
+    /// Seconds that the scores of all sequences may take; nil for as long as they take.
+    let limit: Double?
 
-    public init(_ subject: EvaluationSubject, settings: Settings = Settings()) {
+    public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
         self.subject = subject
         self.settings = settings
+        self.limit = limit
     }
 
     /// - Throws: ``EvaluationError``, or what reading the corpus threw.
@@ -71,7 +74,14 @@ public struct InfluenceFindings: Sendable {
     /// Scores of all sequences.
     private func scores(_ vectors: [ParameterVector], _ control: EvaluationControl) throws -> [[Double]] {
         let total = subject.rowids.count
-        return try EstimatorSolver(subject, EstimatorSettings()).products(
+        let solver = EstimatorSolver(subject, EstimatorSettings())
+        if let limit {
+            try EvaluationError.check(
+                seconds: try solver.expectedSweepSeconds(with: vectors, step: control.step),
+                bytes: solver.bytes(of: vectors.count), limit: limit,
+                of: "scoring \(total) sequences for \(vectors.count) queries")
+        }
+        return try solver.products(
             of: vectors, with: Array(subject.rowids.indices), step: control.step
         ) { control.report("scores", $0, of: total) }
     }

@@ -35,15 +35,6 @@ public struct ResponseComparison: Sendable {
         }
     }
 
-    /// One response, or one estimator's scores: what is kept as soon as it is found.
-    struct Record: Sendable, Codable {
-        /// Of a response one row: the influence of the sequence on each query. Of an estimator a row a query.
-        var scores: [[Double]]
-        var residual: Double?
-        var seconds: Double?
-        var cost: EstimatorCost?
-    }
-
     let subject: EvaluationSubject
     let settings: Settings
     /// Seconds that the whole may take; nil for as long as it takes.
@@ -64,7 +55,7 @@ public struct ResponseComparison: Sendable {
         let measurements = try Measurement.all(queries, of: subject.checkpoint)
         let solver = EstimatorSolver(subject, settings.solving)
         let places = try chooseSequences(for: measurements, solver)
-        let records = try RunRecords<Record>(path: path, identity: try identity(measurements))
+        let records = try RunRecords<ScoreRecord>(path: path, identity: try identity(queries))
         let response = ProximalBregmanResponse(
             solver.curvature, factors: subject.factors, damping: settings.solving.damping, options)
         try check(places, records, response, solver, queries: queries.count, control)
@@ -72,7 +63,7 @@ public struct ResponseComparison: Sendable {
         for estimator in settings.solving.estimators where records[estimator.rawValue] == nil {
             let (scores, cost) = try solver.scores(
                 of: measurements, by: estimator, over: places, control.solving(estimator.rawValue))
-            try records.append(estimator.rawValue, Record(scores: scores, cost: cost))
+            try records.append(estimator.rawValue, ScoreRecord(scores: scores, cost: cost))
         }
         return try result(queries, places, records, seconds: Date().timeIntervalSince(start))
     }
@@ -85,20 +76,11 @@ public struct ResponseComparison: Sendable {
 
     private static func key(_ place: Int) -> String { "sequence \(place)" }
 
-    private func identity(_ measurements: [Measurement]) throws -> RunIdentity {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
+    private func identity(_ queries: [EvaluationQuery]) throws -> RunIdentity {
         var settings = settings
         // Others may be asked for when a run is taken up.
         settings.solving.estimators = []
-        return RunIdentity(
-            evaluation: "pbrf", model: subject.checkpoint.digest, corpus: subject.corpusDigest,
-            factors: String(decoding: try encoder.encode(subject.factors.provenance), as: UTF8.self),
-            seed: settings.seed,
-            settings: [
-                "queries": String(decoding: try encoder.encode(measurements.map(\.query)), as: UTF8.self),
-                "settings": String(decoding: try encoder.encode(settings), as: UTF8.self),
-            ])
+        return try RunIdentity(scoresFor: "pbrf", subject, queries, seed: settings.seed, settings: settings)
     }
 
     /// Half of the sequences by words in common with the queries, each query's best in turn, and half from the rest.
@@ -127,7 +109,7 @@ public struct ResponseComparison: Sendable {
 
     /// Refuses what would take longer than it may, going by a few of Adam's steps and a few products with the curvature.
     private func check(
-        _ places: [Int], _ records: RunRecords<Record>, _ response: ProximalBregmanResponse,
+        _ places: [Int], _ records: RunRecords<ScoreRecord>, _ response: ProximalBregmanResponse,
         _ solver: EstimatorSolver, queries: Int, _ control: EvaluationControl
     ) throws {
         guard let limit else { return }
@@ -135,22 +117,22 @@ public struct ResponseComparison: Sendable {
         let missing = places.filter { records[Self.key($0)] == nil }
         if let first = missing.first {
             let step = try response.secondsOfAStep(on: try subject.tokens([first])[0], SolveControl(step: control.step))
-            seconds = step * Double(settings.iterations) * Double(missing.count)
+            seconds =
+                step * Double(settings.iterations) * Double(missing.count)
                 / Double(min(subject.workers.count, missing.count))
         }
         let estimators = settings.solving.estimators.filter { records[$0.rawValue] == nil }
         seconds += try solver.expectedSeconds(of: estimators, step: control.step).values.reduce(0, +) * Double(queries)
-        let vector = subject.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
         // Displacement, gradient, two moments and the moved parameters.
         try EvaluationError.check(
-            seconds: seconds, bytes: 5 * subject.workers.count * vector, limit: limit,
+            seconds: seconds, bytes: solver.bytes(of: 5 * subject.workers.count), limit: limit,
             of: "finding \(missing.count) responses and \(estimators.count) estimators' scores")
     }
 
     /// Finds the responses that are missing, one a worker at a time.
     private func respond(
         _ places: [Int], _ measurements: [Measurement], _ response: ProximalBregmanResponse,
-        _ records: RunRecords<Record>, _ control: EvaluationControl
+        _ records: RunRecords<ScoreRecord>, _ control: EvaluationControl
     ) throws {
         let missing = places.filter { records[Self.key($0)] == nil }
         var workspace = DecoderWorkspace()
@@ -176,12 +158,12 @@ public struct ResponseComparison: Sendable {
                 (measurement.logProbability(under: moved, in: &workspace) - before) / response.options.weight
             }
             try records.append(
-                Self.key(place), Record(scores: [scores], residual: found.residual, seconds: found.cost.seconds))
+                Self.key(place), ScoreRecord(scores: [scores], residual: found.residual, seconds: found.cost.seconds))
         }
     }
 
     private func result(
-        _ queries: [EvaluationQuery], _ places: [Int], _ records: RunRecords<Record>, seconds: Double
+        _ queries: [EvaluationQuery], _ places: [Int], _ records: RunRecords<ScoreRecord>, seconds: Double
     ) throws -> ResponseResult {
         let found = places.compactMap { records[Self.key($0)] }
         let names = try subject.corpus.sequences(rowids: places.map { subject.rowids[$0] }).map(\.id)

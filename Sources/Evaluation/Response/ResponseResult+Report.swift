@@ -5,7 +5,8 @@ extension ResponseResult {
         let ranked = estimators.sorted { ($0.pearson?.value ?? -2) > ($1.pearson?.value ?? -2) }
         return EvaluationReport(
             title: "Scores and the proximal Bregman response",
-            question: "When the model is trained with more weight on one sequence, and otherwise held to its own outputs, do "
+            question:
+                "When the model is trained with more weight on one sequence, and otherwise held to its own outputs, do "
                 + "scores predict by how much each query's completion becomes likelier?",
             findings: findings(ranked),
             sections: [
@@ -22,7 +23,8 @@ extension ResponseResult {
         [
             .paragraph(
                 "Over \(sequences.count) sequences, half of those that share words with the queries and half at random; the "
-                    + "mean of \(queries.count) queries, with the interval that holds 95 % of it on queries and sequences drawn anew."),
+                    + "mean of \(queries.count) queries, with the interval that holds 95 % of it on queries and sequences drawn anew."
+            ),
             .table(
                 ReportTable(
                     columns: ["", "Pearson", "Spearman", "s a query", "set-up s"],

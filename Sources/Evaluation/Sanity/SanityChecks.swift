@@ -52,15 +52,16 @@ public struct SanityChecks: Sendable {
     ) throws -> SanityResult {
         let start = Date()
         let measurements = try Measurement.all(queries, of: subject.checkpoint)
-        let dampings = settings.dampings.contains(Self.usualDamping)
+        let dampings =
+            settings.dampings.contains(Self.usualDamping)
             ? settings.dampings : (settings.dampings + [Self.usualDamping]).sorted()
         let gradients = measurements.map { $0.gradient(of: subject.decoder, tracked: subject.tracked) }
-        try check(gradients, vectors: (dampings.count + 1) * queries.count, control)
         let inverses = dampings.map {
             KroneckerInverse(corrected: subject.factors, dampingScale: $0 / Self.usualDamping)
         }
-        let table = try scores(
-            try inverses.flatMap { try $0.solve(gradients).vectors }, of: subject.decoder, "scores", control)
+        let vectors = try inverses.flatMap { try $0.solve(gradients).vectors }
+        try check(vectors, gradients, control)
+        let table = try scores(vectors, of: subject.decoder, "scores", control)
         let byDamping = Dictionary(
             uniqueKeysWithValues: dampings.indices.map { index in
                 (dampings[index], Array(table[(index * queries.count)..<((index + 1) * queries.count)]))
@@ -87,21 +88,19 @@ public struct SanityChecks: Sendable {
     }
 
     /// Refuses what would take longer than it may, going by a few sequences.
-    private func check(_ gradients: [ParameterVector], vectors: Int, _ control: EvaluationControl) throws {
+    private func check(_ vectors: [ParameterVector], _ gradients: [ParameterVector], _ control: EvaluationControl)
+        throws
+    {
         guard let limit else { return }
-        let sample = subject.spread(4 * subject.workers.count)
         let solver = EstimatorSolver(subject, EstimatorSettings())
-        let start = Date()
-        _ = try solver.products(of: Array(gradients.prefix(1)), with: sample, step: control.step)
-        let passes = Date()
-        _ = try solver.products(of: gradients, with: sample, step: control.step)
-        let more = max(Date().timeIntervalSince(passes) - passes.timeIntervalSince(start), 0)
-        // Two passes over the corpus, the products with each vector, and a fit of two passes that cost about as much.
-        let scoring = 2 * passes.timeIntervalSince(start) + more * Double(vectors) / Double(max(gradients.count - 1, 1))
-        let fitting = 4 * passes.timeIntervalSince(start) * Double(settings.fitSequences) / Double(subject.rowids.count)
+        let scoring = try solver.expectedSweepSeconds(with: vectors, step: control.step)
+        let random = try solver.expectedSweepSeconds(with: gradients, step: control.step)
+        // A fit runs its sequences twice, and does more with each than a sweep.
+        let fitting =
+            4 * random * Double(min(settings.fitSequences, subject.rowids.count)) / Double(subject.rowids.count)
         try EvaluationError.check(
-            seconds: (scoring + fitting) * Double(subject.rowids.count) / Double(sample.count), bytes: 0, limit: limit,
-            of: "scoring \(subject.rowids.count) sequences for \(vectors) vectors")
+            seconds: scoring + random + fitting, bytes: solver.bytes(of: vectors.count), limit: limit,
+            of: "scoring \(subject.rowids.count) sequences \(vectors.count + gradients.count) times")
     }
 
     /// Scores of all sequences for each vector.

@@ -110,7 +110,8 @@ extension SanityResult {
             poor.isEmpty
                 ? "Passed: rankings stay over all dampings tried."
                 : "Warning: at a damping of \(poor.map { Figure.number($0.damping, 2) }.joined(separator: ", ")) times the mean "
-                    + "eigenvalue the ranking is another than at the usual 0.1. Trust what is at the top with all of them.")
+                    + "eigenvalue the ranking is another than at the usual 0.1. Trust what is at the top with all of them."
+        )
         return findings
     }
 
@@ -118,7 +119,8 @@ extension SanityResult {
         [
             .paragraph(
                 "Each sequence scored by the model, and by one of the same shape with random weights and factors of its own. "
-                    + "Without anything learned there is nothing to attribute: the two rankings should have nothing in common."),
+                    + "Without anything learned there is nothing to attribute: the two rankings should have nothing in common."
+            ),
             .table(
                 ReportTable(
                     columns: ["query", "Spearman", "same in top \(settings.top)"],
@@ -152,7 +154,9 @@ extension SanityResult {
         [
             .table(
                 ReportTable(
-                    columns: ["times the mean eigenvalue", "Spearman with the usual", "share of its top \(settings.top)"],
+                    columns: [
+                        "times the mean eigenvalue", "Spearman with the usual", "share of its top \(settings.top)",
+                    ],
                     rows: stability.map {
                         [
                             Figure.number($0.damping, 2), Figure.estimate($0.agreement.spearman),

@@ -3,9 +3,10 @@ import ArgumentParser
 /// `tributary evaluate`: what scores are worth, one question a subcommand.
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check scores against other estimators, and against what happens when the model is trained otherwise.",
+        abstract:
+            "Check scores against other estimators, and against what happens when the model is trained otherwise.",
         subcommands: [
             EvaluateEstimators.self, EvaluateLDS.self, EvaluateRemove.self, EvaluateTailPatch.self,
-            EvaluateMislabel.self,
+            EvaluateMislabel.self, EvaluatePBRF.self, EvaluateSanity.self, EvaluateFindings.self,
         ])
 }

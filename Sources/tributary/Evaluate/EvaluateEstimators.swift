@@ -46,7 +46,7 @@ struct EvaluateEstimators: ParsableCommand {
         settings.damping = damping
         settings.seed = options.seed
         let report = try EstimatorComparison(run.subject, settings: settings, limit: options.limit).run(
-            queries, control: run.control)
+            queries, records: run.records, control: run.control)
         try run.finish(report, report.report)
     }
 }

@@ -5,7 +5,8 @@ import Evaluation
 struct EvaluatePBRF: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pbrf",
-        abstract: "Train the model with more weight on single sequences, and see whether scores predict what that does.",
+        abstract:
+            "Train the model with more weight on single sequences, and see whether scores predict what that does.",
         discussion: """
             Finds the proximal Bregman response to some sequences: the parameters that a sequence of more weight would lead \
             to, the model being held to its own outputs and parameters otherwise. Each query's change of log-probability is \
@@ -33,6 +34,9 @@ struct EvaluatePBRF: ParsableCommand {
     @Option(help: "Steps of Adam for each response.")
     var iterations = ResponseComparison.Settings().iterations
 
+    @Option(help: "Adam's longest step, in units of how far EK-FAC expects a layer's parameters to move.")
+    var step = ResponseComparison.Settings().step
+
     @Option(help: "Sequences of a batch on which the model is held to its outputs.")
     var batch = ResponseComparison.Settings().batchSize
 
@@ -45,6 +49,9 @@ struct EvaluatePBRF: ParsableCommand {
         }
         guard copies != 0, copies.isFinite else {
             throw ValidationError("--copies: expected a number other than 0, found \(copies)")
+        }
+        guard step > 0, step.isFinite else {
+            throw ValidationError("--step: expected a positive number, found \(step)")
         }
         if let damping, !(damping > 0 && damping.isFinite) {
             throw ValidationError("--damping: expected a positive number, found \(damping)")
@@ -59,6 +66,7 @@ struct EvaluatePBRF: ParsableCommand {
         settings.copies = copies
         settings.iterations = iterations
         settings.batchSize = batch
+        settings.step = step
         if !estimators.isEmpty { settings.solving.estimators = estimators }
         settings.solving.damping = damping
         settings.solving.seed = options.seed

@@ -1,0 +1,171 @@
+extension FindingsResult {
+    public var report: EvaluationReport {
+        EvaluationReport(
+            title: "Findings of Grosse et al. 2023",
+            question: "Which of the findings about influence in large language models hold of this model?",
+            findings: [concentrationFinding, layerFinding, orderFinding, registerFinding, scaleFinding].compactMap {
+                $0
+            },
+            sections: [
+                .init("How concentrated influence is", concentration),
+                .init("In which blocks it lies", blocks),
+                .init("Order of words", givenTexts(wordOrder)),
+                .init("Dialogue and description", givenTexts(register)),
+                .init("Abstraction", abstraction),
+            ],
+            provenance: subject.facts + [
+                .init("Seed", "\(settings.seed)"), .init("This run took", Figure.duration(seconds)),
+            ])
+    }
+
+    // MARK: Findings
+
+    private static func verdict(_ isFound: Bool, _ text: String) -> String {
+        (isFound ? "Found: " : "Not found: ") + text
+    }
+
+    private func share(ofTop top: Double) -> Double? {
+        let found = queries.compactMap { $0.concentration.shares.first { $0.top == top }?.ofInfluence }
+        return found.isEmpty ? nil : found.reduce(0, +) / Double(found.count)
+    }
+
+    /// In the paper the top 1 % of sequences hold 12 to 52 % of the influence.
+    private var concentrationFinding: String? {
+        share(ofTop: 0.01).map {
+            Self.verdict(
+                $0 > 0.1,
+                "influence is concentrated and yet spread over many sequences: the top 1 % of them hold \(Figure.percent($0)) of "
+                    + "what is positive, the mean over queries.")
+        }
+    }
+
+    /// In the paper influence is spread over all layers, that on memorised and translated completions towards the upper ones.
+    private var layerFinding: String? {
+        guard let memorised = layers.first, let depth = memorised.meanDepth else { return nil }
+        let others = layers.dropFirst().compactMap { own in own.meanDepth.map { (own.kind, $0) } }
+        guard !others.isEmpty else { return nil }
+        let apart = others.filter { !$0.1.overlaps(depth) }
+        let depths = ([(memorised.kind, depth)] + others).map { "\($0.0) \(Figure.estimate($0.1, 2))" }
+        return Self.verdict(
+            !apart.isEmpty,
+            "influence lies in other blocks for \(memorised.kind) queries than for others. Mean depth, 0 the lowest block and "
+                + "1 the highest: \(depths.joined(separator: ", ")).")
+    }
+
+    /// In the paper influence drops to nearly nothing where the completion's phrase comes first.
+    private var orderFinding: String? {
+        guard let flipped = wordOrder.kinds.last, wordOrder.kinds.count > 1, let relative = flipped.relative else {
+            return nil
+        }
+        return Self.verdict(
+            relative.high < 0.5,
+            "texts with the completion's words before the prompt's have little influence: \(Figure.estimate(relative, 2)) times "
+                + "that of the same words in order.")
+    }
+
+    private var registerFinding: String? {
+        guard let other = register.kinds.last, register.kinds.count > 1, let relative = other.relative else {
+            return nil
+        }
+        return Self.verdict(
+            relative.high < 1,
+            "a completion in a dialogue is moved more by dialogue than by description of the same matter: descriptions have "
+                + "\(Figure.estimate(relative, 2)) times the influence.")
+    }
+
+    private var scaleFinding: String? {
+        guard scale.count > 1 else { return "Not asked: abstraction with scale needs several models (--models)." }
+        let ordered = scale.sorted { $0.subject.parameters < $1.subject.parameters }
+        guard let smallest = ordered.first?.tokenOverlap, let largest = ordered.last?.tokenOverlap else { return nil }
+        return Self.verdict(
+            largest.high < smallest.low,
+            "the largest model's top sequences share fewer words with the query than the smallest's: "
+                + "\(Figure.estimate(largest, 2)) and \(Figure.estimate(smallest, 2)) of its tokens.")
+    }
+
+    // MARK: Sections
+
+    private var concentration: [EvaluationReport.Element] {
+        [
+            .paragraph("The part of few sequences in the sum of all positive scores over the whole corpus."),
+            .table(
+                ReportTable(
+                    columns: ["query", "kind", "log p"]
+                        + InfluenceConcentration.tops.map { "top \(Figure.percent($0, 2))" }
+                        + ["positive"],
+                    rows: queries.map { own in
+                        [own.query.prompt + own.query.completion, own.kind, Figure.number(own.logProbability, 2)]
+                            + own.concentration.shares.map { Figure.percent($0.ofInfluence) }
+                            + ["\(own.concentration.positive)"]
+                    })),
+        ]
+    }
+
+    private var blocks: [EvaluationReport.Element] {
+        let count = layers.map(\.shares.count).max() ?? 0
+        return [
+            .paragraph(
+                "The positive influence of each query's top \(settings.top) sequences, block by block; means over the queries of "
+                    + "a kind. Completions of low probability were not learned from anything: their influence says little."
+            ),
+            .table(
+                ReportTable(
+                    columns: ["kind", "queries"] + (0..<count).map { "block \($0)" } + ["mean depth"],
+                    rows: layers.map { own in
+                        [own.kind, "\(own.queries)"] + own.shares.map { Figure.percent($0.value) }
+                            + [Figure.estimate(own.meanDepth, 2)]
+                    })),
+            .plot(
+                Plot(
+                    "Share of the positive influence by block",
+                    .lines(
+                        layers.map { own in
+                            Plot.Series(own.kind, own.shares.enumerated().map { (Double($0.offset), $0.element.value) })
+                        }, x: Plot.Axis("block"), y: Plot.Axis("share of influence")))),
+        ]
+    }
+
+    private func givenTexts(_ scores: GivenTextScores) -> [EvaluationReport.Element] {
+        guard let first = scores.kinds.first else { return [.paragraph("Not asked.")] }
+        return [
+            .paragraph(
+                "Texts scored as if they were training sequences, in relation to the one that is \(first.kind)."),
+            .table(
+                ReportTable(
+                    columns: ["", "relative influence"],
+                    rows: scores.kinds.map { [$0.kind, Figure.estimate($0.relative, 2)] })),
+            .table(
+                ReportTable(
+                    columns: ["query"] + scores.kinds.map(\.kind),
+                    rows: scores.questions.map { question in
+                        [question.query.prompt + question.query.completion]
+                            + scores.kinds.map { kind in
+                                Figure.number(question.texts.first { $0.kind == kind.kind }?.score, 1)
+                            }
+                    })),
+            .plot(
+                Plot(
+                    "Influence in relation to that of the text \(first.kind), mean over queries, with its 95 % interval",
+                    .bars(
+                        scores.kinds.compactMap { own in own.relative.map { Plot.Bar(own.kind, $0) } },
+                        label: "relative influence"))),
+        ]
+    }
+
+    private var abstraction: [EvaluationReport.Element] {
+        [
+            .paragraph(
+                "Of each query's tokens, how many a top sequence has as well, and how many of the top "
+                    + "\(settings.abstractionTop) are in another language than most of them."),
+            .table(
+                ReportTable(
+                    columns: ["model", "parameters", "token overlap", "other language"],
+                    rows: scale.map {
+                        [
+                            $0.subject.model, "\($0.subject.parameters)", Figure.estimate($0.tokenOverlap),
+                            Figure.estimate($0.crossLingualShare),
+                        ]
+                    })),
+        ]
+    }
+}
