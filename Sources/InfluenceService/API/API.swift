@@ -33,7 +33,7 @@ struct API: Sendable {
     /// Every call of the service.
     var operations: [Operation] {
         let operations =
-            influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
+            influenceOperations + scoreOperations + jobOperations + corpusOperations + modelOperations + healthOperations
             + problemOperations + dashboardOperations + clientOperations
         return operations + descriptionOperations(of: operations)
     }
