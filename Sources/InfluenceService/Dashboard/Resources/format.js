@@ -53,6 +53,12 @@ export function probability(logProbability) {
   return `1 in ${odds.toLocaleString("en", { maximumSignificantDigits: 2, notation: "compact" })}`;
 }
 
+/** A share, in per cent. */
+export function percent(share) {
+  const value = 100 * share;
+  return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toPrecision(value < 0.095 ? 1 : 2)}\u202f%`;
+}
+
 /** What a change of the log-probability does to the probability: "1.6 times as likely". */
 export function factor(nats) {
   const times = Math.exp(Math.abs(nats));

@@ -51,6 +51,11 @@ export function draftOf(query) {
   };
 }
 
+/** What a result was asked about, as a request has it. */
+export function asAsked({ prompt, completion, spans, contrast }) {
+  return { prompt, completion, ...(spans ? { spans } : {}), ...(contrast ? { contrast: contrast.completion } : {}) };
+}
+
 /** The API's request. */
 export function requestOf(draft) {
   const spans = spansFrom(draft.spans);
