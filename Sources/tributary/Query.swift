@@ -134,7 +134,8 @@ struct Query: ParsableCommand {
         let length = completion.unicodeScalars.count
         guard numbers.count == 2, 0 <= numbers[0], numbers[0] < numbers[1], numbers[1] <= length else {
             throw ValidationError(
-                "--span: expected words of the completion, or START:END within its \(length) characters, found \"\(span)\"")
+                "--span: expected words of the completion, or START:END within its \(length) characters, found \"\(span)\""
+            )
         }
         return CompletionSpan(start: numbers[0], end: numbers[1])
     }

@@ -49,8 +49,9 @@ struct PrefilterBiasTests {
         let proponents = returned.count { $0.score > 0 }
         let opponents = returned.count { $0.score < 0 }
         let expected = all.filter { id, score in
-            !chosen.contains(id)
-                && ((score > 0 && (score > lowest || proponents < 5)) || (score < 0 && (score < highest || opponents < 5)))
+            let isProponent = score > 0 && (score > lowest || proponents < 5)
+            let isOpponent = score < 0 && (score < highest || opponents < 5)
+            return !chosen.contains(id) && (isProponent || isOpponent)
         }
         #expect(bias.wouldRank == expected.count && bias.wouldRank > 0)
         #expect(Set(bias.found.map(\.id)).isSubset(of: expected.keys) && !bias.found.isEmpty)

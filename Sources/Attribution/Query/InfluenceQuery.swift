@@ -134,7 +134,8 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         try refuse(completion.isEmpty, .completion, "a completion of at least one character", in: container)
         if let fault = spans?.fault(in: completion) { try refuse(true, .spans, fault, in: container) }
         try refuse(contrast?.isEmpty == true, .contrast, "a completion of at least one character", in: container)
-        try refuse(contrast == completion, .contrast, "another completion than the one it is held against", in: container)
+        try refuse(
+            contrast == completion, .contrast, "another completion than the one it is held against", in: container)
         try refuse(!(1...10_000).contains(topK), .topK, "a number from 1 to 10000", in: container)
         try refuse(!(0...10_000).contains(rescore), .rescore, "a number from 0 to 10000", in: container)
         if case .limited(let rank) = rank {

@@ -58,8 +58,10 @@ extension API {
         case nil:
             if await batcher.isStopping { throw Problem.stopping }
             throw Problem.unavailable(
-                detail: "Too much is under way to score the texts in time: try again, with fewer texts if there are many, "
-                    + "or post them to /v1/influence as candidates.texts and fetch the result later.",
+                detail: """
+                    Too much is under way to score the texts in time: try again, with fewer texts if there are many, or post them \
+                    to /v1/influence as candidates.texts and fetch the result later.
+                    """,
                 retryAfter: 5)
         }
     }

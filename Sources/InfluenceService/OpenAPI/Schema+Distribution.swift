@@ -28,7 +28,9 @@ extension Schema {
             + "`from` on, the density of scores falls as s to the power of minus `exponent`.",
         .required(
             "exponent",
-            number("The density's exponent, of the greatest likelihood. The share of scores above s falls with it less 1.", over: 1)),
+            number(
+                "The density's exponent, of the greatest likelihood. The share of scores above s falls with it less 1.",
+                over: 1)),
         .required("standard_error", number("The exponent's standard error.", from: 0)),
         .required("from", number("The score at which the tail begins: where the law then fits best.", over: 0)),
         .required("sequences", integer("How many scores are in it.", from: 1)),

@@ -71,7 +71,8 @@ extension Schema {
         .optional(
             "output_tokens",
             boolean(
-                "By the tokens of the sequence that become likelier if the model moves towards the query.", default: false
+                "By the tokens of the sequence that become likelier if the model moves towards the query.",
+                default: false
             ).orNull))
 
     static let completionSpan = object(

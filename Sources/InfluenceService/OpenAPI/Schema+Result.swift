@@ -94,7 +94,8 @@ extension Schema {
         .optional("iterations", integer("Steps of the iteration.", from: 0)),
         .optional("sequences", integer("Sequences run through the model for them, some several times.", from: 0)),
         .optional("tokens", integer("Their tokens.", from: 0)),
-        .optional("seconds", number("How long that took.", from: 0)), .optional("step", number("The step size.", from: 0)),
+        .optional("seconds", number("How long that took.", from: 0)),
+        .optional("step", number("The step size.", from: 0)),
         .optional(
             "residual",
             number(

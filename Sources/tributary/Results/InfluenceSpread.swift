@@ -46,8 +46,8 @@ struct InfluenceSpread {
         let share = bias.missedShare.map {
             ", which hold about \(percent($0)) ± \(percent(bias.missedShareError ?? 0)) of the positive influence"
         }
-        return "not scored: \(bias.outside) sequences\(share ?? ""); \(bias.wouldRank) of \(bias.sampled) drawn at random would "
-            + "have been shown"
+        return "not scored: \(bias.outside) sequences\(share ?? ""); "
+            + "\(bias.wouldRank) of \(bias.sampled) drawn at random would have been shown"
     }
 
     private static func percent(_ share: Double) -> String {
