@@ -37,7 +37,8 @@ struct ScoreDistributionTests {
     func shares() throws {
         // One of a hundred has half of all positive influence.
         let scores = [99.0] + [Double](repeating: 1, count: 99) + [Double](repeating: -3, count: 100)
-        let shares = try #require(try #require(ScoreDistribution(scores.shuffled())).shares)
+        let distribution = try #require(ScoreDistribution(scores.shuffled()))
+        let shares = try #require(distribution.shares)
         #expect(shares.map(\.part) == [0.01, 0.1])
         #expect(shares.map(\.sequences) == [2, 20])
         #expect(abs(shares[0].share - 100.0 / 198) < 1e-12)

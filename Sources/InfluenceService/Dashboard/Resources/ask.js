@@ -4,7 +4,7 @@ import { ask, CallError, describe, newKey } from "./api.js";
 import { announce, copyButton, field, h, replace } from "./dom.js";
 import { chooseSpan } from "./complete.js";
 import { curl, draftFrom, itemsOf, python, requestOf } from "./query.js";
-import { joined } from "./question.js";
+import { questionText } from "./question.js";
 import { codePoints, pieces, spansFrom, spansText } from "./spans.js";
 import { go, keepInAddress, link } from "./router.js";
 import { token } from "./session.js";
@@ -46,6 +46,7 @@ export async function showAsk(main, { items }, signal) {
     if (draft.spans) chooseParts([]);
   });
   const partly = h("div", { class: "partly" });
+  const contrast = input("contrast", { dir: "auto" });
   const preview = h("div", { class: "preview", "aria-live": "polite" });
   const refusal = h("div");
   const submit = h("button", { type: "submit", class: "primary" }, "Find the sequences");
@@ -65,7 +66,7 @@ export async function showAsk(main, { items }, signal) {
       field("Completion", completion,
         "What the model said, and you want explained. It is joined to the prompt as it is."),
       partly,
-      field("Rather than", input("contrast", { dir: "auto" }),
+      field("Rather than", contrast,
         "Optional: another completion, such as \u201c Marlowe\u201d. Scores then tell what made the model say the one rather "
         + "than the other."),
       preview,
@@ -117,10 +118,13 @@ export async function showAsk(main, { items }, signal) {
   function showPreview() {
     const joins = draft.prompt && draft.completion && !/\s$/.test(draft.prompt) && !/^\s/.test(draft.completion);
     replace(preview,
-      (draft.prompt || draft.completion) && joined(draft.prompt, draft.completion, spansFrom(draft.spans)),
+      (draft.prompt || draft.completion) && questionText({ ...draft, spans: spansFrom(draft.spans) }),
       joins && /^[\p{L}\p{N}]/u.test(draft.completion) && h("p", { class: "hint" },
         "There is no space between the two. ",
-        h("button", { type: "button", class: "link", onclick: addSpace }, "Put one there")));
+        h("button", { type: "button", class: "link", onclick: addSpace }, "Put one there")),
+      /^\s/.test(draft.completion) && /^[\p{L}\p{N}]/u.test(draft.contrast) && h("p", { class: "hint" },
+        "The completion begins with a space, the other does not. ",
+        h("button", { type: "button", class: "link", onclick: addContrastSpace }, "Put one there")));
     if (commands.open) showCommands();
   }
 
@@ -128,6 +132,13 @@ export async function showAsk(main, { items }, signal) {
     draft.completion = completion.value = ` ${draft.completion}`;
     chooseParts(spansFrom(draft.spans).map(({ start, end }) => ({ start: start + 1, end: end + 1 })));
     completion.focus();
+  }
+
+  function addContrastSpace() {
+    draft.contrast = contrast.value = ` ${draft.contrast}`;
+    showPreview();
+    keepInAddress(itemsOf(draft));
+    contrast.focus();
   }
 
   /** Says which parts of the completion are explained, and offers to add what is selected. */
@@ -146,7 +157,8 @@ export async function showAsk(main, { items }, signal) {
     if (from === to) {
       announce("Select a part of the completion first");
       completion.setAttribute("aria-invalid", "true");
-      replace(refusal, h("p", { class: "warning", role: "alert" }, "Select a part of the completion first, then press this."));
+      replace(refusal,
+        h("p", { class: "warning", role: "alert" }, "Select a part of the completion first, then press this."));
       completion.focus();
       return;
     }

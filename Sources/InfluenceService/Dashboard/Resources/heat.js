@@ -25,7 +25,8 @@ export const learned = {
 /** What moving towards the question does to a sequence's own tokens. @type {Reading} */
 export const likelier = {
   member: "output_tokens", mark: "output",
-  meaning: (token) => `${score(token.score)}: \u201c${visible(token.text)}\u201d becomes ${token.score > 0 ? "likelier" : "less likely"} here`,
+  meaning: (token) => `${score(token.score)}: \u201c${visible(token.text)}\u201d becomes `
+    + `${token.score > 0 ? "likelier" : "less likely"} here`,
   columns: [["Token", (token) => visible(token.text)]],
 };
 
@@ -128,10 +129,10 @@ export function legend(reading = learned) {
   const sample = (direction, strength, text) =>
     h("mark", { class: `heat ${reading.mark} ${direction} s${strength}` }, text);
   const [positive, negative, note] = reading === likelier
-    ? [" becomes likelier", " becomes less likely", "If the model moves towards the question: these of a sequence\u2019s own tokens "
-      + "change their probability. The scores add up to the sequence\u2019s."]
-    : [" makes it likelier", " makes it less likely", "A mark stands on the token that predicts the next one: what was learned there "
-      + "is the token after it."];
+    ? [" becomes likelier", " becomes less likely", "If the model moves towards the question, these of a sequence\u2019s own "
+      + "tokens change their probability. Their scores add up to the sequence\u2019s."]
+    : [" makes it likelier", " makes it less likely", "A mark stands on the token that predicts the next one: what was "
+      + "learned there is the token after it."];
   return h("p", { class: "legend" },
     h("span", {}, sample("positive", 4, "strong"), " ", sample("positive", 2, "weak"), positive),
     h("span", {}, sample("negative", 4, "strong"), " ", sample("negative", 2, "weak"), negative),
