@@ -43,7 +43,7 @@ public struct TailPatch: Sendable {
             let scores = try solver.scores(
                 of: measurements, by: estimator, over: places, control.solving(estimator.rawValue)
             ).scores
-            chosen.append((estimator.rawValue, scores.map { TopPlaces.of($0, count: settings.count) }))
+            chosen.append((estimator.rawValue, scores.map { TopSequences(of: $0, count: settings.count).places }))
         }
         chosen.append(
             (

@@ -17,20 +17,18 @@ public struct DatamodelingResult: Sendable, Codable, Equatable {
         public var perQuery: [Double?]
         /// By how much the score is above that of EK-FAC, drawn on the same queries and models.
         public var aboveEKFAC: Estimate?
-        public var cost: EstimatorCost?
-        /// The sum of scores: a row a trained model, a column a query.
-        var predicted: [[Double]]
+        /// The sum of scores: a row a trained model, a column a query. Not kept: it follows from scores and seed.
+        var predicted: [[Double]] = []
 
         enum CodingKeys: String, CodingKey {
-            case name, score, cost, predicted
+            case name, score
             case perQuery = "per_query"
             case aboveEKFAC = "above_ekfac"
         }
 
-        init(_ name: String, predicted: [[Double]], actual: [[Double]], cost: EstimatorCost?, seed: UInt64) {
+        init(_ name: String, predicted: [[Double]], actual: [[Double]], seed: UInt64) {
             self.name = name
             self.predicted = predicted
-            self.cost = cost
             let queries = actual.first?.count ?? 0
             let all = Array(actual.indices)
             perQuery = (0..<queries).map { Self.correlation(predicted, actual, query: $0, over: all) }
@@ -104,12 +102,9 @@ extension DatamodelingResult {
                                 + "holds 95 % of the scores on queries and models drawn anew."),
                         .table(
                             ReportTable(
-                                columns: ["", "score", "above EK-FAC", "s a query"],
+                                columns: ["", "score", "above EK-FAC"],
                                 rows: ranked.map {
-                                    [
-                                        $0.name, Figure.estimate($0.score), Figure.estimate($0.aboveEKFAC),
-                                        Figure.number($0.cost?.secondsPerQuery),
-                                    ]
+                                    [$0.name, Figure.estimate($0.score), Figure.estimate($0.aboveEKFAC)]
                                 })),
                         .plot(
                             Plot(
