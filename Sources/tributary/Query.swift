@@ -11,6 +11,7 @@ struct Query: ParsableCommand {
             Prompt and completion are joined as they are: a completion normally begins with a space.
 
               tributary query --prompt "Hamlet is a tragedy written by William" --completion " Shakespeare" --top-k 5
+              tributary query --prompt "The capital of France is" --completion " Paris" --contrast " London"
               tributary query --queries questions.jsonl --format ndjson > answers.ndjson
 
             In a table, the tokens of a sequence that carry most of its influence are marked; each stands before the token that it \
@@ -24,6 +25,19 @@ struct Query: ParsableCommand {
 
     @Option(help: "The text that it went on with.")
     var completion: String?
+
+    @Option(
+        help: "Another completion of the same prompt: scores then tell what made --completion likelier than this one.")
+    var contrast: String?
+
+    @Option(
+        name: .customLong("span"),
+        help: ArgumentHelp(
+            """
+            Explain this part of the completion alone, and others given so: words of it, or START:END in characters (Unicode code \
+            points) from 0.
+            """, valueName: "part"))
+    var spans: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -66,6 +80,13 @@ struct Query: ParsableCommand {
         guard (queries == nil) == (prompt != nil), (prompt == nil) == (completion == nil) else {
             throw ValidationError("give either --prompt and --completion, or --queries")
         }
+        guard queries == nil || (contrast == nil && spans.isEmpty) else {
+            throw ValidationError("--contrast and --span go with --completion: in a file, each query has its own")
+        }
+        guard contrast == nil || contrast != completion else {
+            throw ValidationError("--contrast: expected another completion than --completion")
+        }
+        for span in spans { _ = try place(of: span) }
     }
 
     func run() throws {
@@ -91,9 +112,32 @@ struct Query: ParsableCommand {
     }
 
     private func queries(_ settings: QueryOptions) throws -> [InfluenceQuery] {
-        let defaults = settings.query(prompt: prompt ?? "", completion: completion ?? "")
-        guard let queries else { return [defaults] }
+        var defaults = settings.query(prompt: prompt ?? "", completion: completion ?? "")
+        guard let queries else {
+            defaults.contrast = contrast
+            defaults.spans = spans.isEmpty ? nil : try spans.map(place)
+            return [defaults]
+        }
         return try QueryFile(path: queries).queries(defaults: defaults)
+    }
+
+    /// Where a part of the completion is.
+    private func place(of span: String) throws -> CompletionSpan {
+        let completion = completion ?? ""
+        if let range = completion.range(of: span) {
+            let scalars = completion.unicodeScalars
+            return CompletionSpan(
+                start: scalars.distance(from: scalars.startIndex, to: range.lowerBound),
+                end: scalars.distance(from: scalars.startIndex, to: range.upperBound))
+        }
+        let numbers = span.split(separator: ":", omittingEmptySubsequences: false).compactMap { Int($0) }
+        let length = completion.unicodeScalars.count
+        guard numbers.count == 2, 0 <= numbers[0], numbers[0] < numbers[1], numbers[1] <= length else {
+            throw ValidationError(
+                "--span: expected words of the completion, or START:END within its \(length) characters, found \"\(span)\""
+            )
+        }
+        return CompletionSpan(start: numbers[0], end: numbers[1])
     }
 
     private func write(

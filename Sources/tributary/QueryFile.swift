@@ -50,7 +50,7 @@ struct QueryFile {
         }
         var members = defaults
         for name in ["id", "prompt", "completion"] { members[name] = own[name] }
-        for (name, value) in own where defaults[name] != nil || name == "damping" {
+        for (name, value) in own where defaults[name] != nil || Self.withoutDefault.contains(name) {
             // What an inner object leaves open, too, comes from the options.
             if case .object(let inner) = value, case .object(let outer)? = defaults[name] {
                 members[name] = .object(outer.merging(inner) { $1 })
@@ -60,6 +60,9 @@ struct QueryFile {
         }
         return try JSONDecoder().decode(InfluenceQuery.self, from: JSONEncoder().encode(members))
     }
+
+    /// Fields of a query that are absent unless they are given.
+    private static let withoutDefault: Set = ["damping", "spans", "contrast"]
 
     /// The members of a JSON object; `nil` for JSON of another kind.
     private static func members(of json: Data) throws -> [String: JSONValue]? {

@@ -24,6 +24,12 @@ struct QueryOptions: ParsableArguments {
             "Score this text, which need not be in the corpus, and others given so; all are shown.", valueName: "text"))
     var texts: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Score so many other sequences too, drawn at random, to estimate what the choice of candidates has missed.",
+            valueName: "number"))
+    var probe: Int?
+
     @Option(help: "Sequences to show in each direction.")
     var topK = 20
 
@@ -52,6 +58,12 @@ struct QueryOptions: ParsableArguments {
     @Flag(help: "Break scores down by token. A table always does.")
     var tokens = false
 
+    @Flag(
+        help: """
+            Break scores down by the tokens that become likelier if the model moves towards the query; in JSON and NDJSON.
+            """)
+    var outputTokens = false
+
     func validate() throws {
         try refuse(candidateLimit < 1, "--candidate-limit: expected at least 1, found \(candidateLimit)")
         try refuse(!(1...10_000).contains(topK), "--top-k: expected a number from 1 to 10000, found \(topK)")
@@ -62,6 +74,13 @@ struct QueryOptions: ParsableArguments {
         try refuse(
             !texts.isEmpty && !(candidateIDs.isEmpty && source == nil),
             "--text: texts are scored in place of sequences of the corpus: leave out --candidate and --source")
+        if let probe {
+            let range = CandidateSelection.probes
+            try refuse(
+                !range.contains(probe),
+                "--probe: expected a number from \(range.lowerBound) to \(range.upperBound), found \(probe)")
+            try refuse(!texts.isEmpty, "--probe: texts are not chosen from the corpus: leave out --text or --probe")
+        }
         if let damping {
             try refuse(!(damping > 0 && damping.isFinite), "--damping: expected a positive number, found \(damping)")
         }
@@ -76,8 +95,9 @@ struct QueryOptions: ParsableArguments {
             prompt: prompt, completion: completion, topK: topK, direction: direction,
             candidates: CandidateSelection(
                 prefilter: candidates, limit: candidateLimit, ids: candidateIDs.isEmpty ? nil : candidateIDs,
-                source: source, texts: texts.isEmpty ? nil : texts), rank: rank, rescore: rescore, damping: damping,
-            estimator: estimator, attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens))
+                source: source, texts: texts.isEmpty ? nil : texts, probe: probe), rank: rank, rescore: rescore,
+            damping: damping, estimator: estimator,
+            attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens, outputTokens: outputTokens))
     }
 }
 

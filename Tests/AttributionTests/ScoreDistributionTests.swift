@@ -33,24 +33,27 @@ struct ScoreDistributionTests {
         #expect(abs(distribution.standardDeviation - 3.5.squareRoot()) < 1e-12)
     }
 
-    @Test("finds the exponent of a power law", arguments: [0.8, 2.5])
-    func tail(exponent: Double) throws {
-        // The quantiles of P(score > s) = s^-exponent.
-        let scores = (1...4_000).map { pow(Double($0) / 4_001, -1 / exponent) }
-        let tail = try #require(ScoreDistribution(scores.shuffled())?.tail)
-        #expect(tail.sequences == 200)
-        #expect(abs(tail.exponent - exponent) < 0.05 * exponent)
-        #expect(scores.count { $0 > tail.from } == 200)
+    @Test("tells what share the strongest hold of the positive influence, and of no part of a sequence")
+    func shares() throws {
+        // One of a hundred has half of all positive influence.
+        let scores = [99.0] + [Double](repeating: 1, count: 99) + [Double](repeating: -3, count: 100)
+        let distribution = try #require(ScoreDistribution(scores.shuffled()))
+        let shares = try #require(distribution.shares)
+        #expect(shares.map(\.part) == [0.01, 0.1])
+        #expect(shares.map(\.sequences) == [2, 20])
+        #expect(abs(shares[0].share - 100.0 / 198) < 1e-12)
+        #expect(abs(shares[1].share - 118.0 / 198) < 1e-12)
+        #expect(ScoreDistribution([-1, -2])?.shares == [])
     }
 
     @Test("has no tail where proponents are few or all alike, and nothing at all without scores")
     func degenerate() throws {
         #expect(ScoreDistribution([]) == nil)
         #expect(ScoreDistribution([.nan, 1]) == nil)
-        #expect(try #require(ScoreDistribution((1...39).map(Double.init))).tail == nil)
-        #expect(try #require(ScoreDistribution((1...400).map { -Double($0) })).tail == nil)
+        #expect(try #require(ScoreDistribution((1...39).map(Double.init))).powerLaw == nil)
+        #expect(try #require(ScoreDistribution((1...400).map { -Double($0) })).powerLaw == nil)
         let alike = try #require(ScoreDistribution([Double](repeating: 2, count: 100)))
-        #expect(alike.tail == nil)
+        #expect(alike.powerLaw == nil)
         #expect(alike.counts == [100])
         #expect(alike.bounds == [2, 2])
     }
@@ -58,8 +61,18 @@ struct ScoreDistributionTests {
     @Test("does not depend on the order of the scores")
     func order() {
         let scores = (0..<200).map { sin(Double($0) * 1.7) * 100 }
-        #expect(ScoreDistribution(scores)?.tail == ScoreDistribution(scores.reversed())?.tail)
+        #expect(ScoreDistribution(scores)?.powerLaw == ScoreDistribution(scores.reversed())?.powerLaw)
         #expect(ScoreDistribution(scores)?.counts == ScoreDistribution(scores.reversed())?.counts)
+    }
+
+    @Test("that an earlier version has stored is read without what it lacks")
+    func earlierVersions() throws {
+        let stored = """
+            {"sequences": 2, "mean": 1, "standard_deviation": 1, "bounds": [0, 1, 2], "counts": [1, 1],
+             "tail": {"exponent": 1.5, "from": 1, "sequences": 10}}
+            """
+        let distribution = try JSONDecoder().decode(ScoreDistribution.self, from: Data(stored.utf8))
+        #expect(distribution.counts == [1, 1] && distribution.powerLaw == nil && distribution.shares == nil)
     }
 
     @Test("is that of all candidates in an engine's result")

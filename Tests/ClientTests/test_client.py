@@ -112,6 +112,51 @@ class Asking(unittest.TestCase):
             self.assertNotIn("<script", shown)
             self.assertNotIn("<b>Shakespeare", shown)
 
+    def test_a_contrast_and_a_part_of_the_completion_are_explained(self):
+        completion = " Shakespeare, I say"
+        result = tributary.explain(
+            QUESTION[0], completion, contrast=" Marlowe", spans="Shakespeare", limit=30, rescore=5, top=3, output_tokens=True)
+        query = result.document["query"]
+        self.assertEqual(query["spans"], [{"start": 1, "end": 12}])
+        self.assertEqual(result.contrast, " Marlowe")
+        measured = sum(token["log_probability"] for token in query["tokens"] if token.get("measured"))
+        self.assertAlmostEqual(result.measurement, measured - query["contrast"]["log_probability"], places=3)
+        self.assertIn("rather than [ Marlowe]", repr(result))
+        page = xml.etree.ElementTree.fromstring(f"<div>{result._repr_html_().replace('<br>', '<br/>')}</div>")
+        self.assertIn("Shakespeare", [bold.text for bold in page.iter("b")])
+        first = result[0]
+        self.assertAlmostEqual(
+            sum(token["score"] for token in first["output_tokens"]), first["score"], delta=abs(first["score"]) * 1e-3)
+        self.assertIn("becomes likelier", result.output_tokens(0).html)
+        with self.assertRaisesRegex(client.TributaryError, "no part of the completion"):
+            tributary.explain(QUESTION[0], completion, spans=["Shakespeare", "Marlowe"])
+        with self.assertRaises(client.Problem) as refusal:
+            tributary.explain(QUESTION[0], completion, spans=(3, 99))
+        self.assertEqual(refusal.exception.field, "spans")
+
+    def test_what_may_have_been_missed_and_how_influence_is_spread_is_told(self):
+        result = tributary.explain(*QUESTION, limit=60, rescore=5, top=3, probe=40)
+        missed = result.missed()
+        self.assertEqual((missed["sampled"], missed["outside"]), (40, 90))
+        self.assertIn("drawn at random", result.spread())
+        self.assertEqual(sum(share["sequences"] for share in result.distribution["shares"]), 6)
+        with mock.patch.dict(sys.modules, {"pandas": None}):
+            sources = result.sources()
+        self.assertEqual(sum(source["sequences"] for source in sources), 60)
+        self.assertIsNone(tributary.explain(*QUESTION, limit=20, rescore=0, top=1).missed())
+
+    def test_scores_of_texts_are_given_at_once_in_their_order(self):
+        texts = ["Hamlet is by William Shakespeare.", {"id": "mill", "text": "The mill stands by the river."}]
+        scores = tributary.scores(*QUESTION, texts, tokens=True)
+        self.assertEqual([score["index"] for score in scores], [0, 1])
+        self.assertEqual([score.get("id") for score in scores], [None, "mill"])
+        self.assertGreater(scores[0]["score"], abs(scores[1]["score"]))
+        same = {sequence["index"]: sequence["score"] for sequence in tributary.score([texts[0], texts[1]["text"]], *QUESTION)}
+        for score in scores:
+            self.assertAlmostEqual(score["score"], same[score["index"]], delta=1e-4 * scores[0]["score"])
+        self.assertAlmostEqual(
+            sum(token["score"] for token in scores[0]["tokens"]), scores[0]["score"], delta=1e-3 * scores[0]["score"])
+
     def test_the_model_goes_on(self):
         self.assertEqual(tributary.complete("Hamlet is", max_tokens=4), tributary.complete("Hamlet is", max_tokens=4))
 

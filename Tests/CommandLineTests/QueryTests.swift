@@ -51,6 +51,44 @@ struct QueryTests {
         #expect(refused.status == 2 && refused.error.contains("leave out --candidate and --source"))
     }
 
+    @Test("holds a completion against another, explains a part of it, and says what may be missing")
+    func measurement() async throws {
+        let workspace = try await TestWorkspace()
+        let measured = ["--contrast", " good fish", "--span", "roofs"]
+        let asked = Self.question + measured + ["--candidate-limit", "20", "--probe", "15"]
+        let json = try await workspace.runToSuccess(["query", "--format", "json", "--output-tokens"] + asked).output
+        let result = try JSONDecoder().decode(InfluenceResult.self, from: Data(json.utf8))
+        #expect(result.query.contrast?.completion == " good fish")
+        #expect(result.query.spans == [CompletionSpan(start: 5, end: 10)])
+        #expect(result.query.tokens.contains { $0.measured == true })
+        #expect(result.prefilterBias?.sampled == 15 && result.prefilterBias?.outside == 40)
+        #expect(result.sequences.allSatisfy { $0.outputTokens?.isEmpty == false })
+        let table = try await workspace.runToSuccess(["query"] + asked).output.replacing("\n", with: " ")
+        for words in [
+            "against \" good fish\", log-probability", "explained are the tokens", "what is explained: ",
+            "not scored: 40 sequences", "of 15 drawn at random would have been shown",
+        ] {
+            #expect(table.contains(words), "\(words) is not in \(table)")
+        }
+        let numbered = try await workspace.runToSuccess(
+            ["query", "--format", "json", "--span", "5:10", "--span", "1:4"] + Self.question)
+        let other = try JSONDecoder().decode(InfluenceResult.self, from: Data(numbered.output.utf8))
+        #expect(other.query.spans == [CompletionSpan(start: 5, end: 10), CompletionSpan(start: 1, end: 4)])
+    }
+
+    @Test(
+        "refuses what cannot be measured or probed, by the option's name",
+        arguments: [
+            (["--span", "blue"], "--span: expected"), (["--span", "3:99"], "--span: expected"),
+            (["--contrast", " red roofs"], "--contrast: expected"), (["--probe", "1"], "--probe: expected"),
+            (["--probe", "9", "--text", "a"], "--probe: texts"),
+        ])
+    func measurementRefusals(options: [String], words: String) async throws {
+        let workspace = try await TestWorkspace()
+        let refused = try await workspace.run(["query"] + options + Self.question)
+        #expect(refused.status == 2 && refused.error.contains(words), "\(refused.error)")
+    }
+
     @Test("answers a file of queries in each format, with what a line sets before what the options do")
     func queryFile() async throws {
         let workspace = try await TestWorkspace()
@@ -58,7 +96,7 @@ struct QueryTests {
             """
             {"id": "one", "prompt": "The city Arden is", "completion": " known", "expected": ["city-0"]}
 
-            {"prompt": "The city Bryn is", "completion": " known", "top_k": 2, "attribution": {"tokens": true}}
+            {"prompt": "The city Bryn is", "completion": " known", "top_k": 2, "attribution": {"tokens": true}, "contrast": " good"}
             """, to: "queries.jsonl")
         let call = ["query", "--queries", file, "--top-k", "3", "--layers", "--format"]
 
@@ -67,6 +105,7 @@ struct QueryTests {
         #expect(list.map(\.sequences.count) == [3, 2])
         #expect(list[0].sequences.allSatisfy { $0.layers != nil && $0.tokens == nil })
         #expect(list[1].sequences.allSatisfy { $0.layers != nil && $0.tokens != nil })
+        #expect(list.map { $0.query.contrast?.completion } == [nil, " good"])
         #expect(list[0].timings.batchSize == 2)
 
         let lines = try await workspace.runToSuccess(call + ["ndjson"]).output.split(separator: "\n")

@@ -82,6 +82,15 @@ def hamlet(server):
 
 
 @pytest.fixture(scope="session")
+def probed(server):
+    """A job that explains a part of a completion against another one, with a sample of what was not looked at."""
+    return server.ask(
+        "Hamlet is a tragedy written by", " William Shakespeare", direction="both", top_k=12, contrast=" Christopher Marlowe",
+        spans=[{"start": 9, "end": 20}], candidates={"prefilter": "tfidf", "limit": 80, "probe": 60},
+        attribution={"tokens": True, "layers": True, "output_tokens": True})
+
+
+@pytest.fixture(scope="session")
 def chromium():
     browser = Browser()
     yield browser

@@ -13,23 +13,24 @@ WIDTHS = [360, 900, 1600]
 
 
 @pytest.fixture(scope="module")
-def views(server, hamlet):
+def views(server, hamlet, probed):
     """Every view, by what shows that it is there."""
     job = server.call("/v1/influence", {
         "prompt": "Hamlet is a tragedy written by William", "completion": " Shakespeare", "candidates": {"prefilter": "all"}})["id"]
     server.call(f"/v1/jobs/{job}", method="DELETE")
     return {
-        "ask": ("#/ask?prompt=Hamlet+is+a+tragedy+written+by+William&completion=Shakespeare&contrast=+Marlowe", ".starters .chip"),
+        "ask": ("#/ask?prompt=Hamlet+is+a+tragedy+written+by+William&completion=Shakespeare&contrast=+Marlowe&spans=0-5", ".starters .chip"),
         "jobs": ("#/jobs", "table.jobs tbody tr"),
         "job": (f"#/jobs/{job}", ".status[data-status=cancelled]"),
         "read": (f"#/results/{hamlet}?open=p1", ".whole table"),
+        "probed": (f"#/results/{probed}?open=p1&marks=likelier", ".whole table"),
         "compare": (f"#/compare?left={hamlet}.0&right={hamlet}.0", "table.joint"),
         "state": ("#/state", ".facts"),
     }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["ask", "jobs", "job", "read", "compare", "state"])
+@pytest.mark.parametrize("name", ["ask", "jobs", "job", "read", "probed", "compare", "state"])
 def test_a_view_has_no_serious_fault_and_fits(page, views, name, scheme):
     page.media(scheme)
     for width in WIDTHS:

@@ -160,14 +160,6 @@ def test_two_results_are_compared_and_what_is_unknown_is_scored(page, server, ha
     assert "\u2013" not in page.text("table.joint")
 
 
-def test_a_contrasting_completion_is_held_against_the_first(page):
-    page.open("#/ask?prompt=Paris+is+the+capital+of&completion=+France&contrast=+Spain&limit=40&top=5", until="form")
-    page.press("Find the sequences")
-    page.wait_for_address(r"^#/compare\?left=\w+\.0&right=\w+\.1")
-    page.wait_for("table.joint")
-    assert "odds of the first completion" in page.text(".answer")
-
-
 def test_the_state_tells_the_model_and_the_load(page, server):
     page.open("#/state", until=".facts")
     model = server.call("/v1/model")

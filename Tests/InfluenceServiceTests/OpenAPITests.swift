@@ -172,6 +172,8 @@ struct OpenAPITests {
         try await post("/v1/influence", "{\"prompt\": \"a\", \"completion\": \" unusable\"}")
         for bad in ["{", "[]", "{}"] { try await post("/v1/influence", bad) }
         try await post("/v1/influence", query, ["Content-Type": "text/plain"])
+        try await post("/v1/scores", "{\"prompt\": \"a\", \"completion\": \"b\", \"texts\": [\"c\"]}")
+        try await post("/v1/scores", query)
         let job = try #require(try exchanges.first { $0.reply.status == 202 }?.reply.string("id"))
         _ = try await server.job("/v1/jobs/\(job)", until: "succeeded")
         try await get("/v1/jobs")

@@ -35,9 +35,11 @@ struct SchemaTests {
     }
 
     private let query = InfluenceQuery(
-        id: "a", prompt: "b", completion: "c", topK: 1, direction: .both,
-        candidates: CandidateSelection(prefilter: .all, limit: 2, ids: ["d"], source: "e"), rank: .full, rescore: 0,
-        damping: 0.5, attribution: .init(layers: true, tokens: true))
+        id: "a", prompt: "b", completion: "c", spans: [.init(start: 0, end: 1)], contrast: "d", topK: 1,
+        direction: .both,
+        candidates: CandidateSelection(
+            prefilter: .all, limit: 2, ids: ["d"], source: "e", probe: 2, probeSeed: .max), rank: .full, rescore: 0,
+        damping: 0.5, attribution: .init(layers: true, tokens: true, outputTokens: true))
 
     @Test("of queries take what a query is and refuse what it is not")
     func queries() throws {
@@ -72,6 +74,15 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"texts\": [\"c\"]}}", true),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"texts\": []}}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"attribution\": {\"layers\": 1}}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"attribution\": {\"output_tokens\": true}}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"contrast\": \"c\", \"spans\": null}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"contrast\": \"\"}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"spans\": [{\"start\": 0, \"end\": 1}]}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"spans\": []}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"spans\": [[0, 1]]}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"spans\": [{\"start\": -1, \"end\": 1}]}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"probe\": 9, \"probe_seed\": 1}}", true),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"probe\": 1}}", false),
         ] {
             let body = try JSONReader.read(Array(text.utf8))
             let asked = try? InfluenceRequest(body, defaults: Configuration.Query(), maximumQueries: 9)
@@ -96,25 +107,67 @@ struct SchemaTests {
         }
     }
 
+    @Test("of requests for scores take what can be scored and refuse what cannot")
+    func scoresRequests() throws {
+        let schema = SchemaName.scoresRequest.schema.tree
+        for (members, isUsable) in [
+            ("\"texts\": [\"c\"]", true),
+            ("\"texts\": [\"c\", {\"text\": \"d\"}, {\"id\": \"e\", \"text\": \"f\"}]", true),
+            ("\"texts\": [\"c\"], \"contrast\": \"d\", \"spans\": [{\"start\": 0, \"end\": 1}]", true),
+            ("\"texts\": [\"c\"], \"damping\": 0.5, \"estimator\": \"identity\"", true),
+            ("\"texts\": [\"c\"], \"attribution\": {\"tokens\": true}", true),
+            ("\"texts\": []", false), ("\"contrast\": \"d\"", false), ("\"texts\": [1]", false),
+            ("\"texts\": [{\"id\": \"e\"}]", false), ("\"texts\": [{\"text\": \"e\", \"source\": \"f\"}]", false),
+            ("\"texts\": [\"c\"], \"top_k\": 3", false), ("\"texts\": [\"c\"], \"candidates\": {}", false),
+        ] {
+            let body = try JSONReader.read(Array("{\"prompt\": \"a\", \"completion\": \"b\", \(members)}".utf8))
+            #expect(((try? ScoresRequest(body, limits: Configuration.Query())) != nil) == isUsable, "\(members)")
+            #expect(validator.mistakes(in: body, schema).isEmpty == isUsable, "\(members)")
+        }
+    }
+
     @Test("of results are those of what the engine answers")
     func results() throws {
         var result = FakeEngine.result(for: query, batchSize: 1)
         var minimal = result
         minimal.distribution = nil
+        try expect(.understoodQuery, describes: understood, minimal: understood.minimal)
+        let contrast = try #require(understood.contrast)
+        try expect(.continuation, describes: contrast, minimal: contrast)
+        result.query = understood
+        result.sources = [.init(source: nil, sequences: 1, positive: 1, negative: 0)]
+        result.otherSources = .init(sources: 1, sequences: 2, positive: 3, negative: -4)
+        let bias = PrefilterBias(
+            sample: [1, 2], outside: 9, inside: 1, wouldRank: 1,
+            found: [.init(rank: 1, id: "a", source: "b", score: 1, text: "c")])
+        result.prefilterBias = bias
+        let nothing = PrefilterBias(sample: [], outside: 0, inside: 0, wouldRank: 0, found: [])
+        try expect(.prefilterBias, describes: bias, minimal: nothing)
+        try expect(.sourceInfluence, describes: result.sources?.first, minimal: result.sources?.first)
+        try expect(.timings, describes: result.timings, minimal: result.timings)
+        let distribution = try #require(result.distribution)
+        var bareDistribution = distribution
+        (bareDistribution.powerLaw, bareDistribution.shares) = (nil, nil)
+        try expect(.scoreDistribution, describes: distribution, minimal: bareDistribution)
+        try expect(.powerLaw, describes: distribution.powerLaw, minimal: distribution.powerLaw)
         var method = InfluenceResult.Method(estimator: .astra)
         (method.iterations, method.sequences, method.tokens) = (48, 1_536, 100_000)
         (method.seconds, method.step, method.residual) = (2.5, 0.25, 0.1)
         result.method = method
         result.sequences[0].layers = [.init(name: "l", score: 1)]
         result.sequences[0].tokens = [.init(text: "t", score: 1)]
+        result.sequences[0].outputTokens = [.init(text: "t", score: 1)]
         result.sequences[0].index = 0
         try expect(.queryResult, describes: result, minimal: minimal)
+        try expect(.method, describes: method, minimal: InfluenceResult.Method(estimator: .ekfac))
+        try expect(
+            .scores, describes: ScoresDocument(result, ids: ["a"]), minimal: ScoresDocument(minimal, ids: []))
         var bare = result.sequences[0]
         bare.index = nil
-        (bare.source, bare.metadata, bare.layers, bare.tokens) = (nil, nil, nil, nil)
+        (bare.source, bare.metadata, bare.layers, bare.tokens, bare.outputTokens) = (nil, nil, nil, nil, nil)
         try expect(.influentialSequence, describes: result.sequences[0], minimal: bare)
         try expect(
-            .queryToken, describes: InfluenceResult.QueryToken(id: 1, text: "t", logProbability: -1),
+            .queryToken, describes: InfluenceResult.QueryToken(id: 1, text: "t", logProbability: -1, measured: true),
             minimal: InfluenceResult.QueryToken(id: 1, text: "t"))
         let failed = QueryOutcome.failure(QueryFailure(kind: .unusable, detail: "d", field: "f"))
         for isList in [true, false] {
@@ -124,6 +177,16 @@ struct SchemaTests {
             let value = try JSONReader.read(try document.bytes(as: .json))
             #expect(validator.mistakes(in: value, SchemaName.queryResults.schema.tree).isEmpty)
         }
+    }
+
+    private var understood: InfluenceResult.UnderstoodQuery {
+        var understood = FakeEngine.result(for: query, batchSize: 1).query
+        understood.spans = [.init(start: 0, end: 1)]
+        understood.contrast = .init(
+            completion: "d", tokens: understood.tokens, completionStart: 1, completionStartsInsideToken: true,
+            logProbability: -2)
+        understood.measurement = 1.5
+        return understood
     }
 
     @Test("of jobs are those of what is told of a job")
@@ -222,5 +285,14 @@ struct SchemaTests {
         }
         #expect(!validator.mistakes(in: "a", ["maxLength": 1]).isEmpty)
         #expect(!validator.mistakes(in: "a", ["$ref": "#/components/schemas/Nothing"]).isEmpty)
+    }
+}
+
+extension InfluenceResult.UnderstoodQuery {
+    /// As a result has it of a query that has no name and explains the whole of its completion.
+    fileprivate var minimal: InfluenceResult.UnderstoodQuery {
+        var minimal = self
+        (minimal.id, minimal.spans, minimal.contrast, minimal.measurement) = (nil, nil, nil, nil)
+        return minimal
     }
 }

@@ -13,9 +13,10 @@ struct CandidateSelector: Sendable {
     /// What is known of a query when candidates are chosen.
     struct Request {
         let selection: CandidateSelection
-        /// Prompt and completion.
-        let tokens: [Int32]
-        let completionStart: Int
+        /// Prompt, completion, and the completion that it is held against.
+        let words: [Int32]
+        /// What of these are completions.
+        let completions: [Int32]
         let gradient: QueryGradient
         let damping: Double?
         let direction: InfluenceQuery.Direction
@@ -23,8 +24,8 @@ struct CandidateSelector: Sendable {
 
     /// The candidates of each query; all that ask the index do so in one pass over it.
     ///
-    /// - Returns: Rowids, ascending, none for a query that brings its own texts, or what is wrong with the query: ``QueryError/unusable(field:reason:)`` for ids that the corpus
-    ///   does not have, and where there is no index.
+    /// - Returns: Rowids, ascending, none for a query that brings its own texts, or what is wrong with the query:
+    ///   ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have, and where there is no index.
     func candidates(for requests: [Request]) -> [Result<[Int64], any Error>] {
         let indexed = Result { try searchIndex(for: requests) }
         return requests.indices.map { place in
@@ -42,17 +43,27 @@ struct CandidateSelector: Sendable {
         }
     }
 
+    /// Draws sequences that were not chosen, each as likely as any other.
+    func probes(of selection: CandidateSelection, besides candidates: [Int64]) throws -> ProbeSample {
+        guard let wanted = selection.probe else { return .none }
+        let chosen = Set(candidates)
+        var outside = try corpus.rowids(source: selection.source, asOf: corpusSequences).filter { !chosen.contains($0) }
+        let count = min(wanted, outside.count)
+        var random = SplitMix64(seed: selection.probeSeed ?? 0)
+        for place in 0..<count { outside.swapAt(place, Int.random(in: place..<outside.count, using: &random)) }
+        return ProbeSample(rowids: outside.prefix(count).sorted(), outside: outside.count)
+    }
+
     private func sharingTerms(with request: Request, limit: Int) throws -> [Int64] {
         try corpus.termIndex.search(
-            queryTokens: request.tokens, limit: limit, source: request.selection.source, asOf: corpusSequences
+            queryTokens: request.words, limit: limit, source: request.selection.source, asOf: corpusSequences
         ).map(\.rowid)
     }
 
     /// The scores of shared words, with the completion's tokens counted three times: it is their probability that sequences influence.
     private func wordScores(of request: Request) throws -> [Double] {
-        let completion = request.tokens.dropFirst(request.completionStart)
-        return try corpus.termIndex.scores(
-            queryTokens: request.tokens + completion + completion, asOf: corpusSequences)
+        try corpus.termIndex.scores(
+            queryTokens: request.words + request.completions + request.completions, asOf: corpusSequences)
     }
 
     /// - Returns: What the index finds for each query that asks it, by the query's place.
@@ -85,6 +96,16 @@ struct CandidateSelector: Sendable {
                     + (names.count > 1 ? " (nor \(names.count - 1) others)" : ""))
         }
     }
+}
+
+/// Sequences that were drawn from those which are no candidates.
+struct ProbeSample: Sendable {
+    /// Ascending.
+    let rowids: [Int64]
+    /// How many there were to draw from.
+    let outside: Int
+
+    static let none = ProbeSample(rowids: [], outside: 0)
 }
 
 extension CandidateSelection {

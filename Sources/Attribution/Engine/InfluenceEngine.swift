@@ -97,9 +97,14 @@ public final class InfluenceEngine: Sendable {
         try workers.map(queries.indices) { _, index in
             try step()
             var workspace = DecoderWorkspace()
-            return QueryGradient(
-                tokens: queries[index].tokens, completionStart: queries[index].completionStart, decoder: decoder,
-                tracked: factors.tracked, workspace: &workspace)
+            func gradient(_ continuation: TokenizedContinuation, measured: [Int]?) -> QueryGradient {
+                QueryGradient(
+                    tokens: continuation.tokens, completionStart: continuation.completionStart, measured: measured,
+                    decoder: decoder, tracked: factors.tracked, workspace: &workspace)
+            }
+            let query = queries[index]
+            let own = gradient(query.completion, measured: query.measured)
+            return query.contrast.map { own.held(against: gradient($0, measured: nil)) } ?? own
         }
     }
 
@@ -109,44 +114,4 @@ public final class InfluenceEngine: Sendable {
         let size = max(1, Self.fullRankBytes / max(bytes, 1))
         return stride(from: 0, to: queries.count, by: size).map { queries[$0..<min($0 + size, queries.count)] }
     }
-
-    /// Tokenises a query and checks that the model can read it.
-    ///
-    /// - Throws: ``QueryError/unusable(field:reason:)``
-    func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
-        let joined = tokenizer.encodeJoined(prompt: query.prompt, completion: query.completion)
-        let context = decoder.description.contextLength
-        guard !query.prompt.isEmpty else { throw QueryError.unusable(field: "prompt", reason: "it is empty") }
-        guard !query.completion.isEmpty else { throw QueryError.unusable(field: "completion", reason: "it is empty") }
-        guard joined.completionStart < joined.tokens.count else {
-            throw QueryError.unusable(field: "completion", reason: "it adds no token to the prompt")
-        }
-        guard joined.completionStart > 0 else {
-            throw QueryError.unusable(
-                field: "prompt",
-                reason:
-                    "the tokenizer joins all of it into the completion's first token, so that nothing is left to predict "
-                    + "that token from: lengthen the prompt")
-        }
-        guard joined.tokens.count <= context else {
-            let completion = joined.tokens.count - joined.completionStart
-            throw QueryError.unusable(
-                field: completion >= context ? "completion" : "prompt",
-                reason: "prompt (\(joined.completionStart) tokens) and completion (\(completion)) are longer than the "
-                    + "model's context of \(context) tokens")
-        }
-        return TokenizedQuery(
-            tokens: joined.tokens, completionStart: joined.completionStart,
-            completionStartsInsideToken: joined.completionStartsInsideToken,
-            texts: try GivenTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
-    }
-}
-
-/// A query as the model reads it.
-struct TokenizedQuery: Sendable {
-    let tokens: [Int32]
-    let completionStart: Int
-    let completionStartsInsideToken: Bool
-    /// Each text that is to be scored, as the corpus would hold it.
-    let texts: [[Int32]]
 }

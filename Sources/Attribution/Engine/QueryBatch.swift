@@ -9,10 +9,7 @@ struct QueryBatch {
     let queries: [InfluenceQuery]
     let tokenized: [TokenizedQuery]
     let control: BatchControl
-    private let given: GivenTexts
-
-    /// How many of a query's candidates, at least, are scored in Float32 after a sweep in half precision.
-    private static let rescoredInFloat32 = 100
+    let given: GivenTexts
 
     init(
         engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery], control: BatchControl
@@ -35,7 +32,7 @@ struct QueryBatch {
     }
 
     /// The tokens of sequences of the corpus and of given texts, in the order asked for.
-    private func tokens(_ rowids: [Int64]) throws -> [[Int32]] {
+    func tokens(_ rowids: [Int64]) throws -> [[Int32]] {
         guard rowids.contains(where: GivenTexts.isText) else { return try engine.corpus.tokens(rowids: rowids) }
         var kept = try engine.corpus.tokens(rowids: rowids.filter { !GivenTexts.isText($0) }).makeIterator()
         return rowids.compactMap { given[$0]?.tokens ?? kept.next() }
@@ -64,11 +61,17 @@ struct QueryBatch {
             }
             failures.merge(unsolved) { $1 }
             let active = queries.indices.filter { failures[$0] == nil && !isCancelled($0) }
-            var rankings = try timed(&timings.sweep) {
-                try sweep(active, gradients: gradients, candidates: candidates, corpusSequences: corpusSequences)
+            let probes = try timed(&timings.candidates) {
+                try drawProbes(for: active, besides: candidates, corpusSequences: corpusSequences)
             }
-            try timed(&timings.rescore) {
-                try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences)
+            var rankings = try timed(&timings.sweep) {
+                try sweep(
+                    active, gradients: gradients, candidates: candidates, probes: probes,
+                    corpusSequences: corpusSequences)
+            }
+            let outputTokens = try timed(&timings.rescore) {
+                let done = try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences)
+                return try scoreOutputTokens(of: rankings, gradients: gradients, after: done)
             }
             let finalTimings = timings
             return queries.indices.map { index in
@@ -76,8 +79,12 @@ struct QueryBatch {
                 guard !isCancelled(index), let ranking = rankings[index] else { return .failure(.cancelled) }
                 return Result {
                     try result(
-                        of: index, ranking, gradients[index], methods[index], corpusSequences: corpusSequences,
-                        considered: candidates[index].count, finalTimings)
+                        of: index,
+                        Answer(
+                            ranking: ranking, gradient: gradients[index], method: methods[index],
+                            considered: candidates[index].count, outside: probes[index].outside,
+                            outputTokens: outputTokens[index] ?? [:]),
+                        corpusSequences: corpusSequences, finalTimings)
                 }.mapError(QueryError.init)
             }
         } catch {
@@ -91,9 +98,11 @@ struct QueryBatch {
         report(.candidates, 0, queries.count)
         try extendIndex(to: corpusSequences)
         let requests = queries.indices.map { index in
-            CandidateSelector.Request(
-                selection: queries[index].candidates, tokens: tokenized[index].tokens,
-                completionStart: tokenized[index].completionStart, gradient: gradients[index],
+            let own = tokenized[index].completion
+            let contrast = Array(tokenized[index].contrast?.completion ?? [])
+            return CandidateSelector.Request(
+                selection: queries[index].candidates, words: own.tokens + contrast,
+                completions: Array(own.completion) + contrast, gradient: gradients[index],
                 damping: queries[index].damping, direction: queries[index].direction)
         }
         let found = engine.selector(asOf: corpusSequences).candidates(for: requests)
@@ -111,6 +120,17 @@ struct QueryBatch {
         return (candidates, failures)
     }
 
+    /// Draws the sequences that are scored beside the candidates; none for queries that do not take part.
+    private func drawProbes(
+        for active: [Int], besides candidates: [[Int64]], corpusSequences: Int
+    ) throws -> [ProbeSample] {
+        let selector = engine.selector(asOf: corpusSequences)
+        return try queries.indices.map { query in
+            guard active.contains(query) else { return .none }
+            return try selector.probes(of: queries[query].candidates, besides: candidates[query])
+        }
+    }
+
     /// Indexes what was added to the corpus since the index was last used.
     private func extendIndex(to corpusSequences: Int) throws {
         let members = queries.indices.filter { queries[$0].candidates.needsIndex && !isCancelled($0) }
@@ -123,207 +143,32 @@ struct QueryBatch {
             step: { try step(for: members) })
     }
 
-    /// One sweep over the union of all candidates, with every query's compressed gradient at once.
+    /// One sweep over the union of all candidates and probes, with every query's compressed gradient at once.
     private func sweep(
-        _ active: [Int], gradients: [QueryGradient], candidates: [[Int64]], corpusSequences: Int
+        _ active: [Int], gradients: [QueryGradient], candidates: [[Int64]], probes: [ProbeSample], corpusSequences: Int
     ) throws -> [Int: Ranking] {
         guard !active.isEmpty else { return [:] }
         let compressed = try engine.precondition(active.map { gradients[$0] }, for: active.map { queries[$0] }) {
             try step(for: active)
         }
-        let union = Set(active.flatMap { candidates[$0] }).sorted()
+        let union = Set(active.flatMap { candidates[$0] + probes[$0].rowids }).sorted()
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         report(.sweep, 0, union.count)
         var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
-        sweep.wanted = active.map { query in candidates[query].compactMap { rows[$0] } }
+        sweep.wanted = active.map { query in (candidates[query] + probes[query].rowids).compactMap { rows[$0] } }
         sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [], corpusSequences)
         let scores = try engine.sweep(in: engine.precision, tokens).scores(
             of: union, queries: compressed, control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
-            rankings[query] = Ranking(
-                candidates[query].compactMap { rowid in
+            func entries(_ rowids: [Int64]) -> [Ranking.Entry] {
+                rowids.compactMap { rowid in
                     rows[rowid].map { Ranking.Entry(rowid: rowid, score: scores[$0][column]) }
-                })
+                }
+            }
+            rankings[query] = Ranking(entries(candidates[query]), probes: entries(probes[query].rowids))
         }
         return rankings
-    }
-
-    /// Scores each query's leading candidates again with its full gradient, and breaks down what will be returned.
-    private func rescore(
-        _ rankings: inout [Int: Ranking], gradients: [QueryGradient], corpusSequences: Int
-    ) throws {
-        let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
-        let leading = chosen.map { ($0, rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? []) }
-        let done = try score(leading, rank: .full, &rankings, gradients, corpusSequences, after: 0)
-        // What is returned but was not among those scored again is broken down in its compressed form, and so is what may come to
-        // be among the returned once the rounding of half precision is gone.
-        let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
-            guard !isCancelled(query) else { return nil }
-            let request = queries[query]
-            let needsBreakdown = request.attribution.layers || request.attribution.tokens
-            let count = max(request.topK, engine.precision == .float32 ? 0 : Self.rescoredInFloat32)
-            let leading = Set(rankings[query]?.leading(count, request.direction) ?? [])
-            let missing = rankings[query]?.entries.filter {
-                leading.contains($0.rowid) && !$0.isRescored
-                    && (needsBreakdown || engine.precision != .float32 || $0.score.tokenConcentration == nil)
-            }
-            return missing.flatMap { $0.isEmpty ? nil : (query, $0.map(\.rowid).sorted()) }
-        }
-        _ = try score(rest, rank: nil, &rankings, gradients, corpusSequences, after: done)
-    }
-
-    /// Scores sequences token by token, each against the queries that want it, as many queries at a time as fit in memory.
-    ///
-    /// - Parameters:
-    ///   - rank: `nil` for each query's own.
-    ///   - done: How many sequences the stage has done before.
-    /// - Returns: How many it has done then.
-    private func score(
-        _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], _ corpusSequences: Int, after done: Int
-    ) throws -> Int {
-        let groups = engine.rescoringGroups(of: Array(entries.indices)).map { $0.map { entries[$0] } }
-        let total = done + groups.reduce(0) { $0 + Set($1.flatMap(\.rowids)).count }
-        report(.rescore, done, total)
-        var done = done
-        for group in groups {
-            let start = done
-            done += try score(group, rank: rank, &rankings, gradients, corpusSequences) {
-                report(.rescore, start + $0, total)
-            }
-        }
-        return done
-    }
-
-    /// - Returns: How many sequences that were.
-    private func score(
-        _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], _ corpusSequences: Int, progress: @escaping @Sendable (Int) -> Void
-    ) throws -> Int {
-        let members = entries.map { entry -> InfluenceQuery in
-            var query = queries[entry.query]
-            query.rank = rank ?? query.rank
-            return query
-        }
-        let union = Set(entries.flatMap(\.rowids)).sorted()
-        guard !union.isEmpty else { return 0 }
-        var breakdown: CandidateSweep.Breakdown = .concentration
-        if members.contains(where: \.attribution.layers) { breakdown.insert(.layers) }
-        if members.contains(where: \.attribution.tokens) { breakdown.insert(.tokens) }
-        let indices = entries.map(\.query)
-        let preconditioned = try engine.precondition(indices.map { gradients[$0] }, for: members) {
-            try step(for: indices)
-        }
-        let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
-        var sweep = sweepControl(for: indices, progress: progress)
-        sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
-        sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown, corpusSequences)
-        let scores = try engine.sweep(in: .float32, tokens).scores(
-            of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
-        for (column, entry) in entries.enumerated() {
-            var own: [Int64: SequenceScore] = [:]
-            for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
-            rankings[entry.query]?.replace(own, isRescored: rank != nil)
-        }
-        return union.count
-    }
-
-    /// What a sweep for some of the queries reports and asks.
-    private func sweepControl(for members: [Int], progress: @escaping @Sendable (Int) -> Void) -> SweepControl {
-        var sweep = SweepControl()
-        sweep.progress = progress
-        sweep.isCancelled = { control.isCancelled(members[$0]) }
-        sweep.makeRoom = control.makeRoom
-        return sweep
-    }
-
-    /// - Parameter asked: The queries as the sweep scores them.
-    private func checkpoint(
-        of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown, _ corpusSequences: Int
-    ) -> (store: any SweepCheckpoint, queries: [ContentKey])? {
-        control.checkpoint.map { store in
-            let base = engine.scoringDigest()
-            return (
-                store,
-                zip(members, asked).map {
-                    engine.key(
-                        of: $1, tokenized[$0], breakdown: breakdown, corpusSequences: corpusSequences, base: base)
-                }
-            )
-        }
-    }
-
-    private func result(
-        of index: Int, _ ranking: Ranking, _ gradient: QueryGradient, _ method: InfluenceResult.Method,
-        corpusSequences: Int, considered: Int,
-        _ timings: InfluenceResult.Timings
-    ) throws -> InfluenceResult {
-        let query = queries[index]
-        let tokens = tokenized[index]
-        let texts = engine.tokenTexts(tokens.tokens)
-        var sequences: [InfluentialSequence] = []
-        if query.candidates.texts != nil {
-            sequences += try described(ranking.everyProponent(), query, corpusSequences)
-            sequences += try described(ranking.everyOpponent(), query, corpusSequences)
-        } else {
-            if query.direction != .negative {
-                sequences += try described(ranking.proponents(query.topK), query, corpusSequences)
-            }
-            if query.direction != .positive {
-                sequences += try described(ranking.opponents(query.topK), query, corpusSequences)
-            }
-        }
-        return InfluenceResult(
-            query: InfluenceResult.UnderstoodQuery(
-                id: query.id, prompt: query.prompt, completion: query.completion,
-                tokens: tokens.tokens.indices.map { position in
-                    let place = position - tokens.completionStart
-                    return InfluenceResult.QueryToken(
-                        id: tokens.tokens[position], text: texts[position],
-                        logProbability: place >= 0 ? gradient.logProbabilities[place] : nil)
-                },
-                completionStart: tokens.completionStart,
-                completionStartsInsideToken: tokens.completionStartsInsideToken,
-                logProbability: gradient.logProbabilities.reduce(0, +)),
-            timings: timings,
-            candidates: InfluenceResult.CandidateSummary(
-                selection: query.candidates.kind,
-                considered: considered, corpusSequences: corpusSequences),
-            method: method,
-            distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
-            sequences: sequences)
-    }
-
-    private func described(_ entries: [Ranking.Entry], _ query: InfluenceQuery, _ corpusSequences: Int) throws
-        -> [InfluentialSequence]
-    {
-        let rowids = entries.map(\.rowid)
-        let isGiven = query.candidates.texts != nil
-        let descriptions = isGiven ? [] : try engine.describe(rowids: rowids)
-        let tokens = query.attribution.tokens ? try tokens(rowids) : []
-        return entries.indices.map { place in
-            let score = entries[place].score
-            let description = isGiven ? nil : descriptions[place]
-            let text = given[rowids[place]]
-            return InfluentialSequence(
-                rank: place + 1, id: description?.id ?? text?.id ?? "", index: text?.index,
-                text: description?.text ?? text?.text ?? "", source: description?.source ?? text?.source,
-                metadata: description?.metadata, score: score.total,
-                natsPerCopy: score.total / Double(max(corpusSequences, 1)), spurious: score.isSpurious,
-                layers: query.attribution.layers
-                    ? score.layers.map { layers in
-                        zip(engine.factors.tracked.layers, layers).map {
-                            InfluentialSequence.LayerScore(name: $0.name, score: $1)
-                        }
-                    } : nil,
-                tokens: query.attribution.tokens
-                    ? score.tokens.map { scores in
-                        zip(engine.tokenTexts(tokens[place]), scores).map {
-                            InfluentialSequence.TokenScore(text: $0, score: $1)
-                        }
-                    } : nil)
-        }
     }
 
     func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {

@@ -6,6 +6,11 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     public var id: String?
     public var prompt: String
     public var completion: String
+    /// The parts of the completion that are to be explained, widened to whole tokens; nil for all of it. The others are read, but their
+    /// probability is not measured.
+    public var spans: [CompletionSpan]?
+    /// Another completion of the same prompt: scores then tell what made the completion likelier than this one.
+    public var contrast: String?
     /// How many sequences to return in each direction.
     public var topK: Int
     public var direction: Direction
@@ -58,30 +63,40 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     public struct Breakdown: Sendable, Equatable, Codable {
         public var layers: Bool
         public var tokens: Bool
+        /// By the tokens that become likelier if the model moves towards the query: ``InfluentialSequence/outputTokens``.
+        public var outputTokens: Bool
 
-        public init(layers: Bool = false, tokens: Bool = false) {
+        public init(layers: Bool = false, tokens: Bool = false, outputTokens: Bool = false) {
             self.layers = layers
             self.tokens = tokens
+            self.outputTokens = outputTokens
         }
 
-        private enum CodingKeys: String, CodingKey, CaseIterable { case layers, tokens }
+        private enum CodingKeys: String, CodingKey, CaseIterable {
+            case layers, tokens
+            case outputTokens = "output_tokens"
+        }
 
         public init(from decoder: any Swift.Decoder) throws {
             try decoder.refuseUnknownKeys(of: CodingKeys.self)
             let container = try decoder.container(keyedBy: CodingKeys.self)
             layers = try container.decodeIfPresent(Bool.self, forKey: .layers) ?? false
             tokens = try container.decodeIfPresent(Bool.self, forKey: .tokens) ?? false
+            outputTokens = try container.decodeIfPresent(Bool.self, forKey: .outputTokens) ?? false
         }
     }
 
     public init(
-        id: String? = nil, prompt: String, completion: String, topK: Int = 20, direction: Direction = .positive,
+        id: String? = nil, prompt: String, completion: String, spans: [CompletionSpan]? = nil,
+        contrast: String? = nil, topK: Int = 20, direction: Direction = .positive,
         candidates: CandidateSelection = CandidateSelection(), rank: Rank = .limited(32), rescore: Int = 100,
         damping: Double? = nil, estimator: Estimator = .ekfac, attribution: Breakdown = Breakdown()
     ) {
         self.id = id
         self.prompt = prompt
         self.completion = completion
+        self.spans = spans
+        self.contrast = contrast
         self.topK = topK
         self.direction = direction
         self.candidates = candidates
@@ -93,7 +108,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     }
 
     private enum CodingKeys: String, CodingKey, CaseIterable {
-        case id, prompt, completion
+        case id, prompt, completion, spans, contrast
         case topK = "top_k"
         case direction, candidates, rank, rescore, damping, estimator, attribution
     }
@@ -105,6 +120,8 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         id = try container.decodeIfPresent(String.self, forKey: .id)
         prompt = try container.decode(String.self, forKey: .prompt)
         completion = try container.decode(String.self, forKey: .completion)
+        spans = try container.decodeIfPresent([CompletionSpan].self, forKey: .spans)
+        contrast = try container.decodeIfPresent(String.self, forKey: .contrast)
         topK = try container.decodeIfPresent(Int.self, forKey: .topK) ?? defaults.topK
         direction = try container.decodeIfPresent(Direction.self, forKey: .direction) ?? defaults.direction
         candidates = try container.decodeIfPresent(CandidateSelection.self, forKey: .candidates) ?? defaults.candidates
@@ -115,6 +132,10 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
         try refuse(prompt.isEmpty, .prompt, "a prompt of at least one character", in: container)
         try refuse(completion.isEmpty, .completion, "a completion of at least one character", in: container)
+        if let fault = spans?.fault(in: completion) { try refuse(true, .spans, fault, in: container) }
+        try refuse(contrast?.isEmpty == true, .contrast, "a completion of at least one character", in: container)
+        try refuse(
+            contrast == completion, .contrast, "another completion than the one it is held against", in: container)
         try refuse(!(1...10_000).contains(topK), .topK, "a number from 1 to 10000", in: container)
         try refuse(!(0...10_000).contains(rescore), .rescore, "a number from 0 to 10000", in: container)
         if case .limited(let rank) = rank {
@@ -130,73 +151,5 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     ) throws {
         guard isWrong else { return }
         throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "expected \(expected)")
-    }
-}
-
-/// What is scored: sequences of the corpus, or texts of the asker's own.
-public struct CandidateSelection: Sendable, Equatable, Codable {
-    public var prefilter: Prefilter
-    /// How many sequences the prefilter keeps.
-    public var limit: Int
-    /// Sequences or documents named by id: these, and no others, are scored.
-    public var ids: [String]?
-    /// Only sequences of this source.
-    public var source: String?
-    /// Texts that need not be in the corpus, each scored in full as if it were a training sequence, and returned whatever its
-    /// score, the query's ``InfluenceQuery/topK`` and its ``InfluenceQuery/direction``. They go with neither ``ids`` nor
-    /// ``source``.
-    public var texts: [String]?
-
-    public enum Prefilter: String, Sendable, Codable, CaseIterable {
-        /// The top of equation 28 of Grosse et al. 2023: sequences that share words with the query.
-        case tfidf
-        /// Those of largest influence as the ``GradientIndex`` estimates it, in the query's direction.
-        case index
-        /// Half of the limit by the index, and half by TF-IDF.
-        case both
-        /// Every sequence of the corpus.
-        case all
-    }
-
-    public init(
-        prefilter: Prefilter = .tfidf, limit: Int = 1_000, ids: [String]? = nil, source: String? = nil,
-        texts: [String]? = nil
-    ) {
-        self.prefilter = prefilter
-        self.limit = limit
-        self.ids = ids
-        self.source = source
-        self.texts = texts
-    }
-
-    private enum CodingKeys: String, CodingKey, CaseIterable { case prefilter, limit, ids, source, texts }
-
-    public init(from decoder: any Swift.Decoder) throws {
-        try decoder.refuseUnknownKeys(of: CodingKeys.self)
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        prefilter = try container.decodeIfPresent(Prefilter.self, forKey: .prefilter) ?? .tfidf
-        limit = try container.decodeIfPresent(Int.self, forKey: .limit) ?? 1_000
-        ids = try container.decodeIfPresent([String].self, forKey: .ids)
-        source = try container.decodeIfPresent(String.self, forKey: .source)
-        texts = try container.decodeIfPresent([String].self, forKey: .texts)
-        guard limit > 0 else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .limit, in: container, debugDescription: "expected a positive number")
-        }
-        guard ids?.isEmpty != true else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .ids, in: container,
-                debugDescription: "expected at least one id, or null for the prefilter's choice")
-        }
-        guard texts?.isEmpty != true else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .texts, in: container,
-                debugDescription: "expected at least one text, or null for sequences of the corpus")
-        }
-        guard texts == nil || (ids == nil && source == nil) else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .texts, in: container,
-                debugDescription: "texts are scored in place of sequences of the corpus: leave out ids and source")
-        }
     }
 }

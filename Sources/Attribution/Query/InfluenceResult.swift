@@ -10,7 +10,21 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     public var method: Method?
     /// How all that was scored is distributed; absent where nothing was, and in results of earlier versions.
     public var distribution: ScoreDistribution?
+    /// The influence of all that was scored, summed by source, the largest sums first; at most ``SourceInfluence/limit``. Absent in
+    /// results of earlier versions.
+    public var sources: [SourceInfluence]?
+    /// All the other sources together; absent where there are none.
+    public var otherSources: SourceInfluence.Others?
+    /// What the choice of candidates has missed, where the query asks for that.
+    public var prefilterBias: PrefilterBias?
     public var sequences: [InfluentialSequence]
+
+    enum CodingKeys: String, CodingKey {
+        case query, timings, candidates, method, distribution, sources
+        case otherSources = "other_sources"
+        case prefilterBias = "prefilter_bias"
+        case sequences
+    }
 
     /// The query as it was understood.
     public struct UnderstoodQuery: Sendable, Equatable, Codable {
@@ -23,11 +37,35 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
         public var completionStart: Int
         /// Whether that token also holds the end of the prompt, because that is how the tokenizer joins the two.
         public var completionStartsInsideToken: Bool
-        /// `f`: the completion's log-probability given the prompt, in nats.
+        /// The whole completion's log-probability given the prompt, in nats.
         public var logProbability: Double
+        /// The parts of the completion that were asked about, if only some were; ``QueryToken/measured`` says which tokens they are.
+        public var spans: [CompletionSpan]?
+        /// The other completion, if there is one.
+        public var contrast: Continuation?
+        /// `f`, which is explained, in nats: the log-probability of the measured tokens, less that of the contrast. Absent in results of
+        /// earlier versions, where it is the completion's log-probability.
+        public var measurement: Double?
 
         enum CodingKeys: String, CodingKey {
             case id, prompt, completion, tokens
+            case completionStart = "completion_start"
+            case completionStartsInsideToken = "completion_starts_inside_token"
+            case logProbability = "log_probability"
+            case spans, contrast, measurement
+        }
+    }
+
+    /// Another completion of the prompt, as it was understood; its members are those of ``UnderstoodQuery``.
+    public struct Continuation: Sendable, Equatable, Codable {
+        public var completion: String
+        public var tokens: [QueryToken]
+        public var completionStart: Int
+        public var completionStartsInsideToken: Bool
+        public var logProbability: Double
+
+        enum CodingKeys: String, CodingKey {
+            case completion, tokens
             case completionStart = "completion_start"
             case completionStartsInsideToken = "completion_starts_inside_token"
             case logProbability = "log_probability"
@@ -39,10 +77,13 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
         public var text: String
         /// Of a completion token, given everything before it, in nats; absent for the prompt's tokens.
         public var logProbability: Double?
+        /// Where only parts of the completion were asked about: whether this token is one of those that are explained.
+        public var measured: Bool?
 
         enum CodingKeys: String, CodingKey {
             case id, text
             case logProbability = "log_probability"
+            case measured
         }
     }
 
@@ -98,6 +139,10 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     /// Where asked for: the influence of each token; they add up to the score. The text is that of the token whose position
     /// carries the gradient, which predicts the one after it.
     public var tokens: [TokenScore]?
+    /// Where asked for: by how much each token of the sequence itself becomes likelier if the model moves towards the query, as the derivative
+    /// of its log-probability along `(G + λI)⁻¹ grad f` (Grosse et al. 2023, appendix B). They add up to the score with the gradient as it
+    /// is, and the text is that of the token that is predicted.
+    public var outputTokens: [TokenScore]?
 
     public struct LayerScore: Sendable, Equatable, Codable {
         public var name: String
@@ -113,5 +158,6 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
         case rank, id, index, text, source, metadata, score
         case natsPerCopy = "nats_per_copy"
         case spurious, layers, tokens
+        case outputTokens = "output_tokens"
     }
 }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// How the scores of all the candidates of a query are distributed, of which a result shows only the ends.
 public struct ScoreDistribution: Sendable, Equatable, Codable {
     /// How many sequences were scored.
@@ -11,26 +9,32 @@ public struct ScoreDistribution: Sendable, Equatable, Codable {
     public var bounds: [Double]
     /// How many scores each bar has.
     public var counts: [Int]
-    /// Absent where there are too few proponents to tell.
-    public var tail: Tail?
+    /// The power law of the strongest proponents; absent where there are too few to tell, and in results of earlier versions.
+    public var powerLaw: PowerLawTail?
+    /// How much of the positive influence the strongest sequences hold, from the smallest part on; empty where there is none, and absent in
+    /// results of earlier versions.
+    public var shares: [Share]?
 
-    /// The power law of the strongest proponents: above `from`, the share of scores greater than `s` falls as
-    /// `(s / from) ^ -exponent`. The lower the exponent, the fewer sequences carry most of the influence.
-    public struct Tail: Sendable, Equatable, Codable {
-        public var exponent: Double
-        /// The score at which the tail begins.
-        public var from: Double
-        /// How many scores are in it.
+    /// What the strongest sequences hold of all positive influence.
+    public struct Share: Sendable, Equatable, Codable {
+        /// The part of what was scored that they are: 0.01 for the top hundredth.
+        public var part: Double
+        /// How many they are.
         public var sequences: Int
+        /// Their part of the sum of all scores above zero.
+        public var share: Double
     }
 
     private static let barCount = 48
-    fileprivate static let leastProponents = 40
+    /// The ten-thousandth, the thousandth, the hundredth and the tenth; a part that is not one whole sequence is left out.
+    private static let parts = [10_000, 1_000, 100, 10]
 
     enum CodingKeys: String, CodingKey {
         case sequences, mean
         case standardDeviation = "standard_deviation"
-        case bounds, counts, tail
+        case bounds, counts
+        case powerLaw = "power_law"
+        case shares
     }
 
     /// - Returns: Nil if there are no scores, or some are not finite.
@@ -49,22 +53,19 @@ public struct ScoreDistribution: Sendable, Equatable, Codable {
             let bar = width > 0 ? Int((score - low) / width) : 0
             counts[min(bar, bars - 1)] += 1
         }
-        tail = Tail(scores)
+        powerLaw = PowerLawTail(scores)
+        shares = Self.shares(of: scores)
     }
-}
 
-extension ScoreDistribution.Tail {
-    /// Fits the top twentieth of the scores, of at least ten, by Hill's estimator: the reciprocal of the mean of
-    /// `ln(score / from)` (Hill 1975).
-    ///
-    /// - Returns: Nil if there are too few proponents, or they are all alike.
-    fileprivate init?(_ scores: [Double]) {
-        let proponents = scores.filter { $0 > 0 }.sorted(by: >)
-        guard proponents.count >= ScoreDistribution.leastProponents else { return nil }
-        let count = min(max(scores.count / 20, 10), proponents.count / 2)
-        let from = proponents[count]
-        let logarithms = proponents.prefix(count).reduce(0) { $0 + log($1 / from) }
-        guard logarithms > 0, logarithms.isFinite else { return nil }
-        self.init(exponent: Double(count) / logarithms, from: from, sequences: count)
+    private static func shares(of scores: [Double]) -> [Share] {
+        let positive = scores.filter { $0 > 0 }.sorted(by: >)
+        let total = positive.reduce(0, +)
+        guard total > 0 else { return [] }
+        return parts.compactMap { part in
+            let count = scores.count / part
+            guard count > 0 else { return nil }
+            return Share(
+                part: 1 / Double(part), sequences: count, share: positive.prefix(count).reduce(0, +) / total)
+        }
     }
 }

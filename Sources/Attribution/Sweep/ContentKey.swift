@@ -84,8 +84,17 @@ extension InfluenceEngine {
         corpusSequences: Int, base: ContentDigest
     ) -> ContentKey {
         var digest = base
-        digest.update(tokenized.tokens)
-        digest.update(UInt64(tokenized.completionStart))
+        digest.update(tokenized.completion.tokens)
+        digest.update(UInt64(tokenized.completion.completionStart))
+        if let measured = tokenized.measured {
+            digest.update(counted: "measured")
+            digest.update(measured.map(Int32.init))
+        }
+        if let contrast = tokenized.contrast {
+            digest.update(counted: "contrast")
+            digest.update(contrast.tokens)
+            digest.update(UInt64(contrast.completionStart))
+        }
         switch query.rank {
         case .full: digest.update(0 as UInt64)
         case .limited(let rank): digest.update(UInt64(rank))

@@ -1,15 +1,20 @@
 import LinearAlgebra
 import Transformer
 
-/// The gradient of a query's measurement `f = log p(completion | prompt)`, as thin factors.
+/// The gradient of a query's measurement `f`, as thin factors: of `log p(completion | prompt)`, of the part of it that some tokens have, or
+/// of the difference between two completions.
 ///
-/// For each tracked layer the gradient is `G = Dᵀ A`, of rank no more than the query has tokens; `G` itself is not kept. The
+/// For each tracked layer the gradient is `G = Dᵀ A`, of rank no more than there are tokens, both completions' together; `G` itself is not kept. The
 /// sign is that of the loss, as in the gradients of training sequences, so that the two cancel in an influence.
 public struct QueryGradient: Sendable {
     /// `A` and `D` of each tracked layer: tokens × in and tokens × out.
-    public let layers: [Factors]
+    public private(set) var layers: [Factors]
     /// Log-probability of each completion token, in nats.
     public let logProbabilities: [Double]
+    /// Those of the completion that it is held against, if there is one.
+    private(set) var contrastLogProbabilities: [Double]?
+    /// `f`, in nats.
+    private(set) var measurement: Double
     /// The gradient times the inverse curvature, where an iteration has found that; nil where it is found layer by layer when it is
     /// needed.
     var solution: ParameterVector?
@@ -34,16 +39,51 @@ public struct QueryGradient: Sendable {
     /// - Parameters:
     ///   - tokens: Prompt and completion.
     ///   - completionStart: The completion's first token, at least 1.
+    ///   - measured: The tokens of the completion, by their place among all, whose log-probabilities are the measurement; nil for all.
     public init(
-        tokens: [Int32], completionStart: Int, decoder: DecoderModel, tracked: TrackedLayers,
+        tokens: [Int32], completionStart: Int, measured: [Int]? = nil, decoder: DecoderModel, tracked: TrackedLayers,
         workspace: inout DecoderWorkspace
     ) {
-        var batch = TokenBatch()
-        batch.append(tokens, labels: .nextTokensFrom(completionStart))
+        var whole = TokenBatch()
+        whole.append(tokens, labels: .nextTokensFrom(completionStart))
+        var batch = whole
+        if let measured {
+            var labels = [Int32](repeating: TokenBatch.noTarget, count: tokens.count)
+            for token in measured { labels[token] = tokens[token] }
+            batch = TokenBatch()
+            batch.append(tokens, labels: .given(labels))
+        }
         var tap = QueryGradientTap(layers: [Factors?](repeating: nil, count: tracked.layers.count))
-        let losses = decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
+        var losses = decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
         layers = tap.layers.compactMap { $0 }
+        measurement = -losses.sum(over: 0..<tokens.count)
+        if measured != nil { losses = decoder.losses(of: whole, in: &workspace) }
         logProbabilities = losses.losses[(completionStart - 1)..<(tokens.count - 1)].map { -Double($0) }
+    }
+
+    /// The gradient of the difference between this measurement and another's.
+    func held(against other: QueryGradient) -> QueryGradient {
+        var difference = self
+        // DᵀA - EᵀB is the product of [D; -E] with [A; B].
+        difference.layers = zip(layers, other.layers).map { own, others in
+            var negated = others.outputGradients
+            negated.scale(by: -1)
+            return Factors(
+                inputs: Matrix(own.inputs, above: others.inputs),
+                outputGradients: Matrix(own.outputGradients, above: negated))
+        }
+        difference.contrastLogProbabilities = other.logProbabilities
+        difference.measurement -= other.measurement
+        return difference
+    }
+}
+
+extension Matrix {
+    /// The rows of one matrix, and below them those of another of as many columns.
+    fileprivate init(_ first: Matrix, above second: Matrix) {
+        self.init(rows: first.rows + second.rows, columns: first.columns)
+        copy(first.slice, toRow: 0, column: 0)
+        copy(second.slice, toRow: first.rows, column: 0)
     }
 }
 

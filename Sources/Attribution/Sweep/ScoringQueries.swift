@@ -39,7 +39,7 @@ struct ScoringQueries: Sendable {
             whole = (queries.first?.layers.indices ?? 0..<0).map { layer in
                 var whole = Matrix()
                 for (row, query) in queries.enumerated() {
-                    guard let matrix = query.layers[layer].fullMatrix else { continue }
+                    let matrix = query.layers[layer].whole
                     if row == 0 { whole.resize(rows: queries.count, columns: matrix.count) }
                     whole.setRow(row, to: matrix)
                 }
@@ -66,7 +66,7 @@ struct ScoringQueries: Sendable {
         var full: [Full] = []
         for index in queries.indices where widths[index] == nil {
             columns[index] = next
-            full.append(Full(column: next, layers: queries[index].layers.compactMap(\.fullMatrix)))
+            full.append(Full(column: next, layers: queries[index].layers.map(\.whole)))
             next += 1
         }
         self.groups = groups
@@ -131,7 +131,8 @@ extension PreconditionedLayer {
         if case .lowRank(let factors) = self { factors } else { nil }
     }
 
-    fileprivate var fullMatrix: Matrix? {
+    /// Out × in, multiplied out if it is in its thin factors.
+    var whole: Matrix {
         switch self {
         case .full(let matrix): return matrix
         case .lowRank(let factors):

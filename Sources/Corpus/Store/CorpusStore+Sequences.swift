@@ -155,6 +155,22 @@ extension CorpusStore {
         }
     }
 
+    /// The source of each sequence, in the order of the list; nil for one that has none.
+    ///
+    /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.
+    public func sources(rowids: [Int64]) throws -> [String?] {
+        try read { db in
+            let statement = try db.cachedStatement(
+                sql: "SELECT source FROM documents WHERE id = (SELECT document FROM sequences WHERE id = ?)")
+            return try rowids.map { rowid in
+                guard let row = try Row.fetchOne(statement, arguments: [rowid]) else {
+                    throw CorpusError.unknownRowid(rowid, count: try CorpusState.fetch(db).statistics.sequences)
+                }
+                return row[0]
+            }
+        }
+    }
+
     /// The sources that documents name, with the number of sequences of each; documents without source are left out.
     public func sources() throws -> [(source: String, sequences: Int)] {
         try read { db in

@@ -33,8 +33,8 @@ struct API: Sendable {
     /// Every call of the service.
     var operations: [Operation] {
         let operations =
-            influenceOperations + jobOperations + corpusOperations + modelOperations + healthOperations
-            + problemOperations + dashboardOperations + clientOperations
+            influenceOperations + scoreOperations + jobOperations + corpusOperations + modelOperations
+            + healthOperations + problemOperations + dashboardOperations + clientOperations
         return operations + descriptionOperations(of: operations)
     }
 

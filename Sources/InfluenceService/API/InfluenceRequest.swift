@@ -41,21 +41,9 @@ struct InfluenceRequest: Equatable {
             .filling("rank", with: .number(String(defaults.rank)))
             .filling("rescore", with: .number(String(defaults.rescore)))
             .decoded(as: InfluenceQuery.self, at: path)
-        try refuseTooMuch(of: query.candidates.texts ?? [], defaults, at: JSONTree.text(of: path))
+        let place = JSONTree.text(of: path)
+        try defaults.refuseTooMany(
+            query.candidates.texts ?? [], field: (place.isEmpty ? "" : place + ".") + "candidates.texts")
         return query
-    }
-
-    private static func refuseTooMuch(of texts: [String], _ limits: Configuration.Query, at path: String) throws {
-        let field = (path.isEmpty ? "" : path + ".") + "candidates.texts"
-        guard texts.count <= limits.maximumTexts else {
-            throw Problem.unusableField(
-                field,
-                "expected at most \(limits.maximumTexts) texts, found \(texts.count): ask for them in several queries")
-        }
-        for (index, text) in texts.enumerated() where text.utf8.count > limits.maximumTextBytes {
-            throw Problem.unusableField(
-                "\(field)[\(index)]",
-                "expected at most \(limits.maximumTextBytes) bytes, found \(text.utf8.count): give it in pieces")
-        }
     }
 }

@@ -30,9 +30,13 @@ struct SweepCost: Sendable, Equatable {
             case (nil, .all): corpusSequences
             }
         let own = min(asked, corpusSequences)
-        candidates += own
-        rescored +=
-            selection.texts != nil ? own : min(own, query.direction == .both ? 2 * query.rescore : query.rescore)
+        let directions = query.direction == .both ? 2 : 1
+        candidates += min(own + (selection.probe ?? 0), corpusSequences)
+        rescored += selection.texts != nil ? own : min(own, directions * query.rescore)
+        if query.attribution.outputTokens {
+            // Two forward passes and a tangent pass, where scoring is a forward pass and half a backward pass.
+            rescored += 2 * (selection.texts != nil ? own : min(own, directions * query.topK))
+        }
         solved += query.estimator.sequences(ofCorpus: corpusSequences)
         queries += 1
     }

@@ -22,6 +22,7 @@ make the completion likelier.
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import os
 import re
@@ -35,12 +36,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
-from typing import Any, Callable
+from typing import Any, Callable, Union
 from urllib.parse import quote, urlencode
 
 __all__ = ["Fragment", "Job", "Problem", "Result", "Tributary", "TributaryError", "Unreachable"]
 
 Query = dict[str, Any]
+# A part of a completion: words of it, or where it starts and ends.
+Span = Union[str, tuple[int, int]]
 
 
 class TributaryError(Exception):
@@ -96,39 +99,48 @@ class Tributary:
     # Asking
 
     def explain(
-        self, prompt: str, completion: str, *, top: int | None = None, direction: str = "both",
+        self, prompt: str, completion: str, *, contrast: str | None = None, spans: None | Span | Iterable[Span] = None,
+        top: int | None = None, direction: str = "both",
         candidates: None | str | Iterable[str] = None, limit: int | None = None, source: str | None = None,
-        rank: None | int | str = None, rescore: int | None = None, damping: float | None = None,
-        estimator: str | None = None, tokens: bool = True, layers: bool = True,
+        probe: int | None = None, rank: None | int | str = None, rescore: int | None = None, damping: float | None = None,
+        estimator: str | None = None, tokens: bool = True, layers: bool = True, output_tokens: bool = False,
     ) -> Result:
         """The training sequences that made the model continue `prompt` with `completion`.
 
         Waits for the answer. Interrupting it (KeyboardInterrupt) cancels the job on the server.
 
         Args:
+            contrast: Another completion of the prompt: scores then tell what made the one likelier than the other.
+            spans: The part of the completion to explain, or several: words of it, or (start, end) as in a slice. All of it by
+                default.
             top: How many sequences each way.
             direction: "positive" for those that made it likelier, "negative" for less likely, or "both".
             candidates: "tfidf" for those that share words with the question, "index" for those whose gradients are alike
                 (where the server has an index), "both", "all", or ids of sequences or documents.
             limit: How many sequences are looked at, unless it is all.
             source: Only sequences of this source.
+            probe: So many others are scored too, drawn at random, to estimate what was missed: `missed()`.
             rank, rescore, damping: As in the server's documentation.
             estimator: "ekfac", "astra" (nearer to the model's own curvature, and slower) or "identity" (no curvature).
             tokens, layers: Whether each score is broken down.
+            output_tokens: Whether it is told which tokens of a sequence become likelier: `output_tokens()`.
 
         Raises:
             Problem: The question cannot be answered as it stands, or its job failed.
             Unreachable: The server has been silent for longer than its patience.
         """
         selection: dict[str, Any] = {"limit": limit, "source": source}
+        if probe is not None:
+            selection["probe"] = probe
         if isinstance(candidates, str):
             selection["prefilter"] = candidates
         elif candidates is not None:
             selection["ids"] = list(candidates)
         query = {
-            "prompt": prompt, "completion": completion, "top_k": top, "direction": direction, "candidates": selection,
+            "prompt": prompt, "completion": completion, **_measurement(completion, contrast, spans), "top_k": top,
+            "direction": direction, "candidates": selection,
             "rank": rank, "rescore": rescore, "damping": damping, "estimator": estimator,
-            "attribution": {"tokens": tokens, "layers": layers},
+            "attribution": {"tokens": tokens, "layers": layers, **({"output_tokens": True} if output_tokens else {})},
         }
         return self._one(query)
 
@@ -142,6 +154,26 @@ class Tributary:
             "prompt": prompt, "completion": completion, "candidates": {"texts": chosen},
             "attribution": {"tokens": True, "layers": True},
         })
+
+    def scores(
+        self, prompt: str, completion: str, texts: Iterable[str | dict[str, Any]], *, contrast: str | None = None,
+        spans: None | Span | Iterable[Span] = None, damping: float | None = None, estimator: str | None = None,
+        tokens: bool = False, layers: bool = False, output_tokens: bool = False,
+    ) -> list[dict[str, Any]]:
+        """The influence that each of some texts would have, in their order, answered at once and without a job.
+
+        Args:
+            texts: Each a text, or a dict of "text" and, to tell it by, "id".
+
+        Returns:
+            A dict a text: index, id where there is one, score, nats_per_copy, spurious, and what was asked for.
+        """
+        attribution = {"tokens": tokens, "layers": layers, "output_tokens": output_tokens}
+        body = {
+            "prompt": prompt, "completion": completion, **_measurement(completion, contrast, spans), "texts": list(texts),
+            "damping": damping, "estimator": estimator, "attribution": attribution,
+        }
+        return self._patiently(lambda: self.call("/v1/scores", body))["scores"]
 
     def submit(self, queries: Query | list[Query], key: str | None = None) -> Job:
         """Sends a query, or a list of them, as the API takes it, and does not wait for the answer.
@@ -424,8 +456,32 @@ class Result:
 
     @property
     def log_probability(self) -> float:
-        """Of the completion given the prompt, in nats: what is explained."""
+        """Of the completion given the prompt, in nats."""
         return self.document["query"]["log_probability"]
+
+    @property
+    def measurement(self) -> float:
+        """What is explained, in nats: the log-probability of the completion, or of its spans, less that of the contrast."""
+        return self.document["query"].get("measurement", self.log_probability)
+
+    @property
+    def contrast(self) -> str | None:
+        """The completion that the other is held against."""
+        other = self.document["query"].get("contrast")
+        return other["completion"] if other else None
+
+    @property
+    def distribution(self) -> dict[str, Any]:
+        """How all scores are distributed: a histogram, the power law of the tail, the shares of the strongest."""
+        return self.document.get("distribution") or {}
+
+    def sources(self) -> Any:
+        """The influence of all that was scored, summed by source, as a pandas DataFrame; without pandas as dicts."""
+        return _frame(self.document.get("sources") or [])
+
+    def missed(self) -> dict[str, Any] | None:
+        """What the choice of candidates has missed, as a sample of the others tells: ask with probe=100."""
+        return self.document.get("prefilter_bias")
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -450,11 +506,7 @@ class Result:
 
     def table(self) -> Any:
         """The rows as a pandas DataFrame; without pandas as they are."""
-        try:
-            import pandas
-        except ImportError:
-            return self.rows()
-        return pandas.DataFrame(self.rows())
+        return _frame(self.rows())
 
     def tokens(self, index: int = 0) -> Fragment:
         """A sequence with each token coloured by its influence: green makes the completion likelier, red less likely.
@@ -466,6 +518,19 @@ class Result:
             raise TributaryError("the scores are not broken down by token: ask with tokens=True")
         heading = f"{_name(sequence)} <small>{sequence['score']:+.4g} nats</small>"
         return Fragment(_styled(heading + _paragraph(_heat(sequence["tokens"]))), _marked(sequence["tokens"]))
+
+    def output_tokens(self, index: int = 0) -> Fragment:
+        """A sequence with each token coloured by how much likelier it becomes if the model moves towards the question."""
+        sequence = self.sequences[index]
+        if "output_tokens" not in sequence:
+            raise TributaryError("it was not asked which tokens become likelier: ask with output_tokens=True")
+        tokens = sequence["output_tokens"]
+        heading = f"{_name(sequence)} <small>{sequence['score']:+.4g} nats; what becomes likelier</small>"
+        return Fragment(_styled(heading + _paragraph(_heat(tokens, tip=_likelier))), _marked(tokens))
+
+    def spread(self) -> str:
+        """How influence is spread over what was scored, and what may be missing, in sentences."""
+        return " ".join(_spread(self.document))
 
     def layers(self, index: int | None = None) -> Fragment:
         """The influence through each layer: of a sequence, or summed over all that make the completion likelier."""
@@ -483,15 +548,22 @@ class Result:
         rows = "".join(_html_row(sequence) for sequence in self.sequences[:20])
         rest = len(self) - 20
         return _styled(
-            f"<p>{html.escape(query['prompt'])}<b>{html.escape(query['completion'])}</b><br>"
-            f"<small>log-probability {query['log_probability']:.3f} nats; "
+            f"<p>{html.escape(query['prompt'])}{_said(query)}<br>"
+            f"<small>{self._measured()}log-probability {query['log_probability']:.3f} nats; "
             f"{self.document['candidates']['considered']:,} of {self.document['candidates']['corpus_sequences']:,} "
             "sequences scored</small></p><table><thead><tr><th>rank</th><th>score</th>"
             '<th style="text-align:left">sequence</th></tr></thead>'
-            f"<tbody>{rows}</tbody></table>" + (f"<p><small>and {rest:,} more</small></p>" if rest > 0 else ""))
+            f"<tbody>{rows}</tbody></table>" + (f"<p><small>and {rest:,} more</small></p>" if rest > 0 else "")
+            + f"<p><small>{html.escape(self.spread())}</small></p>")
+
+    def _measured(self) -> str:
+        query = self.document["query"]
+        return f"explained: {self.measurement:+.3f} nats; " if query.get("contrast") or query.get("spans") else ""
 
     def __repr__(self) -> str:
-        lines = [f"{self.prompt}[{self.completion}]  log-probability {self.log_probability:.3f} nats"]
+        against = f" rather than [{self.contrast}]" if self.contrast else ""
+        lines = [
+            f"{self.prompt}[{self.completion}]{against}  {self._measured()}log-probability {self.log_probability:.3f} nats"]
         for sequence in self.sequences[:20]:
             text = " ".join(sequence["text"].split())
             lines.append(f"{sequence['rank']:>4}  {sequence['score']:>+10.4g}  {sequence['id']:<30.30}  {text[:60]}")
@@ -533,6 +605,47 @@ def _title(sequence: dict[str, Any]) -> str:
     return title if isinstance(title, str) and title else sequence["id"]
 
 
+def _frame(rows: list[dict[str, Any]]) -> Any:
+    try:
+        import pandas
+    except ImportError:
+        return rows
+    return pandas.DataFrame(rows)
+
+
+def _said(query: dict[str, Any]) -> str:
+    """The completion, of which the part that is explained is bold, and what it is held against."""
+    bold = [False] * len(query["completion"])
+    for span in query.get("spans") or [{"start": 0, "end": len(bold)}]:
+        bold[span["start"] : span["end"]] = [True] * (span["end"] - span["start"])
+    said = "".join(
+        f"<b>{html.escape(text)}</b>" if isBold else html.escape(text)
+        for isBold, text in ((key, "".join(c for c, _ in group)) for key, group in itertools.groupby(
+            zip(query["completion"], bold), key=lambda pair: pair[1])))
+    other = query.get("contrast")
+    return said + (f" <small>rather than</small> {html.escape(other['completion'])}" if other else "")
+
+
+def _spread(document: dict[str, Any]) -> Iterator[str]:
+    distribution = document.get("distribution") or {}
+    for share in distribution.get("shares") or []:
+        if share["part"] == 0.01:
+            yield f"The top 1 % of what was scored hold {share['share']:.0%} of the positive influence."
+    law = distribution.get("power_law")
+    if law:
+        yield f"The tail falls as a power law of exponent {law['exponent']:.2f} ± {law['standard_error']:.2f}."
+    sources = document.get("sources") or []
+    total = sum(row["positive"] for row in sources)
+    if len(sources) > 1 and total > 0:
+        first = max(sources, key=lambda row: row["positive"])
+        yield f"{first['source'] or 'No source'} has {first['positive'] / total:.0%} of it, of {len(sources)} sources."
+    bias = document.get("prefilter_bias")
+    if bias and "missed_share" in bias:
+        yield (
+            f"What was not scored holds an estimated {bias['missed_share']:.0%} ± {bias['missed_share_error']:.0%} of all positive "
+            f"influence; {bias['would_rank']} of {bias['sampled']} drawn at random would have been shown.")
+
+
 def _name(sequence: dict[str, Any]) -> str:
     source = f" <small>({html.escape(str(sequence['source']))})</small>" if sequence.get("source") else ""
     flag = " <small>mostly one token</small>" if sequence["spurious"] else ""
@@ -560,7 +673,17 @@ def _excerpt(tokens: list[dict[str, Any]], length: int = 50) -> tuple[list[dict[
     return ([ellipsis] if start > 0 else []) + part + ([ellipsis] if start + length < len(tokens) else []), scale
 
 
-def _heat(tokens: list[dict[str, Any]], scale: float | None = None) -> str:
+def _learned(token: dict[str, Any], after: str) -> str:
+    return f"{token['score']:+.4g} for predicting {after!r}"
+
+
+def _likelier(token: dict[str, Any], _: str) -> str:
+    return f"{token['score']:+.4g}: {token['text']!r} becomes {'likelier' if token['score'] > 0 else 'less likely'}"
+
+
+def _heat(
+    tokens: list[dict[str, Any]], scale: float | None = None, tip: Callable[[dict[str, Any], str], str] = _learned
+) -> str:
     scale = scale or _strongest(tokens) or 1.0
     parts = []
     for index, token in enumerate(tokens):
@@ -571,11 +694,11 @@ def _heat(tokens: list[dict[str, Any]], scale: float | None = None) -> str:
         color = _GREEN if token["score"] > 0 else _RED
         line = "solid" if token["score"] > 0 else "dotted"
         after = tokens[index + 1]["text"] if index + 1 < len(tokens) else "the end"
-        tip = html.escape(f"{token['score']:+.4g} for predicting {after!r}", quote=True)
+        title = html.escape(tip(token, after), quote=True)
         # White space before a word is left unmarked: it would look like a gap in a bar.
         word = text.lstrip() or text
         parts.append(
-            f'{text[: len(text) - len(word)]}<span title="{tip}" style="background:rgba({color},{0.08 + 0.47 * share:.2f});'
+            f'{text[: len(text) - len(word)]}<span title="{title}" style="background:rgba({color},{0.08 + 0.47 * share:.2f});'
             f'border-bottom:2px {line} rgb({color})">{word}</span>')
     return "".join(parts)
 
@@ -695,6 +818,27 @@ class _NotebookDisplay(_Display):
 
 
 # How things are sent
+
+
+def _measurement(completion: str, contrast: str | None, spans: None | Span | Iterable[Span]) -> dict[str, Any]:
+    """What of a completion is explained, as the API takes it. Its spans are in code points, as Python's slices are."""
+    measurement: dict[str, Any] = {}
+    if contrast is not None:
+        measurement["contrast"] = contrast
+    if spans is not None:
+        isOne = isinstance(spans, str) or (isinstance(spans, tuple) and all(isinstance(end, int) for end in spans))
+        chosen: Iterable[Any] = [spans] if isOne else spans
+        measurement["spans"] = [_span(completion, span) for span in chosen]
+    return measurement
+
+
+def _span(completion: str, span: Span) -> dict[str, int]:
+    if not isinstance(span, str):
+        return {"start": span[0], "end": span[1]}
+    start = completion.find(span)
+    if start < 0 or not span:
+        raise TributaryError(f"{span!r} is no part of the completion {completion!r}")
+    return {"start": start, "end": start + len(span)}
 
 
 @dataclass

@@ -176,6 +176,15 @@ extension JobStore {
         }
     }
 
+    /// Forgets a job that has ended, and its results.
+    func forget(_ id: JobIdentifier) async throws {
+        try await change { database, changes in
+            try database.execute(
+                sql: "DELETE FROM job WHERE id = ? AND finished IS NOT NULL", arguments: [id.description])
+            if database.changesCount > 0 { changes.forget(id) }
+        }
+    }
+
     /// A job that has not ended.
     private static func openJob(_ id: JobIdentifier, in database: Database, file: String) throws -> Job? {
         try Row.fetchOne(

@@ -8,6 +8,20 @@ enum SchemaName: String, Sendable, CaseIterable {
     case resultList = "ResultList"
     case failedQuery = "FailedQuery"
     case scoreDistribution = "ScoreDistribution"
+    case powerLaw = "PowerLaw"
+    case sourceInfluence = "SourceInfluence"
+    case prefilterBias = "PrefilterBias"
+    case breakdown = "Breakdown"
+    case completionSpan = "CompletionSpan"
+    case understoodQuery = "UnderstoodQuery"
+    case continuation = "Continuation"
+    case timings = "Timings"
+    case method = "Method"
+    case layerScores = "LayerScores"
+    case tokenScores = "TokenScores"
+    case outputTokenScores = "OutputTokenScores"
+    case scoresRequest = "ScoresRequest"
+    case scores = "Scores"
     case queryToken = "QueryToken"
     case influentialSequence = "InfluentialSequence"
     case job = "Job"
@@ -40,6 +54,20 @@ enum SchemaName: String, Sendable, CaseIterable {
         case .resultList: .resultList
         case .failedQuery: .failedQuery
         case .scoreDistribution: .scoreDistribution
+        case .powerLaw: .powerLaw
+        case .sourceInfluence: .sourceInfluence
+        case .prefilterBias: .prefilterBias
+        case .breakdown: .breakdown
+        case .completionSpan: .completionSpan
+        case .understoodQuery: .understoodQuery
+        case .continuation: .continuation
+        case .timings: .timings
+        case .method: .method
+        case .layerScores: .layerScores
+        case .tokenScores: .tokenScores
+        case .outputTokenScores: .outputTokenScores
+        case .scoresRequest: .scoresRequest
+        case .scores: .scores
         case .queryToken: .queryToken
         case .influentialSequence: .influentialSequence
         case .job: .job

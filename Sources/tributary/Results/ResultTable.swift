@@ -28,6 +28,8 @@ struct ResultTable {
         if result.sequences.isEmpty { lines += ["", "No sequence has an influence of the sign asked for."] }
         if !proponents.isEmpty { lines += section("Sequences that make the completion likelier", proponents) }
         if !opponents.isEmpty { lines += section("Sequences that make the completion less likely", opponents) }
+        let spread = InfluenceSpread(result).lines.flatMap { $0.wrapped(to: style.width) }
+        if !spread.isEmpty { lines += [""] + spread }
         if !result.sequences.isEmpty { lines += legend(of: result) }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -40,13 +42,18 @@ struct ResultTable {
         let gap = query.completion.first?.isWhitespace == true || query.prompt.last?.isWhitespace == true ? " " : ""
         var lines = [style.styled(query.prompt.printable, nil) + gap + style.styled(completion, .bold)]
         if let id = query.id { lines[0] = style.styled("[\(id.printable)] ", .dim) + lines[0] }
-        let tokens = query.tokens.compactMap { token in
-            token.logProbability.map { "\"\(token.text.singleLine)\" \(String(format: "%.3f", $0))" }
+        lines += Self.logProbability(query.logProbability, query.tokens).wrapped(to: style.width)
+        if query.spans != nil {
+            let measured = query.tokens.filter { $0.measured == true }.map { "\"\($0.text.singleLine)\"" }
+            lines += "explained are the tokens \(measured.joined(separator: ", "))".wrapped(to: style.width)
         }
-        lines.append(
-            contentsOf:
-                "log-probability \(String(format: "%.3f", query.logProbability)) nats: \(tokens.joined(separator: ", "))"
-                .wrapped(to: style.width))
+        if let contrast = query.contrast {
+            let name = "against \"\(contrast.completion.singleLine)\", "
+            lines += (name + Self.logProbability(contrast.logProbability, contrast.tokens)).wrapped(to: style.width)
+        }
+        if query.spans != nil || query.contrast != nil, let measurement = query.measurement {
+            lines.append("what is explained: \(String(format: "%+.3f", measurement)) nats")
+        }
         if query.completionStartsInsideToken {
             lines.append("The completion's first token also holds the end of the prompt.")
         }
@@ -66,6 +73,13 @@ struct ResultTable {
             lines += method.wrapped(to: style.width).map { style.styled($0, .dim) }
         }
         return lines
+    }
+
+    private static func logProbability(_ sum: Double, _ tokens: [InfluenceResult.QueryToken]) -> String {
+        let each = tokens.compactMap { token in
+            token.logProbability.map { "\"\(token.text.singleLine)\" \(String(format: "%.3f", $0))" }
+        }
+        return "log-probability \(String(format: "%.3f", sum)) nats: \(each.joined(separator: ", "))"
     }
 
     /// How the inverse curvature was estimated, where that was not by the factors alone; else nothing.
@@ -100,8 +114,8 @@ struct ResultTable {
         for sequence in sequences {
             let row = [
                 "\(sequence.rank)".rightAligned(in: Self.rankWidth),
-                Self.number(sequence.score).rightAligned(in: Self.scoreWidth),
-                Self.number(sequence.natsPerCopy).rightAligned(in: Self.scoreWidth),
+                sequence.score.withSign.rightAligned(in: Self.scoreWidth),
+                sequence.natsPerCopy.withSign.rightAligned(in: Self.scoreWidth),
                 sequence.id.printable.fitted(to: idWidth),
             ].joined(separator: "  ")
             var text = InfluentialText(sequence, style: style).lines(width: textWidth, count: textLines)
@@ -118,7 +132,7 @@ struct ResultTable {
     /// The layers through which most of a score comes.
     private static func strongest(_ layers: [InfluentialSequence.LayerScore]) -> String {
         let shown = layers.sorted { abs($0.score) > abs($1.score) }.prefix(3)
-        return shown.map { "\($0.name) \(number($0.score))" }.joined(separator: ", ")
+        return shown.map { "\($0.name) \($0.score.withSign)" }.joined(separator: ", ")
     }
 
     private func legend(of result: InfluenceResult) -> [String] {
@@ -138,15 +152,17 @@ struct ResultTable {
         }
         return lines.flatMap { $0.wrapped(to: style.width) }.map { style.styled($0, .dim) }
     }
+}
 
+extension Double {
     /// Four significant digits or so, with sign.
-    private static func number(_ value: Double) -> String {
-        switch abs(value) {
-        case 1_000..<1_000_000: String(format: "%+.0f", value)
-        case 100..<1_000: String(format: "%+.1f", value)
-        case 1..<100: String(format: "%+.2f", value)
-        case 0.001..<1: String(format: "%+.4f", value)
-        default: String(format: "%+.1e", value)
+    var withSign: String {
+        switch abs(self) {
+        case 1_000..<1_000_000: String(format: "%+.0f", self)
+        case 100..<1_000: String(format: "%+.1f", self)
+        case 1..<100: String(format: "%+.2f", self)
+        case 0.001..<1: String(format: "%+.4f", self)
+        default: String(format: "%+.1e", self)
         }
     }
 }

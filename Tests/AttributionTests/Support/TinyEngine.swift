@@ -90,8 +90,13 @@ final class TinyEngine: Sendable {
 final class StepCounter: Sendable {
     private let microBatches = Mutex<[InfluenceProgress.Stage: Int]>([:])
     private let steps = Mutex(0)
+    private let last = Mutex<InfluenceProgress?>(nil)
+
+    /// What was reported last.
+    var latest: InfluenceProgress? { last.withLock { $0 } }
 
     func note(_ progress: InfluenceProgress) {
+        last.withLock { $0 = progress }
         if progress.done > 0 { microBatches.withLock { $0[progress.stage, default: 0] += 1 } }
     }
 

@@ -84,11 +84,20 @@ final class FakeEngine: InfluenceAnswering {
             timings: .init(gradients: 0.1, candidates: 0.2, sweep: 0.3, rescore: 0.4, batchSize: batchSize),
             candidates: .init(selection: "tfidf", considered: query.candidates.limit, corpusSequences: 2_000),
             distribution: ScoreDistribution((1...60).map { 2.5 / Double($0) }),
-            sequences: [
+            sequences: query.candidates.texts.map(scores) ?? [
                 InfluentialSequence(
                     rank: 1, id: sequence.id, text: sequence.text, source: sequence.source,
                     metadata: sequence.metadata, score: 2.5, natsPerCopy: 0.00125, spurious: false)
             ])
+    }
+
+    /// Scores texts by their length, and ranks them.
+    private static func scores(of texts: [String]) -> [InfluentialSequence] {
+        texts.enumerated().sorted { $0.element.count > $1.element.count }.enumerated().map { rank, text in
+            InfluentialSequence(
+                rank: rank + 1, id: "given-\(text.offset)", index: text.offset, text: text.element, source: "given",
+                score: Double(text.element.count), natsPerCopy: Double(text.element.count) / 2_000, spurious: false)
+        }
     }
 
     func complete(_ request: CompletionRequest) throws -> CompletionResult {

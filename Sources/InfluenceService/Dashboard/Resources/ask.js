@@ -4,7 +4,8 @@ import { ask, CallError, describe, newKey } from "./api.js";
 import { announce, copyButton, field, h, replace } from "./dom.js";
 import { chooseSpan } from "./complete.js";
 import { curl, draftFrom, itemsOf, python, requestOf } from "./query.js";
-import { joined } from "./question.js";
+import { questionText } from "./question.js";
+import { codePoints, pieces, spansFrom, spansText } from "./spans.js";
 import { go, keepInAddress, link } from "./router.js";
 import { token } from "./session.js";
 
@@ -40,6 +41,12 @@ export async function showAsk(main, { items }, signal) {
   ]);
   const prompt = area("prompt", 3);
   const completion = area("completion", 2);
+  completion.addEventListener("input", () => {
+    // They were parts of another text.
+    if (draft.spans) chooseParts([]);
+  });
+  const partly = h("div", { class: "partly" });
+  const contrast = input("contrast", { dir: "auto" });
   const preview = h("div", { class: "preview", "aria-live": "polite" });
   const refusal = h("div");
   const submit = h("button", { type: "submit", class: "primary" }, "Find the sequences");
@@ -49,16 +56,19 @@ export async function showAsk(main, { items }, signal) {
   const form = h("form", { class: "ask", onsubmit: send, novalidate: true },
     h("section", {},
       field("Prompt", prompt, "What stands before it. The prompt itself is not explained."),
-      chooseSpan(draft, signal, (start, said) => {
+      chooseSpan(draft, signal, (start, said, spans) => {
         [draft.prompt, draft.completion] = [start, said];
         prompt.value = start;
         completion.value = said;
-        showPreview();
-        keepInAddress(itemsOf(draft));
+        chooseParts(spans);
         completion.focus();
       }),
       field("Completion", completion,
         "What the model said, and you want explained. It is joined to the prompt as it is."),
+      partly,
+      field("Rather than", contrast,
+        "Optional: another completion, such as \u201c Marlowe\u201d. Scores then tell what made the model say the one rather "
+        + "than the other."),
       preview,
       starters),
     h("section", { class: "options" },
@@ -71,10 +81,11 @@ export async function showAsk(main, { items }, signal) {
       field("Show, each way", input("top", { inputmode: "numeric" })),
       h("details", { open: Object.entries(itemsOf(draft)).some(([name, value]) => value && more.includes(name)) },
         h("summary", {}, "More options"),
-        field("Instead of", input("contrast", { dir: "auto" }),
-          "A contrasting completion, such as \u201c Marlowe\u201d. Both are asked, and held against each other."),
         field("Sequences to look at", input("limit", { inputmode: "numeric" }),
           "How many are scored, unless it is every one."),
+        field("Sample of the others", input("probe", { inputmode: "numeric" }),
+          "So many of the sequences that are not looked at are scored too, drawn at random, to tell what may be missed. "
+          + "100 will do; empty for none."),
         field("Source", input("source"), "Only sequences of this source."),
         field("Rank", input("rank"),
           "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses "
@@ -85,7 +96,10 @@ export async function showAsk(main, { items }, signal) {
         field("Curvature by", select("estimator", [
           ["ekfac", "the fitted factors (EK-FAC)"], ["astra", "an iteration that starts from them (ASTRA)"],
           ["identity", "nothing: plain products of gradients"],
-        ]), "ASTRA takes in what the factors leave out, and takes longer. Plain products are not in nats."))),
+        ]), "ASTRA takes in what the factors leave out, and takes longer. Plain products are not in nats."),
+        field("What becomes likelier", select("outputs", [
+          ["yes", "told for each sequence shown"], ["no", "not told"],
+        ]), "Which of a sequence\u2019s own tokens become likelier if the model moves towards the question."))),
     h("div", { class: "actions" }, submit),
     refusal,
     commands);
@@ -96,6 +110,7 @@ export async function showAsk(main, { items }, signal) {
       "Give a prompt and a completion. Tributary ranks the training sequences that made the completion likelier "
       + "or less likely."),
     form);
+  showParts();
   showPreview();
   offerExamples();
   offerIndex();
@@ -103,18 +118,63 @@ export async function showAsk(main, { items }, signal) {
   function showPreview() {
     const joins = draft.prompt && draft.completion && !/\s$/.test(draft.prompt) && !/^\s/.test(draft.completion);
     replace(preview,
-      (draft.prompt || draft.completion) && joined(draft.prompt, draft.completion),
+      (draft.prompt || draft.completion) && questionText({ ...draft, spans: spansFrom(draft.spans) }),
       joins && /^[\p{L}\p{N}]/u.test(draft.completion) && h("p", { class: "hint" },
         "There is no space between the two. ",
-        h("button", { type: "button", class: "link", onclick: addSpace }, "Put one there")));
+        h("button", { type: "button", class: "link", onclick: addSpace }, "Put one there")),
+      /^\s/.test(draft.completion) && /^[\p{L}\p{N}]/u.test(draft.contrast) && h("p", { class: "hint" },
+        "The completion begins with a space, the other does not. ",
+        h("button", { type: "button", class: "link", onclick: addContrastSpace }, "Put one there")));
     if (commands.open) showCommands();
   }
 
   function addSpace() {
     draft.completion = completion.value = ` ${draft.completion}`;
+    chooseParts(spansFrom(draft.spans).map(({ start, end }) => ({ start: start + 1, end: end + 1 })));
+    completion.focus();
+  }
+
+  function addContrastSpace() {
+    draft.contrast = contrast.value = ` ${draft.contrast}`;
     showPreview();
     keepInAddress(itemsOf(draft));
+    contrast.focus();
+  }
+
+  /** Says which parts of the completion are explained, and offers to add what is selected. */
+  function showParts() {
+    const chosen = pieces(draft.completion, spansFrom(draft.spans)).filter((piece) => piece.isChosen);
+    replace(partly,
+      h("button", { type: "button", class: "link", onclick: addSelected },
+        chosen.length > 0 ? "Explain the selected text too" : "Explain only the selected text"),
+      chosen.length > 0 && h("p", { class: "hint", role: "status" }, "Explained: ",
+        chosen.map(({ text }, index) => [index > 0 && ", ", h("bdi", { class: "token" }, text)]), ", widened to whole tokens. ",
+        h("button", { type: "button", class: "link", onclick: () => chooseParts([]) }, "Explain all of it")));
+  }
+
+  function addSelected() {
+    const [from, to] = [completion.selectionStart, completion.selectionEnd];
+    if (from === to) {
+      announce("Select a part of the completion first");
+      completion.setAttribute("aria-invalid", "true");
+      replace(refusal,
+        h("p", { class: "warning", role: "alert" }, "Select a part of the completion first, then press this."));
+      completion.focus();
+      return;
+    }
+    const text = completion.value;
+    const span = { start: codePoints(text, from), end: codePoints(text, to) };
+    completion.removeAttribute("aria-invalid");
+    replace(refusal);
+    chooseParts([...spansFrom(draft.spans), span]);
     completion.focus();
+  }
+
+  function chooseParts(spans) {
+    draft.spans = spansText(spans);
+    showParts();
+    showPreview();
+    keepInAddress(itemsOf(draft));
   }
 
   function showCommands() {
@@ -135,8 +195,7 @@ export async function showAsk(main, { items }, signal) {
       h("button", { type: "button", class: "chip", onclick: () => {
         [draft.prompt, draft.completion] = [start, said];
         [prompt.value, completion.value] = [start, said];
-        showPreview();
-        keepInAddress(itemsOf(draft));
+        chooseParts([]);
         submit.focus();
       } }, start, h("strong", {}, said))));
   }
@@ -154,7 +213,7 @@ export async function showAsk(main, { items }, signal) {
     form.querySelectorAll("[aria-invalid]").forEach((control) => control.removeAttribute("aria-invalid"));
     try {
       const job = await posted(requestOf(draft), signal);
-      go(link(["jobs", job.id], { then: draft.contrast ? "compare" : null }));
+      go(link(["jobs", job.id]));
     } catch (error) {
       if (signal.aborted) return;
       submit.disabled = false;
@@ -165,8 +224,8 @@ export async function showAsk(main, { items }, signal) {
   function refuse(error) {
     replace(refusal, h("p", { class: "warning", role: "alert", dir: "auto" }, error.message));
     announce(error.message);
-    const name = controls[error.field?.replace(/^\[\d+\]\.?/, "")];
-    const control = name && form.elements[/^\[1\]/.test(error.field) && name === "completion" ? "contrast" : name];
+    const name = controls[error.field?.replace(/\[\d+\].*$/, "")];
+    const control = name && form.elements[name];
     if (!control) return;
     control.closest("details")?.setAttribute("open", "");
     control.setAttribute("aria-invalid", "true");
@@ -174,11 +233,12 @@ export async function showAsk(main, { items }, signal) {
   }
 }
 
-const more = ["contrast", "limit", "source", "rank", "rescore", "damping", "estimator"];
+const more = ["limit", "probe", "source", "rank", "rescore", "damping", "estimator", "outputs"];
 /** Which control holds a field of the request. */
 const controls = {
-  prompt: "prompt", completion: "completion", top_k: "top", direction: "direction", rank: "rank", rescore: "rescore",
+  prompt: "prompt", completion: "completion", spans: "completion", contrast: "contrast", top_k: "top", direction: "direction", rank: "rank", rescore: "rescore",
   damping: "damping", estimator: "estimator", "candidates.limit": "limit", "candidates.source": "source", "candidates.prefilter": "prefilter",
+  "candidates.probe": "probe",
 };
 
 /** Posts a question; where no answer comes, again with the same key, so that it is asked once. */

@@ -13,7 +13,7 @@ function drawing(height, label, ...children) {
 /**
  * How the scores of all that was scored are distributed, with the fitted tail and the places of what is shown.
  *
- * @param {{bounds: number[], counts: number[], tail?: {exponent: number, from: number,
+ * @param {{bounds: number[], counts: number[], power_law?: {exponent: number, from: number,
  *   sequences: number}}} distribution
  * @param {number[]} shown Scores of the sequences that are shown.
  */
@@ -32,12 +32,12 @@ export function distributionChart(distribution, shown) {
     class: value > 0 ? "tick positive" : "tick negative", x1: x(value), x2: x(value), y1: base + 2,
     y2: base + (value > 0 ? 10 : 7),
   }));
-  const tail = distribution.tail;
+  const law = distribution.power_law;
   const all = counts.reduce((sum, number) => sum + number, 0);
   return drawing(height,
     `The scores of ${plural(all, "sequence")}, from ${score(low)} to ${score(high)}; most are near zero`,
     bars,
-    tail && tailLine(tail, bounds, x, y),
+    law && tailLine(law, bounds, x, y),
     s("line", { class: "axis", x1: 0, x2: WIDTH, y1: base + 0.5, y2: base + 0.5 }),
     low < 0 && high > 0 && s("line", { class: "zero", x1: x(0), x2: x(0), y1: top, y2: base }),
     marks,
@@ -49,10 +49,10 @@ export function distributionChart(distribution, shown) {
       `${count(Math.max(...counts))} at most in a bar (log scale)`));
 }
 
-// How many sequences a power law puts into each bar: above its beginning, P(score > s) falls as s to the power of
-// -exponent.
+// How many sequences a power law puts into each bar. The exponent is the density's: above its beginning, P(score > s) falls
+// as s to the power of 1 - exponent.
 function tailLine({ exponent, from, sequences }, bounds, x, y) {
-  const above = (value) => sequences * (Math.max(value, from) / from) ** -exponent;
+  const above = (value) => sequences * (Math.max(value, from) / from) ** (1 - exponent);
   const points = bounds.slice(0, -1).flatMap((bound, index) => {
     const next = bounds[index + 1];
     return bound >= from ? [`${x((bound + next) / 2)},${y(above(bound) - above(next))}`] : [];

@@ -7,7 +7,8 @@ import { clip, count, difference, plural, probability, score } from "./format.js
 import { join, rankCorrelation } from "./joined.js";
 import { ownTexts } from "./own.js";
 import { parts, picker, recentResults, resultNamed } from "./picker.js";
-import { joined } from "./question.js";
+import { questionText } from "./question.js";
+import { asAsked } from "./query.js";
 import { go, keepInAddress, link } from "./router.js";
 import { keyOf } from "./sequence.js";
 
@@ -60,9 +61,11 @@ function comparison(left, right, chosen) {
   return [
     h("div", { class: "questions" }, [left, right].map((result, index) => h("div", { class: "preview" },
       h("h2", {}, names[sides[index]]),
-      joined(result.query.prompt, result.query.completion),
+      questionText(result.query),
       h("p", { class: "hint" },
-        `${probability(result.query.log_probability)} likely, ${score(result.query.log_probability)} nats`)))),
+        `${probability(result.query.log_probability)} likely, ${score(result.query.log_probability)} nats`,
+        result.query.contrast && `; the other ${probability(result.query.contrast.log_probability)}: a difference of `
+          + `${score(result.query.measurement)} nats`)))),
     inWords(left, right, pairs, shared),
     shared.length < pairs.length && h("div", { class: "actions" },
       scoreBoth(left, right, pairs),
@@ -74,7 +77,8 @@ function comparison(left, right, chosen) {
 
 function inWords(left, right, pairs, shared) {
   const correlation = rankCorrelation(pairs);
-  const isContrast = left.query.prompt === right.query.prompt && left.query.completion !== right.query.completion;
+  const isContrast = left.query.prompt === right.query.prompt && left.query.completion !== right.query.completion
+    && ![left, right].some(({ query }) => query.contrast || query.spans);
   return h("p", { class: "answer" },
     `${count(shared.length)} of the ${plural(pairs.length, "sequence")} shown are in both. `,
     correlation !== null && `Over these the two rankings ${alike(correlation)} `
@@ -145,8 +149,8 @@ function cell(sequence, name) {
 /** Scores every sequence of both lists for both questions, so that nothing is unknown. */
 function scoreBoth(left, right, pairs) {
   const ids = pairs.map((pair) => pair.id);
-  const query = ({ query: { prompt, completion } }) => ({
-    prompt, completion, top_k: ids.length, direction: "both", candidates: { ids }, rescore: ids.length,
+  const query = (result) => ({
+    ...asAsked(result.query), top_k: ids.length, direction: "both", candidates: { ids }, rescore: ids.length,
     attribution: { layers: true, tokens: true },
   });
   const button = h("button", { type: "button", onclick: send }, `Score all ${count(pairs.length)} for both`);

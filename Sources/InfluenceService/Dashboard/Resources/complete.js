@@ -3,13 +3,15 @@
 import { complete } from "./api.js";
 import { announce, field, h, replace } from "./dom.js";
 import { probability, visible } from "./format.js";
+import { codePoints } from "./spans.js";
 
 /**
  * The part of the form that asks the model.
  *
  * @param {{prompt: string}} draft
  * @param {AbortSignal} signal
- * @param {(prompt: string, completion: string) => void} choose Takes the span to explain and what stands before it.
+ * @param {(prompt: string, completion: string, spans: import("./spans.js").Span[]) => void} choose Takes what is to be
+ *   explained: a completion with what stands before it, and the parts of it, none for all.
  */
 export function chooseSpan(draft, signal, choose) {
   const controls = {
@@ -53,11 +55,12 @@ function spanChooser(prompt, tokens, choose) {
     onclick: () => press(index),
   }, h("bdi", {}, visible(token.text))));
   const use = h("button", { type: "button", onclick: take }, "Explain this");
+  const part = h("button", { type: "button", onclick: takePart }, "Explain this part of all of it");
   show();
   return h("div", { role: "group", "aria-label": "What the model says, token by token" },
     h("p", { class: "hint" }, "The model says this. Press the first and the last token of what you want explained."),
     h("div", { class: "tokens", dir: "auto" }, buttons),
-    h("div", { class: "actions" }, use));
+    h("div", { class: "actions" }, use, part));
 
   function press(index) {
     span = span.isOpen && index >= span.from
@@ -71,8 +74,18 @@ function spanChooser(prompt, tokens, choose) {
       button.setAttribute("aria-pressed", String(index >= span.from && index <= span.to)));
   }
 
+  function text(from, to) {
+    return tokens.slice(from, to).map((token) => token.text).join("");
+  }
+
+  /** What stands before the span becomes a part of the prompt, what follows is left out. */
   function take() {
-    const text = (part) => part.map((token) => token.text).join("");
-    choose(prompt + text(tokens.slice(0, span.from)), text(tokens.slice(span.from, span.to + 1)));
+    choose(prompt + text(0, span.from), text(span.from, span.to + 1), []);
+  }
+
+  /** All that was said stays the completion, of which the span is explained. */
+  function takePart() {
+    const start = codePoints(text(0, span.from));
+    choose(prompt, text(0), [{ start, end: start + codePoints(text(span.from, span.to + 1)) }]);
   }
 }

@@ -1,7 +1,7 @@
 // What the numbers mean, said once.
 
 import { h } from "./dom.js";
-import { count, plural } from "./format.js";
+import { count, percent, plural, score } from "./format.js";
 import { draftOf, itemsOf } from "./query.js";
 import { link } from "./router.js";
 
@@ -25,6 +25,9 @@ export function howToRead() {
       "Nearly all of the influence lies in a single token (\u201cspurious\u201d in the API). Such scores are ",
       "often artefacts: a rare token with a large gradient rather than a text about the matter. Read them with ",
       "doubt."),
+    entry("What becomes likelier",
+      "The other way to mark tokens: if the model moves towards the question, which of the sequence\u2019s own tokens ",
+      "become likelier? Those are what it has in common with the question, as the model sees it."),
     entry("Layers",
       "The parts of the score that go through each layer; they add up to it. For meanings shared across ",
       "languages or wordings, expect the middle and later blocks; for the wording itself, the first and the ",
@@ -57,13 +60,39 @@ export function whatWasLookedAt(result, isOpen) {
     return h("p", { class: "scope" },
       `Only the ${plural(considered, "sequence")} named in the question were scored, of ${count(all)}.`);
   }
-  const { prompt, completion } = result.query;
-  const asked = { direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion };
-  const everything = draftOf({ ...asked, candidates: { limit: 1000, ...asked.candidates, prefilter: "all" } });
-  return h("details", { open: isOpen },
+  const { prompt, completion, spans } = result.query;
+  const contrast = result.query.contrast?.completion;
+  const asked = { direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion, spans, contrast };
+  const again = (change) => link(["ask"], itemsOf(draftOf({
+    ...asked, candidates: { limit: 1000, ...asked.candidates, prefilter: selection, ...change },
+  })));
+  const bias = result.prefilter_bias;
+  return h("details", { open: isOpen || Boolean(bias) },
     h("summary", {}, `${count(considered)} of ${count(all)} sequences were scored`),
     h("p", { class: "scope" },
       lookedAt[selection](count(all - considered)),
-      h("a", { href: link(["ask"], itemsOf(everything)) }, "Ask again, over every sequence"),
-      ` (about ${Math.max(2, Math.round(all / Math.max(considered, 1)))} times the work).`));
+      h("a", { href: again({ prefilter: "all", probe: null }) }, "Ask again, over every sequence"),
+      ` (about ${Math.max(2, Math.round(all / Math.max(considered, 1)))} times the work)`,
+      bias ? "." : [", or ", h("a", { href: again({ probe: 100 }) }, "with a sample of the others"), "."]),
+    bias && missed(bias));
+}
+
+/** What a random sample of the others says of them. */
+function missed({ sampled, outside, missed_share: share, missed_share_error: error, would_rank: number, found }) {
+  if (sampled === 0) return null;
+  return h("div", { class: "missed" },
+    h("p", {},
+      `${plural(sampled, "other")} of the ${count(outside)}, drawn at random, ${sampled === 1 ? "was" : "were"} scored too. `,
+      share !== undefined && ["The others hold an estimated ", h("strong", {}, `${percent(share)} \u00b1 ${percent(error)}`),
+        " of all positive influence. "],
+      number === 0 ? "None of the sample would have been shown here."
+        : `${count(number)} of the sample would have been shown here:`),
+    number > 0 && h("ol", { tabindex: 0, "aria-label": "Sequences of the sample that would have been shown" }, found.map((probe) => h("li", {},
+      h("span", { class: `value ${probe.score >= 0 ? "positive" : "negative"}` }, score(probe.score)),
+      " ", h("bdi", {}, probe.id), h("span", { class: "hint" }, ` in place ${count(probe.rank)}`,
+        probe.source && [", ", h("bdi", {}, probe.source)]),
+      h("p", { class: "excerpt", dir: "auto" }, probe.text)))),
+    number > found.length && h("p", { class: "hint" }, `and ${count(number - found.length)} more`),
+    h("p", { class: "hint" }, "Much of that share is many small scores; what counts is whether some of the sample would have been shown. "
+      + "A sample that happens to have none of the few strongest estimates too little."));
 }

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { distributionChart, shareBars } from "./charts.js";
 import { layerChart, summed } from "./layers.js";
-import { count, plural, score } from "./format.js";
+import { count, percent, plural, score } from "./format.js";
 
 /** @param {object} result One query's. */
 export function figures(result) {
@@ -11,26 +11,61 @@ export function figures(result) {
   const opponents = result.sequences.filter((sequence) => sequence.score < 0);
   return h("section", { class: "figures", "aria-label": "The shape of the answer" },
     distribution(result),
-    shares(proponents, "likelier"),
-    shares(opponents, "less likely"),
+    result.sources ? sources(result) : [shares(proponents, "likelier"), shares(opponents, "less likely")],
     layers(proponents, "Layers, summed over what made it likelier"),
     layers(opponents, "Layers, summed over what made it less likely"));
 }
 
 function distribution({ distribution: all, sequences }) {
   if (!all?.counts?.length) return null;
-  const tail = all.tail;
   return h("figure", {},
     h("figcaption", {}, "All scores"),
     distributionChart(all, sequences.map((sequence) => sequence.score)),
-    h("p", { class: "hint" },
+    h("p", { class: "hint" }, held(all),
       `${plural(all.sequences, "sequence")} were scored: mean ${score(all.mean)}, `,
       `standard deviation ${score(all.standard_deviation).replace("+", "")}. `,
-      "The ticks under the line are those shown here. ",
-      tail && `The line is the power law that fits the top ${count(tail.sequences)}: `,
-      tail && `the share above a score falls as its power \u2212${tail.exponent.toFixed(1)}. `,
-      tail && (tail.exponent < 1.5 ? "So low an exponent means that a few sequences carry most of the influence."
-        : "The influence is spread over many sequences.")));
+      "The ticks under the line are those shown here."),
+    all.power_law && h("p", { class: "hint" }, powerLaw(all.power_law)));
+}
+
+const parts = new Map([[0.0001, "ten-thousandth"], [0.001, "thousandth"], [0.01, "hundredth"], [0.1, "tenth"]]);
+
+/** How much the strongest hold, in a sentence. */
+function held({ shares = [] }) {
+  if (shares.length === 0) return null;
+  const told = shares.slice(-3).map(({ part, sequences, share }, index) =>
+    `the top ${parts.get(part)}${index === 0 ? ` (${plural(sequences, "sequence")})` : ""} `
+    + `${index === 0 ? "holds " : ""}${percent(share)}`);
+  const sentence = told.length > 1 ? `${told.slice(0, -1).join(", ")} and ${told.at(-1)}` : told[0];
+  return `Of all positive influence, ${sentence}. `;
+}
+
+function powerLaw({ exponent, standard_error: error, from, sequences }) {
+  const meaning = exponent < 2 ? "So low an exponent means that a handful of sequences carries nearly all of the influence."
+    : exponent < 3 ? "That is a heavy tail: a few sequences carry much of the influence."
+      : "The influence is spread over many sequences.";
+  return `The line is a power law fitted to the ${plural(sequences, "score")} from ${score(from)} on: their number falls with `
+    + `exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
+}
+
+/** Which sources the influence of all that was scored is from. */
+function sources({ sources: all, other_sources: others }) {
+  if (all.length === 0) return null;
+  const side = (sign, caption, label) => {
+    const rows = all.map(({ source, sequences, [sign]: value }) => ({ name: source ?? "no source", sequences, value }))
+      .filter((row) => row.value !== 0).sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
+    const sum = rows.reduce((total, row) => total + row.value, others?.[sign] ?? 0);
+    if (rows.length === 0) return null;
+    const shown = rows.slice(0, 8);
+    const rest = rows.length - shown.length + (others?.sources ?? 0);
+    return h("figure", {},
+      h("figcaption", {}, caption),
+      shareBars(shown.map((row) => ({ ...row, text: `${percent(row.value / sum)} (${count(row.sequences)})` })), label),
+      h("p", { class: "hint" }, "Share of the influence of all that was scored, and how many sequences that is.",
+        rest > 0 && ` ${count(rest)} more sources have less.`));
+  };
+  return [side("positive", "Sources of what made it likelier", "Share of the influence for it, by source"),
+    side("negative", "Sources of what made it less likely", "Share of the influence against it, by source")];
 }
 
 function shares(sequences, direction) {

@@ -53,10 +53,17 @@ export function probability(logProbability) {
   return `1 in ${odds.toLocaleString("en", { maximumSignificantDigits: 2, notation: "compact" })}`;
 }
 
+/** A share, in per cent. */
+export function percent(share) {
+  const value = 100 * share;
+  return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toPrecision(value < 0.095 ? 1 : 2)}\u202f%`;
+}
+
 /** What a change of the log-probability does to the probability: "1.6 times as likely". */
 export function factor(nats) {
   const times = Math.exp(Math.abs(nats));
-  const text = times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 })
+  const text = times >= 1e6 ? times.toLocaleString("en", { maximumSignificantDigits: 2, notation: "compact", compactDisplay: "long" })
+    : times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 })
     : times.toFixed(times < 1.1 ? 3 : times < 10 ? 2 : 0);
   return nats >= 0 ? `${text} times as likely` : `${text} times less likely`;
 }

@@ -6,6 +6,30 @@ import { score, visible } from "./format.js";
 
 /** @typedef {{text: string, score: number, next?: string}} Token */
 
+/**
+ * What marks stand for.
+ *
+ * @typedef {object} Reading
+ * @property {string} member  The member of a sequence that has its tokens.
+ * @property {string} mark  A class that tells these marks from others.
+ * @property {(token: Token) => string} meaning  What a token's score says, in words.
+ * @property {[string, (token: Token) => string][]} columns  What a table of tokens has before the score.
+ */
+
+/** Where a sequence's influence comes in: at the token from which another is predicted. @type {Reading} */
+export const learned = {
+  member: "tokens", mark: "", meaning,
+  columns: [["At", (token) => visible(token.text)], ["predicting", (token) => next(token)]],
+};
+
+/** What moving towards the question does to a sequence's own tokens. @type {Reading} */
+export const likelier = {
+  member: "output_tokens", mark: "output",
+  meaning: (token) => `${score(token.score)}: \u201c${visible(token.text)}\u201d becomes `
+    + `${token.score > 0 ? "likelier" : "less likely"} here`,
+  columns: [["Token", (token) => visible(token.text)]],
+};
+
 const steps = [0.06, 0.18, 0.4, 0.7];
 
 /**
@@ -35,10 +59,11 @@ const strongest = (tokens) => tokens.reduce((most, token) => Math.max(most, Math
  * A sequence's text with its influential tokens marked.
  *
  * @param {Token[]} tokens As {@link shownTokens} gives them.
+ * @param {Reading} [reading]
  * @param {number} [scale] The score that is marked strongest.
  * @returns {Array<Node|string>}
  */
-export function heat(tokens, scale = strongest(tokens)) {
+export function heat(tokens, reading = learned, scale = strongest(tokens)) {
   const nodes = [];
   let plain = "";
   for (const token of tokens) {
@@ -50,7 +75,8 @@ export function heat(tokens, scale = strongest(tokens)) {
     // White space in front of a word is left unmarked: it would look like a gap in a bar.
     const space = /^\s+(?=\S)/.exec(token.text)?.[0] ?? "";
     nodes.push(plain + space, h("mark", {
-      class: `heat ${token.score > 0 ? "positive" : "negative"} s${strength}`, title: meaning(token),
+      class: `heat ${reading.mark} ${token.score > 0 ? "positive" : "negative"} s${strength}`,
+      title: reading.meaning(token),
     }, token.text.slice(space.length)));
     plain = "";
   }
@@ -58,14 +84,17 @@ export function heat(tokens, scale = strongest(tokens)) {
   return nodes;
 }
 
-/** What a token's score says, in words. */
-export function meaning(token) {
-  const next = token.next === undefined ? "the end" : `\u201c${visible(token.next)}\u201d`;
-  return `${score(token.score)} for what \u201c${visible(token.text)}\u201d predicts: ${next}`;
+function next(token) {
+  return token.next === undefined ? "the end" : visible(token.next);
+}
+
+function meaning(token) {
+  const predicted = token.next === undefined ? next(token) : `\u201c${next(token)}\u201d`;
+  return `${score(token.score)} for what \u201c${visible(token.text)}\u201d predicts: ${predicted}`;
 }
 
 /** The part of a text with the strongest token in it, about `length` characters long. */
-export function excerpt(tokens, length = innerWidth < 480 ? 150 : 300) {
+export function excerpt(tokens, reading = learned, length = innerWidth < 480 ? 150 : 300) {
   const scale = strongest(tokens);
   const peak = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
   let from = peak;
@@ -78,30 +107,34 @@ export function excerpt(tokens, length = innerWidth < 480 ? 150 : 300) {
   }
   // It begins with a word where there are words.
   for (let skip = 0; skip < 4 && from > 0 && from < peak - 4 && !/^\s/.test(tokens[from].text); skip += 1) from += 1;
-  const nodes = heat(tokens.slice(from, to), scale);
+  const nodes = heat(tokens.slice(from, to), reading, scale);
   return [from > 0 && "\u2026", nodes, to < tokens.length && "\u2026"];
 }
 
 /** The strongest tokens as a table, for those who do not see marks. */
-export function tokenTable(tokens, count = 6) {
+export function tokenTable(tokens, reading = learned, count = 6) {
   const rows = [...tokens].sort((one, other) => Math.abs(other.score) - Math.abs(one.score)).slice(0, count);
   return h("table", { class: "tokens" },
     h("caption", {}, "Strongest tokens"),
     h("thead", {}, h("tr", {}, 
-      h("th", { scope: "col" }, "At"), h("th", { scope: "col" }, "predicting"),
+      reading.columns.map(([name]) => h("th", { scope: "col" }, name)),
       h("th", { scope: "col", class: "number" }, "score"))),
     h("tbody", {}, rows.map((token) => h("tr", {},
-      h("td", {}, h("bdi", { class: "token" }, visible(token.text))),
-      h("td", {}, h("bdi", { class: "token" }, token.next === undefined ? "the end" : visible(token.next))),
+      reading.columns.map(([, text]) => h("td", {}, h("bdi", { class: "token" }, text(token)))),
       h("td", { class: `number ${token.score > 0 ? "positive" : "negative"}` }, score(token.score))))));
 }
 
 /** What marks mean. */
-export function legend() {
-  const sample = (direction, strength, text) => h("mark", { class: `heat ${direction} s${strength}` }, text);
+export function legend(reading = learned) {
+  const sample = (direction, strength, text) =>
+    h("mark", { class: `heat ${reading.mark} ${direction} s${strength}` }, text);
+  const [positive, negative, note] = reading === likelier
+    ? [" becomes likelier", " becomes less likely", "If the model moves towards the question, these of a sequence\u2019s own "
+      + "tokens change their probability. Their scores add up to the sequence\u2019s."]
+    : [" makes it likelier", " makes it less likely", "A mark stands on the token that predicts the next one: what was "
+      + "learned there is the token after it."];
   return h("p", { class: "legend" },
-    h("span", {}, sample("positive", 4, "strong"), " ", sample("positive", 2, "weak"), " makes it likelier"),
-    h("span", {}, sample("negative", 4, "strong"), " ", sample("negative", 2, "weak"), " makes it less likely"),
-    h("span", {}, "A mark stands on the token that predicts the next one: what was learned there is the token "
-      + "after it."));
+    h("span", {}, sample("positive", 4, "strong"), " ", sample("positive", 2, "weak"), positive),
+    h("span", {}, sample("negative", 4, "strong"), " ", sample("negative", 2, "weak"), negative),
+    h("span", {}, note));
 }

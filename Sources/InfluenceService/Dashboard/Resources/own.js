@@ -6,6 +6,7 @@ import { followJob } from "./events.js";
 import { clip, count, plural, score } from "./format.js";
 import { heat, legend, shownTokens } from "./heat.js";
 import { layerChart } from "./layers.js";
+import { asAsked } from "./query.js";
 import { go, link } from "./router.js";
 
 /**
@@ -60,8 +61,8 @@ export function ownTexts(questions, signal) {
   }
 }
 
-function queryFor({ prompt, completion }, text) {
-  return { prompt, completion, candidates: { texts: [text] }, attribution: { layers: true, tokens: true } };
+function queryFor(query, text) {
+  return { ...asAsked(query), candidates: { texts: [text] }, attribution: { layers: true, tokens: true } };
 }
 
 /** What one text has scored for each question. */

@@ -1,10 +1,13 @@
 // A question as the form holds it, in the address, as the API's request, and as commands to copy.
 
+import { spansFrom, spansText } from "./spans.js";
+
 /**
  * @typedef {object} Draft
  * @property {string} prompt
  * @property {string} completion
- * @property {string} contrast  Another completion to hold against the first; empty for none.
+ * @property {string} spans  The parts of the completion to explain, as {@link spansText} writes them; empty for all of it.
+ * @property {string} contrast  Another completion to hold the first against; empty for none.
  * @property {string} direction  positive, negative or both.
  * @property {string} prefilter  tfidf, index, both or all.
  * @property {string} limit
@@ -14,12 +17,14 @@
  * @property {string} rescore
  * @property {string} damping
  * @property {string} estimator  ekfac, astra or identity.
+ * @property {string} probe  How many others are scored too, drawn at random; empty for none.
+ * @property {string} outputs  yes or no: whether it is told which tokens of a sequence become likelier.
  */
 
 /** @type {Draft} */
 export const defaults = {
-  prompt: "", completion: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "", top: "20",
-  rank: "32", rescore: "100", damping: "", estimator: "ekfac",
+  prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "", top: "20",
+  rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", outputs: "yes",
 };
 
 /** @returns {Draft} */
@@ -34,32 +39,41 @@ export function itemsOf(draft) {
 }
 
 /** The draft that would ask the same again. */
-export function draftOf(query, contrast = "") {
+export function draftOf(query) {
   return {
-    prompt: query.prompt, completion: query.completion, contrast, direction: query.direction,
+    prompt: query.prompt, completion: query.completion, spans: spansText(query.spans ?? []), contrast: query.contrast ?? "",
+    direction: query.direction,
     prefilter: query.candidates.prefilter, limit: String(query.candidates.limit), source: query.candidates.source ?? "",
     top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
     damping: query.damping === undefined || query.damping === null ? "" : String(query.damping),
-    estimator: query.estimator ?? "ekfac",
+    estimator: query.estimator ?? "ekfac", probe: query.candidates.probe ? String(query.candidates.probe) : "",
+    outputs: query.attribution?.output_tokens === false ? "no" : "yes",
   };
 }
 
-/** The API's request: one query, or for a contrast a list of two. */
+/** What a result was asked about, as a request has it. */
+export function asAsked({ prompt, completion, spans, contrast }) {
+  return { prompt, completion, ...(spans ? { spans } : {}), ...(contrast ? { contrast: contrast.completion } : {}) };
+}
+
+/** The API's request. */
 export function requestOf(draft) {
-  const query = {
+  const spans = spansFrom(draft.spans);
+  return {
     prompt: draft.prompt,
     completion: draft.completion,
+    ...(spans.length > 0 ? { spans } : {}),
+    ...(draft.contrast ? { contrast: draft.contrast } : {}),
     top_k: number(draft.top),
     direction: draft.direction,
     candidates: { prefilter: draft.prefilter, limit: number(draft.limit),
-      ...(draft.source ? { source: draft.source } : {}) },
+      ...(draft.source ? { source: draft.source } : {}), ...(draft.probe.trim() ? { probe: number(draft.probe) } : {}) },
     rank: draft.rank.trim() === "full" ? "full" : number(draft.rank),
     rescore: number(draft.rescore),
     ...(draft.damping.trim() ? { damping: number(draft.damping) } : {}),
     ...(draft.estimator === "ekfac" ? {} : { estimator: draft.estimator }),
-    attribution: { layers: true, tokens: true },
+    attribution: { layers: true, tokens: true, ...(draft.outputs === "yes" ? { output_tokens: true } : {}) },
   };
-  return draft.contrast ? [query, { ...query, completion: draft.contrast }] : query;
 }
 
 // What is no number goes to the server as it is, whose refusal names the field.
@@ -85,7 +99,6 @@ export function python(request, origin, needsToken) {
     "\"Content-Type\": \"application/json\"", "\"Prefer\": \"wait=300\"",
     ...(needsToken ? ["\"Authorization\": f\"Bearer {os.environ['TRIBUTARY_TOKEN']}\""] : []),
   ];
-  const result = Array.isArray(request) ? "json.load(response)[\"results\"][0]" : "json.load(response)";
   return `import json${needsToken ? ", os" : ""}
 from urllib.request import Request, urlopen
 
@@ -94,7 +107,7 @@ request = Request(
     "${origin}/v1/influence", data=json.dumps(query).encode(),
     headers={${headers.join(", ")}})
 with urlopen(request) as response:
-    result = ${result}
+    result = json.load(response)
 for sequence in result["sequences"]:
     print(f'{sequence["score"]:+10.1f}  {sequence["id"]}')
 `;

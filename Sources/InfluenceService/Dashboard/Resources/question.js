@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { clip, plural } from "./format.js";
+import { pieces } from "./spans.js";
 
 /** A completion marked; the space it begins with is not, as it would look like a part of the prompt's last word. */
 export function said(completion) {
@@ -9,14 +10,29 @@ export function said(completion) {
   return [space, h("mark", { class: "said" }, completion.slice(space.length) || "\u2420")];
 }
 
-/** Prompt and completion as one paragraph. */
-export function joined(prompt, completion) {
-  return h("p", { class: "joined", dir: "auto" }, prompt, completion && said(completion));
+/** Prompt and completion as one paragraph; of a completion that is explained in parts, these are marked. */
+export function joined(prompt, completion, spans = null) {
+  return h("p", { class: "joined", dir: "auto" }, prompt, completion && (spans?.length
+    ? pieces(completion, spans).map((piece) => (piece.isChosen ? said(piece.text) : piece.text))
+    : said(completion)));
+}
+
+/** A question with the completion that it is held against, if there is one. */
+export function questionText({ prompt, completion, spans, contrast }) {
+  const other = contrast?.completion ?? contrast;
+  return [
+    joined(prompt, completion, spans),
+    other && h("p", { class: "joined against", dir: "auto" },
+      h("span", { class: "rather" }, "rather than"), " ", h("bdi", {}, h("span", { class: "other" }, other.trim() || "\u2420"))),
+  ];
 }
 
 /** The questions of a job. */
 export function questionsOf(queries) {
   return h("div", { class: "preview" },
-    queries.slice(0, 3).map((query) => joined(clip(query.prompt, 600), clip(query.completion, 300))),
+    queries.slice(0, 3).map((query) => questionText({
+      prompt: clip(query.prompt, 600), completion: clip(query.completion, 300), spans: query.spans,
+      contrast: query.contrast && clip(query.contrast, 300),
+    })),
     queries.length > 3 && h("p", { class: "hint" }, `and ${plural(queries.length - 3, "other query")}`));
 }

@@ -25,7 +25,7 @@ export function ranking(title, sequences, context) {
   // What is shown: from one place to before another.
   let [from, to] = [0, 0];
   filter(() => true);
-  return { section, filter };
+  return { section, filter, again };
 
   /** Shows the sequences that a filter lets through. */
   function filter(accepts) {
@@ -36,6 +36,12 @@ export function ranking(title, sequences, context) {
       .filter((index) => index >= 0);
     // What an address names is shown at once, however far down it is.
     begin(opened.length > 0 && opened.at(-1) >= first ? Math.max(0, opened[0] - 5) : 0);
+  }
+
+  /** Makes what is shown anew, where it is to look otherwise. */
+  function again() {
+    const rows = made(from, to);
+    replace(list, rows);
   }
 
   function begin(place) {

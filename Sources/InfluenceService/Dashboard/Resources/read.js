@@ -1,13 +1,13 @@
 // Reads a result: what was asked, what the answer is in a sentence, and the ranking.
 
-import { job as look, resultsOf } from "./api.js";
+import { ask, job as look, newKey, resultsOf } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
 import { howToRead, whatWasLookedAt } from "./explain.js";
 import { figures } from "./figures.js";
 import { clip, factor, plural, probability, score, seconds, visible } from "./format.js";
-import { legend } from "./heat.js";
-import { draftOf, itemsOf } from "./query.js";
-import { joined } from "./question.js";
+import { learned, legend, likelier } from "./heat.js";
+import { draftOf, itemsOf, requestOf } from "./query.js";
+import { joined, questionText } from "./question.js";
 import { mentions, ranking } from "./ranking.js";
 import { go, keepInAddress, link } from "./router.js";
 import { titleOf } from "./sequence.js";
@@ -55,31 +55,55 @@ function chooser(id, entries, number) {
 
 /** The question, with the probability of each token that was said. */
 function question(query) {
-  const said = query.tokens.slice(query.completion_start);
+  const { contrast } = query;
   return h("div", { class: "preview large" },
-    joined(query.prompt, query.completion),
+    questionText(query),
     h("p", { class: "hint" }, `The model gives this completion a probability of ${probability(query.log_probability)} `,
-      `(${score(query.log_probability)} nats)`, said.length > 1 && said.length <= 40 && [
-        ": ", said.map((token, index) => [index > 0 && ", ",
-          h("bdi", { class: "token" }, visible(token.text)), ` ${probability(token.log_probability)}`])], ".",
+      `(${score(query.log_probability)} nats)`, tokenProbabilities(query), ".",
       query.completion_starts_inside_token
-        && " The completion begins inside a token, whose influence is counted as a whole."));
+        && " The completion begins inside a token, whose influence is counted as a whole."),
+    query.spans && h("p", { class: "hint" }, "Explained is the part of it that is marked: the tokens ",
+      query.tokens.filter((token) => token.measured).map((token, index) => [
+        index > 0 && ", ", h("bdi", { class: "token" }, visible(token.text))]),
+      !contrast && `, together ${score(query.measurement)} nats`, "."),
+    contrast && h("p", { class: "hint" },
+      `It gives the other a probability of ${probability(contrast.log_probability)} (${score(contrast.log_probability)} nats)`,
+      tokenProbabilities(contrast), ". Explained is the difference, ", h("strong", {}, `${score(query.measurement)} nats`),
+      `: ${odds(query)}.`));
+}
+
+function tokenProbabilities({ tokens, completion_start: start }) {
+  const said = tokens.slice(start);
+  return said.length > 1 && said.length <= 40 && [
+    ": ", said.map((token, index) => [index > 0 && ", ",
+      h("bdi", { class: "token" }, visible(token.text)), ` ${probability(token.log_probability)}`])];
+}
+
+/** What a difference of log-probabilities says. */
+function odds({ measurement, spans }) {
+  const what = spans ? "the marked part of the first" : "the first";
+  return measurement >= 0 ? `${what} is ${factor(measurement)} as the other`
+    : `the other is ${factor(-measurement)} as ${what}`;
 }
 
 /** The answer in a sentence or two. */
-function answer({ sequences }) {
+function answer({ sequences, query: { contrast } }) {
   const [best] = sequences.filter((sequence) => sequence.score > 0);
   const [worst] = sequences.filter((sequence) => sequence.score < 0);
   const name = (sequence) => [
     h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))),
       sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
   if (!best && !worst) return h("p", { class: "answer" }, "None of the sequences that were scored had any influence.");
+  const [up, what] = contrast ? ["spoke for it rather than the other", "the odds of the one against the other"]
+    : ["made it likelier", "the completion"];
+  const times = (nats) => (contrast ? factor(nats).replace(/ as likely| less likely/, "") : factor(nats));
   return h("p", { class: "answer" },
-    best && ["Most of all, ", name(best), " made it likelier: one more copy in training would make the completion ",
-      h("span", { class: "positive" }, factor(best.nats_per_copy)), ". "],
+    best && ["Most of all, ", name(best), ` ${up}: one more copy in training would make ${what} `,
+      h("span", { class: "positive" }, times(best.nats_per_copy)), contrast && " as great", ". "],
     worst && [best ? "What worked against it most is " : "Most of all, ", name(worst),
       best ? ": " : " worked against it: ",
-      "one more copy would make it ", h("span", { class: "negative" }, factor(worst.nats_per_copy)), "."]);
+      `one more copy would make ${contrast ? "them" : "it"} `,
+      h("span", { class: "negative" }, times(worst.nats_per_copy)), contrast && " smaller", "."]);
 }
 
 function actions(id, number, entries, result) {
@@ -95,7 +119,27 @@ function actions(id, number, entries, result) {
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with\u2026"),
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}`, own: 1 }) },
       "Score a text of your own"),
+    result.query.contrast && result.asked && apart(result),
     h("button", { type: "button", class: "quiet", onclick: file }, "Save as JSON"));
+}
+
+/** Asks for each of two completions by itself, and compares them. */
+function apart({ asked, query }) {
+  const button = h("button", { type: "button", onclick: send }, "Ask for each apart");
+  return button;
+
+  async function send() {
+    button.disabled = true;
+    try {
+      const own = requestOf({ ...draftOf(asked), contrast: "" });
+      const { spans, ...other } = own;
+      const job = await ask([own, { ...other, completion: query.contrast.completion }], newKey());
+      go(link(["jobs", job.id], { then: "compare" }));
+    } catch (error) {
+      button.disabled = false;
+      button.after(h("p", { class: "warning", role: "alert" }, error.message));
+    }
+  }
 }
 
 function howTo(result) {
@@ -125,8 +169,9 @@ function curvature({ method }) {
 function lists(result, id, number, items) {
   const open = new Set((items.get("open") ?? "").split(",").filter(Boolean));
   const scale = Math.max(...result.sequences.map((sequence) => Math.abs(sequence.score)), 0);
+  const hasOutput = result.sequences.some((sequence) => sequence.output_tokens);
   const context = {
-    scale, open,
+    scale, open, reading: hasOutput && items.get("marks") === "likelier" ? likelier : learned,
     toggle(key, isOpen) {
       if (isOpen) open.add(key);
       else open.delete(key);
@@ -140,14 +185,36 @@ function lists(result, id, number, items) {
   const directions = [];
   // Of texts that came with the question all are there, whichever direction it names.
   const direction = result.candidates.selection === "texts" ? "both" : result.asked?.direction;
-  if (direction !== "negative") directions.push(["Made it likelier", proponents, "positive"]);
-  if (direction ? direction !== "positive" : opponents.length > 0) {
-    directions.push(["Made it less likely", opponents, "negative"]);
-  }
+  const { contrast } = result.query;
+  const [up, down] = contrast ? ["Spoke for it", "Spoke for the other"] : ["Made it likelier", "Made it less likely"];
+  if (direction !== "negative") directions.push([up, proponents, "positive"]);
+  if (direction ? direction !== "positive" : opponents.length > 0) directions.push([down, opponents, "negative"]);
   const rankings = directions.map(([title, sequences, direction]) => [direction, ranking(title, sequences, context)]);
   const grid = h("div", { class: rankings.length > 1 ? "directions both" : "directions" },
     rankings.map(([direction, { section }]) => { section.dataset.direction = direction; return section; }));
-  return h("div", { class: "lists" }, controls(result, rankings, grid, items), legend(), grid);
+  const meaning = h("div", {}, legend(context.reading));
+  const marks = hasOutput && readings(context, (reading) => {
+    context.reading = reading;
+    replace(meaning, legend(reading));
+    for (const [, list] of rankings) list.again();
+    keepInAddress({ marks: reading === likelier ? "likelier" : null });
+    announce(reading === likelier ? "Marked is what becomes likelier" : "Marked is where the influence comes in");
+  });
+  return h("div", { class: "lists" }, controls(result, rankings, grid, items), marks, meaning, grid);
+}
+
+/** Chooses what the marks stand for. */
+function readings(context, choose) {
+  const buttons = [[learned, "Where it was learned"], [likelier, "What becomes likelier"]].map(([reading, text]) =>
+    h("button", {
+      type: "button", class: "chip", "aria-pressed": String(context.reading === reading),
+      onclick: (event) => {
+        for (const button of buttons) button.setAttribute("aria-pressed", String(button === event.target));
+        choose(reading);
+      },
+    }, text));
+  return h("div", { class: "marks", role: "group", "aria-label": "What is marked" },
+    h("span", { class: "hint" }, "Marked"), buttons);
 }
 
 /** What narrows the lists down; on a narrow screen, also which of the two is seen. */

@@ -8,16 +8,17 @@ import { layerChart } from "./layers.js";
 
 /**
  * @param {object} sequence As the API gives it.
- * @param {{scale: number, isOpen: boolean, toggle: (key: string, isOpen: boolean) => void,
+ * @param {{scale: number, isOpen: boolean, reading: import("./heat.js").Reading, toggle: (key: string, isOpen: boolean) => void,
  *   address: (key: string) => string}} context
  *   `scale` is the largest score of the result, `address` links to this sequence.
  */
 export function sequenceRow(sequence, context) {
   const direction = sequence.score >= 0 ? "positive" : "negative";
   const key = keyOf(sequence);
-  const tokens = sequence.tokens ? shownTokens(sequence.tokens) : null;
+  const reading = context.reading;
+  const tokens = sequence[reading.member] ? shownTokens(sequence[reading.member]) : null;
   const short = h("p", { class: "excerpt", dir: "auto", lang: language(sequence) },
-    tokens ? excerpt(tokens) : clip(sequence.text, 320));
+    tokens ? excerpt(tokens, reading) : clip(sequence.text, 320));
   const whole = h("div", { class: "whole", id: identifier("whole"), hidden: true });
   const button = h("button", {
     type: "button", class: "link", "aria-expanded": "false", "aria-controls": whole.id,
@@ -32,9 +33,7 @@ export function sequenceRow(sequence, context) {
     h("div", { class: "head" },
       h("h3", {}, h("bdi", {}, titleOf(sequence))),
       sequence.source && h("span", { class: "source" }, h("bdi", {}, sequence.source)),
-      sequence.spurious && h("span", {
-        class: "flag", title: "Nearly all of the influence lies in one token: often an artefact.",
-      }, "mostly one token")),
+      sequence.spurious && doubt()),
     h("div", { class: "score" },
       h("span", { class: "value" }, score(sequence.score)),
       h("span", {
@@ -58,7 +57,7 @@ export function sequenceRow(sequence, context) {
   function wholeSequence() {
     const others = h("div", { class: "pieces" });
     return [
-      h("p", { class: "text", dir: "auto", lang: language(sequence) }, tokens ? heat(tokens) : sequence.text),
+      h("p", { class: "text", dir: "auto", lang: language(sequence) }, tokens ? heat(tokens, reading) : sequence.text),
       h("div", { class: "actions" },
         !isGiven(sequence) && h("button", {
           type: "button", onclick: (event) => documentPieces(sequence, others, event.target),
@@ -69,11 +68,18 @@ export function sequenceRow(sequence, context) {
         `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first `
         + `order.`),
       h("div", { class: "parts" },
-        tokens && tokenTable(tokens),
+        tokens && tokenTable(tokens, reading),
         sequence.layers && layerChart(sequence.layers),
         facts(sequence)),
     ];
   }
+}
+
+/** Says that a score may be an artefact, and on request why. */
+function doubt() {
+  return h("details", { class: "flag" }, h("summary", {}, "mostly one token"),
+    h("p", {}, "Nearly all of the influence lies in a single token. Such scores are often artefacts, of a rare token with a "
+      + "large gradient rather than of what the text says: look at which token it is before you trust the rank."));
 }
 
 /** Names a sequence within a result: p1 is the first proponent, n1 the first opponent. */

@@ -1,0 +1,96 @@
+import Transformer
+
+/// A query as the model reads it.
+struct TokenizedQuery: Sendable {
+    let completion: TokenizedContinuation
+    /// The completion that it is held against.
+    let contrast: TokenizedContinuation?
+    /// Where only parts of the completion are measured, their tokens by their place among prompt and completion, ascending.
+    let measured: [Int]?
+    /// Each text that is to be scored, as the corpus would hold it.
+    let texts: [[Int32]]
+}
+
+/// A prompt and a completion of it, as the model reads them.
+struct TokenizedContinuation: Sendable {
+    /// Of both.
+    let tokens: [Int32]
+    let completionStart: Int
+    let completionStartsInsideToken: Bool
+
+    var completion: ArraySlice<Int32> { tokens[completionStart...] }
+}
+
+extension InfluenceEngine {
+    /// Tokenises a query and checks that the model can read it.
+    ///
+    /// - Throws: ``QueryError/unusable(field:reason:)``
+    func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
+        guard !query.prompt.isEmpty else { throw QueryError.unusable(field: "prompt", reason: "it is empty") }
+        let completion = try tokenize(query.prompt, query.completion, field: "completion")
+        let contrast = try query.contrast.map { try tokenize(query.prompt, $0, field: "contrast") }
+        guard contrast?.tokens != completion.tokens else {
+            throw QueryError.unusable(
+                field: "contrast", reason: "its tokens are the completion's, from which it would differ by nothing")
+        }
+        return TokenizedQuery(
+            completion: completion, contrast: contrast,
+            measured: try query.spans.map { try tokens(of: $0, in: query, completion) },
+            texts: try GivenTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
+    }
+
+    private func tokenize(_ prompt: String, _ completion: String, field: String) throws -> TokenizedContinuation {
+        guard !completion.isEmpty else { throw QueryError.unusable(field: field, reason: "it is empty") }
+        let joined = tokenizer.encodeJoined(prompt: prompt, completion: completion)
+        let context = decoder.description.contextLength
+        guard joined.completionStart < joined.tokens.count else {
+            throw QueryError.unusable(field: field, reason: "it adds no token to the prompt")
+        }
+        guard joined.completionStart > 0 else {
+            throw QueryError.unusable(
+                field: "prompt",
+                reason:
+                    "the tokenizer joins all of it into the completion's first token, so that nothing is left to predict "
+                    + "that token from: lengthen the prompt")
+        }
+        guard joined.tokens.count <= context else {
+            let count = joined.tokens.count - joined.completionStart
+            throw QueryError.unusable(
+                field: count >= context ? field : "prompt",
+                reason: "prompt (\(joined.completionStart) tokens) and \(field) (\(count)) are longer than the "
+                    + "model's context of \(context) tokens")
+        }
+        return TokenizedContinuation(
+            tokens: joined.tokens, completionStart: joined.completionStart,
+            completionStartsInsideToken: joined.completionStartsInsideToken)
+    }
+
+    /// The tokens that hold any of some spans.
+    ///
+    /// - Returns: Their places among the tokens of prompt and completion, ascending.
+    private func tokens(
+        of spans: [CompletionSpan], in query: InfluenceQuery, _ whole: TokenizedContinuation
+    ) throws -> [Int] {
+        if let fault = spans.fault(in: query.completion) {
+            throw QueryError.unusable(field: "spans", reason: "expected \(fault)")
+        }
+        let scalars = query.completion.unicodeScalars
+        // The text is the same wherever a completion is said to begin in it, and so are its tokens.
+        func token(at offset: Int) -> (place: Int, isInside: Bool) {
+            let joined = tokenizer.encodeJoined(
+                prompt: query.prompt + String(scalars.prefix(offset)), completion: String(scalars.dropFirst(offset)))
+            return (joined.completionStart, joined.completionStartsInsideToken)
+        }
+        var measured: Set<Int> = []
+        for (index, span) in spans.enumerated() {
+            let first = max(token(at: span.start).place, whole.completionStart)
+            let (place, isInside) = token(at: span.end)
+            let end = min(isInside ? place + 1 : place, whole.tokens.count)
+            guard first < end else {
+                throw QueryError.unusable(field: "spans[\(index)]", reason: "the tokenizer makes no token of it")
+            }
+            measured.formUnion(first..<end)
+        }
+        return measured.sorted()
+    }
+}

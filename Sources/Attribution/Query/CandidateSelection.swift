@@ -1,0 +1,80 @@
+/// What is scored: sequences of the corpus, or texts of the asker's own.
+public struct CandidateSelection: Sendable, Equatable, Codable {
+    public var prefilter: Prefilter
+    /// How many sequences the prefilter keeps.
+    public var limit: Int
+    /// Sequences or documents named by id: these, and no others, are scored.
+    public var ids: [String]?
+    /// Only sequences of this source.
+    public var source: String?
+    /// Texts that need not be in the corpus, each scored in full as if it were a training sequence, and returned whatever its
+    /// score, the query's ``InfluenceQuery/topK`` and its ``InfluenceQuery/direction``. They go with neither ``ids`` nor
+    /// ``source``.
+    public var texts: [String]?
+    /// How many sequences that were not chosen, drawn at random, are scored beside those that were, to estimate what the choice has
+    /// missed: ``PrefilterBias``.
+    public var probe: Int?
+    /// The same seed draws the same sequences; 0 by default.
+    public var probeSeed: UInt64?
+
+    public enum Prefilter: String, Sendable, Codable, CaseIterable {
+        /// The top of equation 28 of Grosse et al. 2023: sequences that share words with the query.
+        case tfidf
+        /// Those of largest influence as the ``GradientIndex`` estimates it, in the query's direction.
+        case index
+        /// Half of the limit by the index, and half by TF-IDF.
+        case both
+        /// Every sequence of the corpus.
+        case all
+    }
+
+    /// From fewer there is no telling how much they differ.
+    public static let probes = 2...100_000
+
+    public init(
+        prefilter: Prefilter = .tfidf, limit: Int = 1_000, ids: [String]? = nil, source: String? = nil,
+        texts: [String]? = nil, probe: Int? = nil, probeSeed: UInt64? = nil
+    ) {
+        self.prefilter = prefilter
+        self.limit = limit
+        self.ids = ids
+        self.source = source
+        self.texts = texts
+        self.probe = probe
+        self.probeSeed = probeSeed
+    }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable {
+        case prefilter, limit, ids, source, texts, probe
+        case probeSeed = "probe_seed"
+    }
+
+    public init(from decoder: any Swift.Decoder) throws {
+        try decoder.refuseUnknownKeys(of: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        prefilter = try container.decodeIfPresent(Prefilter.self, forKey: .prefilter) ?? .tfidf
+        limit = try container.decodeIfPresent(Int.self, forKey: .limit) ?? 1_000
+        ids = try container.decodeIfPresent([String].self, forKey: .ids)
+        source = try container.decodeIfPresent(String.self, forKey: .source)
+        texts = try container.decodeIfPresent([String].self, forKey: .texts)
+        probe = try container.decodeIfPresent(Int.self, forKey: .probe)
+        probeSeed = try container.decodeIfPresent(UInt64.self, forKey: .probeSeed)
+        func refuse(_ isWrong: Bool, _ key: CodingKeys, _ description: String) throws {
+            guard isWrong else { return }
+            throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: description)
+        }
+        try refuse(limit <= 0, .limit, "expected a positive number")
+        try refuse(ids?.isEmpty == true, .ids, "expected at least one id, or null for the prefilter's choice")
+        try refuse(
+            texts?.isEmpty == true, .texts, "expected at least one text, or null for sequences of the corpus")
+        try refuse(
+            texts != nil && (ids != nil || source != nil), .texts,
+            "texts are scored in place of sequences of the corpus: leave out ids and source")
+        try refuse(
+            texts != nil && probe != nil, .probe, "texts are not chosen from the corpus: there is nothing to probe")
+        if let probe {
+            let (least, most) = (Self.probes.lowerBound, Self.probes.upperBound)
+            try refuse(!Self.probes.contains(probe), .probe, "expected a number from \(least) to \(most)")
+        }
+    }
+}

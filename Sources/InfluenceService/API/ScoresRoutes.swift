@@ -1,0 +1,71 @@
+import Attribution
+import Foundation
+import HTTP
+import HTTPTypes
+
+extension API {
+    var scoreOperations: [Operation] {
+        [
+            Operation(
+                .post, "/v1/scores", id: "postScores", tag: .influence, scope: .query,
+                "Ask what influence texts of one's own would have, and wait for the answer",
+                details: """
+                    The texts need not be in the corpus. They are scored with the gradient as it is, in the queue with all other \
+                    queries, where a request so small goes first. Nothing is kept of it: sent again, it gives the same scores.
+                    """,
+                parameters: [
+                    .header(
+                        "Prefer", "wait=SECONDS (RFC 7240): wait no longer than that.",
+                        .string("A preference.", example: "wait=10"))
+                ],
+                body: .init(
+                    description: "The query and the texts.", forms: [("application/json", .reference(.scoresRequest))]),
+                answers: [.json("A score for each text, in the order given.", .scores)],
+                problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls
+                    + [.queueFull, .tooManyQueries, .storageFull], postScores)
+        ]
+    }
+
+    /// Answers with the scores, or with 503 if they are not there in time.
+    @Sendable private func postScores(_ request: Request) async throws -> Response {
+        let asked = try ScoresRequest(try request.json(), limits: configuration.query)
+        let engine = try readiness.engine()
+        let query = asked.query
+        do {
+            try await lookups.run { try engine.validate(query) }
+            log(prompt: query.prompt, completion: query.completion)
+            let result = try await answer(to: query, within: Preferences(request.headers).wait)
+            return try .json(encoding: ScoresDocument(result, ids: asked.ids))
+        } catch QueryError.unusable(let field, let reason) {
+            throw QueryError.unusable(field: field.replacing("candidates.", with: ""), reason: reason)
+        }
+    }
+
+    /// Has a query answered in the batcher's turn, by way of a job that is forgotten when it has ended.
+    private func answer(to query: InfluenceQuery, within wait: Int?) async throws -> InfluenceResult {
+        let longest = min(configuration.jobs.maximumWaitSeconds, Self.patience)
+        let job = try await batcher.submit(
+            [query], isList: false,
+            asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) }
+        ).job
+        await batcher.waitForEnd(of: job.id, seconds: min(wait.map(Double.init) ?? longest, longest))
+        let outcome = try await store.outcomes(of: job.id).first
+        if outcome == nil { _ = try await batcher.cancel(job.id) }
+        try await store.forget(job.id)
+        switch outcome {
+        case .result(let body): return try JSONDecoder().decode(InfluenceResult.self, from: body)
+        case .failure(let failure): throw Problem(failure)
+        case nil:
+            if await batcher.isStopping { throw Problem.stopping }
+            throw Problem.unavailable(
+                detail: """
+                    Too much is under way to score the texts in time: try again, with fewer texts if there are many, or post them \
+                    to /v1/influence as candidates.texts and fetch the result later.
+                    """,
+                retryAfter: 5)
+        }
+    }
+
+    /// The longest that a request is kept waiting, in seconds.
+    private static let patience = 60.0
+}

@@ -1,0 +1,62 @@
+"""Writes the validation corpus and its queries, taken from the embedded default's corpus: a folder with corpus.jsonl,
+heldout.jsonl and queries.jsonl.
+
+English openings of Wikipedia articles (CC BY-SA 4.0, see Sources/Attribution/Resources/default/NOTICE.md), short ones of four
+topics. Half the queries end a document of the corpus, half a document that is left out of it: the prompt is the first part of
+the text, the completion the words that follow.
+"""
+
+import gzip
+import hashlib
+import json
+import pathlib
+import sys
+
+SOURCE = pathlib.Path(__file__).parents[2] / "Sources/Attribution/Resources/default/corpus.jsonl.gz"
+TOPICS = {"Geography", "Biology and health sciences", "Physical sciences"}
+WORDS = range(15, 43)
+HELD_OUT = 60
+QUERIES_OF_EACH_KIND = 20
+
+
+def documents():
+    for line in gzip.open(SOURCE, "rt", encoding="utf-8"):
+        document = json.loads(line)
+        metadata = document["metadata"]
+        if metadata["language"] == "en" and metadata["topic"] in TOPICS and len(document["text"].split()) in WORDS:
+            yield document
+
+
+def query(document, kind):
+    words = document["text"].split(" ")
+    start = len(words) // 2
+    end = min(start + 8, len(words))
+    return {
+        "id": f"{kind}/{document['id']}",
+        "prompt": " ".join(words[:start]),
+        "completion": " " + " ".join(words[start:end]),
+    }
+
+
+def write(path, rows):
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def main(folder):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # An order that has nothing to do with the texts, and is the same everywhere.
+    ordered = sorted(documents(), key=lambda document: hashlib.sha256(document["id"].encode()).hexdigest())
+    held_out, corpus = ordered[:HELD_OUT], ordered[HELD_OUT:]
+    write(folder / "corpus.jsonl", corpus)
+    write(folder / "heldout.jsonl", held_out)
+    queries = [query(document, "trained") for document in corpus[:QUERIES_OF_EACH_KIND]]
+    queries += [query(document, "heldout") for document in held_out[:QUERIES_OF_EACH_KIND]]
+    write(folder / "queries.jsonl", queries)
+    words = sum(len(document["text"].split()) for document in corpus)
+    print(f"{len(corpus)} documents, {words} words, {len(queries)} queries", file=sys.stderr)
+
+
+main(sys.argv[1])
