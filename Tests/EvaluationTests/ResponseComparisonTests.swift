@@ -15,14 +15,14 @@ struct ResponseComparisonTests {
 
     private func run(
         _ estimators: [EstimatorKind] = [.ekfac, .identity, .tfidf], _ records: String = "records",
-        sequences: Int = 6, copies: Double = 0.01, limit: Double? = nil,
+        sequences: Int = 6, iterations: Int = 20, copies: Double = 0.01, limit: Double? = nil,
         control: EvaluationControl = EvaluationControl()
     ) throws -> ResponseResult {
         var settings = ResponseComparison.Settings()
         settings.sequences = sequences
         settings.copies = copies
-        settings.iterations = 60
-        settings.batchSize = 16
+        settings.iterations = iterations
+        settings.batchSize = 32
         settings.solving = TinySubject.solving(estimators)
         settings.seed = 3
         return try ResponseComparison(tiny.subject, settings: settings, limit: limit).run(
@@ -31,16 +31,16 @@ struct ResponseComparisonTests {
 
     @Test("finds responses of which conjugate gradients on all sequences are the linear part")
     func agreement() throws {
-        let result = try run(sequences: 10)
-        #expect(result.sequences.count == 10)
-        #expect(result.responses.map(\.count) == [10, 10])
+        let result = try run(sequences: 5, iterations: 200)
+        #expect(result.sequences.count == 5)
+        #expect(result.responses.map(\.count) == [5, 5])
         let subject = tiny.subject
         let exact = ConjugateGradients(
             subject.curvature, damping: subject.factors.damping(),
             preconditioner: KroneckerInverse(corrected: subject.factors), iterations: 100, tolerance: 1e-4)
-        let places = try result.sequences.map { name in
-            try #require(subject.rowids.firstIndex(of: try #require(try subject.corpus.rowids(named: [name]).first)))
-        }
+        let rowids = try result.sequences.flatMap { try subject.corpus.rowids(named: [$0]) }
+        let places = rowids.compactMap { subject.rowids.firstIndex(of: $0) }
+        #expect(places.count == 5)
         let vectors = try exact.solve(
             TinySubject.queries.map {
                 try Measurement($0, of: subject.checkpoint).gradient(of: subject.decoder, tracked: subject.tracked)
@@ -52,7 +52,7 @@ struct ResponseComparisonTests {
             let slope = zip(scores, responses).reduce(0) { $0 + $1.0 * $1.1 } / scores.reduce(0) { $0 + $1 * $1 }
             #expect(abs(slope - 1) < 0.1, "the unit and the sign are those of a score: \(slope)")
         }
-        #expect(result.residuals.allSatisfy { $0 < 0.1 })
+        #expect(result.residuals.allSatisfy { $0 < 0.1 }, "\(result.residuals)")
     }
 
     @Test("goes on behind the responses that an earlier run has found")

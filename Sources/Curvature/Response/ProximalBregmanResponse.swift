@@ -15,8 +15,8 @@ import Transformer
 ///
 /// Minimised by Adam (Kingma and Ba 2015) from the trained parameters, with a step that falls to zero by a cosine. Because the
 /// divergence's gradient is zero there for *every* batch, and not only in the mean over all of them, what batches disagree about
-/// is as small as the displacement. The longest step is a share of how far EK-FAC expects a layer's parameters to move; EK-FAC
-/// decides nothing else.
+/// is as small as the displacement. How long it is goes by how far EK-FAC expects a layer's parameters to move; EK-FAC decides
+/// nothing else.
 public struct ProximalBregmanResponse: Sendable {
     public struct Options: Sendable, Equatable, Codable {
         /// `ε`: how much weight the sequence's loss is given beside the mean over all sequences; not zero. One over
@@ -25,25 +25,26 @@ public struct ProximalBregmanResponse: Sendable {
         public var iterations: Int
         /// Sequences of a batch of the divergence; all of them where there are no more.
         public var batchSize: Int
-        /// Adam's longest step in a layer, in units of the root mean square of its parameters' displacement by EK-FAC.
-        public var step: Double
+        /// How far Adam's steps could take a parameter in all, in units of the root mean square of its layer's displacement by
+        /// EK-FAC. Some parameters go many times as far as that.
+        public var reach: Double
         /// Of the order of the sequences.
         public var seed: UInt64
 
         public init(
-            weight: Double, iterations: Int = 400, batchSize: Int = 32, step: Double = 0.2, seed: UInt64 = 0
+            weight: Double, iterations: Int = 400, batchSize: Int = 32, reach: Double = 40, seed: UInt64 = 0
         ) {
             self.weight = weight
             self.iterations = iterations
             self.batchSize = batchSize
-            self.step = step
+            self.reach = reach
             self.seed = seed
         }
 
         enum CodingKeys: String, CodingKey {
             case weight, iterations
             case batchSize = "batch_size"
-            case step, seed
+            case reach, seed
         }
     }
 
@@ -86,7 +87,9 @@ public struct ProximalBregmanResponse: Sendable {
         var objective = Objective(self, sequence: sequence, key: key)
         let first = try objective.gradient(at: nil, control)
         let expected = inverse.applied(to: first)
-        let rates = expected.layers.map { options.step * abs(options.weight) * $0.rootMeanSquare }
+        // The mean of the cosine is a half.
+        let longest = 2 * options.reach / Double(max(options.iterations, 1)) * abs(options.weight)
+        let rates = expected.layers.map { longest * $0.rootMeanSquare }
         let scale = first.rootMeanSquare
         guard scale > 0 else { throw SolveError.withoutGradient }
         var displacement = ParameterVector(zeroOf: matrix.tracked)

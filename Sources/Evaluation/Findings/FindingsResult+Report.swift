@@ -3,9 +3,10 @@ extension FindingsResult {
         EvaluationReport(
             title: "Findings of Grosse et al. 2023",
             question: "Which of the findings about influence in large language models hold of this model?",
-            findings: [concentrationFinding, layerFinding, orderFinding, registerFinding, scaleFinding].compactMap {
-                $0
-            },
+            findings: [concentrationFinding, tailFinding, layerFinding, orderFinding, registerFinding, scaleFinding]
+                .compactMap {
+                    $0
+                },
             sections: [
                 .init("How concentrated influence is", concentration),
                 .init("In which blocks it lies", blocks),
@@ -37,6 +38,15 @@ extension FindingsResult {
                 "influence is concentrated and yet spread over many sequences: the top 1 % of them hold \(Figure.percent($0)) of "
                     + "what is positive, the mean over queries.")
         }
+    }
+
+    /// In the paper the upper tail is a power law for most queries.
+    private var tailFinding: String? {
+        let exponents = queries.compactMap { $0.tail?.exponent }.sorted()
+        guard let low = exponents.first, let high = exponents.last else { return nil }
+        return
+            "The upper tail of the scores is fitted by a power law, for \(exponents.count) of \(queries.count) queries, with exponents "
+            + "from \(Figure.number(low, 2)) to \(Figure.number(high, 2)). A fit alone does not tell a power law from other heavy tails."
     }
 
     /// In the paper influence is spread over all layers, that on memorised and translated completions towards the upper ones.
@@ -87,16 +97,23 @@ extension FindingsResult {
 
     private var concentration: [EvaluationReport.Element] {
         [
-            .paragraph("The part of few sequences in the sum of all positive scores over the whole corpus."),
+            .paragraph(
+                "The part of few sequences in the sum of all positive scores over the whole corpus, and the exponent of the power "
+                    + "law that fits the upper tail best: below 2, a handful of sequences hold most of it."),
             .table(
                 ReportTable(
                     columns: ["query", "kind", "log p"]
                         + InfluenceConcentration.tops.map { "top \(Figure.percent($0, 2))" }
-                        + ["positive"],
+                        + ["positive", "tail exponent"],
                     rows: queries.map { own in
                         [own.query.prompt + own.query.completion, own.kind, Figure.number(own.logProbability, 2)]
                             + own.concentration.shares.map { Figure.percent($0.ofInfluence) }
-                            + ["\(own.concentration.positive)"]
+                            + [
+                                "\(own.concentration.positive)",
+                                own.tail.map {
+                                    "\(Figure.number($0.exponent, 2)) ± \(Figure.number($0.standardError, 2))"
+                                } ?? "-",
+                            ]
                     })),
         ]
     }

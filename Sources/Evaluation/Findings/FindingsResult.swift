@@ -1,3 +1,5 @@
+import Attribution
+
 /// What was found of the findings in a model.
 public struct FindingsResult: Sendable, Codable, Equatable {
     public var subject: EvaluatedSubject
@@ -16,9 +18,11 @@ public struct FindingsResult: Sendable, Codable, Equatable {
         /// Of the completion, in nats: a model that does not know an answer has not learned it from anything.
         public var logProbability: Double
         public var concentration: InfluenceConcentration
+        /// Of the positive scores; nil where there are too few.
+        public var tail: PowerLawTail?
 
         enum CodingKeys: String, CodingKey {
-            case kind, query, concentration
+            case kind, query, concentration, tail
             case logProbability = "log_probability"
         }
     }

@@ -48,7 +48,7 @@ public struct InfluenceFindings: Sendable {
             FindingsResult.Query(
                 kind: questions.kinds[index].kind, query: measurement.query,
                 logProbability: measurement.logProbability(under: subject.decoder, in: &workspace),
-                concentration: InfluenceConcentration(of: scores[index]))
+                concentration: InfluenceConcentration(of: scores[index]), tail: PowerLawTail(scores[index]))
         }
         return FindingsResult(
             subject: EvaluatedSubject(subject), settings: settings, queries: queries,

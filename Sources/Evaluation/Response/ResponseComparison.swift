@@ -16,11 +16,11 @@ public struct ResponseComparison: Sendable {
         /// `ε` in copies of a sequence: this over the number of sequences.
         public var copies = 1.0
         /// Of Adam.
-        public var iterations = 400
+        public var iterations = 150
         /// Sequences of a batch of the divergence.
-        public var batchSize = 32
-        /// ``ProximalBregmanResponse/Options/step``
-        public var step = 0.2
+        public var batchSize = 8
+        /// ``ProximalBregmanResponse/Options/reach``
+        public var reach = 40.0
         /// The estimators, and the damping of all.
         public var solving = EstimatorSettings()
         /// Decides which sequences are drawn, and the order of batches.
@@ -31,7 +31,7 @@ public struct ResponseComparison: Sendable {
         enum CodingKeys: String, CodingKey {
             case sequences, copies, iterations
             case batchSize = "batch_size"
-            case step, solving, seed
+            case reach, solving, seed
         }
     }
 
@@ -71,7 +71,7 @@ public struct ResponseComparison: Sendable {
     private var options: ProximalBregmanResponse.Options {
         .init(
             weight: settings.copies / Double(subject.rowids.count), iterations: settings.iterations,
-            batchSize: settings.batchSize, step: settings.step, seed: settings.seed)
+            batchSize: settings.batchSize, reach: settings.reach, seed: settings.seed)
     }
 
     private static func key(_ place: Int) -> String { "sequence \(place)" }

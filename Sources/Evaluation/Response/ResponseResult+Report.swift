@@ -60,20 +60,25 @@ extension ResponseResult {
                         ? "A point a sequence and query: EK-FAC's score and the response"
                         : "The same of the inner product of gradients, which is in no unit of the response",
                     .scatter(
-                        queries.indices.map { query in
-                            Plot.Series(
-                                queries[query].prompt + queries[query].completion,
-                                zip(own.scores[query], responses[query]).map { (x: $0, y: $1) })
-                        },
+                        series(of: own),
                         x: Plot.Axis("score by \(kind.rawValue)\(unit)"), y: Plot.Axis("response, nats"))))
         }
+    }
+
+    /// One a query where there are few, and otherwise one of all.
+    private func series(of estimator: Estimator) -> [Plot.Series] {
+        let points = queries.indices.map { query in
+            zip(estimator.scores[query], responses[query]).map { (x: $0, y: $1) }
+        }
+        guard queries.count <= 6 else { return [Plot.Series("all queries", points.flatMap { $0 })] }
+        return zip(queries, points).map { Plot.Series($0.prompt + $0.completion, $1) }
     }
 
     private var quality: [EvaluationReport.Element] {
         let sorted = residuals.sorted()
         let weight = settings.copies / Double(max(subject.sequences, 1))
         // Two losses are subtracted, each a sum of Float32 values.
-        let rounding = 1e-5 / weight
+        let rounding = 1e-5 / abs(weight)
         let small = responses.joined().filter { abs($0) < rounding }.count
         return [
             .paragraph(

@@ -34,8 +34,12 @@ struct EvaluatePBRF: ParsableCommand {
     @Option(help: "Steps of Adam for each response.")
     var iterations = ResponseComparison.Settings().iterations
 
-    @Option(help: "Adam's longest step, in units of how far EK-FAC expects a layer's parameters to move.")
-    var step = ResponseComparison.Settings().step
+    @Option(
+        help: """
+            How far Adam could take a parameter in all, in units of how far EK-FAC expects those of its layer to move in the root \
+            mean square.
+            """)
+    var reach = ResponseComparison.Settings().reach
 
     @Option(help: "Sequences of a batch on which the model is held to its outputs.")
     var batch = ResponseComparison.Settings().batchSize
@@ -50,8 +54,8 @@ struct EvaluatePBRF: ParsableCommand {
         guard copies != 0, copies.isFinite else {
             throw ValidationError("--copies: expected a number other than 0, found \(copies)")
         }
-        guard step > 0, step.isFinite else {
-            throw ValidationError("--step: expected a positive number, found \(step)")
+        guard reach > 0, reach.isFinite else {
+            throw ValidationError("--reach: expected a positive number, found \(reach)")
         }
         if let damping, !(damping > 0 && damping.isFinite) {
             throw ValidationError("--damping: expected a positive number, found \(damping)")
@@ -66,7 +70,7 @@ struct EvaluatePBRF: ParsableCommand {
         settings.copies = copies
         settings.iterations = iterations
         settings.batchSize = batch
-        settings.step = step
+        settings.reach = reach
         if !estimators.isEmpty { settings.solving.estimators = estimators }
         settings.solving.damping = damping
         settings.solving.seed = options.seed
