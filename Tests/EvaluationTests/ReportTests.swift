@@ -14,13 +14,17 @@ struct ReportTests {
                     .table(ReportTable(columns: ["name", "figure"], rows: [["long name", "1"], ["x", "12.5"]])),
                     .plot(
                         Plot(
-                            "Bars", .bars([Plot.Bar("a", Estimate(value: 0.5, low: 0.2, high: 0.7)), Plot.Bar("b", -1)], label: "unit"))
+                            "Bars",
+                            .bars(
+                                [Plot.Bar("a", Estimate(value: 0.5, low: 0.2, high: 0.7)), Plot.Bar("b", -1)],
+                                label: "unit"))
                     ),
                     .plot(
                         Plot(
                             "Points",
                             .scatter(
-                                [Plot.Series("s", [(1, 2), (.nan, 1), (10, -3)])], x: Plot.Axis("x", isLogarithmic: true),
+                                [Plot.Series("s", [(1, 2), (.nan, 1), (10, -3)])],
+                                x: Plot.Axis("x", isLogarithmic: true),
                                 y: Plot.Axis("y")))),
                     .plot(Plot("Nothing", .lines([Plot.Series("none", [])], x: Plot.Axis("x"), y: Plot.Axis("y")))),
                 ])
@@ -47,12 +51,16 @@ struct ReportTests {
     func wellFormed() throws {
         let html = HTMLReport(report).html
         #expect(!html.contains("nan") && !html.contains("inf"))
-        let pictures = html.components(separatedBy: "<svg").dropFirst().map { "<svg" + $0.components(separatedBy: "</svg>")[0] + "</svg>" }
+        let pictures = html.components(separatedBy: "<svg").dropFirst().map {
+            "<svg" + $0.components(separatedBy: "</svg>")[0] + "</svg>"
+        }
         #expect(pictures.count == 3)
         for picture in pictures { #expect(XMLBalance.isBalanced(picture), "\(picture)") }
     }
 
-    @Test("put ticks at round values within the axis", arguments: [(0.0, 1.0), (-3.7, 12.2), (1e-4, 3e-4), (0.0, 12_345.0)])
+    @Test(
+        "put ticks at round values within the axis",
+        arguments: [(0.0, 1.0), (-3.7, 12.2), (1e-4, 3e-4), (0.0, 12_345.0)])
     func ticks(range: (low: Double, high: Double)) {
         let scale = PlotScale([range.low, range.high])
         let ticks = scale.ticks

@@ -153,7 +153,9 @@ struct RetrainingTests {
         #expect(result.report.text.contains("random"))
         // Nothing is trained a second time.
         let stages = Stages()
-        #expect(try study.run(TrainedSubject.queries, records: trained.records("remove"), control: stages.control).choices == result.choices)
+        #expect(
+            try study.run(TrainedSubject.queries, records: trained.records("remove"), control: stages.control).choices
+                == result.choices)
         #expect(!stages.names.contains("training"))
     }
 

@@ -129,7 +129,8 @@ public struct TailPatchResult: Sendable, Codable, Equatable {
         let best = choices.max { ($0.mean?.value ?? -.infinity) < ($1.mean?.value ?? -.infinity) }
         return EvaluationReport(
             title: "Tail patch",
-            question: "How much likelier does one step of training on a query's top \(settings.count) sequences, each alone, make its "
+            question:
+                "How much likelier does one step of training on a query's top \(settings.count) sequences, each alone, make its "
                 + "completion?",
             findings: best.map { ["The steps that help most are those on the sequences of \($0.name)."] } ?? [],
             sections: [

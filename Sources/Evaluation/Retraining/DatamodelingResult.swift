@@ -37,7 +37,8 @@ public struct DatamodelingResult: Sendable, Codable, Equatable {
             }
         }
 
-        static func score(_ predicted: [[Double]], _ actual: [[Double]], queries: [Int], over models: [Int]) -> Double? {
+        static func score(_ predicted: [[Double]], _ actual: [[Double]], queries: [Int], over models: [Int]) -> Double?
+        {
             var known: [Int: Double?] = [:]
             let found = queries.compactMap { query -> Double? in
                 if let value = known[query] { return value }
@@ -89,7 +90,8 @@ extension DatamodelingResult {
         let ranked = estimators.sorted { ($0.score?.value ?? -1) > ($1.score?.value ?? -1) }
         return EvaluationReport(
             title: "Linear datamodeling score",
-            question: "When the model is trained anew on part of its corpus, do the scores predict how likely each query's "
+            question:
+                "When the model is trained anew on part of its corpus, do the scores predict how likely each query's "
                 + "completion then is?",
             findings: findings(ranked),
             sections: [
@@ -129,18 +131,22 @@ extension DatamodelingResult {
         }
         let below = clear { $0.high < 0 }
         let above = clear { $0.low > 0 }
-        if !below.isEmpty { findings.append("Below it on the same queries and models: \(below.joined(separator: ", ")).") }
+        if !below.isEmpty {
+            findings.append("Below it on the same queries and models: \(below.joined(separator: ", ")).")
+        }
         if !above.isEmpty { findings.append("Above it: \(above.joined(separator: ", ")).") }
         let apart = ranked.filter { own in own.score.map { !$0.overlaps(score) && $0.high < score.low } ?? false }
         if !apart.isEmpty {
-            findings.append("Their own intervals lie wholly below EK-FAC's: \(apart.map(\.name).joined(separator: ", ")).")
+            findings.append(
+                "Their own intervals lie wholly below EK-FAC's: \(apart.map(\.name).joined(separator: ", ")).")
         }
         return findings
     }
 
     /// The query that EK-FAC predicts about as well as the mean.
     private var examples: [EvaluationReport.Element] {
-        guard let ekfac = estimators.first(where: { $0.name == EstimatorKind.ekfac.rawValue }), let mean = ekfac.score?.value
+        guard let ekfac = estimators.first(where: { $0.name == EstimatorKind.ekfac.rawValue }),
+            let mean = ekfac.score?.value
         else { return [] }
         let nearest = ekfac.perQuery.enumerated().compactMap { index, value in value.map { (index, abs($0 - mean)) } }
             .min { $0.1 < $1.1 }

@@ -19,7 +19,9 @@ struct TrainedSubject {
     static var texts: [String] {
         names.enumerated().flatMap { index, name in
             let place = places[index % places.count]
-            return ["\(name) lives in \(place)", "the home of \(name) is \(place)", "in \(place) you will find \(name)"]
+            return [
+                "\(name) lives in \(place)", "the home of \(name) is \(place)", "in \(place) you will find \(name)",
+            ]
         }
     }
 
