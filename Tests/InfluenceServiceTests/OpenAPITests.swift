@@ -21,7 +21,7 @@ struct OpenAPITests {
             let paths = try #require(document["paths"])
             let list = try JSONReader.read(Array(try await server.client.get("/").data))
             let calls = try #require(list["calls"]?.elements)
-            #expect(calls.count == 21)
+            #expect(calls.count == 22)
             for call in calls {
                 let path = try #require(call["path"]?.string)
                 let method = try #require(call["method"]?.string).lowercased()

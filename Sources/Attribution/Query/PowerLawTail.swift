@@ -57,7 +57,8 @@ public struct PowerLawTail: Sendable, Equatable, Codable {
             tried = count
             let start = logarithms[count - 1]
             let excess = sums[count] - Double(count) * start
-            guard excess > 0 else { continue }
+            // Of equal values the sum of differences is nothing but rounding.
+            guard logarithms[0] > start, excess > 0 else { continue }
             let rate = Double(count) / excess
             let distance = Self.distance(logarithms[..<count], start: start, rate: rate, below: best?.distance)
             if let distance {

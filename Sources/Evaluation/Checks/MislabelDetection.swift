@@ -103,7 +103,7 @@ public struct MislabelResult: Sendable, Codable, Equatable {
 
         init(name: String, scores: [Double], isCorrupted: [Bool]) {
             self.name = name
-            let order = TopPlaces.of(scores, count: scores.count)
+            let order = TopSequences(of: scores, count: scores.count).places
             let total = isCorrupted.count { $0 }
             var seen = [0]
             for place in order { seen.append((seen.last ?? 0) + (isCorrupted[place] ? 1 : 0)) }

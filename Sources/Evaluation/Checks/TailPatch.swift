@@ -43,7 +43,7 @@ public struct TailPatch: Sendable {
             let scores = try solver.scores(
                 of: measurements, by: estimator, over: places, control.solving(estimator.rawValue)
             ).scores
-            chosen.append((estimator.rawValue, scores.map { TopPlaces.of($0, count: settings.count) }))
+            chosen.append((estimator.rawValue, scores.map { TopSequences(of: $0, count: settings.count).places }))
         }
         chosen.append(
             (
@@ -129,7 +129,8 @@ public struct TailPatchResult: Sendable, Codable, Equatable {
         let best = choices.max { ($0.mean?.value ?? -.infinity) < ($1.mean?.value ?? -.infinity) }
         return EvaluationReport(
             title: "Tail patch",
-            question: "How much likelier does one step of training on a query's top \(settings.count) sequences, each alone, make its "
+            question:
+                "How much likelier does one step of training on a query's top \(settings.count) sequences, each alone, make its "
                 + "completion?",
             findings: best.map { ["The steps that help most are those on the sequences of \($0.name)."] } ?? [],
             sections: [

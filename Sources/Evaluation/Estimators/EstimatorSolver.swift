@@ -99,22 +99,27 @@ struct EstimatorSolver: Sendable {
         }
     }
 
-    /// Each query's gradient multiplied by an estimator's inverse, and what that took. Each is solved alone, so that times are
-    /// those of one.
+    /// Each query's gradient multiplied by an estimator's inverse, and what that took.
+    ///
+    /// - Parameter together: Whether all are solved at once, which shares forward passes, or each alone, so that times are those
+    ///   of one.
     func solve(
-        _ gradients: [ParameterVector], by estimator: EstimatorKind, _ control: SolveControl
+        _ gradients: [ParameterVector], by estimator: EstimatorKind, together: Bool = false, _ control: SolveControl
     ) throws -> ([ParameterVector], EstimatorCost) {
         let start = Date()
         let inverse = try inverse(estimator, control)
         let ready = Date()
-        let solved = try gradients.map { try inverse.solve([$0], control: control) }
+        let solved =
+            together
+            ? [try inverse.solve(gradients, control: control)]
+            : try gradients.map { try inverse.solve([$0], control: control) }
         let count = Double(max(gradients.count, 1))
         func mean(_ value: (SolveCost) -> Double?) -> Double? {
             guard estimator.iterates else { return nil }
-            return solved.compactMap { value($0.cost) }.reduce(0, +) / count
+            return solved.compactMap { value($0.cost) }.reduce(0, +) / Double(max(solved.count, 1))
         }
         return (
-            solved.map { $0.vectors[0] },
+            solved.flatMap(\.vectors),
             EstimatorCost(
                 name: estimator, setupSeconds: ready.timeIntervalSince(start),
                 secondsPerQuery: Date().timeIntervalSince(ready) / count, bytes: bytes(of: estimator),
@@ -151,7 +156,8 @@ struct EstimatorSolver: Sendable {
     ///
     /// - Returns: For each query, one score a place; and what the estimator took for it, without the inner products.
     func scores(
-        of measurements: [Measurement], by estimator: EstimatorKind, over places: [Int], _ control: SolveControl
+        of measurements: [Measurement], by estimator: EstimatorKind, over places: [Int], together: Bool = false,
+        _ control: SolveControl
     ) throws -> (scores: [[Double]], cost: EstimatorCost) {
         if estimator == .tfidf {
             let start = Date()
@@ -160,7 +166,7 @@ struct EstimatorSolver: Sendable {
             return (scores, EstimatorCost(name: .tfidf, setupSeconds: 0, secondsPerQuery: seconds, bytes: 0))
         }
         let gradients = measurements.map { $0.gradient(of: subject.decoder, tracked: subject.tracked) }
-        let (vectors, cost) = try solve(gradients, by: estimator, control)
+        let (vectors, cost) = try solve(gradients, by: estimator, together: together, control)
         let products = try products(of: vectors, with: places, step: control.step)
         guard estimator == .cosine else { return (products, cost) }
         let norms = try gradientNorms(of: places, step: control.step)

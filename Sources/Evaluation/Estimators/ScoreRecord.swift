@@ -1,5 +1,4 @@
 import Curvature
-import Foundation
 
 /// Scores as a run keeps them as soon as they are found: a row a query, a column a sequence.
 struct ScoreRecord: Sendable, Codable {
@@ -19,14 +18,9 @@ extension RunIdentity {
         scoresFor evaluation: String, _ subject: EvaluationSubject, _ queries: [EvaluationQuery], seed: UInt64,
         settings: some Encodable
     ) throws {
-        func text(_ value: some Encodable) throws -> String {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = .sortedKeys
-            return String(decoding: try encoder.encode(value), as: UTF8.self)
-        }
         self.init(
             evaluation: evaluation, model: subject.checkpoint.digest, corpus: subject.corpusDigest,
-            factors: try text(subject.factors.provenance), seed: seed,
-            settings: ["queries": try text(queries), "settings": try text(settings)])
+            factors: try RunIdentity.text(subject.factors.provenance), seed: seed,
+            settings: ["queries": try RunIdentity.text(queries), "settings": try RunIdentity.text(settings)])
     }
 }

@@ -64,7 +64,8 @@ struct PlotDrawing {
         }
         marks.append(line(x(0), Self.top, x(0), end, "axis"))
         marks.append(text(nameWidth, end + 34, label, "start"))
-        let description = plot.title + ". "
+        let description =
+            plot.title + ". "
             + bars.map { "\($0.name): \(Figure.estimate($0.estimate))" }.joined(separator: "; ")
         return picture(height: end + 42, description: description, marks)
     }

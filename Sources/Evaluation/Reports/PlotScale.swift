@@ -31,13 +31,17 @@ struct PlotScale {
     var ticks: [Double] {
         if isLogarithmic, high - low >= 1.5 {
             let step = max(1, Int((high - low) / 6))
-            return stride(from: Int(low.rounded(.up)), through: Int(high.rounded(.down)), by: step).map { pow(10, Double($0)) }
+            return stride(from: Int(low.rounded(.up)), through: Int(high.rounded(.down)), by: step).map {
+                pow(10, Double($0))
+            }
         }
         let (low, high) = isLogarithmic ? (pow(10, low), pow(10, high)) : (low, high)
         let rough = (high - low) / 5
         let power = pow(10, log10(rough).rounded(.down))
         let step = ([1, 2, 5, 10].first { $0 * power >= rough } ?? 10) * power
-        return stride(from: (low / step).rounded(.up) * step, through: high, by: step).filter { !isLogarithmic || $0 > 0 }
+        return stride(from: (low / step).rounded(.up) * step, through: high, by: step).filter {
+            !isLogarithmic || $0 > 0
+        }
     }
 
     static func label(_ value: Double) -> String {

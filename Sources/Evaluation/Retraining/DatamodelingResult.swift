@@ -17,20 +17,18 @@ public struct DatamodelingResult: Sendable, Codable, Equatable {
         public var perQuery: [Double?]
         /// By how much the score is above that of EK-FAC, drawn on the same queries and models.
         public var aboveEKFAC: Estimate?
-        public var cost: EstimatorCost?
-        /// The sum of scores: a row a trained model, a column a query.
-        var predicted: [[Double]]
+        /// The sum of scores: a row a trained model, a column a query. Not kept: it follows from scores and seed.
+        var predicted: [[Double]] = []
 
         enum CodingKeys: String, CodingKey {
-            case name, score, cost, predicted
+            case name, score
             case perQuery = "per_query"
             case aboveEKFAC = "above_ekfac"
         }
 
-        init(_ name: String, predicted: [[Double]], actual: [[Double]], cost: EstimatorCost?, seed: UInt64) {
+        init(_ name: String, predicted: [[Double]], actual: [[Double]], seed: UInt64) {
             self.name = name
             self.predicted = predicted
-            self.cost = cost
             let queries = actual.first?.count ?? 0
             let all = Array(actual.indices)
             perQuery = (0..<queries).map { Self.correlation(predicted, actual, query: $0, over: all) }
@@ -39,7 +37,8 @@ public struct DatamodelingResult: Sendable, Codable, Equatable {
             }
         }
 
-        static func score(_ predicted: [[Double]], _ actual: [[Double]], queries: [Int], over models: [Int]) -> Double? {
+        static func score(_ predicted: [[Double]], _ actual: [[Double]], queries: [Int], over models: [Int]) -> Double?
+        {
             var known: [Int: Double?] = [:]
             let found = queries.compactMap { query -> Double? in
                 if let value = known[query] { return value }
@@ -91,7 +90,8 @@ extension DatamodelingResult {
         let ranked = estimators.sorted { ($0.score?.value ?? -1) > ($1.score?.value ?? -1) }
         return EvaluationReport(
             title: "Linear datamodeling score",
-            question: "When the model is trained anew on part of its corpus, do the scores predict how likely each query's "
+            question:
+                "When the model is trained anew on part of its corpus, do the scores predict how likely each query's "
                 + "completion then is?",
             findings: findings(ranked),
             sections: [
@@ -104,12 +104,9 @@ extension DatamodelingResult {
                                 + "holds 95 % of the scores on queries and models drawn anew."),
                         .table(
                             ReportTable(
-                                columns: ["", "score", "above EK-FAC", "s a query"],
+                                columns: ["", "score", "above EK-FAC"],
                                 rows: ranked.map {
-                                    [
-                                        $0.name, Figure.estimate($0.score), Figure.estimate($0.aboveEKFAC),
-                                        Figure.number($0.cost?.secondsPerQuery),
-                                    ]
+                                    [$0.name, Figure.estimate($0.score), Figure.estimate($0.aboveEKFAC)]
                                 })),
                         .plot(
                             Plot(
@@ -134,18 +131,22 @@ extension DatamodelingResult {
         }
         let below = clear { $0.high < 0 }
         let above = clear { $0.low > 0 }
-        if !below.isEmpty { findings.append("Below it on the same queries and models: \(below.joined(separator: ", ")).") }
+        if !below.isEmpty {
+            findings.append("Below it on the same queries and models: \(below.joined(separator: ", ")).")
+        }
         if !above.isEmpty { findings.append("Above it: \(above.joined(separator: ", ")).") }
         let apart = ranked.filter { own in own.score.map { !$0.overlaps(score) && $0.high < score.low } ?? false }
         if !apart.isEmpty {
-            findings.append("Their own intervals lie wholly below EK-FAC's: \(apart.map(\.name).joined(separator: ", ")).")
+            findings.append(
+                "Their own intervals lie wholly below EK-FAC's: \(apart.map(\.name).joined(separator: ", ")).")
         }
         return findings
     }
 
     /// The query that EK-FAC predicts about as well as the mean.
     private var examples: [EvaluationReport.Element] {
-        guard let ekfac = estimators.first(where: { $0.name == EstimatorKind.ekfac.rawValue }), let mean = ekfac.score?.value
+        guard let ekfac = estimators.first(where: { $0.name == EstimatorKind.ekfac.rawValue }),
+            let mean = ekfac.score?.value
         else { return [] }
         let nearest = ekfac.perQuery.enumerated().compactMap { index, value in value.map { (index, abs($0 - mean)) } }
             .min { $0.1 < $1.1 }

@@ -35,7 +35,7 @@ public struct LinearDatamodeling: Sendable {
 
     /// - Parameters:
     ///   - given: Scores that another program found for the same queries and sequences.
-    ///   - records: Where the trained models' measurements are kept, and taken up.
+    ///   - records: Where the trained models' measurements are kept, and taken up; the estimators' scores are kept beside it.
     /// - Throws: ``EvaluationError``, ``RunRecordsError``, ``TrainingError``, ``GivenScoresError``, `SolveError`.
     public func run(
         _ queries: [EvaluationQuery], given: [GivenScores] = [], records path: String,
@@ -62,18 +62,15 @@ public struct LinearDatamodeling: Sendable {
         ).run(trainings, limit: limit, control: control)
         let actual = trainings.map { found[$0.key] ?? [] }
 
-        let solver = EstimatorSolver(subject, settings.solving)
-        let places = Array(subject.rowids.indices)
-        var predictions: [(name: String, scores: [[Double]], cost: EstimatorCost?)] = []
-        for estimator in settings.estimators {
-            let (scores, cost) = try solver.scores(
-                of: measurements, by: estimator, over: places, control.solving(estimator.rawValue))
-            predictions.append((estimator.rawValue, scores, cost))
+        let corpus = try CorpusScores(
+            for: "lds", subject, measurements, settings.solving, records: path + ".scores")
+        var predictions = try settings.estimators.map { estimator in
+            (name: estimator.rawValue, scores: try corpus.scores(by: estimator, control.solving(estimator.rawValue)))
         }
         var generator = SplitMix64(seed: ~settings.seed)
         predictions.append(
-            ("random", queries.map { _ in places.map { _ in Double(generator.nextNormal()) } }, nil))
-        predictions += given.map { ($0.name, $0.scores, nil) }
+            ("random", queries.map { _ in subject.rowids.map { _ in Double(generator.nextNormal()) } }))
+        predictions += given.map { ($0.name, $0.scores) }
         return DatamodelingResult(
             subject: EvaluatedSubject(subject), settings: settings, queries: queries,
             seconds: Date().timeIntervalSince(start),
@@ -82,7 +79,7 @@ public struct LinearDatamodeling: Sendable {
                     prediction.scores.map { scores in places.reduce(0) { $0 + scores[$1] } }
                 }
                 return DatamodelingResult.Estimator(
-                    prediction.name, predicted: predicted, actual: actual, cost: prediction.cost, seed: settings.seed)
+                    prediction.name, predicted: predicted, actual: actual, seed: settings.seed)
             },
             actual: actual)
     }

@@ -25,7 +25,8 @@ public struct RemovalResult: Sendable, Codable, Equatable {
 
     /// By how much less likely the first choice makes completions than the second, query by query.
     public func difference(_ first: String, _ second: String) -> Estimate? {
-        guard let one = choices.first(where: { $0.name == first }), let other = choices.first(where: { $0.name == second })
+        guard let one = choices.first(where: { $0.name == first }),
+            let other = choices.first(where: { $0.name == second })
         else { return nil }
         return Bootstrap(seed: settings.seed).mean(of: zip(one.changes, other.changes).map { $0 - $1 })
     }
@@ -37,13 +38,15 @@ extension RemovalResult {
         let findings = choices.filter { $0.name != ekfac }.compactMap { choice -> String? in
             guard let difference = difference(ekfac, choice.name) else { return nil }
             let verdict =
-                difference.high < 0 ? "more than" : difference.low > 0 ? "less than" : "about as much as, within the interval,"
+                difference.high < 0
+                ? "more than" : difference.low > 0 ? "less than" : "about as much as, within the interval,"
             return "Without EK-FAC's top \(settings.count) completions lose \(verdict) what they lose without those of "
                 + "\(choice.name): the difference is \(Figure.estimate(difference)) nats."
         }
         return EvaluationReport(
             title: "Leaving the top \(settings.count) out",
-            question: "Does a completion become less likely when the sequences that are said to have made it likely are not "
+            question:
+                "Does a completion become less likely when the sequences that are said to have made it likely are not "
                 + "trained on?",
             findings: findings,
             sections: [
@@ -52,7 +55,8 @@ extension RemovalResult {
                     [
                         .paragraph(
                             "Models are trained anew on all \(subject.sequences) sequences but \(settings.count): "
-                                + "\(settings.repeats) for each query and choice, beside \(settings.wholes) on everything."),
+                                + "\(settings.repeats) for each query and choice, beside \(settings.wholes) on everything."
+                        ),
                         .table(
                             ReportTable(
                                 columns: ["taken out by", "mean of \(queries.count) queries"],

@@ -50,7 +50,7 @@ public struct RemovalStudy: Sendable {
                     "factors": try RunIdentity.text(subject.factors.provenance),
                     "solving": try RunIdentity.text(settings.solving),
                 ]))
-        let removed = try choices(measurements, control)
+        let removed = try choices(measurements, records: path + ".scores", control)
         let everything = Array(subject.rowids.indices)
         func seed(_ number: Int) -> UInt64 { recipe.settings.seed &+ settings.seed &+ UInt64(number) }
         let wholes = (0..<max(settings.wholes, settings.repeats)).map {
@@ -91,28 +91,18 @@ public struct RemovalStudy: Sendable {
 
     /// What is taken out: by each estimator, for each query, the places of its top sequences.
     private func choices(
-        _ measurements: [Measurement], _ control: EvaluationControl
+        _ measurements: [Measurement], records path: String, _ control: EvaluationControl
     ) throws -> [(name: String, places: [[Int]])] {
-        let solver = EstimatorSolver(subject, settings.solving)
-        let places = Array(subject.rowids.indices)
+        let corpus = try CorpusScores(for: "remove", subject, measurements, settings.solving, records: path)
         let chosen = try settings.estimators.map { estimator in
-            let scores = try solver.scores(
-                of: measurements, by: estimator, over: places, control.solving(estimator.rawValue)
-            ).scores
-            return (name: estimator.rawValue, places: scores.map { TopPlaces.of($0, count: settings.count) })
+            let scores = try corpus.scores(by: estimator, control.solving(estimator.rawValue))
+            return (name: estimator.rawValue, places: scores.map { TopSequences(of: $0, count: settings.count).places })
         }
+        let places = Array(subject.rowids.indices)
         let random = measurements.indices.map { query in
             var generator = SplitMix64(seed: settings.seed &+ 0x7A4D_04 &* UInt64(query + 1))
             return Array(places.shuffled(using: &generator).prefix(settings.count))
         }
         return chosen + [(name: Self.random, places: random)]
-    }
-}
-
-/// The places of the largest of some scores.
-enum TopPlaces {
-    /// In descending order of their scores; of equals the first comes first.
-    static func of(_ scores: [Double], count: Int) -> [Int] {
-        Array(scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(count))
     }
 }

@@ -37,10 +37,12 @@ struct RetrainedMeasurements: Sendable {
         _ = try workers.map(0..<missing.count) { _, index in
             let training = missing[index]
             let decoder = try recipe.train(on: training.places, seed: training.seed, step: control.step) {
-                control.report("training", done.withLock { done in
-                    done += 1
-                    return done
-                }, of: total)
+                control.report(
+                    "training",
+                    done.withLock { done in
+                        done += 1
+                        return done
+                    }, of: total)
             }
             var workspace = DecoderWorkspace()
             try records.append(

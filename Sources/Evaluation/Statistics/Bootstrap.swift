@@ -37,7 +37,9 @@ public struct Bootstrap: Sendable {
     private func estimate(_ value: Double?, _ redraw: () -> Double?) -> Estimate? {
         guard let value else { return nil }
         let found = (0..<draws).compactMap { _ in redraw() }.sorted()
-        guard let first = found.first, let last = found.last else { return Estimate(value: value, low: value, high: value) }
+        guard let first = found.first, let last = found.last else {
+            return Estimate(value: value, low: value, high: value)
+        }
         let tail = Int((Double(found.count) * 0.025).rounded(.down))
         return Estimate(
             value: value, low: found.count > 2 * tail ? found[tail] : first,

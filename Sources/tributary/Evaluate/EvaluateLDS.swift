@@ -5,7 +5,8 @@ import Evaluation
 struct EvaluateLDS: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lds",
-        abstract: "Train the model anew on random parts of the corpus, and see whether scores predict what it then says.",
+        abstract:
+            "Train the model anew on random parts of the corpus, and see whether scores predict what it then says.",
         discussion: """
             Correlates each query's log-probability under the trained models with the sum of the scores of what each was \
             trained on (the linear datamodeling score). The model must be one that tributary train made: its recipe is \

@@ -5,7 +5,8 @@ import Evaluation
 struct EvaluateMislabel: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mislabel",
-        abstract: "Garble some of the corpus, train the model on it, and see whether self-influence finds what was garbled.",
+        abstract:
+            "Garble some of the corpus, train the model on it, and see whether self-influence finds what was garbled.",
         discussion: """
             A garbled sequence ends with the end of another. The model must be one that tributary train made: its recipe is \
             used again.

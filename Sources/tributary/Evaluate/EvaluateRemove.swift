@@ -5,7 +5,8 @@ import Evaluation
 struct EvaluateRemove: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
-        abstract: "Train the model anew without each query's top sequences, and see how much less likely its completion is.",
+        abstract:
+            "Train the model anew without each query's top sequences, and see how much less likely its completion is.",
         discussion: """
             Takes the top sequences by each estimator, and as many at random, out of the corpus, and trains a model on the rest. \
             The model must be one that tributary train made. Trained models are kept as records, and a run that was \

@@ -5,7 +5,8 @@ import Evaluation
 struct EvaluateTailPatch: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tailpatch",
-        abstract: "Take one training step on each of a query's top sequences, and see how much likelier its completion is.",
+        abstract:
+            "Take one training step on each of a query's top sequences, and see how much likelier its completion is.",
         discussion: """
             No model is trained anew: any checkpoint will do.
 
