@@ -31,16 +31,16 @@ struct ResponseComparisonTests {
 
     @Test("finds responses of which conjugate gradients on all sequences are the linear part")
     func agreement() throws {
-        let result = try run(sequences: 5, iterations: 200)
-        #expect(result.sequences.count == 5)
-        #expect(result.responses.map(\.count) == [5, 5])
+        let result = try run(sequences: 4, iterations: 150)
+        #expect(result.sequences.count == 4)
+        #expect(result.responses.map(\.count) == [4, 4])
         let subject = tiny.subject
         let exact = ConjugateGradients(
             subject.curvature, damping: subject.factors.damping(),
             preconditioner: KroneckerInverse(corrected: subject.factors), iterations: 100, tolerance: 1e-4)
         let rowids = try result.sequences.flatMap { try subject.corpus.rowids(named: [$0]) }
         let places = rowids.compactMap { subject.rowids.firstIndex(of: $0) }
-        #expect(places.count == 5)
+        #expect(places.count == 4)
         let vectors = try exact.solve(
             TinySubject.queries.map {
                 try Measurement($0, of: subject.checkpoint).gradient(of: subject.decoder, tracked: subject.tracked)
@@ -52,7 +52,7 @@ struct ResponseComparisonTests {
             let slope = zip(scores, responses).reduce(0) { $0 + $1.0 * $1.1 } / scores.reduce(0) { $0 + $1 * $1 }
             #expect(abs(slope - 1) < 0.1, "the unit and the sign are those of a score: \(slope)")
         }
-        #expect(result.residuals.allSatisfy { $0 < 0.1 }, "\(result.residuals)")
+        #expect(result.residuals.allSatisfy { $0 < 0.3 }, "\(result.residuals)")
     }
 
     @Test("goes on behind the responses that an earlier run has found")
@@ -72,6 +72,8 @@ struct ResponseComparisonTests {
         let again = Stages()
         #expect(try run([.ekfac, .identity, .tfidf], "cut", control: again.control).responses == whole.responses)
         #expect(again.names.isEmpty, "nothing is left to do")
+        let fewer = try run([.ekfac], "cut", sequences: 4)
+        #expect(fewer.sequences.count == 4 && fewer.responses[0].allSatisfy(whole.responses[0].contains))
     }
 
     @Test("refuses what takes longer than it may")

@@ -60,10 +60,10 @@ public struct ResponseComparison: Sendable {
             solver.curvature, factors: subject.factors, damping: settings.solving.damping, options)
         try check(places, records, response, solver, queries: queries.count, control)
         try respond(places, measurements, response, records, control)
-        for estimator in settings.solving.estimators where records[estimator.rawValue] == nil {
+        for estimator in settings.solving.estimators where records[key(estimator)] == nil {
             let (scores, cost) = try solver.scores(
                 of: measurements, by: estimator, over: places, control.solving(estimator.rawValue))
-            try records.append(estimator.rawValue, ScoreRecord(scores: scores, cost: cost))
+            try records.append(key(estimator), ScoreRecord(scores: scores, cost: cost))
         }
         return try result(queries, places, records, seconds: Date().timeIntervalSince(start))
     }
@@ -76,10 +76,14 @@ public struct ResponseComparison: Sendable {
 
     private static func key(_ place: Int) -> String { "sequence \(place)" }
 
+    /// An estimator's scores are of the sequences that were chosen, and those go by how many they are.
+    private func key(_ estimator: EstimatorKind) -> String { "\(estimator.rawValue) of \(settings.sequences)" }
+
     private func identity(_ queries: [EvaluationQuery]) throws -> RunIdentity {
         var settings = settings
-        // Others may be asked for when a run is taken up.
+        // Others, and more or fewer sequences, may be asked for when a run is taken up.
         settings.solving.estimators = []
+        settings.sequences = 0
         return try RunIdentity(scoresFor: "pbrf", subject, queries, seed: settings.seed, settings: settings)
     }
 
@@ -121,7 +125,7 @@ public struct ResponseComparison: Sendable {
                 step * Double(settings.iterations) * Double(missing.count)
                 / Double(min(subject.workers.count, missing.count))
         }
-        let estimators = settings.solving.estimators.filter { records[$0.rawValue] == nil }
+        let estimators = settings.solving.estimators.filter { records[key($0)] == nil }
         seconds += try solver.expectedSeconds(of: estimators, step: control.step).values.reduce(0, +) * Double(queries)
         // Displacement, gradient, two moments and the moved parameters.
         try EvaluationError.check(
@@ -173,7 +177,7 @@ public struct ResponseComparison: Sendable {
             sequences: names, responses: responses, residuals: found.compactMap(\.residual),
             secondsPerResponse: found.compactMap(\.seconds).reduce(0, +) / Double(max(found.count, 1)),
             estimators: settings.solving.estimators.compactMap { estimator in
-                records[estimator.rawValue].map {
+                records[key(estimator)].map {
                     ResponseResult.Estimator(
                         name: estimator, scores: $0.scores, responses: responses, cost: $0.cost, seed: settings.seed)
                 }
