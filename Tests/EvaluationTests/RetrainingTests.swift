@@ -194,15 +194,17 @@ struct RetrainingTests {
         #expect(MislabelResult.Curve(name: "", scores: [1, 4, 2, 3], isCorrupted: isCorrupted).areaUnderCurve == 0)
     }
 
-    @Test("garbles sequences by each other's ends, and leaves the others alone")
-    func garbling() {
+    @Test("garbles the second half of some sequences, and leaves the others alone", arguments: Corruption.allCases)
+    func garbling(corruption: Corruption) {
         let sequences = (0..<20).map { number in (0..<10).map { Int32(100 * number + $0) } }
-        let corpus = CorruptedCorpus(sequences, share: 0.2, seed: 1)
+        let corpus = CorruptedCorpus(sequences, corruption, share: 0.2, seed: 1)
         #expect(corpus.corrupted.count == 4)
         for place in sequences.indices {
             if corpus.corrupted.contains(place) {
                 #expect(corpus.sequences[place].prefix(5) == sequences[place].prefix(5))
                 #expect(corpus.sequences[place].suffix(5) != sequences[place].suffix(5))
+                let sameTokens = corpus.sequences[place].sorted() == sequences[place].sorted()
+                #expect(sameTokens == (corruption == .shuffled))
             } else {
                 #expect(corpus.sequences[place] == sequences[place])
             }

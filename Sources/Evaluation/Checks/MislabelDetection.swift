@@ -8,7 +8,8 @@ import Transformer
 /// (Koh and Liang 2017, section 5.4).
 public struct MislabelDetection: Sendable {
     public struct Settings: Sendable, Codable, Equatable {
-        /// Of the corpus that is garbled: such a sequence ends with the end of another.
+        public var corruption = Corruption.shuffled
+        /// Of the corpus that is garbled.
         public var share = 0.1
         public var damping: Double?
         public var seed: UInt64 = 0
@@ -30,7 +31,8 @@ public struct MislabelDetection: Sendable {
     public func run(control: EvaluationControl = EvaluationControl()) throws -> MislabelResult {
         let start = Date()
         let recipe = try RetrainingRecipe(of: subject)
-        let corpus = CorruptedCorpus(recipe.sequences, share: settings.share, seed: settings.seed)
+        let corpus = CorruptedCorpus(
+            recipe.sequences, settings.corruption, share: settings.share, seed: settings.seed)
         let corrupted = RetrainingRecipe(settings: recipe.settings, sequences: corpus.sequences)
         let everything = Array(corpus.sequences.indices)
         let total = corrupted.steps(on: everything.count)
@@ -133,8 +135,10 @@ public struct MislabelResult: Sendable, Codable, Equatable {
                     "Share of garbled sequences found",
                     [
                         .paragraph(
-                            "\(corrupted) of \(subject.sequences) sequences end with the end of another; the model was trained on "
-                                + "them as they are, and factors fitted to it."),
+                            "\(corrupted) of \(subject.sequences) sequences are garbled: the second half "
+                                + (settings.corruption == .shuffled
+                                    ? "has its tokens in random order" : "is that of another")
+                                + ". The model was trained on them as they are, and factors fitted to it."),
                         .table(
                             ReportTable(
                                 columns: ["ranked by", "in 5 %", "in 10 %", "in 20 %", "in 30 %", "area under curve"],

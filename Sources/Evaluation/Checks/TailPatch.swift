@@ -139,8 +139,9 @@ public struct TailPatchResult: Sendable, Codable, Equatable {
                     [
                         .paragraph(
                             "One step of plain gradient descent in all parameters at learning rate "
-                                + "\(String(learningRate)), which moves them by \(Figure.percent(settings.stepShare)) of their "
-                                + "norm in the mean."),
+                                + "\(String(format: "%.2g", learningRate)), which moves them by "
+                                + "\(Figure.percent(settings.stepShare)) of their norm in the mean. To first order such a step "
+                                + "moves f by the inner product of gradients: this check favours identity."),
                         .table(
                             ReportTable(
                                 columns: ["sequences of", "mean of \(queries.count) queries"],

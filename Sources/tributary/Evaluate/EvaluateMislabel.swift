@@ -8,13 +8,18 @@ struct EvaluateMislabel: ParsableCommand {
         abstract:
             "Garble some of the corpus, train the model on it, and see whether self-influence finds what was garbled.",
         discussion: """
-            A garbled sequence ends with the end of another. The model must be one that tributary train made: its recipe is \
-            used again.
+            The model must be one that tributary train made: its recipe is used again.
 
               tributary evaluate mislabel --model M
             """)
 
     @OptionGroup var options: EvaluationOptions
+
+    @Option(
+        help: """
+            How: shuffled, the tokens of the second half are in random order; exchanged, the second half is that of another.
+            """)
+    var corruption = Corruption.shuffled
 
     @Option(help: "The share of the corpus that is garbled.")
     var share = 0.1
@@ -34,6 +39,7 @@ struct EvaluateMislabel: ParsableCommand {
     func run() throws {
         let run = try EvaluationRun("mislabel", options)
         var settings = MislabelDetection.Settings()
+        settings.corruption = corruption
         settings.share = share
         settings.damping = damping
         settings.seed = options.seed
@@ -42,3 +48,5 @@ struct EvaluateMislabel: ParsableCommand {
         try run.finish(result, result.report)
     }
 }
+
+extension Corruption: ExpressibleByArgument {}
