@@ -106,7 +106,7 @@ extension FindingsResult {
                         + InfluenceConcentration.tops.map { "top \(Figure.percent($0, 2))" }
                         + ["positive", "tail exponent"],
                     rows: queries.map { own in
-                        [own.query.prompt + own.query.completion, own.kind, Figure.number(own.logProbability, 2)]
+                        [own.query.label, own.kind, Figure.number(own.logProbability, 2)]
                             + own.concentration.shares.map { Figure.percent($0.ofInfluence) }
                             + [
                                 "\(own.concentration.positive)",
@@ -155,7 +155,7 @@ extension FindingsResult {
                 ReportTable(
                     columns: ["query"] + scores.kinds.map(\.kind),
                     rows: scores.questions.map { question in
-                        [question.query.prompt + question.query.completion]
+                        [question.query.label]
                             + scores.kinds.map { kind in
                                 Figure.number(question.texts.first { $0.kind == kind.kind }?.score, 1)
                             }

@@ -16,9 +16,9 @@ public struct ResponseComparison: Sendable {
         /// `ε` in copies of a sequence: this over the number of sequences.
         public var copies = 1.0
         /// Of Adam.
-        public var iterations = 150
+        public var iterations = 400
         /// Sequences of a batch of the divergence.
-        public var batchSize = 8
+        public var batchSize = 32
         /// ``ProximalBregmanResponse/Options/reach``
         public var reach = 40.0
         /// The estimators, and the damping of all.

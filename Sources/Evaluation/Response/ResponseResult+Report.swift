@@ -1,6 +1,9 @@
 import Curvature
 
 extension ResponseResult {
+    /// Above this the minimum was not reached.
+    static let mostResidual = 0.3
+
     public var report: EvaluationReport {
         let ranked = estimators.sorted { ($0.pearson?.value ?? -2) > ($1.pearson?.value ?? -2) }
         return EvaluationReport(
@@ -71,7 +74,7 @@ extension ResponseResult {
             zip(estimator.scores[query], responses[query]).map { (x: $0, y: $1) }
         }
         guard queries.count <= 6 else { return [Plot.Series("all queries", points.flatMap { $0 })] }
-        return zip(queries, points).map { Plot.Series($0.prompt + $0.completion, $1) }
+        return zip(queries, points).map { Plot.Series($0.label, $1) }
     }
 
     private var quality: [EvaluationReport.Element] {
@@ -94,7 +97,15 @@ extension ResponseResult {
 
     private func findings(_ ranked: [Estimator]) -> [String] {
         guard let ekfac = estimators.first(where: { $0.name == .ekfac }), let own = ekfac.pearson else { return [] }
-        var findings = ["EK-FAC's scores correlate \(Figure.estimate(own)) (Pearson) with the responses."]
+        let sorted = residuals.sorted()
+        let median = sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+        var findings: [String] = []
+        if median > Self.mostResidual {
+            findings.append(
+                "Warning: the responses are not the minimum's. \(Figure.number(median, 2)) of the gradient that they began with is left, "
+                    + "in the median: give more --iterations or a larger --batch before reading anything else here.")
+        }
+        findings.append("EK-FAC's scores correlate \(Figure.estimate(own)) (Pearson) with the responses.")
         if let identity = estimators.first(where: { $0.name == .identity })?.pearson {
             findings.append(
                 own.low > identity.high

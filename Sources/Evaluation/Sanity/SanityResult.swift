@@ -99,6 +99,15 @@ extension SanityResult {
                     + "ranks by the model and by random weights correlate \(Figure.estimate(own))"
                     + (passed ? "." : ": part of the ranking does not depend on what the model has learned."))
         }
+        if let own = randomisation.overlap {
+            let chance = Double(settings.top) / Double(max(subject.sequences, 1))
+            findings.append(
+                "Of the top \(settings.top), \(Figure.percent(own.value)) are at the top by random weights as well; by chance it were "
+                    + "\(Figure.percent(chance))."
+                    + (own.value > Self.mostRandomCorrelation
+                        ? " Warning: that much of the top is there for its words alone, whatever the model has learned."
+                        : ""))
+        }
         findings.append(
             "\(cardinality.distinct) distinct sequences are in the top \(settings.top) of \(queries.count) queries, of "
                 + "\(cardinality.most) if none were shared.")
@@ -126,7 +135,7 @@ extension SanityResult {
                     columns: ["query", "Spearman", "same in top \(settings.top)"],
                     rows: queries.indices.map { query in
                         [
-                            queries[query].prompt + queries[query].completion,
+                            queries[query].label,
                             Figure.number(randomisation.spearmanPerQuery[query]),
                             Figure.percent(randomisation.overlapPerQuery[query], 0),
                         ]

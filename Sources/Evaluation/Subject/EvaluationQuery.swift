@@ -8,3 +8,11 @@ public struct EvaluationQuery: Sendable, Codable, Equatable {
         self.completion = completion
     }
 }
+
+extension EvaluationQuery {
+    /// What names the query in a table: its end, where it is long.
+    var label: String {
+        let text = prompt + completion
+        return text.count <= 60 ? text : "…" + text.suffix(59)
+    }
+}
