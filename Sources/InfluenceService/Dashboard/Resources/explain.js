@@ -98,6 +98,6 @@ function missed({ sampled, outside, missed_share: share, missed_share_error: err
         probe.source && [", ", h("bdi", {}, probe.source)]),
       h("p", { class: "excerpt", dir: "auto" }, probe.text)))),
     number > found.length && h("p", { class: "hint" }, `and ${count(number - found.length)} more`),
-    h("p", { class: "hint" }, "Much of that share is many small scores; what counts is whether some of the sample would "
-      + "have been shown. A sample that happens to have none of the few strongest estimates too little."));
+    h("p", { class: "hint" }, "Much of that share is many small scores; what counts is whether some of the sample "
+      + "would have been shown. A sample that happens to have none of the few strongest estimates too little."));
 }
