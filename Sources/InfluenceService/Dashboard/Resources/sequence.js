@@ -79,7 +79,8 @@ export function sequenceRow(sequence, context) {
 function doubt() {
   return h("details", { class: "flag" }, h("summary", {}, "mostly one token"),
     h("p", {}, "Nearly all of the influence lies in a single token. Such scores are often artefacts, of a rare token "
-      + "with a large gradient rather than of what the text says: look at which token it is before you trust the rank."));
+      + "with a large gradient rather than of what the text says: look at which token it is before you trust the "
+      + "rank."));
 }
 
 /** Names a sequence within a result: p1 is the first proponent, n1 the first opponent. */
