@@ -619,8 +619,8 @@ def _said(query: dict[str, Any]) -> str:
     for span in query.get("spans") or [{"start": 0, "end": len(bold)}]:
         bold[span["start"] : span["end"]] = [True] * (span["end"] - span["start"])
     said = "".join(
-        f"<b>{html.escape(text)}</b>" if isBold else html.escape(text)
-        for isBold, text in ((key, "".join(c for c, _ in group)) for key, group in itertools.groupby(
+        f"<b>{html.escape(text)}</b>" if is_bold else html.escape(text)
+        for is_bold, text in ((key, "".join(c for c, _ in group)) for key, group in itertools.groupby(
             zip(query["completion"], bold), key=lambda pair: pair[1])))
     other = query.get("contrast")
     return said + (f" <small>rather than</small> {html.escape(other['completion'])}" if other else "")
@@ -826,8 +826,8 @@ def _measurement(completion: str, contrast: str | None, spans: None | Span | Ite
     if contrast is not None:
         measurement["contrast"] = contrast
     if spans is not None:
-        isOne = isinstance(spans, str) or (isinstance(spans, tuple) and all(isinstance(end, int) for end in spans))
-        chosen: Iterable[Any] = [spans] if isOne else spans
+        is_one = isinstance(spans, str) or (isinstance(spans, tuple) and all(isinstance(end, int) for end in spans))
+        chosen: Iterable[Any] = [spans] if is_one else spans
         measurement["spans"] = [_span(completion, span) for span in chosen]
     return measurement
 

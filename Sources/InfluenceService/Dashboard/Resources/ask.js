@@ -36,7 +36,8 @@ export async function showAsk(main, { items }, signal) {
     options.map(([value, text]) => h("option", { value, selected: value === draft[name] }, text)));
 
   const lookAmong = select("prefilter", [
-    ["tfidf", "sequences with words in common (fast)"], ...(indexed.some(([name]) => name === draft.prefilter) ? indexed : []),
+    ["tfidf", "sequences with words in common (fast)"],
+    ...(indexed.some(([name]) => name === draft.prefilter) ? indexed : []),
     ["all", "every sequence of the corpus (slow)"],
   ]);
   const prompt = area("prompt", 3);
@@ -67,8 +68,8 @@ export async function showAsk(main, { items }, signal) {
         "What the model said, and you want explained. It is joined to the prompt as it is."),
       partly,
       field("Rather than", contrast,
-        "Optional: another completion, such as \u201c Marlowe\u201d. Scores then tell what made the model say the one rather "
-        + "than the other."),
+        "Optional: another completion, such as \u201c Marlowe\u201d. Scores then tell what made the model say the one "
+        + "rather than the other."),
       preview,
       starters),
     h("section", { class: "options" },
@@ -84,8 +85,8 @@ export async function showAsk(main, { items }, signal) {
         field("Sequences to look at", input("limit", { inputmode: "numeric" }),
           "How many are scored, unless it is every one."),
         field("Sample of the others", input("probe", { inputmode: "numeric" }),
-          "So many of the sequences that are not looked at are scored too, drawn at random, to tell what may be missed. "
-          + "100 will do; empty for none."),
+          "So many of the sequences that are not looked at are scored too, drawn at random, to tell what may be "
+          + "missed. 100 will do; empty for none."),
         field("Source", input("source"), "Only sequences of this source."),
         field("Rank", input("rank"),
           "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses "
@@ -148,7 +149,8 @@ export async function showAsk(main, { items }, signal) {
       h("button", { type: "button", class: "link", onclick: addSelected },
         chosen.length > 0 ? "Explain the selected text too" : "Explain only the selected text"),
       chosen.length > 0 && h("p", { class: "hint", role: "status" }, "Explained: ",
-        chosen.map(({ text }, index) => [index > 0 && ", ", h("bdi", { class: "token" }, text)]), ", widened to whole tokens. ",
+        chosen.map(({ text }, index) => [index > 0 && ", ", h("bdi", { class: "token" }, text)]),
+        ", widened to whole tokens. ",
         h("button", { type: "button", class: "link", onclick: () => chooseParts([]) }, "Explain all of it")));
   }
 
@@ -236,8 +238,9 @@ export async function showAsk(main, { items }, signal) {
 const more = ["limit", "probe", "source", "rank", "rescore", "damping", "estimator", "outputs"];
 /** Which control holds a field of the request. */
 const controls = {
-  prompt: "prompt", completion: "completion", spans: "completion", contrast: "contrast", top_k: "top", direction: "direction", rank: "rank", rescore: "rescore",
-  damping: "damping", estimator: "estimator", "candidates.limit": "limit", "candidates.source": "source", "candidates.prefilter": "prefilter",
+  prompt: "prompt", completion: "completion", spans: "completion", contrast: "contrast", top_k: "top",
+  direction: "direction", rank: "rank", rescore: "rescore", damping: "damping", estimator: "estimator",
+  "candidates.limit": "limit", "candidates.source": "source", "candidates.prefilter": "prefilter",
   "candidates.probe": "probe",
 };
 

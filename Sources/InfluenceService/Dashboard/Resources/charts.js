@@ -49,8 +49,8 @@ export function distributionChart(distribution, shown) {
       `${count(Math.max(...counts))} at most in a bar (log scale)`));
 }
 
-// How many sequences a power law puts into each bar. The exponent is the density's: above its beginning, P(score > s) falls
-// as s to the power of 1 - exponent.
+// How many sequences a power law puts into each bar. The exponent is the density's: above its beginning, P(score > s)
+// falls as s to the power of 1 - exponent.
 function tailLine({ exponent, from, sequences }, bounds, x, y) {
   const above = (value) => sequences * (Math.max(value, from) / from) ** (1 - exponent);
   const points = bounds.slice(0, -1).flatMap((bound, index) => {

@@ -62,7 +62,9 @@ export function whatWasLookedAt(result, isOpen) {
   }
   const { prompt, completion, spans } = result.query;
   const contrast = result.query.contrast?.completion;
-  const asked = { direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion, spans, contrast };
+  const asked = {
+    direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion, spans, contrast,
+  };
   const again = (change) => link(["ask"], itemsOf(draftOf({
     ...asked, candidates: { limit: 1000, ...asked.candidates, prefilter: selection, ...change },
   })));
@@ -82,17 +84,20 @@ function missed({ sampled, outside, missed_share: share, missed_share_error: err
   if (sampled === 0) return null;
   return h("div", { class: "missed" },
     h("p", {},
-      `${plural(sampled, "other")} of the ${count(outside)}, drawn at random, ${sampled === 1 ? "was" : "were"} scored too. `,
-      share !== undefined && ["The others hold an estimated ", h("strong", {}, `${percent(share)} \u00b1 ${percent(error)}`),
-        " of all positive influence. "],
+      `${plural(sampled, "other")} of the ${count(outside)}, drawn at random, `,
+      `${sampled === 1 ? "was" : "were"} scored too. `,
+      share !== undefined && ["The others hold an estimated ",
+        h("strong", {}, `${percent(share)} \u00b1 ${percent(error)}`), " of all positive influence. "],
       number === 0 ? "None of the sample would have been shown here."
         : `${count(number)} of the sample would have been shown here:`),
-    number > 0 && h("ol", { tabindex: 0, "aria-label": "Sequences of the sample that would have been shown" }, found.map((probe) => h("li", {},
+    number > 0 && h("ol", {
+      tabindex: 0, "aria-label": "Sequences of the sample that would have been shown",
+    }, found.map((probe) => h("li", {},
       h("span", { class: `value ${probe.score >= 0 ? "positive" : "negative"}` }, score(probe.score)),
       " ", h("bdi", {}, probe.id), h("span", { class: "hint" }, ` in place ${count(probe.rank)}`,
         probe.source && [", ", h("bdi", {}, probe.source)]),
       h("p", { class: "excerpt", dir: "auto" }, probe.text)))),
     number > found.length && h("p", { class: "hint" }, `and ${count(number - found.length)} more`),
-    h("p", { class: "hint" }, "Much of that share is many small scores; what counts is whether some of the sample would have been shown. "
-      + "A sample that happens to have none of the few strongest estimates too little."));
+    h("p", { class: "hint" }, "Much of that share is many small scores; what counts is whether some of the sample "
+      + "would have been shown. A sample that happens to have none of the few strongest estimates too little."));
 }

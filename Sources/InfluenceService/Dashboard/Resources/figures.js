@@ -41,11 +41,12 @@ function held({ shares = [] }) {
 }
 
 function powerLaw({ exponent, standard_error: error, from, sequences }) {
-  const meaning = exponent < 2 ? "So low an exponent means that a handful of sequences carries nearly all of the influence."
+  const meaning = exponent < 2
+    ? "So low an exponent means that a handful of sequences carries nearly all of the influence."
     : exponent < 3 ? "That is a heavy tail: a few sequences carry much of the influence."
       : "The influence is spread over many sequences.";
-  return `The line is a power law fitted to the ${plural(sequences, "score")} from ${score(from)} on: their number falls with `
-    + `exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
+  return `The line is a power law fitted to the ${plural(sequences, "score")} from ${score(from)} on: their number `
+    + `falls with exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
 }
 
 /** Which sources the influence of all that was scored is from. */

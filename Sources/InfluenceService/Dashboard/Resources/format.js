@@ -62,7 +62,8 @@ export function percent(share) {
 /** What a change of the log-probability does to the probability: "1.6 times as likely". */
 export function factor(nats) {
   const times = Math.exp(Math.abs(nats));
-  const text = times >= 1e6 ? times.toLocaleString("en", { maximumSignificantDigits: 2, notation: "compact", compactDisplay: "long" })
+  const compact = { maximumSignificantDigits: 2, notation: "compact", compactDisplay: "long" };
+  const text = times >= 1e6 ? times.toLocaleString("en", compact)
     : times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 })
     : times.toFixed(times < 1.1 ? 3 : times < 10 ? 2 : 0);
   return nats >= 0 ? `${text} times as likely` : `${text} times less likely`;

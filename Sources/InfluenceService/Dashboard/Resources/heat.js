@@ -129,8 +129,8 @@ export function legend(reading = learned) {
   const sample = (direction, strength, text) =>
     h("mark", { class: `heat ${reading.mark} ${direction} s${strength}` }, text);
   const [positive, negative, note] = reading === likelier
-    ? [" becomes likelier", " becomes less likely", "If the model moves towards the question, these of a sequence\u2019s own "
-      + "tokens change their probability. Their scores add up to the sequence\u2019s."]
+    ? [" becomes likelier", " becomes less likely", "If the model moves towards the question, these of a "
+      + "sequence\u2019s own tokens change their probability. Their scores add up to the sequence\u2019s."]
     : [" makes it likelier", " makes it less likely", "A mark stands on the token that predicts the next one: what was "
       + "learned there is the token after it."];
   return h("p", { class: "legend" },

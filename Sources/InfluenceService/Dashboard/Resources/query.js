@@ -6,7 +6,7 @@ import { spansFrom, spansText } from "./spans.js";
  * @typedef {object} Draft
  * @property {string} prompt
  * @property {string} completion
- * @property {string} spans  The parts of the completion to explain, as {@link spansText} writes them; empty for all of it.
+ * @property {string} spans  The parts of the completion to explain, as {@link spansText} writes them; empty for all.
  * @property {string} contrast  Another completion to hold the first against; empty for none.
  * @property {string} direction  positive, negative or both.
  * @property {string} prefilter  tfidf, index, both or all.
@@ -23,8 +23,8 @@ import { spansFrom, spansText } from "./spans.js";
 
 /** @type {Draft} */
 export const defaults = {
-  prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "", top: "20",
-  rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", outputs: "yes",
+  prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "",
+  top: "20", rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", outputs: "yes",
 };
 
 /** @returns {Draft} */
@@ -41,8 +41,8 @@ export function itemsOf(draft) {
 /** The draft that would ask the same again. */
 export function draftOf(query) {
   return {
-    prompt: query.prompt, completion: query.completion, spans: spansText(query.spans ?? []), contrast: query.contrast ?? "",
-    direction: query.direction,
+    prompt: query.prompt, completion: query.completion, spans: spansText(query.spans ?? []),
+    contrast: query.contrast ?? "", direction: query.direction,
     prefilter: query.candidates.prefilter, limit: String(query.candidates.limit), source: query.candidates.source ?? "",
     top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
     damping: query.damping === undefined || query.damping === null ? "" : String(query.damping),
@@ -67,7 +67,8 @@ export function requestOf(draft) {
     top_k: number(draft.top),
     direction: draft.direction,
     candidates: { prefilter: draft.prefilter, limit: number(draft.limit),
-      ...(draft.source ? { source: draft.source } : {}), ...(draft.probe.trim() ? { probe: number(draft.probe) } : {}) },
+      ...(draft.source ? { source: draft.source } : {}),
+      ...(draft.probe.trim() ? { probe: number(draft.probe) } : {}) },
     rank: draft.rank.trim() === "full" ? "full" : number(draft.rank),
     rescore: number(draft.rescore),
     ...(draft.damping.trim() ? { damping: number(draft.damping) } : {}),

@@ -23,7 +23,8 @@ export function questionText({ prompt, completion, spans, contrast }) {
   return [
     joined(prompt, completion, spans),
     other && h("p", { class: "joined against", dir: "auto" },
-      h("span", { class: "rather" }, "rather than"), " ", h("bdi", {}, h("span", { class: "other" }, other.trim() || "\u2420"))),
+      h("span", { class: "rather" }, "rather than"), " ",
+      h("bdi", {}, h("span", { class: "other" }, other.trim() || "\u2420"))),
   ];
 }
 

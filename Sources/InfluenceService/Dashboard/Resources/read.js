@@ -67,9 +67,9 @@ function question(query) {
         index > 0 && ", ", h("bdi", { class: "token" }, visible(token.text))]),
       !contrast && `, together ${score(query.measurement)} nats`, "."),
     contrast && h("p", { class: "hint" },
-      `It gives the other a probability of ${probability(contrast.log_probability)} (${score(contrast.log_probability)} nats)`,
-      tokenProbabilities(contrast), ". Explained is the difference, ", h("strong", {}, `${score(query.measurement)} nats`),
-      `: ${odds(query)}.`));
+      `It gives the other a probability of ${probability(contrast.log_probability)} `,
+      `(${score(contrast.log_probability)} nats)`, tokenProbabilities(contrast), ". Explained is the difference, ",
+      h("strong", {}, `${score(query.measurement)} nats`), `: ${odds(query)}.`));
 }
 
 function tokenProbabilities({ tokens, completion_start: start }) {

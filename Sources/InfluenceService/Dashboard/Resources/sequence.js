@@ -8,8 +8,8 @@ import { layerChart } from "./layers.js";
 
 /**
  * @param {object} sequence As the API gives it.
- * @param {{scale: number, isOpen: boolean, reading: import("./heat.js").Reading, toggle: (key: string, isOpen: boolean) => void,
- *   address: (key: string) => string}} context
+ * @param {{scale: number, isOpen: boolean, reading: import("./heat.js").Reading,
+ *   toggle: (key: string, isOpen: boolean) => void, address: (key: string) => string}} context
  *   `scale` is the largest score of the result, `address` links to this sequence.
  */
 export function sequenceRow(sequence, context) {
@@ -78,8 +78,9 @@ export function sequenceRow(sequence, context) {
 /** Says that a score may be an artefact, and on request why. */
 function doubt() {
   return h("details", { class: "flag" }, h("summary", {}, "mostly one token"),
-    h("p", {}, "Nearly all of the influence lies in a single token. Such scores are often artefacts, of a rare token with a "
-      + "large gradient rather than of what the text says: look at which token it is before you trust the rank."));
+    h("p", {}, "Nearly all of the influence lies in a single token. Such scores are often artefacts, of a rare token "
+      + "with a large gradient rather than of what the text says: look at which token it is before you trust the "
+      + "rank."));
 }
 
 /** Names a sequence within a result: p1 is the first proponent, n1 the first opponent. */
