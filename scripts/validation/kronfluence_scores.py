@@ -56,8 +56,8 @@ def main() -> None:
         factor_args=FactorArguments(strategy="ekfac", use_empirical_fisher=False))
     analyzer.compute_pairwise_scores(
         "s", "f", Rows(queries), Rows(train), per_device_query_batch_size=1, per_device_train_batch_size=1,
-        # None is a tenth of the mean eigenvalue of each layer, as in Grosse et al. 2023.
-        score_args=ScoreArguments(damping_factor=None))
+        # No damping factor is a tenth of the mean eigenvalue of each layer. All queries are held at once: one sweep for all.
+        score_args=ScoreArguments(damping_factor=None, query_gradient_accumulation_steps=len(queries)))
     scores = analyzer.load_pairwise_scores("s")["all_modules"]
     print(json.dumps({"name": "kronfluence", "scores": scores.double().tolist()}))
 
