@@ -124,7 +124,9 @@ struct ScoreInvarianceTests {
     private func expectClose(_ found: [[SequenceScore]], _ expected: [[SequenceScore]]) {
         for (ours, theirs) in zip(found, expected) {
             let agreement = Agreement(ours.map(\.total), theirs.map(\.total))
-            #expect(agreement.largestDifference < 1e-6, "\(agreement)")
+            // Float32 products of other shapes round otherwise. Found: at most 1e-6 with AVX-512, 1.3e-6 with AVX2, whose sums
+            // have half as many lanes and so longer ones.
+            #expect(agreement.largestDifference < 2e-6, "\(agreement)")
         }
     }
 }
