@@ -93,8 +93,10 @@ extension Matrix {
                 adding ? 1 : 0)
         }
         guard status != 0 else { return }
-        // Short of memory, or no values at all: slower, and never wrong.
-        setBlock(row: row, column: column, toProduct: left, Matrix(right).slice, adding: adding)
+        // Short of memory, no values at all, or a processor for which oneDNN has no such product: slower, and the same.
+        setBlock(
+            row: row, column: column, toProduct: HalfMatrix(Matrix(left)).singles.slice, Matrix(right).slice,
+            adding: adding)
     }
 
     /// The values of some columns, not transposed or transposed, as Float32.

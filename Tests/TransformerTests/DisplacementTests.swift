@@ -25,7 +25,7 @@ struct DisplacementTests {
         var workspace = DecoderWorkspace()
         var tap = GradientSumTap(tracked)
         decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
-        let step = 1e-2 / tap.sum.norm
+        let step = 3e-3 / tap.sum.norm
         let forward = loss(decoder.displaced(along: tap.sum, tracked: tracked, by: step))
         let backward = loss(decoder.displaced(along: tap.sum, tracked: tracked, by: -step))
         let expected = 2 * step * tap.sum.squaredNorm
