@@ -48,14 +48,15 @@ public struct TailPatch: Sendable {
         chosen.append(
             (
                 "random",
-                queries.indices.map { query in
-                    var generator = SplitMix64(seed: settings.seed &+ 0x7A4D_04 &* UInt64(query + 1))
-                    return Array(places.shuffled(using: &generator).prefix(settings.count))
+                queries.indices.map {
+                    TopSequences(
+                        drawnFrom: places.count, count: settings.count, seed: settings.seed, query: $0
+                    ).places
                 }
             ))
         let results = try chosen.map { choice in
             let means = try changes(choice.name, choice.places, measurements, rate, control)
-            return TailPatchResult.Choice(name: choice.name, changes: means, seed: settings.seed)
+            return QueryChanges(name: choice.name, changes: means, seed: settings.seed)
         }
         return TailPatchResult(
             subject: EvaluatedSubject(subject), settings: settings, queries: queries, learningRate: rate,
@@ -105,20 +106,8 @@ public struct TailPatchResult: Sendable, Codable, Equatable {
     public var queries: [EvaluationQuery]
     public var learningRate: Double
     public var seconds: Double
-    public var choices: [Choice]
-
-    public struct Choice: Sendable, Codable, Equatable {
-        public var name: String
-        /// Of each query's log-probability, in nats, the mean over its sequences; positive: likelier.
-        public var changes: [Double]
-        public var mean: Estimate?
-
-        init(name: String, changes: [Double], seed: UInt64) {
-            self.name = name
-            self.changes = changes
-            mean = Bootstrap(seed: seed).mean(of: changes)
-        }
-    }
+    /// A way to choose the sequences each; the mean change over a query's sequences.
+    public var choices: [QueryChanges]
 
     enum CodingKeys: String, CodingKey {
         case subject, settings, queries, seconds, choices

@@ -6,22 +6,8 @@ public struct RemovalResult: Sendable, Codable, Equatable {
     /// Each query's log-probability under models trained on everything, their mean, in nats.
     public var whole: [Double]
     public var seconds: Double
-    public var choices: [Choice]
-
-    /// One way to choose what is taken out.
-    public struct Choice: Sendable, Codable, Equatable {
-        public var name: String
-        /// Of each query's log-probability, in nats; negative: the completion became less likely.
-        public var changes: [Double]
-        /// The mean, its interval over queries drawn anew.
-        public var mean: Estimate?
-
-        init(name: String, changes: [Double], seed: UInt64) {
-            self.name = name
-            self.changes = changes
-            mean = Bootstrap(seed: seed).mean(of: changes)
-        }
-    }
+    /// A way to choose what is taken out each; negative changes: the completion became less likely.
+    public var choices: [QueryChanges]
 
     /// By how much less likely the first choice makes completions than the second, query by query.
     public func difference(_ first: String, _ second: String) -> Estimate? {

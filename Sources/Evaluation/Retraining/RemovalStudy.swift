@@ -78,7 +78,7 @@ public struct RemovalStudy: Sendable {
             subject: EvaluatedSubject(subject), settings: settings, queries: queries, whole: whole,
             seconds: Date().timeIntervalSince(start),
             choices: removed.map { name, perQuery in
-                RemovalResult.Choice(
+                QueryChanges(
                     name: name,
                     changes: queries.indices.map { query in
                         let after = (0..<settings.repeats).reduce(0.0) {
@@ -98,10 +98,10 @@ public struct RemovalStudy: Sendable {
             let scores = try corpus.scores(by: estimator, control.solving(estimator.rawValue))
             return (name: estimator.rawValue, places: scores.map { TopSequences(of: $0, count: settings.count).places })
         }
-        let places = Array(subject.rowids.indices)
-        let random = measurements.indices.map { query in
-            var generator = SplitMix64(seed: settings.seed &+ 0x7A4D_04 &* UInt64(query + 1))
-            return Array(places.shuffled(using: &generator).prefix(settings.count))
+        let random = measurements.indices.map {
+            TopSequences(
+                drawnFrom: subject.rowids.count, count: settings.count, seed: settings.seed, query: $0
+            ).places
         }
         return chosen + [(name: Self.random, places: random)]
     }
