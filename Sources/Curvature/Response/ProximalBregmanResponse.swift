@@ -13,10 +13,10 @@ import Transformer
 /// influence of z. What an estimator's score is compared with is therefore `(f(θ(ε)) - f(θ_base)) / ε`, found by training
 /// and without any inverse.
 ///
-/// Minimised by Adam (Kingma and Ba 2015) from the trained parameters, with a step that falls to zero by a cosine, in
-/// ``WhitenedCoordinates``: EK-FAC decides how fast the minimum is reached, and not where it is. Because the divergence's gradient
-/// at the trained parameters is zero for *every* batch, and not only in the mean over all of them, what batches disagree about is
-/// in proportion to the displacement.
+/// Minimised by Adam (Kingma and Ba 2015) from the trained parameters, with a step that falls to zero by a cosine. Because the
+/// divergence's gradient is zero there for *every* batch, and not only in the mean over all of them, what batches disagree about
+/// is as small as the displacement. How long it is goes by how far EK-FAC expects a layer's parameters to move; EK-FAC decides
+/// nothing else.
 public struct ProximalBregmanResponse: Sendable {
     public struct Options: Sendable, Equatable, Codable {
         /// `ε`: how much weight the sequence's loss is given beside the mean over all sequences; not zero. One over
@@ -25,14 +25,14 @@ public struct ProximalBregmanResponse: Sendable {
         public var iterations: Int
         /// Sequences of a batch of the divergence; all of them where there are no more.
         public var batchSize: Int
-        /// How far Adam's steps could take a coordinate in all, in units of the root mean square of its layer's displacement by
-        /// EK-FAC. Some coordinates go many times as far as that.
+        /// How far Adam's steps could take a parameter in all, in units of the root mean square of its layer's displacement by
+        /// EK-FAC. Some parameters go many times as far as that.
         public var reach: Double
         /// Of the order of the sequences.
         public var seed: UInt64
 
         public init(
-            weight: Double, iterations: Int = 400, batchSize: Int = 32, reach: Double = 20, seed: UInt64 = 0
+            weight: Double, iterations: Int = 400, batchSize: Int = 32, reach: Double = 40, seed: UInt64 = 0
         ) {
             self.weight = weight
             self.iterations = iterations
@@ -59,7 +59,7 @@ public struct ProximalBregmanResponse: Sendable {
     }
 
     let matrix: GaussNewtonMatrix
-    let coordinates: WhitenedCoordinates
+    let inverse: KroneckerInverse
     let damping: [Double]
     public let options: Options
 
@@ -68,8 +68,8 @@ public struct ProximalBregmanResponse: Sendable {
     ///   - damping: λ in place of each layer's own.
     public init(_ matrix: GaussNewtonMatrix, factors: EKFACFactors, damping: Double? = nil, _ options: Options) {
         self.matrix = matrix
+        inverse = KroneckerInverse(corrected: factors, damping: damping)
         self.damping = factors.damping(damping)
-        coordinates = WhitenedCoordinates(factors, damping: self.damping)
         self.options = options
     }
 
@@ -86,38 +86,36 @@ public struct ProximalBregmanResponse: Sendable {
         let start = Date()
         var objective = Objective(self, sequence: sequence, key: key)
         let first = try objective.gradient(at: nil, control)
-        // By EK-FAC the minimum is at minus the gradient, times the weight: the curvature is the identity.
-        let expected = coordinates.gradient(first)
+        let expected = inverse.applied(to: first)
         // The mean of the cosine is a half.
         let longest = 2 * options.reach / Double(max(options.iterations, 1)) * abs(options.weight)
         let rates = expected.layers.map { longest * $0.rootMeanSquare }
-        let scale = expected.rootMeanSquare
+        let scale = first.rootMeanSquare
         guard scale > 0 else { throw SolveError.withoutGradient }
-        var position = ParameterVector(zeroOf: matrix.tracked)
-        var displacement = position
-        var mean = position
-        var square = position
+        var displacement = ParameterVector(zeroOf: matrix.tracked)
+        var mean = displacement
+        var square = displacement
         for iteration in 0..<options.iterations {
             control.progress(iteration, options.iterations)
-            let gradient = coordinates.gradient(try objective.gradient(at: displacement, control))
+            let gradient = try objective.gradient(at: displacement, control)
             let decay = 0.5 * (1 + cos(.pi * Double(iteration) / Double(options.iterations)))
-            for layer in position.layers.indices {
-                position.layers[layer].applyAdamW(
+            for layer in displacement.layers.indices {
+                displacement.layers[layer].applyAdamW(
                     gradient: gradient.layers[layer], firstMoment: &mean.layers[layer],
                     secondMoment: &square.layers[layer], learningRate: Float(rates[layer] * decay), beta1: 0.9,
                     beta2: 0.999, step: iteration + 1, epsilon: 1e-8, weightDecay: 0,
                     // The gradient of an objective divided by a negative weight points the other way.
                     gradientScale: Float((options.weight < 0 ? -1 : 1) / scale))
             }
-            displacement = coordinates.parameters(position)
             guard displacement.isFinite else { throw SolveError.notFinite }
         }
         control.progress(options.iterations, options.iterations)
-        let residual = coordinates.gradient(try objective.meanGradient(at: displacement, control))
+        let residual = try objective.meanGradient(at: displacement, control)
         var cost = objective.cost
         cost.iterations = options.iterations
         cost.seconds = Date().timeIntervalSince(start)
-        return Response(displacement: displacement, residual: residual.norm / expected.norm, cost: cost)
+        let share = max(residual.dot(inverse.applied(to: residual)), 0) / first.dot(expected)
+        return Response(displacement: displacement, residual: share.squareRoot(), cost: cost)
     }
 
     /// Seconds that one of Adam's steps takes on one thread, going by a few.

@@ -20,7 +20,7 @@ public struct ResponseComparison: Sendable {
         /// Sequences of a batch of the divergence.
         public var batchSize = 32
         /// ``ProximalBregmanResponse/Options/reach``
-        public var reach = 20.0
+        public var reach = 40.0
         /// The estimators, and the damping of all.
         public var solving = EstimatorSettings()
         /// Decides which sequences are drawn, and the order of batches.
