@@ -129,6 +129,8 @@ def test_the_model_continues_and_a_span_is_chosen(page):
 def test_the_commands_shown_give_an_answer(page, server):
     page.open("#/ask?prompt=It's+a+%22test%22+%C3%A9&completion=+of+things&limit=20&top=3", until="form")
     page.press("The same from a shell or a notebook")
+    # The commands are written when the browser tells that it has opened them.
+    page.wait_for("figure.code pre")
     curl, python = [code.get_attribute("textContent") for code in page.all("figure.code pre")]
     answered = subprocess.run(["bash", "-c", curl], check=True, capture_output=True, text=True).stdout
     assert json.loads(answered)["query"]["prompt"] == "It's a \"test\" é"
