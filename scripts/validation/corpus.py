@@ -1,5 +1,5 @@
 """Writes the validation corpus and its queries, taken from the embedded default's corpus: a folder with corpus.jsonl,
-heldout.jsonl, queries.jsonl, and every other query again in half-queries.jsonl for what takes long.
+heldout.jsonl, queries.jsonl, and every sixth query again in twenty-queries.jsonl for what takes long.
 
 English openings of Wikipedia articles (CC BY-SA 4.0, see Sources/Attribution/Resources/default/NOTICE.md), short ones of three
 topics. Half the queries end a document of the corpus, half a document that is left out of it: the prompt is the first part of
@@ -16,7 +16,7 @@ SOURCE = pathlib.Path(__file__).parents[2] / "Sources/Attribution/Resources/defa
 TOPICS = {"Geography", "Biology and health sciences", "Physical sciences"}
 WORDS = range(15, 43)
 HELD_OUT = 60
-QUERIES_OF_EACH_KIND = 20
+QUERIES_OF_EACH_KIND = 60
 
 
 def documents():
@@ -55,7 +55,7 @@ def main(folder):
     queries = [query(document, "trained") for document in corpus[:QUERIES_OF_EACH_KIND]]
     queries += [query(document, "heldout") for document in held_out[:QUERIES_OF_EACH_KIND]]
     write(folder / "queries.jsonl", queries)
-    write(folder / "half-queries.jsonl", queries[::2])
+    write(folder / "twenty-queries.jsonl", queries[::6])
     words = sum(len(document["text"].split()) for document in corpus)
     print(f"{len(corpus)} documents, {words} words, {len(queries)} queries", file=sys.stderr)
 

@@ -13,38 +13,28 @@ import Transformer
 /// influence of z. What an estimator's score is compared with is therefore `(f(θ(ε)) - f(θ_base)) / ε`, found by training
 /// and without any inverse.
 ///
-/// Minimised by Adam (Kingma and Ba 2015) from the trained parameters, with a step that falls to zero by a cosine. Because the
-/// divergence's gradient is zero there for *every* batch, and not only in the mean over all of them, what batches disagree about
-/// is as small as the displacement. How long it is goes by how far EK-FAC expects a layer's parameters to move; EK-FAC decides
-/// nothing else.
+/// Minimised by limited-memory BFGS from the trained parameters, over the same sequences at each step, until next to nothing is
+/// left of the objective's gradient. The divergence of a model that has learned its corpus is far steeper in some directions than in others:
+/// steps of one length for all, as Adam's, are thousands away from the minimum, and batches disagree about it more than the step is long.
+/// EK-FAC is what the approximation of the inverse Hessian begins with, which decides how soon the minimum is reached and not where it
+/// is: ``Response/residual`` says how near it came.
 public struct ProximalBregmanResponse: Sendable {
     public struct Options: Sendable, Equatable, Codable {
         /// `ε`: how much weight the sequence's loss is given beside the mean over all sequences; not zero. One over
         /// their number is one more copy of the sequence.
         public var weight: Double
+        /// At most so many steps.
         public var iterations: Int
-        /// Sequences of a batch of the divergence; all of them where there are no more.
-        public var batchSize: Int
-        /// How far Adam's steps could take a parameter in all, in units of the root mean square of its layer's displacement by
-        /// EK-FAC. Some parameters go many times as far as that.
-        public var reach: Double
-        /// Of the order of the sequences.
-        public var seed: UInt64
+        /// ``Response/residual`` at which the minimum counts as reached.
+        public var tolerance: Double
+        /// On how many sequences the model is held to its outputs, evenly spread; nil for all.
+        public var heldSequences: Int?
 
-        public init(
-            weight: Double, iterations: Int = 400, batchSize: Int = 32, reach: Double = 40, seed: UInt64 = 0
-        ) {
+        public init(weight: Double, iterations: Int = 100, tolerance: Double = 0.1, heldSequences: Int? = nil) {
             self.weight = weight
             self.iterations = iterations
-            self.batchSize = batchSize
-            self.reach = reach
-            self.seed = seed
-        }
-
-        enum CodingKeys: String, CodingKey {
-            case weight, iterations
-            case batchSize = "batch_size"
-            case reach, seed
+            self.tolerance = tolerance
+            self.heldSequences = heldSequences
         }
     }
 
@@ -53,7 +43,7 @@ public struct ProximalBregmanResponse: Sendable {
         /// `θ(ε) - θ_base`
         public let displacement: ParameterVector
         /// The objective's gradient r at the end in relation to `ε ∇L(z)`, its gradient g at the beginning:
-        /// `√(rᵀ P⁻¹ r / gᵀ P⁻¹ g)`, P being EK-FAC. Found on the last batch and a few more.
+        /// `√(rᵀ P⁻¹ r / gᵀ P⁻¹ g)`, P being EK-FAC. 0 at the minimum; that nothing was done would be 1.
         public let residual: Double
         public let cost: SolveCost
     }
@@ -61,7 +51,16 @@ public struct ProximalBregmanResponse: Sendable {
     let matrix: GaussNewtonMatrix
     let inverse: KroneckerInverse
     let damping: [Double]
+    /// The sequences on which the model is held to its outputs, by their place.
+    let held: [Int]
     public let options: Options
+
+    /// Steps that limited-memory BFGS remembers.
+    public static let memory = 40
+    /// What a step may leave of the slope that it went down. A looser bound takes fewer gradients a step, and more steps.
+    private static let mostSlope = 0.7
+    /// Gradients in search of a step's length.
+    private static let trials = 8
 
     /// - Parameters:
     ///   - matrix: The model, and the sequences whose outputs are held; its number of workers plays no part here.
@@ -71,63 +70,107 @@ public struct ProximalBregmanResponse: Sendable {
         inverse = KroneckerInverse(corrected: factors, damping: damping)
         self.damping = factors.damping(damping)
         self.options = options
+        let count = min(max(options.heldSequences ?? matrix.count, 1), matrix.count)
+        held = (0..<count).map { $0 * matrix.count / count }
     }
 
     /// Moves the parameters for one sequence, on the calling thread.
     ///
     /// - Parameters:
     ///   - sequence: z, at least two tokens.
-    ///   - key: With the seed, decides the order of the sequences.
     /// - Throws: What `control.step` threw, ``SolveError``, or what reading sequences threw.
-    public func response(
-        to sequence: [Int32], key: UInt64 = 0, control: SolveControl = SolveControl()
-    ) throws -> Response {
+    public func response(to sequence: [Int32], control: SolveControl = SolveControl()) throws -> Response {
         guard matrix.count > 0 else { throw SolveError.noSequences }
         let start = Date()
-        var objective = Objective(self, sequence: sequence, key: key)
-        let first = try objective.gradient(at: nil, control)
-        let expected = inverse.applied(to: first)
-        // The mean of the cosine is a half.
-        let longest = 2 * options.reach / Double(max(options.iterations, 1)) * abs(options.weight)
-        let rates = expected.layers.map { longest * $0.rootMeanSquare }
-        let scale = first.rootMeanSquare
-        guard scale > 0 else { throw SolveError.withoutGradient }
-        var displacement = ParameterVector(zeroOf: matrix.tracked)
-        var mean = displacement
-        var square = displacement
-        for iteration in 0..<options.iterations {
-            control.progress(iteration, options.iterations)
-            let gradient = try objective.gradient(at: displacement, control)
-            let decay = 0.5 * (1 + cos(.pi * Double(iteration) / Double(options.iterations)))
-            for layer in displacement.layers.indices {
-                displacement.layers[layer].applyAdamW(
-                    gradient: gradient.layers[layer], firstMoment: &mean.layers[layer],
-                    secondMoment: &square.layers[layer], learningRate: Float(rates[layer] * decay), beta1: 0.9,
-                    beta2: 0.999, step: iteration + 1, epsilon: 1e-8, weightDecay: 0,
-                    // The gradient of an objective divided by a negative weight points the other way.
-                    gradientScale: Float((options.weight < 0 ? -1 : 1) / scale))
-            }
-            guard displacement.isFinite else { throw SolveError.notFinite }
+        var objective = try Objective(self, sequence: sequence)
+        var memory = QuasiNewtonMemory(inverse, capacity: Self.memory)
+        // `(θ - θ_base) / ε`, in which the objective has one size and one curvature whatever the weight and its sign.
+        var place = ParameterVector(zeroOf: matrix.tracked)
+        var gradient = try objective.gradient(at: place, control)
+        let energy = gradient.dot(inverse.applied(to: gradient))
+        guard energy.isFinite else { throw SolveError.notFinite }
+        guard energy > 0 else { throw SolveError.withoutGradient }
+        func residual(_ gradient: ParameterVector) -> Double {
+            (max(gradient.dot(inverse.applied(to: gradient)), 0) / energy).squareRoot()
+        }
+        var left = 1.0
+        var steps = 0
+        while steps < options.iterations, left > options.tolerance {
+            control.progress(steps, options.iterations)
+            guard let step = try step(from: place, gradient, &memory, &objective, control) else { break }
+            memory.add(change: step.change, gradientChange: step.gradient.minus(gradient))
+            place.add(step.change)
+            gradient = step.gradient
+            guard place.isFinite else { throw SolveError.notFinite }
+            left = residual(gradient)
+            steps += 1
         }
         control.progress(options.iterations, options.iterations)
-        let residual = try objective.meanGradient(at: displacement, control)
+        place.scale(by: options.weight)
         var cost = objective.cost
-        cost.iterations = options.iterations
+        cost.iterations = steps
+        cost.residual = left
         cost.seconds = Date().timeIntervalSince(start)
-        let share = max(residual.dot(inverse.applied(to: residual)), 0) / first.dot(expected)
-        return Response(displacement: displacement, residual: share.squareRoot(), cost: cost)
+        return Response(displacement: place, residual: left, cost: cost)
     }
 
-    /// Seconds that one of Adam's steps takes on one thread, going by a few.
-    public func secondsOfAStep(on sequence: [Int32], _ control: SolveControl = SolveControl()) throws -> Double {
-        let displacement = ParameterVector(zeroOf: matrix.tracked)
-        var objective = Objective(self, sequence: sequence, key: 0)
-        // The first makes room that the others use again.
-        _ = try objective.gradient(at: displacement, control)
-        let steps = 3
+    /// A step down to where the slope along it is small, found without the objective's value: in Float32 that has no digits left
+    /// near the minimum, where the slope still does.
+    ///
+    /// - Returns: nil where rounding leaves no way down.
+    private func step(
+        from place: ParameterVector, _ gradient: ParameterVector, _ memory: inout QuasiNewtonMemory,
+        _ objective: inout Objective, _ control: SolveControl
+    ) throws -> (change: ParameterVector, gradient: ParameterVector)? {
+        var direction = memory.applied(to: gradient)
+        if gradient.dot(direction) <= 0 {
+            memory.forget()
+            direction = inverse.applied(to: gradient)
+        }
+        direction.scale(by: -1)
+        let slope = gradient.dot(direction)
+        guard slope < 0, slope.isFinite else { return nil }
+        var lower = (length: 0.0, slope: slope)
+        var upper: (length: Double, slope: Double)?
+        var length = 1.0
+        for trial in 1...Self.trials {
+            var change = direction
+            change.scale(by: length)
+            var there = place
+            there.add(change)
+            let found = try objective.gradient(at: there, control)
+            let foundSlope = found.dot(direction)
+            let isShallow = abs(foundSlope) <= Self.mostSlope * abs(slope)
+            if foundSlope.isFinite, isShallow || trial == Self.trials { return (change, found) }
+            if foundSlope < 0 {
+                lower = (length, foundSlope)
+                // Regula falsi, as it is, creeps up to an end whose slope is too great for the other to count (the Illinois rule).
+                upper?.slope /= 2
+            } else {
+                upper = (length, foundSlope)
+            }
+            length = Self.length(between: lower, and: upper)
+        }
+        // The last trial is taken as it is, unless nothing there is a number.
+        throw SolveError.notFinite
+    }
+
+    /// Where the slope would be zero were it linear, kept away from both ends.
+    private static func length(
+        between lower: (length: Double, slope: Double), and upper: (length: Double, slope: Double)?
+    ) -> Double {
+        guard let upper else { return 3 * lower.length }
+        let share = upper.slope.isFinite ? lower.slope / (lower.slope - upper.slope) : 0.1
+        return lower.length + min(max(share, 0.02), 0.98) * (upper.length - lower.length)
+    }
+
+    /// Seconds that one gradient of the objective takes on one thread.
+    public func secondsOfAGradient(on sequence: [Int32], _ control: SolveControl = SolveControl()) throws -> Double {
+        var objective = try Objective(self, sequence: sequence)
         let start = Date()
-        for _ in 0..<steps { _ = try objective.gradient(at: displacement, control) }
-        return Date().timeIntervalSince(start) / Double(steps)
+        // Away from the trained parameters, where the divergence has a gradient.
+        _ = try objective.gradient(at: ParameterVector(normalOf: matrix.tracked, seed: 0), control)
+        return Date().timeIntervalSince(start)
     }
 
     /// The model with its parameters where they went.
@@ -139,10 +182,10 @@ public struct ProximalBregmanResponse: Sendable {
     }
 }
 
-extension Matrix {
-    fileprivate var rootMeanSquare: Double { (squaredNorm / Double(max(count, 1))).squareRoot() }
-}
-
 extension ParameterVector {
-    fileprivate var rootMeanSquare: Double { (squaredNorm / Double(max(count, 1))).squareRoot() }
+    fileprivate func minus(_ other: ParameterVector) -> ParameterVector {
+        var difference = self
+        difference.add(other, scaledBy: -1)
+        return difference
+    }
 }

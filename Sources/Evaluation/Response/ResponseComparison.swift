@@ -14,35 +14,37 @@ public struct ResponseComparison: Sendable {
         /// Sequences whose response is found: half of those with words in common with the queries, half at random.
         public var sequences = 64
         /// `ε` in copies of a sequence: this over the number of sequences.
-        public var copies = 1.0
-        /// Of Adam.
-        public var iterations = 400
-        /// Sequences of a batch of the divergence.
-        public var batchSize = 32
-        /// ``ProximalBregmanResponse/Options/reach``
-        public var reach = 40.0
+        public var copies = 0.05
+        /// Steps of the minimisation, at most.
+        public var iterations = 100
+        /// What may be left of the objective's gradient: ``ProximalBregmanResponse/Options/tolerance``.
+        public var tolerance = 0.1
+        /// Sequences on which the model is held to its outputs, and of which conjugate gradients and the diagonal have the curvature; nil
+        /// for all.
+        public var heldSequences: Int?
         /// The estimators, and the damping of all.
         public var solving = EstimatorSettings()
-        /// Decides which sequences are drawn, and the order of batches.
+        /// Decides which sequences are drawn.
         public var seed: UInt64 = 0
 
         public init() {}
 
         enum CodingKeys: String, CodingKey {
-            case sequences, copies, iterations
-            case batchSize = "batch_size"
-            case reach, solving, seed
+            case sequences, copies, iterations, tolerance
+            case heldSequences = "held_sequences"
+            case solving, seed
         }
     }
 
     let subject: EvaluationSubject
-    let settings: Settings
+    private(set) var settings: Settings
     /// Seconds that the whole may take; nil for as long as it takes.
     let limit: Double?
 
     public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
         self.subject = subject
         self.settings = settings
+        self.settings.solving.curvatureSequences = settings.heldSequences ?? subject.rowids.count
         self.limit = limit
     }
 
@@ -71,8 +73,11 @@ public struct ResponseComparison: Sendable {
     private var options: ProximalBregmanResponse.Options {
         .init(
             weight: settings.copies / Double(subject.rowids.count), iterations: settings.iterations,
-            batchSize: settings.batchSize, reach: settings.reach, seed: settings.seed)
+            tolerance: settings.tolerance, heldSequences: settings.heldSequences)
     }
+
+    /// Gradients of the objective in which a minimum is mostly reached.
+    private static let usualGradients = 40
 
     private static func key(_ place: Int) -> String { "sequence \(place)" }
 
@@ -111,7 +116,7 @@ public struct ResponseComparison: Sendable {
         return chosen.sorted()
     }
 
-    /// Refuses what would take longer than it may, going by a few of Adam's steps and a few products with the curvature.
+    /// Refuses what would take longer than it may, going by a gradient of the objective and a few products with the curvature.
     private func check(
         _ places: [Int], _ records: RunRecords<ScoreRecord>, _ response: ProximalBregmanResponse,
         _ solver: EstimatorSolver, queries: Int, _ control: EvaluationControl
@@ -120,16 +125,18 @@ public struct ResponseComparison: Sendable {
         var seconds = 0.0
         let missing = places.filter { records[Self.key($0)] == nil }
         if let first = missing.first {
-            let step = try response.secondsOfAStep(on: try subject.tokens([first])[0], SolveControl(step: control.step))
+            let gradient = try response.secondsOfAGradient(
+                on: try subject.tokens([first])[0], SolveControl(step: control.step))
             seconds =
-                step * Double(settings.iterations) * Double(missing.count)
+                gradient * Double(min(settings.iterations, Self.usualGradients)) * Double(missing.count)
                 / Double(min(subject.workers.count, missing.count))
         }
         let estimators = settings.solving.estimators.filter { records[key($0)] == nil }
         seconds += try solver.expectedSeconds(of: estimators, step: control.step).values.reduce(0, +) * Double(queries)
-        // Displacement, gradient, two moments and the moved parameters.
+        // Two vectors for each step that is remembered, and the moved parameters.
+        let vectors = 2 * min(settings.iterations, ProximalBregmanResponse.memory) + 6
         try EvaluationError.check(
-            seconds: seconds, bytes: solver.bytes(of: 5 * subject.workers.count), limit: limit,
+            seconds: seconds, bytes: solver.bytes(of: vectors * subject.workers.count), limit: limit,
             of: "finding \(missing.count) responses and \(estimators.count) estimators' scores")
     }
 
@@ -154,8 +161,7 @@ public struct ResponseComparison: Sendable {
                     }
                     control.report("responses", now, of: total)
                 }, step: control.step)
-            let found = try response.response(
-                to: try subject.tokens([place])[0], key: UInt64(place), control: solving)
+            let found = try response.response(to: try subject.tokens([place])[0], control: solving)
             let moved = response.model(after: found)
             var workspace = DecoderWorkspace()
             let scores = zip(measurements, before).map { measurement, before in

@@ -85,7 +85,7 @@ extension ResponseResult {
         let small = responses.joined().filter { abs($0) < rounding }.count
         return [
             .paragraph(
-                "Each response: \(settings.iterations) steps of Adam on batches of \(settings.batchSize) sequences, "
+                "Each response: at most \(settings.iterations) steps of limited-memory BFGS, "
                     + "\(Figure.duration(secondsPerResponse)) on one core; the sequence weighted as "
                     + "\(Figure.number(settings.copies, 2)) more copies. What is left of the objective's gradient in relation to "
                     + "what it began with (0 where the minimum is reached): median "
@@ -103,7 +103,7 @@ extension ResponseResult {
         if median > Self.mostResidual {
             findings.append(
                 "Warning: the responses are not the minimum's. \(Figure.number(median, 2)) of the gradient that they began with is left, "
-                    + "in the median: give more --iterations or a larger --batch before reading anything else here.")
+                    + "in the median: give more --iterations before reading anything else here.")
         }
         findings.append("EK-FAC's scores correlate \(Figure.estimate(own)) (Pearson) with the responses.")
         if let identity = estimators.first(where: { $0.name == .identity })?.pearson {

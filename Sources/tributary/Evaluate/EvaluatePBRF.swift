@@ -28,34 +28,35 @@ struct EvaluatePBRF: ParsableCommand {
         help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var estimators: [EstimatorKind] = []
 
-    @Option(help: "How much weight a sequence is given, in copies of it.")
-    var copies = 1.0
-
-    @Option(help: "Steps of Adam for each response.")
-    var iterations = ResponseComparison.Settings().iterations
-
     @Option(
         help: """
-            How far Adam could take a parameter in all, in units of how far EK-FAC expects those of its layer to move in the root \
-            mean square.
+            How much weight a sequence is given, in copies of it. Influence is what little weight does; too little is \
+            lost in rounding.
             """)
-    var reach = ResponseComparison.Settings().reach
+    var copies = ResponseComparison.Settings().copies
 
-    @Option(help: "Sequences of a batch on which the model is held to its outputs.")
-    var batch = ResponseComparison.Settings().batchSize
+    @Option(help: "Steps of the minimisation for each response, at most.")
+    var iterations = ResponseComparison.Settings().iterations
+
+    @Option(help: "Share of the objective's gradient that may be left where the minimum counts as reached.")
+    var tolerance = ResponseComparison.Settings().tolerance
+
+    @Option(help: "Sequences on which the model is held to its outputs, evenly spread. (default: all)")
+    var held: Int?
 
     @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
     func validate() throws {
-        for (name, value) in [("sequences", sequences), ("iterations", iterations), ("batch", batch)] where value < 1 {
+        for (name, value) in [("sequences", sequences), ("iterations", iterations), ("held", held ?? 1)]
+        where value < 1 {
             throw ValidationError("--\(name): expected at least 1, found \(value)")
         }
         guard copies != 0, copies.isFinite else {
             throw ValidationError("--copies: expected a number other than 0, found \(copies)")
         }
-        guard reach > 0, reach.isFinite else {
-            throw ValidationError("--reach: expected a positive number, found \(reach)")
+        guard tolerance > 0, tolerance < 1 else {
+            throw ValidationError("--tolerance: expected a number between 0 and 1, found \(tolerance)")
         }
         if let damping, !(damping > 0 && damping.isFinite) {
             throw ValidationError("--damping: expected a positive number, found \(damping)")
@@ -69,8 +70,8 @@ struct EvaluatePBRF: ParsableCommand {
         settings.sequences = sequences
         settings.copies = copies
         settings.iterations = iterations
-        settings.batchSize = batch
-        settings.reach = reach
+        settings.tolerance = tolerance
+        settings.heldSequences = held
         if !estimators.isEmpty { settings.solving.estimators = estimators }
         settings.solving.damping = damping
         settings.solving.seed = options.seed
