@@ -76,6 +76,37 @@ struct ResponseComparisonTests {
         #expect(fewer.sequences.count == 4 && fewer.responses[0].allSatisfy(whole.responses[0].contains))
     }
 
+    @Test("puts estimators beside EK-FAC, and LiSSA in as many lengths as are wanted")
+    func besideEKFAC() throws {
+        var settings = ResponseComparison.Settings()
+        settings.sequences = 5
+        settings.copies = 0.01
+        settings.iterations = 3
+        settings.solving = TinySubject.solving([.ekfac, .identity, .lissa])
+        settings.lissaIterations = [2, 12]
+        let comparison = ResponseComparison(tiny.subject, settings: settings, limit: nil)
+        let result = try comparison.run(TinySubject.queries, records: tiny.records("lengths"))
+        #expect(result.estimators.map(\.name) == [.ekfac, .identity, .lissa, .lissa])
+        #expect(result.estimators.map(\.label) == ["ekfac", "identity", "lissa (2)", "lissa (12)"])
+        #expect(result.estimators[2].scores != result.estimators[3].scores)
+        let ekfac = result.estimators[0]
+        #expect(ekfac.pearsonAboveEKFAC == nil && ekfac.spearmanAboveEKFAC == nil)
+        for other in result.estimators.dropFirst() {
+            let (own, base) = (try #require(other.pearson), try #require(ekfac.pearson))
+            let difference = try #require(other.pearsonAboveEKFAC)
+            #expect(abs(difference.value - (own.value - base.value)) < 1e-12)
+            #expect(difference.low <= difference.value && difference.value <= difference.high)
+        }
+        let again = Stages()
+        settings.lissaIterations = [12]
+        settings.solving.estimators = [.lissa]
+        let one = try ResponseComparison(tiny.subject, settings: settings, limit: nil).run(
+            TinySubject.queries, records: tiny.records("lengths"), control: again.control)
+        #expect(again.names.isEmpty, "a length that is known is not found again")
+        #expect(one.estimators.map(\.scores) == [result.estimators[3].scores])
+        #expect(one.estimators[0].pearsonAboveEKFAC == nil, "EK-FAC is not among them")
+    }
+
     @Test("refuses what takes longer than it may")
     func limit() throws {
         #expect {
@@ -94,5 +125,6 @@ struct ResponseComparisonTests {
         let html = HTMLReport(result.report).html
         #expect(html.components(separatedBy: "<svg").count == 5, "two plots of bars and two of points")
         #expect(result.report.text.contains("EK-FAC's scores correlate"))
+        #expect(result.report.text.contains("Inner products of gradients correlate"))
     }
 }

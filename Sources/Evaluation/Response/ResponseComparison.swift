@@ -24,6 +24,8 @@ public struct ResponseComparison: Sendable {
         public var heldSequences: Int?
         /// The estimators, and the damping of all.
         public var solving = EstimatorSettings()
+        /// Lengths of LiSSA, each an estimator of its own: it buys accuracy with time.
+        public var lissaIterations = [EstimatorSettings().lissaIterations]
         /// Decides which sequences are drawn.
         public var seed: UInt64 = 0
 
@@ -32,7 +34,9 @@ public struct ResponseComparison: Sendable {
         enum CodingKeys: String, CodingKey {
             case sequences, copies, iterations, tolerance
             case heldSequences = "held_sequences"
-            case solving, seed
+            case solving
+            case lissaIterations = "lissa_iterations"
+            case seed
         }
     }
 
@@ -62,12 +66,33 @@ public struct ResponseComparison: Sendable {
             solver.curvature, factors: subject.factors, damping: settings.solving.damping, options)
         try check(places, records, response, solver, queries: queries.count, control)
         try respond(places, measurements, response, records, control)
-        for estimator in settings.solving.estimators where records[key(estimator)] == nil {
-            let (scores, cost) = try solver.scores(
-                of: measurements, by: estimator, over: places, control.solving(estimator.rawValue))
-            try records.append(key(estimator), ScoreRecord(scores: scores, cost: cost))
+        for contender in contenders where records[key(contender)] == nil {
+            let (scores, cost) = try EstimatorSolver(subject, contender.settings).scores(
+                of: measurements, by: contender.estimator, over: places, control.solving(contender.name))
+            try records.append(key(contender), ScoreRecord(scores: scores, cost: cost))
         }
         return try result(queries, places, records, seconds: Date().timeIntervalSince(start))
+    }
+
+    /// An estimator of some settings.
+    private struct Contender {
+        let estimator: EstimatorKind
+        let settings: EstimatorSettings
+
+        var name: String {
+            estimator == .lissa ? "lissa, \(settings.lissaIterations) iterations" : estimator.rawValue
+        }
+    }
+
+    private var contenders: [Contender] {
+        settings.solving.estimators.flatMap { estimator in
+            guard estimator == .lissa else { return [Contender(estimator: estimator, settings: settings.solving)] }
+            return settings.lissaIterations.map { iterations in
+                var settings = settings.solving
+                settings.lissaIterations = iterations
+                return Contender(estimator: estimator, settings: settings)
+            }
+        }
     }
 
     private var options: ProximalBregmanResponse.Options {
@@ -82,12 +107,13 @@ public struct ResponseComparison: Sendable {
     private static func key(_ place: Int) -> String { "sequence \(place)" }
 
     /// An estimator's scores are of the sequences that were chosen, and those go by how many they are.
-    private func key(_ estimator: EstimatorKind) -> String { "\(estimator.rawValue) of \(settings.sequences)" }
+    private func key(_ contender: Contender) -> String { "\(contender.name) of \(settings.sequences)" }
 
     private func identity(_ queries: [EvaluationQuery]) throws -> RunIdentity {
         var settings = settings
         // Others, and more or fewer sequences, may be asked for when a run is taken up.
         settings.solving.estimators = []
+        settings.lissaIterations = []
         settings.sequences = 0
         return try RunIdentity(scoresFor: "pbrf", subject, queries, seed: settings.seed, settings: settings)
     }
@@ -131,13 +157,17 @@ public struct ResponseComparison: Sendable {
                 gradient * Double(min(settings.iterations, Self.usualGradients)) * Double(missing.count)
                 / Double(min(subject.workers.count, missing.count))
         }
-        let estimators = settings.solving.estimators.filter { records[key($0)] == nil }
-        seconds += try solver.expectedSeconds(of: estimators, step: control.step).values.reduce(0, +) * Double(queries)
+        let open = contenders.filter { records[key($0)] == nil }
+        for contender in open {
+            let expected = try EstimatorSolver(subject, contender.settings).expectedSeconds(
+                of: [contender.estimator], step: control.step)
+            seconds += (expected[contender.estimator] ?? 0) * Double(queries)
+        }
         // Two vectors for each step that is remembered, and the moved parameters.
         let vectors = 2 * min(settings.iterations, ProximalBregmanResponse.memory) + 6
         try EvaluationError.check(
             seconds: seconds, bytes: solver.bytes(of: vectors * subject.workers.count), limit: limit,
-            of: "finding \(missing.count) responses and \(estimators.count) estimators' scores")
+            of: "finding \(missing.count) responses and \(open.count) estimators' scores")
     }
 
     /// Finds the responses that are missing, one a worker at a time.
@@ -182,11 +212,9 @@ public struct ResponseComparison: Sendable {
             subject: EvaluatedSubject(subject), settings: settings, queries: queries, seconds: seconds,
             sequences: names, responses: responses, residuals: found.compactMap(\.residual),
             secondsPerResponse: found.compactMap(\.seconds).reduce(0, +) / Double(max(found.count, 1)),
-            estimators: settings.solving.estimators.compactMap { estimator in
-                records[key(estimator)].map {
-                    ResponseResult.Estimator(
-                        name: estimator, scores: $0.scores, responses: responses, cost: $0.cost, seed: settings.seed)
-                }
-            })
+            estimators: ResponseResult.Estimator.compared(
+                contenders.compactMap { contender in
+                    records[key(contender)].map { (contender.estimator, $0.scores, $0.cost) }
+                }, with: responses, seed: settings.seed))
     }
 }

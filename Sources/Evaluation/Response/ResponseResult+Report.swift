@@ -26,14 +26,16 @@ extension ResponseResult {
         [
             .paragraph(
                 "Over \(sequences.count) sequences, half of those that share words with the queries and half at random; the "
-                    + "mean of \(queries.count) queries, with the interval that holds 95 % of it on queries and sequences drawn anew."
+                    + "mean of \(queries.count) queries, with the interval that holds 95 % of it on queries and sequences drawn anew. "
+                    + "Above EK-FAC: the difference, both drawn anew on the same."
             ),
             .table(
                 ReportTable(
-                    columns: ["", "Pearson", "Spearman", "s a query", "set-up s"],
+                    columns: ["", "Pearson", "above EK-FAC", "Spearman", "above EK-FAC", "s a query", "set-up s"],
                     rows: ranked.map {
                         [
-                            $0.name.rawValue, Figure.estimate($0.pearson), Figure.estimate($0.spearman),
+                            $0.label, Figure.estimate($0.pearson), Figure.estimate($0.pearsonAboveEKFAC),
+                            Figure.estimate($0.spearman), Figure.estimate($0.spearmanAboveEKFAC),
                             Figure.number($0.cost?.secondsPerQuery), Figure.number($0.cost?.setupSeconds),
                         ]
                     })),
@@ -41,13 +43,13 @@ extension ResponseResult {
                 Plot(
                     "Pearson's correlation with the response, mean over queries, with its 95 % interval",
                     .bars(
-                        ranked.compactMap { own in own.pearson.map { Plot.Bar(own.name.rawValue, $0) } },
+                        ranked.compactMap { own in own.pearson.map { Plot.Bar(own.label, $0) } },
                         label: "Pearson's correlation"))),
             .plot(
                 Plot(
                     "Spearman's correlation with the response, mean over queries, with its 95 % interval",
                     .bars(
-                        ranked.compactMap { own in own.spearman.map { Plot.Bar(own.name.rawValue, $0) } },
+                        ranked.compactMap { own in own.spearman.map { Plot.Bar(own.label, $0) } },
                         label: "Spearman's correlation"))),
         ]
     }
@@ -106,17 +108,32 @@ extension ResponseResult {
                     + "in the median: give more --iterations before reading anything else here.")
         }
         findings.append("EK-FAC's scores correlate \(Figure.estimate(own)) (Pearson) with the responses.")
-        if let identity = estimators.first(where: { $0.name == .identity })?.pearson {
+        if let difference = estimators.first(where: { $0.name == .identity })?.pearsonAboveEKFAC {
+            let verdict = difference.high < 0 ? "less" : difference.low > 0 ? "more" : "not clearly less"
             findings.append(
-                own.low > identity.high
-                    ? "That is clearly more than the inner product of gradients, \(Figure.estimate(identity))."
-                    : own.high < identity.low
-                        ? "That is clearly less than the inner product of gradients, \(Figure.estimate(identity))."
-                        : "It is not clearly apart from the inner product of gradients, \(Figure.estimate(identity)).")
+                "Inner products of gradients correlate \(verdict) than EK-FAC's scores: the difference is "
+                    + "\(Figure.estimate(difference)).")
         }
         if let best = ranked.first, best.name != .ekfac, let value = best.pearson {
-            findings.append("The highest is that of \(best.name.rawValue), \(Figure.estimate(value)).")
+            findings.append("The highest is that of \(best.label), \(Figure.estimate(value)).")
+        }
+        if let fast = ekfac.cost?.secondsPerQuery, fast > 0 {
+            for lissa in estimators where lissa.name == .lissa {
+                guard let slow = lissa.cost?.secondsPerQuery, let difference = lissa.pearsonAboveEKFAC
+                else { continue }
+                findings.append(
+                    "\(lissa.label) takes \(Figure.number(slow / fast, 0)) times as long a query, and its correlation is "
+                        + "\(Figure.estimate(difference)) above EK-FAC's.")
+            }
         }
         return findings
+    }
+}
+
+extension ResponseResult.Estimator {
+    /// LiSSA may be there in several lengths.
+    var label: String {
+        guard name == .lissa, let iterations = cost?.iterations else { return name.rawValue }
+        return "lissa (\(Figure.number(iterations, 0)))"
     }
 }

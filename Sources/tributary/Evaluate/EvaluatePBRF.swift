@@ -44,12 +44,18 @@ struct EvaluatePBRF: ParsableCommand {
     @Option(help: "Sequences on which the model is held to its outputs, evenly spread. (default: all)")
     var held: Int?
 
+    @Option(
+        parsing: .upToNextOption,
+        help: "Iterations of LiSSA; several compare it with itself. (default: 200)")
+    var lissaIterations: [Int] = []
+
     @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
     func validate() throws {
         for (name, value) in [("sequences", sequences), ("iterations", iterations), ("held", held ?? 1)]
-        where value < 1 {
+            + lissaIterations.map({ ("lissa-iterations", $0) }) where value < 1
+        {
             throw ValidationError("--\(name): expected at least 1, found \(value)")
         }
         guard copies != 0, copies.isFinite else {
@@ -73,6 +79,7 @@ struct EvaluatePBRF: ParsableCommand {
         settings.tolerance = tolerance
         settings.heldSequences = held
         if !estimators.isEmpty { settings.solving.estimators = estimators }
+        if !lissaIterations.isEmpty { settings.lissaIterations = lissaIterations }
         settings.solving.damping = damping
         settings.solving.seed = options.seed
         settings.seed = options.seed
