@@ -1,3 +1,4 @@
+import Attribution
 import Curvature
 import Foundation
 import Testing
@@ -66,6 +67,27 @@ struct InfluenceFindingsTests {
             of: [try Measurement(query, of: subject.checkpoint)], by: .ekfac, over: [2], SolveControl()
         ).scores[0][0]
         #expect(abs(found - expected) < 1e-4 * abs(expected), "\(found), \(expected)")
+    }
+
+    @Test("judge whether the tail is a power law")
+    func tails() throws {
+        let tiny = try TinySubject(sequences: 200)
+        let subject = tiny.subject
+        var settings = InfluenceFindings.Settings()
+        settings.top = 5
+        settings.fitSamples = 40
+        let result = try InfluenceFindings(subject, settings: settings).run(Self.questions)
+        let measurements = try result.queries.map { try Measurement($0.query, of: subject.checkpoint) }
+        let scores = try EstimatorSolver(subject, EstimatorSettings()).scores(
+            of: measurements, by: .ekfac, over: Array(subject.rowids.indices), SolveControl()
+        ).scores
+        for (query, scores) in zip(result.queries, scores) {
+            let tail = try #require(query.tail)
+            #expect(tail.sequences >= PowerLawTail.leastSequences)
+            #expect(query.goodnessOfFit == tail.goodnessOfFit(of: scores, samples: 40, seed: settings.seed))
+            #expect(query.goodnessOfFit != nil)
+        }
+        #expect(result.report.text.contains("the upper tail of the scores is a power law"))
     }
 
     @Test("name a text that no sequence can be")

@@ -44,9 +44,11 @@ extension FindingsResult {
     private var tailFinding: String? {
         let exponents = queries.compactMap { $0.tail?.exponent }.sorted()
         guard let low = exponents.first, let high = exponents.last else { return nil }
-        return
-            "The upper tail of the scores is fitted by a power law, for \(exponents.count) of \(queries.count) queries, with exponents "
-            + "from \(Figure.number(low, 2)) to \(Figure.number(high, 2)). A fit alone does not tell a power law from other heavy tails."
+        let credible = queries.filter { ($0.goodnessOfFit ?? 0) > 0.1 }.count
+        return Self.verdict(
+            2 * credible > queries.count,
+            "the upper tail of the scores is a power law: credible for \(credible) of \(queries.count) queries (goodness of fit "
+                + "above 0.1), with exponents from \(Figure.number(low, 2)) to \(Figure.number(high, 2)).")
     }
 
     /// In the paper influence is spread over all layers, that on memorised and translated completions towards the upper ones.
@@ -99,12 +101,14 @@ extension FindingsResult {
         [
             .paragraph(
                 "The part of few sequences in the sum of all positive scores over the whole corpus, and the exponent of the power "
-                    + "law that fits the upper tail best: below 2, a handful of sequences hold most of it."),
+                    + "law that fits the upper tail best: below 2, a handful of sequences hold most of it. Goodness of fit: how "
+                    + "many of \(settings.fitSamples) samples of that law are farther from their own best fit. At most 0.1, the "
+                    + "tail is of another kind."),
             .table(
                 ReportTable(
                     columns: ["query", "kind", "log p"]
                         + InfluenceConcentration.tops.map { "top \(Figure.percent($0, 2))" }
-                        + ["positive", "tail exponent"],
+                        + ["positive", "tail exponent", "goodness of fit"],
                     rows: queries.map { own in
                         [own.query.label, own.kind, Figure.number(own.logProbability, 2)]
                             + own.concentration.shares.map { Figure.percent($0.ofInfluence) }
@@ -113,6 +117,7 @@ extension FindingsResult {
                                 own.tail.map {
                                     "\(Figure.number($0.exponent, 2)) ± \(Figure.number($0.standardError, 2))"
                                 } ?? "-",
+                                Figure.number(own.goodnessOfFit, 2),
                             ]
                     })),
         ]

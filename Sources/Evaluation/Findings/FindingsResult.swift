@@ -20,10 +20,13 @@ public struct FindingsResult: Sendable, Codable, Equatable {
         public var concentration: InfluenceConcentration
         /// Of the positive scores; nil where there are too few.
         public var tail: PowerLawTail?
+        /// ``PowerLawTail/goodnessOfFit(of:samples:seed:)``: at most 0.1 where the tail is no power law.
+        public var goodnessOfFit: Double?
 
         enum CodingKeys: String, CodingKey {
             case kind, query, concentration, tail
             case logProbability = "log_probability"
+            case goodnessOfFit = "goodness_of_fit"
         }
     }
 

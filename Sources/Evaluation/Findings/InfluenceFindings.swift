@@ -2,6 +2,7 @@ import Attribution
 import Curvature
 import Foundation
 import LinearAlgebra
+import Synchronization
 import Transformer
 
 /// Looks for some findings of Grosse et al. 2023 in a model, by EK-FAC's scores alone: how concentrated influence is
@@ -13,6 +14,8 @@ public struct InfluenceFindings: Sendable {
         public var top = 50
         /// Sequences at the top that are compared with the query's words.
         public var abstractionTop = 20
+        /// Samples by which the fit of a tail is judged.
+        public var fitSamples = 500
         public var seed: UInt64 = 0
 
         public init() {}
@@ -20,6 +23,7 @@ public struct InfluenceFindings: Sendable {
         enum CodingKeys: String, CodingKey {
             case top
             case abstractionTop = "abstraction_top"
+            case fitSamples = "fit_samples"
             case seed
         }
     }
@@ -44,11 +48,13 @@ public struct InfluenceFindings: Sendable {
         let vectors = try preconditioned(measurements)
         let scores = try scores(vectors, control)
         var workspace = DecoderWorkspace()
+        let fits = try tails(of: scores, control)
         let queries = measurements.enumerated().map { index, measurement in
             FindingsResult.Query(
                 kind: questions.kinds[index].kind, query: measurement.query,
                 logProbability: measurement.logProbability(under: subject.decoder, in: &workspace),
-                concentration: InfluenceConcentration(of: scores[index]), tail: PowerLawTail(scores[index]))
+                concentration: InfluenceConcentration(of: scores[index]), tail: fits[index].tail,
+                goodnessOfFit: fits[index].goodness)
         }
         return FindingsResult(
             subject: EvaluatedSubject(subject), settings: settings, queries: queries,
@@ -84,6 +90,24 @@ public struct InfluenceFindings: Sendable {
         return try solver.products(
             of: vectors, with: Array(subject.rowids.indices), step: control.step
         ) { control.report("scores", $0, of: total) }
+    }
+
+    /// The power law of each query's tail, and how credible it is.
+    private func tails(
+        of scores: [[Double]], _ control: EvaluationControl
+    ) throws -> [(tail: PowerLawTail?, goodness: Double?)] {
+        let done = Mutex(0)
+        return try subject.workers.map(0..<scores.count) { _, index in
+            try control.step()
+            let tail = PowerLawTail(scores[index])
+            let goodness = tail?.goodnessOfFit(of: scores[index], samples: settings.fitSamples, seed: settings.seed)
+            let now = done.withLock { done in
+                done += 1
+                return done
+            }
+            control.report("tails", now, of: scores.count)
+            return (tail, goodness)
+        }
     }
 
     private func abstraction(of measurements: [Measurement], _ scores: [[Double]]) throws -> InfluenceAbstraction {
