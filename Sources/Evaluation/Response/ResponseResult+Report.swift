@@ -122,8 +122,8 @@ extension ResponseResult {
                 guard let slow = lissa.cost?.secondsPerQuery, let difference = lissa.pearsonAboveEKFAC
                 else { continue }
                 findings.append(
-                    "\(lissa.label) takes \(Figure.number(slow / fast, 0)) times as long a query, and its correlation is "
-                        + "\(Figure.estimate(difference)) above EK-FAC's.")
+                    "\(lissa.label) takes \(Figure.number(slow / fast, 0)) times as long a query, and its correlation differs from EK-FAC's by "
+                        + "\(Figure.estimate(difference)).")
             }
         }
         return findings
