@@ -60,11 +60,12 @@ struct ReportTests {
 
     @Test(
         "put ticks at round values within the axis",
-        arguments: [(0.0, 1.0), (-3.7, 12.2), (1e-4, 3e-4), (0.0, 12_345.0)])
+        arguments: [(0.0, 1.0), (-3.7, 12.2), (1e-4, 3e-4), (0.0, 12_345.0), (0, 22_000), (-2e9, 3e9)])
     func ticks(range: (low: Double, high: Double)) {
         let scale = PlotScale([range.low, range.high])
         let ticks = scale.ticks
         #expect((3...12).contains(ticks.count))
+        #expect(Set(ticks.map(PlotScale.label)).count == ticks.count, "\(ticks.map(PlotScale.label))")
         for tick in ticks {
             let place = scale.place(of: tick) ?? -1
             #expect((0...1).contains(place))

@@ -12,6 +12,8 @@ struct PlotDrawing {
     private static let right = 16.0
     private static let barHeight = 26.0
     private static let seriesColours = 6
+    /// Of a line that names a series.
+    private static let keyHeight = 17.0
 
     var svg: String {
         switch plot.shape {
@@ -111,15 +113,17 @@ struct PlotDrawing {
                 }
             }
             if series.count > 1 {
-                let v = Self.top + 14 + Double(index) * 17
+                // Below the axis: anywhere within the plot it would cover points.
+                let v = Self.height + 4 + Double(index) * Self.keyHeight
                 marks.append(
-                    "<circle class=\"s\(colour)\" cx=\"\(number(Self.left + 14))\" cy=\"\(number(v - 4))\" r=\"4\"/>"
-                        + text(Self.left + 24, v, own.name, "start"))
+                    "<circle class=\"s\(colour)\" cx=\"\(number(Self.left + 4))\" cy=\"\(number(v - 4))\" r=\"4\"/>"
+                        + text(Self.left + 14, v, own.name, "start"))
             }
         }
         let names = series.map { "\($0.name), \($0.points.count) points" }.joined(separator: "; ")
         return picture(
-            height: Self.height, description: "\(plot.title). \(y.label) against \(x.label): \(names)", marks)
+            height: Self.height + (series.count > 1 ? Double(series.count) * Self.keyHeight : 0),
+            description: "\(plot.title). \(y.label) against \(x.label): \(names)", marks)
     }
 
     // MARK: Marks

@@ -46,7 +46,8 @@ struct PlotScale {
 
     static func label(_ value: Double) -> String {
         if abs(value) < 1e-12 { return "0" }
-        if abs(value) >= 10_000 || abs(value) < 0.001 { return String(format: "%.0e", value) }
+        if abs(value) >= 1e7 || abs(value) < 0.001 { return String(format: "%.3g", value) }
+        if abs(value) >= 10_000 { return Int(value.rounded()).formatted(.number.locale(Locale(identifier: "en"))) }
         return String(format: "%.4g", value)
     }
 }
