@@ -101,7 +101,7 @@ struct ProximalBregmanResponseTests {
             }, batchTokens: 512)
         let alone = ProximalBregmanResponse(
             fewer, factors: tiny.factors, .init(weight: Self.smallWeight, tolerance: 1e-3))
-        let some = try response(tiny, heldSequences: 6)
+        let some = response(tiny, heldSequences: 6)
         let found = try solution(some, to: tiny.sequence)
         #expect(found.distance(from: try solution(alone, to: tiny.sequence)) < 1e-3)
         #expect(found.distance(from: try solution(response(tiny), to: tiny.sequence)) > 0.05)

@@ -9,6 +9,8 @@ struct Measurement: Encodable {
     var seconds: [String: Double]
     var tokens: Int?
     var operations: Double?
+    /// Moved through memory, by the names of the seconds.
+    var bytes: [String: Double]?
     /// Matrix blocks that were allocated after the first micro-batches.
     var allocations: Int?
     var residentBytes: Int?
@@ -60,7 +62,8 @@ extension Setting {
         let queries = try preconditioned(workers: Workers(count: workers))
         let sequences = input.sequences
         let sweep = CandidateSweep(
-            decoder: isInHalfPrecision ? half : decoder, tracked: tracked, workers: Workers(count: workers),
+            decoder: isInHalfPrecision ? decoder.inHalfPrecision() : decoder, tracked: tracked,
+            workers: Workers(count: workers),
             batchTokens: input.batchTokens
         ) { ids in ids.map { sequences[Int($0)] } }
         let time = try seconds { _ = try sweep.scores(of: sequences.indices.map(Int64.init), queries: queries) }
@@ -79,6 +82,51 @@ extension Setting {
         return Measurement(
             seconds: try Self.fit(decoder, input, workers: Workers(count: workers)).seconds, tokens: tokens)
     }
+
+    /// One query against a million of the gradient index's records, made by repeating some, and a copy of memory beside it.
+    func scan(workers: Int) throws -> Measurement {
+        let layout = SketchLayout()
+        let signs = SignSketch(segments: tracked.layers.count, entries: layout.signs)
+        var random = SystemRandomNumberGenerator()
+        func vector() -> [Float] {
+            (0..<(signs.segments * signs.entries)).map { _ in Float.random(in: -1...1, using: &random) }
+        }
+        let block = 256
+        let made = (0..<block).flatMap { _ in signs.record(of: vector().span) }
+        let records = Array(repeatElement(made, count: Self.scannedBlocks).joined())
+        let query = signs.query(of: vector().span)
+        let team = Workers(count: workers)
+        func scan() throws {
+            _ = try team.map(0..<Self.scannedBlocks) { _, index in
+                var scores: [Float] = []
+                let bytes = records.span.bytes.extracting((index * made.count)..<((index + 1) * made.count))
+                signs.scores(of: bytes, stride: signs.recordBytes, with: query, into: &scores)
+                return scores.max()
+            }
+        }
+        let scanned = try seconds(scan)
+        let copied = try copy(team)
+        return Measurement(
+            seconds: ["scan": scanned, "copy": copied.seconds],
+            bytes: ["scan": Double(records.count), "copy": copied.bytes])
+    }
+
+    /// A plain copy of memory by all workers at once; what is read and what is written counts.
+    private func copy(_ team: Workers) throws -> (seconds: Double, bytes: Double) {
+        let source = Matrix(rows: 1 << 16, columns: 1 << 10)
+        let copies = 4
+        let times = try team.run { _ in
+            var target = Matrix(rows: source.rows, columns: source.columns)
+            // The first writes are to pages that are not there yet.
+            target.copyValues(of: source)
+            return seconds { for _ in 0..<copies { target.copyValues(of: source) } }
+        }
+        let moved = 2 * source.count * MemoryLayout<Float>.size * copies * times.count
+        return (times.max() ?? 0, Double(moved))
+    }
+
+    /// A million sequences.
+    private static let scannedBlocks = 1_000_000 / 256
 
     /// Memory now, and at its highest.
     func memory() -> Measurement {

@@ -35,14 +35,12 @@ struct Setting {
 
     let input: Input
     let decoder: DecoderModel
-    let half: DecoderModel
     let tracked: TrackedLayers
     let factors: EKFACFactors
 
     init(_ input: Input) throws {
         self.input = input
         decoder = try Checkpoint.loadDecoder(folder: input.model)
-        half = decoder.inHalfPrecision()
         tracked = TrackedLayers(of: decoder)
         if FactorFile.exists(at: input.factors) {
             factors = try FactorFile.load(folder: input.factors, for: decoder, modelDigest: nil)

@@ -18,6 +18,7 @@ while let line = readLine() {
         case "sweep": try setting.sweep(workers: workers)
         case "half": try setting.sweep(workers: workers, isInHalfPrecision: true)
         case "queries": try setting.queries(workers: workers)
+        case "scan": try setting.scan(workers: workers)
         case "fit": try setting.fit(workers: workers)
         default: setting.memory()
         }
