@@ -14,31 +14,28 @@ public struct LayerFactors: Sendable {
     /// Eigenvalues of the mean over tokens of `d dᵀ`, ascending.
     public var gradientValues: [Double]
     /// `Λ`: out × in, the mean over sequences of `((D Qs)ᵀ (A Qa))²`, element by element.
-    public var eigenvalues: Matrix
-
-    /// The damping `λ` that is used unless another is asked for: 0.1 times the mean of `Λ`.
-    public var defaultDamping: Double {
-        let sum = eigenvalues.withSpan { span in span.indices.reduce(0.0) { $0 + Double(span[$1]) } }
-        return 0.1 * sum / Double(max(eigenvalues.count, 1))
+    public var eigenvalues: Matrix {
+        didSet { defaultDamping = Self.defaultDamping(eigenvalues) }
     }
 
-    /// A gradient in the eigenbasis: `Qsᵀ G Qa` for `G = Dᵀ A`.
-    ///
-    /// The tokens are rotated first: `T (in² + out²) + T in out` multiply-adds for T tokens, where rotating `G` itself would
-    /// take `in out (in + out)`.
-    ///
-    /// - Parameters:
-    ///   - inputs: `A`, tokens × in
-    ///   - outputGradients: `D`, tokens × out
-    /// - Returns: out × in
-    public func rotatedGradient(inputs: Matrix, outputGradients: Matrix) -> Matrix {
-        var rotatedInputs = Matrix()
-        rotatedInputs.formProduct(inputs.slice, activationVectors.slice)
-        var rotatedOutputs = Matrix()
-        rotatedOutputs.formProduct(outputGradients.slice, gradientVectors.slice)
-        var gradient = Matrix()
-        gradient.formProduct(rotatedOutputs.transposed, rotatedInputs.slice)
-        return gradient
+    /// The damping `λ` that is used unless another is asked for: 0.1 times the mean of `Λ`.
+    public private(set) var defaultDamping: Double
+
+    public init(
+        activationVectors: Matrix, gradientVectors: Matrix, activationValues: [Double], gradientValues: [Double],
+        eigenvalues: Matrix
+    ) {
+        self.activationVectors = activationVectors
+        self.gradientVectors = gradientVectors
+        self.activationValues = activationValues
+        self.gradientValues = gradientValues
+        self.eigenvalues = eigenvalues
+        defaultDamping = Self.defaultDamping(eigenvalues)
+    }
+
+    private static func defaultDamping(_ eigenvalues: Matrix) -> Double {
+        let sum = eigenvalues.withSpan { span in span.indices.reduce(0.0) { $0 + Double(span[$1]) } }
+        return 0.1 * sum / Double(max(eigenvalues.count, 1))
     }
 
     /// A matrix given in the eigenbasis, in the layer's own coordinates: `Qs M Qaᵀ`, out × in.

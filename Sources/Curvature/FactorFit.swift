@@ -47,6 +47,9 @@ public struct FactorFit: Sendable {
     /// Seconds between saved states.
     let saveInterval: Double
 
+    /// Tokens of a micro-batch, unless another number is asked for: sums are added to in Float64 once for each.
+    public static let batchTokens = 1_024
+
     /// - Parameters:
     ///   - modelDigest: Recorded with the factors.
     ///   - maximumSequences: How many of the source's sequences are used, evenly spread over it; all by default.
@@ -54,7 +57,7 @@ public struct FactorFit: Sendable {
     public init(
         decoder: DecoderModel, modelDigest: String, source: Source, fisher: FactorProvenance.Fisher = .sampled,
         selection: LayerSelection = .feedForward, maximumSequences: Int? = nil, seed: UInt64 = 0,
-        workers: Workers = Workers(), batchTokens: Int = 1_024, saveInterval: Double = 30
+        workers: Workers = Workers(), batchTokens: Int = FactorFit.batchTokens, saveInterval: Double = 30
     ) {
         self.decoder = decoder
         tracked = TrackedLayers(of: decoder, selection)

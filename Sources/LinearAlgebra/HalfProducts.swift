@@ -40,10 +40,11 @@ extension HalfMatrix {
         let factor = HalfMatrix(Matrix(rows: order, columns: order))
         var product = Matrix(rows: order, columns: order)
         let destination = product.uniquePointer()
-        let status = factor.withPointer {
-            tributary_bfloat16_product($0, order, $0, order, 1, destination, order, order, order, order, 0)
+        let done = factor.withPointer { values in
+            let factor = tributary_factor(values: values, row_stride: order, column_stride: 1)
+            return tributary_bfloat16_product(factor, factor, destination, order, order, order, order, 0)
         }
-        return status == 0
+        return done == order
     }
 }
 
@@ -81,22 +82,25 @@ extension Matrix {
             "the product does not fit")
         guard left.rows > 0, right.columns > 0 else { return }
         let destination = uniquePointer() + row * columns + column
-        let status = right.matrix.withPointer { values -> Int32? in
+        let done = right.matrix.withPointer { values -> Int? in
             guard left.columns > 0, let rounded = tributary_thread_scratch(left.rows * left.columns) else { return nil }
             for row in 0..<left.rows {
                 tributary_to_bfloat16(left.pointer + row * left.stride, rounded + row * left.columns, left.columns)
             }
             let stride = right.matrix.columns
             return tributary_bfloat16_product(
-                rounded, left.columns, values + right.storedColumns.lowerBound, right.isTransposed ? 1 : stride,
-                right.isTransposed ? stride : 1, destination, columns, left.rows, left.columns, right.columns,
-                adding ? 1 : 0)
+                tributary_factor(values: rounded, row_stride: left.columns, column_stride: 1),
+                tributary_factor(
+                    values: values + right.storedColumns.lowerBound, row_stride: right.isTransposed ? 1 : stride,
+                    column_stride: right.isTransposed ? stride : 1),
+                destination, columns, left.rows, left.columns, right.columns, adding ? 1 : 0)
         }
-        guard status != 0 else { return }
+        let rest = (done ?? 0)..<left.rows
+        guard !rest.isEmpty else { return }
         // Short of memory, no values at all, or a processor for which oneDNN has no such product: slower, and the same.
         setBlock(
-            row: row, column: column, toProduct: HalfMatrix(Matrix(left)).singles.slice, Matrix(right).slice,
-            adding: adding)
+            row: row + rest.lowerBound, column: column,
+            toProduct: HalfMatrix(Matrix(left[rows: rest])).singles.slice, Matrix(right).slice, adding: adding)
     }
 
     /// The values of some columns, not transposed or transposed, as Float32.

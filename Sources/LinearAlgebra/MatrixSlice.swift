@@ -47,6 +47,26 @@ public struct MatrixSlice: Sendable {
             storedRows: max(0, storedRows - first + step - 1) / step, storedColumns: storedColumns, isTransposed: false)
     }
 
+    /// Slices of as many rows each side by side, none of them transposed: where they stand so in one matrix already, as a part of that.
+    ///
+    /// - Parameter width: The columns of each, zeros where a slice has fewer.
+    public static func joined(_ slices: [MatrixSlice], width: Int) -> MatrixSlice {
+        guard let first = slices.first else { return Matrix().slice }
+        precondition(slices.allSatisfy { !$0.isTransposed && $0.rows == first.rows && $0.columns <= width })
+        let areAdjacent = slices.enumerated().allSatisfy { index, slice in
+            slice.storage === first.storage && slice.stride == first.stride && slice.columns == width
+                && slice.offset == first.offset + index * width
+        }
+        if areAdjacent {
+            return MatrixSlice(
+                storage: first.storage, offset: first.offset, stride: first.stride, storedRows: first.rows,
+                storedColumns: slices.count * width, isTransposed: false)
+        }
+        var joined = Matrix(rows: first.rows, columns: slices.count * width)
+        for (index, slice) in slices.enumerated() { joined.copy(slice, toRow: 0, column: index * width) }
+        return joined.slice
+    }
+
     public subscript(row: Int, column: Int) -> Float {
         precondition(row >= 0 && row < rows && column >= 0 && column < columns, "index outside the slice")
         return isTransposed ? pointer[column * stride + row] : pointer[row * stride + column]

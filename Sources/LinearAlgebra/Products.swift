@@ -1,3 +1,4 @@
+import COneDNN
 import COpenBLAS
 
 /// Single-threaded BLAS: parallelism lies in the workers, each with its own batch (OpenBLAS's own threads collapse when a core
@@ -49,12 +50,20 @@ extension Matrix {
         into destination: UnsafeMutablePointer<Float>,
         stride: Int
     ) {
+        var done = 0
+        if scale == 1, keep == 0 || keep == 1, PreparedProduct.suits(left, right) {
+            done = tributary_float_product(
+                tributary_factor(left), tributary_factor(right), destination, stride, left.rows, left.columns,
+                right.columns, keep == 1 ? 1 : 0)
+            if done == left.rows { return }
+        }
         _ = singleThreadedBLAS
         cblas_sgemm(
             CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans,
             right.isTransposed ? CblasTrans : CblasNoTrans,
-            Int32(left.rows), Int32(right.columns), Int32(left.columns), scale, left.pointer,
-            Int32(max(left.stride, 1)), right.pointer, Int32(max(right.stride, 1)), keep, destination, Int32(stride))
+            Int32(left.rows - done), Int32(right.columns), Int32(left.columns), scale,
+            left.pointer + done * (left.isTransposed ? 1 : left.stride), Int32(max(left.stride, 1)), right.pointer,
+            Int32(max(right.stride, 1)), keep, destination + done * stride, Int32(stride))
     }
 
     /// Becomes `Aᵀ A` in its upper triangle (a symmetric rank-k update); the lower triangle is unspecified.
@@ -65,5 +74,27 @@ extension Matrix {
         cblas_ssyrk(
             CblasRowMajor, CblasUpper, CblasTrans, Int32(slice.columns), Int32(slice.rows), 1, slice.pointer,
             Int32(max(slice.stride, 1)), 0, uniquePointer(), Int32(columns))
+    }
+}
+
+/// Which products go by oneDNN: it has the faster kernels for AVX-512, but writes one for each inner dimension and number of columns,
+/// which is worth it for those that come again and again.
+private enum PreparedProduct {
+    private static let isAvailable = tributary_has_float_products() != 0
+    /// Below this, BLAS is as fast.
+    private static let least = 16
+
+    /// The widths of layers are multiples of 8, perhaps and 1 for a bias; the lengths of sequences are anything.
+    static func suits(_ left: MatrixSlice, _ right: MatrixSlice) -> Bool {
+        isAvailable && left.rows >= least && left.columns >= least && right.columns >= least
+            && left.columns % 8 <= 1 && right.columns % 8 == 0
+    }
+}
+
+extension tributary_factor {
+    fileprivate init(_ slice: MatrixSlice) {
+        self.init(
+            values: slice.pointer, row_stride: slice.isTransposed ? 1 : slice.stride,
+            column_stride: slice.isTransposed ? slice.stride : 1)
     }
 }

@@ -115,6 +115,13 @@ extension Matrix {
         tributary_divide_damped(numerator.pointer, denominator.pointer, damping, uniquePointer(), count)
     }
 
+    /// Divides each element by `denominator + damping`.
+    public mutating func divide(by denominator: Matrix, damping: Float) {
+        precondition(rows == denominator.rows && columns == denominator.columns, "shapes differ")
+        let base = uniquePointer()
+        tributary_divide_damped(base, denominator.pointer, damping, base, count)
+    }
+
     /// Whether no value is infinite or not a number.
     public var isFinite: Bool { tributary_all_finite(pointer, count) != 0 }
 

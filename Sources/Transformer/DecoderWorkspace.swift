@@ -50,3 +50,22 @@ public struct DecoderWorkspace: Sendable {
         }
     }
 }
+
+extension DecoderModel {
+    /// The bytes that a pass keeps for each token of a batch until its backward part.
+    private var activationBytesPerToken: Int {
+        let values = blocks.reduce(0) { sum, block in
+            let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
+            let inner = block.feedForward.up.outputWidth + (block.feedForward.gate?.outputWidth ?? 0)
+            // Two residual streams, what two norms and attention give.
+            return sum + 5 * description.width + projected + inner
+        }
+        return values * MemoryLayout<Float>.stride
+    }
+
+    /// Tokens of a micro-batch of a sweep: as many as keep a worker's activations within 192 MB, but at least 256, below which products
+    /// get slower, and at most 1,024, above which they get no faster.
+    public var microBatchTokens: Int {
+        min(max(192_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
+    }
+}

@@ -27,9 +27,11 @@ struct DenseCurvatureTests {
         let a = random(3, inputs, &generator)
         let d = random(3, outputs, &generator)
 
+        var rotated = RotatedGradients()
+        rotated.rotate([(a, d)], factors: factors)
         var quotient = Matrix()
-        quotient.formDampedQuotient(
-            factors.rotatedGradient(inputs: a, outputGradients: d), factors.eigenvalues, damping: Float(damping))
+        rotated.form(0, into: &quotient)
+        quotient.divide(by: factors.eigenvalues, damping: Float(damping))
         let found = factors.unrotated(quotient)
 
         // The dense curvature S ⊗ A in double precision, over vec(W) row by row, solved by elimination.

@@ -11,8 +11,8 @@ struct LowRankTests {
 
     /// The last two are large enough for the random subspace at rank 8.
     static let shapes = [
-        Shape(rows: 1, columns: 7), Shape(rows: 20, columns: 13), Shape(rows: 60, columns: 90),
-        Shape(rows: 120, columns: 50),
+        Shape(rows: 1, columns: 7), Shape(rows: 20, columns: 13), Shape(rows: 70, columns: 90),
+        Shape(rows: 120, columns: 80),
     ]
 
     /// Random, with singular values that fall slowly as 1/i.
@@ -29,7 +29,7 @@ struct LowRankTests {
     }
 
     private func error(of lowRank: LowRank, _ matrix: Matrix) -> Double {
-        let (left, right) = (lowRank.left.doubleRows, lowRank.right.doubleRows)
+        let (left, right) = (Matrix(lowRank.left).doubleRows, Matrix(lowRank.right).doubleRows)
         let rows = matrix.doubleRows
         let squares = rows.indices.map { i in
             rows[i].indices.reduce(0.0) { sum, j in
@@ -51,15 +51,20 @@ struct LowRankTests {
         return values.dropLast(min(rank, order)).reduce(0) { $0 + max($1, 0) }.squareRoot()
     }
 
-    @Test("is within a thousandth of the best there is", arguments: shapes, [1, 3, 8])
+    @Test("is within hundredths of the best there is, or thousandths after an iteration", arguments: shapes, [1, 3, 8])
     func nearlyOptimal(shape: Shape, rank: Int) throws {
         let matrix = decaying(shape)
-        let lowRank = try LowRank(approximating: matrix, rank: rank)
+        try expect(LowRank(approximating: matrix, rank: rank), of: matrix, rank, within: 0.03)
+        try expect(LowRank(approximating: matrix, rank: rank, iterations: 1), of: matrix, rank, within: 0.001)
+    }
+
+    private func expect(_ lowRank: LowRank, of matrix: Matrix, _ rank: Int, within share: Double) throws {
+        let shape = Shape(rows: matrix.rows, columns: matrix.columns)
         #expect(lowRank.rank == min(rank, shape.rows, shape.columns))
         #expect(lowRank.left.rows == shape.rows && lowRank.right.rows == shape.columns)
         let norm = matrix.squaredNorm.squareRoot()
         let least = try leastError(matrix, rank: rank)
-        #expect(error(of: lowRank, matrix) < 1.001 * least + 1e-6 * norm)
+        #expect(error(of: lowRank, matrix) < (1 + share) * least + 1e-6 * norm)
         if rank < min(shape.rows, shape.columns) { #expect(least > 0.01 * norm) }
     }
 
@@ -80,6 +85,7 @@ struct LowRankTests {
             Matrix.random(rows: shape.rows, columns: 3, seed: 1).slice,
             Matrix.random(rows: 3, columns: shape.columns, seed: 2).slice)
         let lowRank = try LowRank(approximating: matrix, rank: 3)
+        #expect(lowRank.rank == min(3, shape.rows, shape.columns))
         #expect(error(of: lowRank, matrix) < 5e-6 * matrix.squaredNorm.squareRoot())
     }
 
@@ -89,8 +95,8 @@ struct LowRankTests {
         let first = try LowRank(approximating: matrix, rank: 8)
         let second = try LowRank(
             approximating: Matrix(rows: shape.rows, columns: shape.columns, elements: matrix.elements), rank: 8)
-        #expect(first.left == second.left)
-        #expect(first.right == second.right)
+        #expect(Matrix(first.left) == Matrix(second.left))
+        #expect(Matrix(first.right) == Matrix(second.right))
     }
 
     @Test("of zeros is zero", arguments: shapes)

@@ -31,7 +31,7 @@ public final class InfluenceEngine: Sendable {
     public init(
         name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore,
         index: IndexAvailability = .missing, precision: SweepPrecision = .float32, workers: Workers = Workers(),
-        batchTokens: Int = 1_024, astra: NeumannIteration.Options = .forQueries
+        batchTokens: Int? = nil, astra: NeumannIteration.Options = .forQueries
     ) {
         self.name = name
         decoder = checkpoint.decoder
@@ -43,7 +43,7 @@ public final class InfluenceEngine: Sendable {
         self.corpus = corpus
         self.index = index
         self.workers = workers
-        self.batchTokens = batchTokens
+        self.batchTokens = batchTokens ?? checkpoint.decoder.microBatchTokens
         self.astra = astra
     }
 
@@ -66,45 +66,54 @@ public final class InfluenceEngine: Sendable {
     public func precondition(
         _ gradients: [QueryGradient], for queries: [InfluenceQuery], step: @Sendable () throws -> Void = {}
     ) throws -> [PreconditionedQuery] {
-        let layerCount = factors.layers.count
-        let layers = try workers.map(0..<(queries.count * layerCount)) { _, index in
-            try step()
-            let query = index / layerCount
-            let layer = index % layerCount
-            let (gradient, asked) = (gradients[query], queries[query])
-            switch asked.estimator {
-            case .ekfac:
-                return try PreconditionedLayer(
-                    gradient.layers[layer], factors: factors.layers[layer], damping: asked.damping, rank: asked.rank)
-            case .identity:
-                return try PreconditionedLayer(gradient.layers[layer].whole, rank: asked.rank)
-            case .astra:
-                guard let solution = gradient.solution else {
-                    throw QueryError.failed(reason: "the query's gradient was not solved for before it was scored")
+        let slots = (0..<workers.count).map { _ in WorkerSlot(LayerPreconditioning()) }
+        let layers = try workers.map(factors.layers.indices) { worker, layer in
+            try slots[worker].withState { preconditioning in
+                let own = queries.indices.filter { queries[$0].estimator == .ekfac }
+                var preconditioned = try preconditioning.preconditioned(
+                    own.map { query in
+                        LayerPreconditioning.Gradient(
+                            gradients[query].layers[layer], damping: queries[query].damping, rank: queries[query].rank)
+                    }, factors: factors.layers[layer], step: step
+                )[...]
+                return try queries.indices.map { query in
+                    let (gradient, asked) = (gradients[query], queries[query])
+                    switch asked.estimator {
+                    case .ekfac: return preconditioned.removeFirst()
+                    case .identity:
+                        try step()
+                        return try PreconditionedLayer(gradient.layers[layer].whole, rank: asked.rank)
+                    case .astra:
+                        try step()
+                        guard let solution = gradient.solution else {
+                            throw QueryError.failed(
+                                reason: "the query's gradient was not solved for before it was scored")
+                        }
+                        return try PreconditionedLayer(solution.layers[layer], rank: asked.rank)
+                    }
                 }
-                return try PreconditionedLayer(solution.layers[layer], rank: asked.rank)
             }
         }
-        return queries.indices.map { query in
-            PreconditionedQuery(layers: Array(layers[(query * layerCount)..<((query + 1) * layerCount)]))
-        }
+        return queries.indices.map { query in PreconditionedQuery(layers: layers.map { $0[query] }) }
     }
 
     /// The gradients of queries, in order.
     ///
     /// - Parameter step: Called before each query.
     func gradients(of queries: [TokenizedQuery], step: @Sendable () throws -> Void = {}) throws -> [QueryGradient] {
-        try workers.map(queries.indices) { _, index in
+        let slots = (0..<workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
+        return try workers.map(queries.indices) { worker, index in
             try step()
-            var workspace = DecoderWorkspace()
-            func gradient(_ continuation: TokenizedContinuation, measured: [Int]?) -> QueryGradient {
-                QueryGradient(
-                    tokens: continuation.tokens, completionStart: continuation.completionStart, measured: measured,
-                    decoder: decoder, tracked: factors.tracked, workspace: &workspace)
+            return slots[worker].withState { workspace in
+                func gradient(_ continuation: TokenizedContinuation, measured: [Int]?) -> QueryGradient {
+                    QueryGradient(
+                        tokens: continuation.tokens, completionStart: continuation.completionStart, measured: measured,
+                        decoder: decoder, tracked: factors.tracked, workspace: &workspace)
+                }
+                let query = queries[index]
+                let own = gradient(query.completion, measured: query.measured)
+                return query.contrast.map { own.held(against: gradient($0, measured: nil)) } ?? own
             }
-            let query = queries[index]
-            let own = gradient(query.completion, measured: query.measured)
-            return query.contrast.map { own.held(against: gradient($0, measured: nil)) } ?? own
         }
     }
 

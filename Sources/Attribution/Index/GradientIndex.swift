@@ -87,7 +87,7 @@ public final class GradientIndex: Sendable {
     ///   - step: Called every few micro-batches; what it throws ends the extension.
     /// - Throws: ``GradientIndexError``, or what reading the corpus threw.
     public func extend(
-        to total: Int, of corpus: CorpusStore, decoder: DecoderModel, workers: Workers, batchTokens: Int = 1_024,
+        to total: Int, of corpus: CorpusStore, decoder: DecoderModel, workers: Workers, batchTokens: Int? = nil,
         progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, step: () throws -> Void = {}
     ) throws {
         try extending.withLock {
@@ -101,7 +101,7 @@ public final class GradientIndex: Sendable {
                 try step()
                 let rowids = Array(Int64(done + 1)...Int64(min(done + Self.round, total)))
                 let tokens = try corpus.tokens(rowids: rowids)
-                let batches = Self.batches(tokens, upTo: batchTokens)
+                let batches = Self.batches(tokens, upTo: batchTokens ?? decoder.microBatchTokens)
                 let records = try workers.map(batches.indices) { worker, index in
                     slots[worker].withState { state in
                         var batch = TokenBatch()

@@ -3,14 +3,15 @@ import Transformer
 
 /// What a model takes in memory, in bytes: an arithmetic of its shapes, and of what one worker's workspace was seen to take.
 public struct MemoryEstimate: Sendable, Encodable {
-    /// Tokens of a micro-batch.
-    public static let batchTokens = 1_024
-
     public let weights: Int
     public let factors: Int
     public let workers: Int
+    /// Tokens of a sweep's micro-batch.
+    public let batchTokens: Int
     /// The activations of a micro-batch and room for its gradients, one worker's; nil where nothing was measured.
     public let workspace: Int?
+    /// The same of a fit, whose micro-batches are larger.
+    private let fitWorkspace: Int?
     /// The gradient of a query that is scored in full.
     public let fullQuery: Int
     /// While covariances are summed: one worker's sums, the triangles of symmetric matrices in Float64.
@@ -26,7 +27,7 @@ public struct MemoryEstimate: Sendable, Encodable {
     /// Weights and the largest of a fit's stages: every worker's sums of covariances and workspace; all workers' sums together and
     /// the eigenvectors that come of them; or the eigenvectors with every worker's sums of squares and workspace.
     public var fitting: Int? {
-        workspace.map { workspace in
+        fitWorkspace.map { workspace in
             let covariances = workers * (covarianceSums + workspace)
             let decompositions = covarianceSums + eigenvectors
             let eigenvalues = eigenvectors + workers * (squareSums + workspace)
@@ -56,13 +57,19 @@ public struct MemoryEstimate: Sendable, Encodable {
         try container.encode(fitting, forKey: .fitting)
     }
 
-    init(of decoder: DecoderModel, tracked: TrackedLayers, workers: Int, measurement: MachineMeasurement?) {
+    /// - Parameter length: Of sequences: one that is longer than a micro-batch is one by itself.
+    init(
+        of decoder: DecoderModel, tracked: TrackedLayers, length: Int, workers: Int, measurement: MachineMeasurement?
+    ) {
         let float = MemoryLayout<Float>.stride
         weights = decoder.parameterCount * float
         factors = tracked.layers.reduce(0) { $0 + $1.factorBytes }
         self.workers = workers
-        workspace = measurement.map {
-            $0.workspaceBytesPerToken * Self.batchTokens + $0.workspaceBytes
+        let batchTokens = max(decoder.microBatchTokens, length)
+        self.batchTokens = batchTokens
+        workspace = measurement.map { $0.workspaceBytesPerToken * batchTokens + $0.workspaceBytes }
+        fitWorkspace = measurement.map {
+            $0.workspaceBytesPerToken * max(FactorFit.batchTokens, length) + $0.workspaceBytes
         }
         fullQuery = tracked.layers.reduce(0) { $0 + $1.parameters } * float
         let double = MemoryLayout<Double>.stride

@@ -60,7 +60,9 @@ public struct ModelInspection: Sendable, Encodable {
         hasTiedHead = decoder.untiedHead == nil
         tokenizer = TokenizerInspection(of: checkpoint.tokenizer)
         self.tracked = tracked.layers.map(TrackedLayerInspection.init)
-        memory = MemoryEstimate(of: decoder, tracked: tracked, workers: workers, measurement: measurement)
+        memory = MemoryEstimate(
+            of: decoder, tracked: tracked, length: Int(load.meanLength.rounded(.up)), workers: workers,
+            measurement: measurement)
         self.measurement = measurement
         costs = CostEstimate(
             of: decoder, tracked: tracked, load: load, memory: memory, measurement: measurement)

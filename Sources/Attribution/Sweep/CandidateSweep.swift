@@ -16,17 +16,18 @@ public struct CandidateSweep: Sendable {
     /// The tokens of sequences, in the order asked for.
     let tokens: @Sendable ([Int64]) throws -> [[Int32]]
 
-    /// Sequences that a worker takes at a time.
-    private static let chunk = 32
+    /// Sequences that a worker takes at a time, at most: fewer where all workers would not get some otherwise. It goes by the candidates
+    /// alone, so that the same share a micro-batch however many workers there are.
+    private static func chunk(of candidates: Int) -> Int { min(max(candidates / 16, 8), 32) }
 
     public init(
-        decoder: DecoderModel, tracked: TrackedLayers, workers: Workers = Workers(), batchTokens: Int = 1_024,
+        decoder: DecoderModel, tracked: TrackedLayers, workers: Workers = Workers(), batchTokens: Int? = nil,
         tally: SweepTally = SweepTally(), tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]
     ) {
         self.decoder = decoder
         self.tracked = tracked
         self.workers = workers
-        self.batchTokens = batchTokens
+        self.batchTokens = batchTokens ?? decoder.microBatchTokens
         self.tally = tally
         self.tokens = tokens
     }
@@ -66,8 +67,9 @@ public struct CandidateSweep: Sendable {
         let wanted = control.wanted.flatMap { WantedPairs($0, of: candidates.count) }
         let done = Atomic<Int>(0)
         let slots = (0..<workers.count).map { _ in WorkerSlot(Worker(tracked: tracked)) }
-        let chunks = stride(from: 0, to: candidates.count, by: Self.chunk).map {
-            $0..<min($0 + Self.chunk, candidates.count)
+        let chunk = Self.chunk(of: candidates.count)
+        let chunks = stride(from: 0, to: candidates.count, by: chunk).map {
+            $0..<min($0 + chunk, candidates.count)
         }
         let scored = try workers.map(0..<chunks.count) { worker, index in
             try slots[worker].withState { state in
@@ -92,12 +94,15 @@ public struct CandidateSweep: Sendable {
         return Array(scored.joined())
     }
 
+    /// Sequences by whose length the forms are compared.
+    private static let sampled = 32
+
     /// Chooses the cheapest form for some queries. The scores of tokens are found in the token form alone.
     private func scoringForm(
         of candidates: [Int64], breakdown: Breakdown
     ) throws -> @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm {
         guard breakdown.isDisjoint(with: [.tokens, .concentration]) else { return { _, _ in .tokens } }
-        let sample = try tokens(Array(candidates.prefix(Self.chunk)))
+        let sample = try tokens(Array(candidates.prefix(Self.sampled)))
         let mean = Double(sample.reduce(0) { $0 + $1.count }) / Double(max(sample.count, 1))
         return { [tracked] queries, share in
             ScoringCost(queries, tracked: tracked, tokens: mean, wantedShare: share).cheapest

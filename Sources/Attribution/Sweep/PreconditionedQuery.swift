@@ -10,28 +10,14 @@ public enum PreconditionedLayer: Sendable {
 
     /// Preconditions a layer's gradient, and compresses it if a rank is given.
     ///
-    /// The low-rank form is found in the eigenbasis, so that only its two thin factors are rotated back (a rotation changes no
-    /// singular value), and not the whole matrix.
-    ///
     /// - Parameter damping: `λ`; by default that of the layer.
     /// - Throws: `EigenError` if the gradient is not finite.
     public init(
         _ gradient: QueryGradient.Factors, factors: LayerFactors, damping: Double?, rank: InfluenceQuery.Rank
     ) throws {
-        let rotated = factors.rotatedGradient(inputs: gradient.inputs, outputGradients: gradient.outputGradients)
-        var preconditioned = Matrix()
-        preconditioned.formDampedQuotient(
-            rotated, factors.eigenvalues, damping: Float(damping ?? factors.defaultDamping))
-        guard case .limited(let rank) = rank else {
-            self = .full(factors.unrotated(preconditioned))
-            return
-        }
-        let compressed = try LowRank(approximating: preconditioned, rank: rank)
-        var left = Matrix()
-        left.formProduct(factors.gradientVectors.slice, compressed.left.slice)
-        var right = Matrix()
-        right.formProduct(factors.activationVectors.slice, compressed.right.slice)
-        self = .lowRank(LowRank(left: left, right: right))
+        var preconditioning = LayerPreconditioning()
+        let asked = LayerPreconditioning.Gradient(gradient, damping: damping, rank: rank)
+        self = try preconditioning.preconditioned([asked], factors: factors)[0]
     }
 
     /// Takes a layer that is preconditioned already, and compresses it if a rank is given.

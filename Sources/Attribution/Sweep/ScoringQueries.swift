@@ -99,22 +99,16 @@ extension ScoringQueries.Group {
         self.column = column
         self.width = width
         let layers = members.first?.layers.indices ?? 0..<0
-        func joined(_ factor: KeyPath<LowRank, Matrix>) -> [Factor] {
+        // A small layer's rank may be less than the width.
+        func joined(_ factor: KeyPath<LowRank, MatrixSlice>) -> [Factor] {
             layers.map { layer in
                 let factors = members.compactMap { $0.layers[layer].lowRank?[keyPath: factor] }
-                let joined = Self.joined(factors, width)
-                return isInHalfPrecision ? .half(HalfMatrix(joined).slice) : .single(joined.slice)
+                let joined = MatrixSlice.joined(factors, width: width)
+                return isInHalfPrecision ? .half(HalfMatrix(Matrix(joined)).slice) : .single(joined)
             }
         }
         left = joined(\.left)
         right = joined(\.right)
-    }
-
-    /// Factors side by side, each padded with zeros to the width: a small layer's rank may be less.
-    private static func joined(_ factors: [Matrix], _ width: Int) -> Matrix {
-        var joined = Matrix(rows: factors.first?.rows ?? 0, columns: factors.count * width)
-        for (index, factor) in factors.enumerated() { joined.copy(factor.slice, toRow: 0, column: index * width) }
-        return joined
     }
 }
 
@@ -127,7 +121,7 @@ extension PreconditionedQuery {
 }
 
 extension PreconditionedLayer {
-    fileprivate var lowRank: LowRank? {
+    var lowRank: LowRank? {
         if case .lowRank(let factors) = self { factors } else { nil }
     }
 
@@ -137,7 +131,7 @@ extension PreconditionedLayer {
         case .full(let matrix): return matrix
         case .lowRank(let factors):
             var matrix = Matrix()
-            matrix.formProduct(factors.left.slice, factors.right.transposed)
+            matrix.formProduct(factors.left, factors.right.transposed)
             return matrix
         }
     }

@@ -70,7 +70,7 @@ extension DecoderModel.Block {
         workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
         if let feedForwardOutputNorm {
             feedForward.forward(
-                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward,
+                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
                 to: &workspace.feedForwardOutputs[index], adding: false)
             feedForwardOutputNorm.forward(
                 workspace.feedForwardOutputs[index], appendingOne: false,
@@ -78,7 +78,7 @@ extension DecoderModel.Block {
             workspace.residuals[entry + 2].add(workspace.blocks[index].feedForwardOutputNorm.outputs)
         } else {
             feedForward.forward(
-                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward,
+                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
                 to: &workspace.residuals[entry + 2], adding: true)
         }
     }

@@ -12,12 +12,13 @@ public struct FeedForward: Sendable {
         /// tokens × inner width, before the activation.
         var gate = Matrix()
         var up = Matrix()
-        /// tokens × inner width, and a column of 1 where the last layer has a bias.
-        var activated = Matrix()
     }
 
     /// Room for intermediate results, shared by all blocks; each is tokens × inner width.
     struct Scratch {
+        /// tokens × inner width, and a column of 1 where the last layer has a bias: found again in the backward pass rather than kept for
+        /// every block.
+        var activated = Matrix()
         var activatedGradients = Matrix()
         var gateGradients = Matrix()
         var upGradients = Matrix()
@@ -25,21 +26,25 @@ public struct FeedForward: Sendable {
 
     /// Writes the MLP's output to the residual stream, or adds it there.
     func forward(
-        _ normalized: Matrix, _ activations: inout Activations, to residual: inout Matrix, adding: Bool
+        _ normalized: Matrix, _ activations: inout Activations, _ scratch: inout Scratch, to residual: inout Matrix,
+        adding: Bool
     ) {
         up.forward(normalized, to: &activations.up, adding: false)
         gate?.forward(normalized, to: &activations.gate, adding: false)
+        activate(activations, into: &scratch.activated)
+        down.forward(scratch.activated, to: &residual, adding: adding)
+    }
+
+    /// What the last layer reads.
+    func activate(_ activations: Activations, into activated: inout Matrix) {
         let columns = down.weight.columns
         switch kind {
-        case .geluTanh: activations.activated.formGeluTanh(of: activations.up, columns: columns)
-        case .geluErf: activations.activated.formGeluErf(of: activations.up, columns: columns)
-        case .gatedSilu:
-            activations.activated.formSiluGate(gate: activations.gate, up: activations.up, columns: columns)
-        case .gatedGeluTanh:
-            activations.activated.formGeluTanhGate(gate: activations.gate, up: activations.up, columns: columns)
+        case .geluTanh: activated.formGeluTanh(of: activations.up, columns: columns)
+        case .geluErf: activated.formGeluErf(of: activations.up, columns: columns)
+        case .gatedSilu: activated.formSiluGate(gate: activations.gate, up: activations.up, columns: columns)
+        case .gatedGeluTanh: activated.formGeluTanhGate(gate: activations.gate, up: activations.up, columns: columns)
         }
-        if down.hasBias { activations.activated.fillColumn(down.inputWidth, with: 1) }
-        down.forward(activations.activated, to: &residual, adding: adding)
+        if down.hasBias { activated.fillColumn(down.inputWidth, with: 1) }
     }
 
     /// Becomes the gradients of the normalised inputs, given those of the MLP's output.
@@ -50,8 +55,9 @@ public struct FeedForward: Sendable {
         _ scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
         tracked: TrackedLayers, tap: inout Tap
     ) {
+        activate(activations, into: &scratch.activated)
         tracked.offer(
-            down, inputs: activations.activated.slice, outputGradients: outputGradients.slice, batch, to: &tap)
+            down, inputs: scratch.activated.slice, outputGradients: outputGradients.slice, batch, to: &tap)
         scratch.activatedGradients.resize(rows: normalized.rows, columns: down.inputWidth)
         down.backward(outputGradients.slice, into: &scratch.activatedGradients, adding: false)
         switch kind {

@@ -7,6 +7,8 @@ extension FeedForward {
         var up = Matrix()
         var activated = Matrix()
         var product = Matrix()
+        /// What the last layer reads: not a tangent.
+        var inputs = Matrix()
     }
 
     /// Adds the tangents of the MLP's output.
@@ -23,8 +25,9 @@ extension FeedForward {
                 along: direction, inputs: normalized, inputTangents: normalizedTangents, to: &tangents.gate)
         }
         activate(activations, &tangents)
+        activate(activations, into: &tangents.inputs)
         down.addTangents(
-            along: direction, inputs: activations.activated, inputTangents: tangents.activated, to: &outputs)
+            along: direction, inputs: tangents.inputs, inputTangents: tangents.activated, to: &outputs)
     }
 
     /// The activation works entry by entry. With a gate, `d(φ(g) u) = φ'(g) u dg + φ(g) du`: each summand is one of the two

@@ -136,7 +136,7 @@ struct InspectionText {
             lines.append(
                 amount(
                     "sweep workspace", Self.bytes(workspace),
-                    "a worker, for \(MemoryEstimate.batchTokens) tokens at a time; \(memory.workers) of them"))
+                    "a worker, for \(memory.batchTokens) tokens at a time; \(memory.workers) of them"))
         }
         if let serving = memory.serving {
             lines.append(

@@ -27,17 +27,18 @@ extension Setting {
 
     /// The products of a pass alone, of the very shapes, on operands that are there already: what the machine can do at most.
     func products(workers: Int) throws -> Measurement {
+        let rows = input.batchTokens ?? decoder.microBatchTokens
         let head = decoder.untiedHead ?? decoder.tokenEmbedding
         let shapes = decoder.blocks.prefix(1).flatMap { block in
             let feedForward = [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap {
                 $0?.weight
             }
             return (block.attention.inputs.map(\.weight) + [block.attention.output.weight] + feedForward).map {
-                ($0, rows: input.batchTokens, count: decoder.blocks.count)
+                ($0, rows: rows, count: decoder.blocks.count)
             }
         }
         let headRows = 128
-        let all = shapes + [(head, rows: headRows, count: max(1, input.batchTokens / headRows))]
+        let all = shapes + [(head, rows: headRows, count: max(1, rows / headRows))]
         let operations = all.reduce(0.0) { $0 + 4 * Double($1.0.count * $1.rows * $1.count) }
         func run() throws {
             _ = try Workers(count: workers).run { _ in
@@ -58,8 +59,7 @@ extension Setting {
     /// A sweep over all sequences.
     ///
     /// - Parameter isInHalfPrecision: In bfloat16.
-    func sweep(workers: Int, isInHalfPrecision: Bool = false) throws -> Measurement {
-        let queries = try preconditioned(workers: Workers(count: workers))
+    func sweep(_ queries: [PreconditionedQuery], workers: Int, isInHalfPrecision: Bool = false) throws -> Measurement {
         let sequences = input.sequences
         let sweep = CandidateSweep(
             decoder: isInHalfPrecision ? decoder.inHalfPrecision() : decoder, tracked: tracked,
@@ -71,9 +71,13 @@ extension Setting {
         return Measurement(seconds: ["sweep": time], tokens: tokens, operations: Double(tokens) * operationsPerToken)
     }
 
-    /// The gradients of all queries, preconditioned and compressed.
+    /// Finds the gradients of all queries, and preconditions and compresses them.
     func queries(workers: Int) throws -> Measurement {
-        Measurement(seconds: ["queries": try seconds { _ = try preconditioned(workers: Workers(count: workers)) }])
+        let workers = Workers(count: workers)
+        var gradients: [QueryGradient] = []
+        let run = try seconds { gradients = try self.gradients(workers: workers) }
+        let rest = try seconds { _ = try preconditioned(gradients, workers: workers) }
+        return Measurement(seconds: ["gradients": run, "preconditioning": rest])
     }
 
     /// A fit on all sequences.
@@ -133,21 +137,28 @@ extension Setting {
         Measurement(seconds: [:], residentBytes: Self.status("VmRSS"), peakBytes: Self.status("VmHWM"))
     }
 
-    private func preconditioned(workers: Workers) throws -> [PreconditionedQuery] {
-        let gradients = try workers.map(input.queries.indices) { _, index in
-            var workspace = DecoderWorkspace()
+    func gradients(workers: Workers) throws -> [QueryGradient] {
+        let slots = (0..<workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
+        return try workers.map(input.queries.indices) { worker, index in
             let query = input.queries[index]
-            return QueryGradient(
-                tokens: query.tokens, completionStart: query.completionStart, decoder: decoder, tracked: tracked,
-                workspace: &workspace)
+            return slots[worker].withState { workspace in
+                QueryGradient(
+                    tokens: query.tokens, completionStart: query.completionStart, decoder: decoder, tracked: tracked,
+                    workspace: &workspace)
+            }
         }
-        let count = tracked.layers.count
-        let layers = try workers.map(0..<(gradients.count * count)) { _, index in
-            try PreconditionedLayer(
-                gradients[index / count].layers[index % count], factors: factors.layers[index % count], damping: nil,
-                rank: .limited(input.rank))
+    }
+
+    func preconditioned(_ gradients: [QueryGradient], workers: Workers) throws -> [PreconditionedQuery] {
+        let slots = (0..<workers.count).map { _ in WorkerSlot(LayerPreconditioning()) }
+        let layers = try workers.map(factors.layers.indices) { worker, layer in
+            try slots[worker].withState { preconditioning in
+                try preconditioning.preconditioned(
+                    gradients.map { .init($0.layers[layer], damping: nil, rank: .limited(input.rank)) },
+                    factors: factors.layers[layer])
+            }
         }
-        return gradients.indices.map { PreconditionedQuery(layers: Array(layers[($0 * count)..<(($0 + 1) * count)])) }
+        return gradients.indices.map { query in PreconditionedQuery(layers: layers.map { $0[query] }) }
     }
 
     private func seconds(_ work: () throws -> Void) rethrows -> Double {

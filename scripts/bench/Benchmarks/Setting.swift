@@ -15,7 +15,7 @@ struct Setting {
         let queries: [Query]
         let rank: Int
         let workers: Int
-        let batchTokens: Int
+        let batchTokens: Int?
 
         struct Query: Decodable {
             let tokens: [Int32]
@@ -56,9 +56,7 @@ struct Setting {
     ) throws -> (factors: EKFACFactors, seconds: [String: Double]) {
         let sequences = input.sequences
         let source = FactorFit.Source(count: sequences.count, digest: "benchmark") { Array(sequences[$0]) }
-        let fit = FactorFit(
-            decoder: decoder, modelDigest: "benchmark", source: source, workers: workers, batchTokens: input.batchTokens
-        )
+        let fit = FactorFit(decoder: decoder, modelDigest: "benchmark", source: source, workers: workers)
         var starts: [(stage: FactorFit.Stage, time: ContinuousClock.Instant)] = []
         let factors = try fit.run(progress: { progress in
             if starts.last?.stage != progress.stage { starts.append((progress.stage, .now)) }

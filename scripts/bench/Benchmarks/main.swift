@@ -1,4 +1,5 @@
 import Foundation
+import LinearAlgebra
 
 // Measures on request, so that a script can let another program measure the same in between: reads a setting from the file
 // named as the argument, then commands from the standard input, a line each ("sweep 2": the measurement and the workers), and
@@ -8,6 +9,8 @@ let file = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? "/dev
 let setting = try Setting(JSONDecoder().decode(Setting.Input.self, from: Data(contentsOf: file)))
 let encoder = JSONEncoder()
 func answer(_ text: Data) throws { try FileHandle.standardOutput.write(contentsOf: text + Data("\n".utf8)) }
+let allWorkers = Workers(count: setting.input.workers)
+let queries = try setting.preconditioned(setting.gradients(workers: allWorkers), workers: allWorkers)
 try answer(Data("ready".utf8))
 while let line = readLine() {
     let words = line.split(separator: " ")
@@ -15,8 +18,8 @@ while let line = readLine() {
     let measurement =
         switch words.first {
         case "products": try setting.products(workers: workers)
-        case "sweep": try setting.sweep(workers: workers)
-        case "half": try setting.sweep(workers: workers, isInHalfPrecision: true)
+        case "sweep": try setting.sweep(queries, workers: workers)
+        case "half": try setting.sweep(queries, workers: workers, isInHalfPrecision: true)
         case "queries": try setting.queries(workers: workers)
         case "scan": try setting.scan(workers: workers)
         case "fit": try setting.fit(workers: workers)
