@@ -248,12 +248,11 @@ extension DecoderWorkspace {
                 block.attentionNorm.outputs, block.attention.projected, block.attention.mixed,
                 block.attention.unlimited, block.attention.queryNorm.inputs, block.attention.queryNorm.norm.outputs,
                 block.feedForwardNorm.outputs, block.feedForward.up, block.feedForward.gate,
-                block.feedForward.activated,
             ]
         }
         matrices += [
             attention.weights, attention.projectedGradients, attention.cappedScores,
-            attention.norm.inputGradients, feedForward.upGradients, loss.logits, loss.hidden,
+            attention.norm.inputGradients, feedForward.activated, feedForward.upGradients, loss.logits, loss.hidden,
             loss.cappedLogits,
         ]
         return matrices.map(\.storageIdentifier)
