@@ -9,6 +9,8 @@ struct Measurement: Encodable {
     var seconds: [String: Double]
     var tokens: Int?
     var operations: Double?
+    /// A token's operations in products, by what they are for.
+    var products: [String: Double]?
     /// Moved through memory, by the names of the seconds.
     var bytes: [String: Double]?
     /// Matrix blocks that were allocated after the first micro-batches.
@@ -68,7 +70,25 @@ extension Setting {
         ) { ids in ids.map { sequences[Int($0)] } }
         let time = try seconds { _ = try sweep.scores(of: sequences.indices.map(Int64.init), queries: queries) }
         let tokens = sequences.reduce(0) { $0 + $1.count }
-        return Measurement(seconds: ["sweep": time], tokens: tokens, operations: Double(tokens) * operationsPerToken)
+        return Measurement(
+            seconds: ["sweep": time], tokens: tokens, operations: Double(tokens) * operationsPerToken,
+            products: [
+                "layers and head": operationsPerToken, "attention": attentionOperationsPerToken,
+                "scoring": scoringOperationsPerToken,
+            ])
+    }
+
+    /// Seven products of a head's width a pair of tokens: two forward and, the scores being found again, five backward.
+    private var attentionOperationsPerToken: Double {
+        let description = decoder.description
+        let length = input.sequences.reduce(0) { max($0, $1.count) }
+        return Double(7 * 2 * length * description.layers * description.heads * description.headWidth)
+    }
+
+    /// Of every tracked layer's inputs and output gradients with all queries' thin factors.
+    private var scoringOperationsPerToken: Double {
+        let width = input.queries.count * input.rank
+        return tracked.layers.reduce(0) { $0 + Double(2 * width * ($1.inputs + $1.outputs)) }
     }
 
     /// Finds the gradients of all queries, and preconditions and compresses them.
@@ -86,51 +106,6 @@ extension Setting {
         return Measurement(
             seconds: try Self.fit(decoder, input, workers: Workers(count: workers)).seconds, tokens: tokens)
     }
-
-    /// One query against a million of the gradient index's records, made by repeating some, and a copy of memory beside it.
-    func scan(workers: Int) throws -> Measurement {
-        let layout = SketchLayout()
-        let signs = SignSketch(segments: tracked.layers.count, entries: layout.signs)
-        var random = SystemRandomNumberGenerator()
-        func vector() -> [Float] {
-            (0..<(signs.segments * signs.entries)).map { _ in Float.random(in: -1...1, using: &random) }
-        }
-        let block = 256
-        let made = (0..<block).flatMap { _ in signs.record(of: vector().span) }
-        let records = Array(repeatElement(made, count: Self.scannedBlocks).joined())
-        let query = signs.query(of: vector().span)
-        let team = Workers(count: workers)
-        func scan() throws {
-            _ = try team.map(0..<Self.scannedBlocks) { _, index in
-                var scores: [Float] = []
-                let bytes = records.span.bytes.extracting((index * made.count)..<((index + 1) * made.count))
-                signs.scores(of: bytes, stride: signs.recordBytes, with: query, into: &scores)
-                return scores.max()
-            }
-        }
-        let scanned = try seconds(scan)
-        let copied = try copy(team)
-        return Measurement(
-            seconds: ["scan": scanned, "copy": copied.seconds],
-            bytes: ["scan": Double(records.count), "copy": copied.bytes])
-    }
-
-    /// A plain copy of memory by all workers at once; what is read and what is written counts.
-    private func copy(_ team: Workers) throws -> (seconds: Double, bytes: Double) {
-        let source = Matrix(rows: 1 << 16, columns: 1 << 10)
-        let copies = 4
-        let times = try team.run { _ in
-            var target = Matrix(rows: source.rows, columns: source.columns)
-            // The first writes are to pages that are not there yet.
-            target.copyValues(of: source)
-            return seconds { for _ in 0..<copies { target.copyValues(of: source) } }
-        }
-        let moved = 2 * source.count * MemoryLayout<Float>.size * copies * times.count
-        return (times.max() ?? 0, Double(moved))
-    }
-
-    /// A million sequences.
-    private static let scannedBlocks = 1_000_000 / 256
 
     /// Memory now, and at its highest.
     func memory() -> Measurement {
@@ -161,10 +136,6 @@ extension Setting {
         return gradients.indices.map { query in PreconditionedQuery(layers: layers.map { $0[query] }) }
     }
 
-    private func seconds(_ work: () throws -> Void) rethrows -> Double {
-        try ContinuousClock().measure { try work() } / .seconds(1)
-    }
-
     /// A line of /proc/self/status, in bytes.
     private static func status(_ name: String) -> Int? {
         let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
@@ -173,4 +144,8 @@ extension Setting {
             $0 * 1_024
         }
     }
+}
+
+func seconds(_ work: () throws -> Void) rethrows -> Double {
+    try ContinuousClock().measure { try work() } / .seconds(1)
 }

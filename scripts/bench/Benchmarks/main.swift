@@ -11,6 +11,8 @@ let encoder = JSONEncoder()
 func answer(_ text: Data) throws { try FileHandle.standardOutput.write(contentsOf: text + Data("\n".utf8)) }
 let allWorkers = Workers(count: setting.input.workers)
 let queries = try setting.preconditioned(setting.gradients(workers: allWorkers), workers: allWorkers)
+// Four gigabytes, made when they are first asked for.
+lazy var scan = RecordScan(setting.tracked)
 try answer(Data("ready".utf8))
 while let line = readLine() {
     let words = line.split(separator: " ")
@@ -21,7 +23,7 @@ while let line = readLine() {
         case "sweep": try setting.sweep(queries, workers: workers)
         case "half": try setting.sweep(queries, workers: workers, isInHalfPrecision: true)
         case "queries": try setting.queries(workers: workers)
-        case "scan": try setting.scan(workers: workers)
+        case "scan": try scan.measure(workers: workers)
         case "fit": try setting.fit(workers: workers)
         default: setting.memory()
         }
