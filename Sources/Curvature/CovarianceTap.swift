@@ -14,12 +14,16 @@ struct CovarianceTap: GradientTap, Sendable {
 
     private var gram = Matrix()
 
-    init(_ tracked: TrackedLayers) {
+    /// - Parameter largestBlock: Rows of the blocks into which larger covariances are split; `nil` for none.
+    init(_ tracked: TrackedLayers, largestBlock: Int? = nil) {
         activations = [:]
-        for layer in tracked.layers where layer.index == layer.inputOwner {
-            activations[layer.index] = SymmetricAccumulator(order: layer.inputs)
+        func accumulator(_ order: Int) -> SymmetricAccumulator {
+            SymmetricAccumulator(blocks: BlockDiagonal.ranges(order: order, largest: largestBlock))
         }
-        gradients = tracked.layers.map { SymmetricAccumulator(order: $0.outputs) }
+        for layer in tracked.layers where layer.index == layer.inputOwner {
+            activations[layer.index] = accumulator(layer.inputs)
+        }
+        gradients = tracked.layers.map { accumulator($0.outputs) }
     }
 
     init(

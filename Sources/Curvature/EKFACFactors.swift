@@ -5,13 +5,14 @@ import Transformer
 ///
 /// The curvature of the layer's weights is taken to be `(Qs ⊗ Qa) diag(Λ) (Qs ⊗ Qa)ᵀ`.
 public struct LayerFactors: Sendable {
-    /// `Qa`: in × in, eigenvectors of the activations' covariance in columns, eigenvalues ascending.
-    public var activationVectors: Matrix
+    /// `Qa`: in × in, eigenvectors of the activations' covariance in columns, eigenvalues ascending; or those of its blocks on the
+    /// diagonal.
+    public var activationVectors: BlockDiagonal
     /// `Qs`: out × out, those of the output gradients' covariance.
-    public var gradientVectors: Matrix
-    /// Eigenvalues of the mean over tokens of `a aᵀ`, ascending.
+    public var gradientVectors: BlockDiagonal
+    /// Eigenvalues of the mean over tokens of `a aᵀ`, ascending within each block.
     public var activationValues: [Double]
-    /// Eigenvalues of the mean over tokens of `d dᵀ`, ascending.
+    /// Eigenvalues of the mean over tokens of `d dᵀ`, ascending within each block.
     public var gradientValues: [Double]
     /// `Λ`: out × in, the mean over sequences of `((D Qs)ᵀ (A Qa))²`, element by element.
     public var eigenvalues: Matrix {
@@ -22,8 +23,8 @@ public struct LayerFactors: Sendable {
     public private(set) var defaultDamping: Double
 
     public init(
-        activationVectors: Matrix, gradientVectors: Matrix, activationValues: [Double], gradientValues: [Double],
-        eigenvalues: Matrix
+        activationVectors: BlockDiagonal, gradientVectors: BlockDiagonal, activationValues: [Double],
+        gradientValues: [Double], eigenvalues: Matrix
     ) {
         self.activationVectors = activationVectors
         self.gradientVectors = gradientVectors
@@ -41,9 +42,9 @@ public struct LayerFactors: Sendable {
     /// A matrix given in the eigenbasis, in the layer's own coordinates: `Qs M Qaᵀ`, out × in.
     public func unrotated(_ matrix: Matrix) -> Matrix {
         var half = Matrix()
-        half.formProduct(gradientVectors.slice, matrix.slice)
+        half.formProduct(gradientVectors, matrix.slice)
         var whole = Matrix()
-        whole.formProduct(half.slice, activationVectors.transposed)
+        whole.formProduct(half.slice, activationVectors, transposed: true)
         return whole
     }
 }
@@ -92,11 +93,14 @@ public struct FactorProvenance: Sendable, Equatable, Codable {
     public var tokens: Int?
     /// Seed of sampled labels.
     public var seed: UInt64?
+    /// Rows of the blocks into which larger covariances were split, at most; nil where all are whole.
+    public var largestBlock: Int?
     /// The program that fitted them, and its version.
     public var program: String
 
     public init(
-        fisher: Fisher, model: String?, corpus: String?, sequences: Int, tokens: Int?, seed: UInt64?, program: String
+        fisher: Fisher, model: String?, corpus: String?, sequences: Int, tokens: Int?, seed: UInt64?,
+        largestBlock: Int? = nil, program: String
     ) {
         self.fisher = fisher
         self.model = model
@@ -104,6 +108,7 @@ public struct FactorProvenance: Sendable, Equatable, Codable {
         self.sequences = sequences
         self.tokens = tokens
         self.seed = seed
+        self.largestBlock = largestBlock
         self.program = program
     }
 }

@@ -32,10 +32,10 @@ struct EigenvalueTap: GradientTap, Sendable {
     mutating func record(_ pass: LayerPass) {
         let basis = bases[pass.layer.index]
         if rotatedInputsOwner != pass.layer.inputOwner {
-            rotatedInputs.formProduct(pass.inputs, basis.activations.vectors.slice)  // tokens × in
+            rotatedInputs.formProduct(pass.inputs, basis.activations.vectors)  // tokens × in
             rotatedInputsOwner = pass.layer.inputOwner
         }
-        rotatedGradients.formProduct(pass.outputGradients, basis.gradients.vectors.slice)  // tokens × out
+        rotatedGradients.formProduct(pass.outputGradients, basis.gradients.vectors)  // tokens × out
         squares.add(rotatedGradients.slice, rotatedInputs.slice, of: pass.batch.sequences, to: &sums[pass.layer.index])
     }
 
@@ -55,7 +55,7 @@ struct EigenvalueTap: GradientTap, Sendable {
 /// A layer's two eigendecompositions.
 struct Eigenbasis: Sendable {
     /// Of the mean over tokens of `a aᵀ`.
-    let activations: SymmetricEigen
+    let activations: BlockEigen
     /// Of the mean over tokens of `d dᵀ`.
-    let gradients: SymmetricEigen
+    let gradients: BlockEigen
 }

@@ -13,6 +13,9 @@ import Transformer
 /// | lambda_matrix | the sum over sequences of `((D Qs)ᵀ (A Qa))²`, [out, in] |
 /// | num_lambda_processed | how many sequences that is, int64 [1] |
 ///
+/// Where covariances were split into blocks on the diagonal, layers with more than one block have a tensor a block in place of `Qa` or
+/// `Qs`, under their name and `.block.0` and so on; other programs cannot read these.
+///
 /// A layer with a bias counts a 1 among its inputs. Damping is not stored. The metadata entry `tributary` of lambda_matrix holds
 /// the ``FactorProvenance`` as JSON.
 public enum FactorFile {
@@ -41,8 +44,8 @@ public enum FactorFile {
         func vector(_ values: [Double]) -> Matrix {
             Matrix(rows: 1, columns: values.count, elements: values.map(Float.init))
         }
-        try write("activation_eigenvectors") { $0.add($1, $2.activationVectors) }
-        try write("gradient_eigenvectors") { $0.add($1, $2.gradientVectors) }
+        try write("activation_eigenvectors") { $0.add($1, blocks: $2.activationVectors) }
+        try write("gradient_eigenvectors") { $0.add($1, blocks: $2.gradientVectors) }
         try write("activation_eigenvalues") {
             $0.add($1, vector($2.activationValues), shape: [$2.activationValues.count])
         }
@@ -104,15 +107,16 @@ public enum FactorFile {
             sequences = Int(count)
             var eigenvalues = try lambda.matrix(named: layer.name, rows: layer.outputs, columns: layer.inputs)
             eigenvalues.scale(by: 1 / Float(count))
-            var vectors = try activationVectors.matrix(named: layer.name, rows: layer.inputs, columns: layer.inputs)
+            var vectors = try activationVectors.blocks(
+                named: layer.name, order: layer.inputs, largest: recorded?.largestBlock)
             // Layers that read the same inputs have the same Qa: keep it once.
             if layer.inputOwner != layer.index, vectors == layers[layer.inputOwner].activationVectors {
                 vectors = layers[layer.inputOwner].activationVectors
             }
             let factors = LayerFactors(
                 activationVectors: vectors,
-                gradientVectors: try gradientVectors.matrix(
-                    named: layer.name, rows: layer.outputs, columns: layer.outputs),
+                gradientVectors: try gradientVectors.blocks(
+                    named: layer.name, order: layer.outputs, largest: recorded?.largestBlock),
                 activationValues: try activationValues.doubles(named: layer.name),
                 gradientValues: try gradientValues.doubles(named: layer.name), eigenvalues: eigenvalues)
             guard factors.activationVectors.isFinite, factors.gradientVectors.isFinite, eigenvalues.isFinite else {

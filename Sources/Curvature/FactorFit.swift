@@ -54,9 +54,12 @@ public struct FactorFit: Sendable {
     ///   - modelDigest: Recorded with the factors.
     ///   - maximumSequences: How many of the source's sequences are used, evenly spread over it; all by default.
     ///   - seed: Of sampled labels.
+    ///   - largestBlock: Rows of the blocks on the diagonal into which larger covariances are split (Grosse et al. 2023, appendix A):
+    ///     what is outside of them is taken to be zero. `nil` leaves all whole.
     public init(
         decoder: DecoderModel, modelDigest: String, source: Source, fisher: FactorProvenance.Fisher = .sampled,
         selection: LayerSelection = .feedForward, maximumSequences: Int? = nil, seed: UInt64 = 0,
+        largestBlock: Int? = nil,
         workers: Workers = Workers(), batchTokens: Int = FactorFit.batchTokens, saveInterval: Double = 30
     ) {
         self.decoder = decoder
@@ -64,7 +67,7 @@ public struct FactorFit: Sendable {
         self.source = source.spread(over: maximumSequences)
         identity = FactorProvenance(
             fisher: fisher, model: modelDigest, corpus: source.digest, sequences: self.source.count, tokens: nil,
-            seed: fisher == .sampled ? seed : nil, program: FactorFit.program)
+            seed: fisher == .sampled ? seed : nil, largestBlock: largestBlock, program: FactorFit.program)
         self.workers = workers
         self.batchTokens = batchTokens
         labels = { stage, sequence in
@@ -108,7 +111,7 @@ public struct FactorFit: Sendable {
         if case .eigenvalues(let savedBases, let taps, let next) = saved {
             (bases, eigenvalueTaps, eigenvalueStart) = (savedBases, taps, next)
         } else {
-            var taps = (0..<workers.count).map { _ in CovarianceTap(tracked) }
+            var taps = (0..<workers.count).map { _ in CovarianceTap(tracked, largestBlock: identity.largestBlock) }
             var start = 0
             if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
             let covariances = try sweep(
@@ -202,21 +205,21 @@ public struct FactorFit: Sendable {
     private func decompose(_ covariances: CovarianceTap, progress: (Progress) -> Void) throws -> [Eigenbasis] {
         let owners = covariances.activations.keys.sorted()
         let count = Double(covariances.tokens)
-        let total = owners.count + covariances.gradients.count
+        let sums = owners.compactMap { covariances.activations[$0] } + covariances.gradients
+        let total = sums.count
         progress(Progress(stage: .eigendecomposition, done: 0, total: total))
         let decompositions = try workers.map(0..<total) { _, index in
-            let sum =
-                index < owners.count
-                ? covariances.activations[owners[index]] : covariances.gradients[index - owners.count]
-            return try sum.map { try SymmetricEigen(of: $0.mean(over: count), order: $0.order) }
+            BlockEigen(
+                try zip(sums[index].means(over: count), sums[index].blocks).map { mean, block in
+                    try SymmetricEigen(of: mean, order: block.count)
+                })
         }
         progress(Progress(stage: .eigendecomposition, done: total, total: total))
         let ownerPosition = Dictionary(uniqueKeysWithValues: zip(owners, 0...))
         return tracked.layers.compactMap { layer in
-            guard let position = ownerPosition[layer.inputOwner], let activations = decompositions[position],
-                let gradients = decompositions[owners.count + layer.index]
-            else { return nil }
-            return Eigenbasis(activations: activations, gradients: gradients)
+            guard let position = ownerPosition[layer.inputOwner] else { return nil }
+            return Eigenbasis(
+                activations: decompositions[position], gradients: decompositions[owners.count + layer.index])
         }
     }
 }

@@ -43,10 +43,10 @@ struct FitState {
         var writer = SafetensorsWriter(metadata: metadata(stage: .eigenvalues, next: next))
         for (layer, basis) in zip(tracked.layers, bases) {
             if layer.index == layer.inputOwner {
-                writer.add("activation.vectors.\(layer.index)", basis.activations.vectors)
+                writer.add("activation.vectors.\(layer.index)", blocks: basis.activations.vectors)
                 writer.add(basis.activations.values, "activation.values.\(layer.index)")
             }
-            writer.add("gradient.vectors.\(layer.index)", basis.gradients.vectors)
+            writer.add("gradient.vectors.\(layer.index)", blocks: basis.gradients.vectors)
             writer.add(basis.gradients.values, "gradient.values.\(layer.index)")
         }
         for (worker, tap) in taps.enumerated() {
@@ -86,11 +86,13 @@ struct FitState {
             for layer in tracked.layers {
                 if layer.index == layer.inputOwner {
                     activations[layer.index] = SymmetricAccumulator(
-                        order: layer.inputs,
+                        blocks: blocks(layer.inputs),
                         upperTriangle: try file.doubles(named: "\(worker).activation.\(layer.index)"))
                 }
                 let triangle = try file.doubles(named: "\(worker).gradient.\(layer.index)")
-                guard let sum = SymmetricAccumulator(order: layer.outputs, upperTriangle: triangle) else { return nil }
+                guard let sum = SymmetricAccumulator(blocks: blocks(layer.outputs), upperTriangle: triangle) else {
+                    return nil
+                }
                 gradients.append(sum)
             }
             let counts = try file.integers(named: "\(worker).counts")
@@ -102,24 +104,30 @@ struct FitState {
         return taps
     }
 
+    private func blocks(_ order: Int) -> [Range<Int>] {
+        BlockDiagonal.ranges(order: order, largest: identity.largestBlock)
+    }
+
     private func bases(_ file: SafetensorsFile) throws -> [Eigenbasis]? {
-        var activations: [Int: SymmetricEigen] = [:]
+        var activations: [Int: BlockEigen] = [:]
         var bases: [Eigenbasis] = []
         for layer in tracked.layers {
             if layer.index == layer.inputOwner {
-                activations[layer.index] = SymmetricEigen(
+                activations[layer.index] = BlockEigen(
                     values: try file.doubles(named: "activation.values.\(layer.index)"),
-                    vectors: try file.matrix(
-                        named: "activation.vectors.\(layer.index)", rows: layer.inputs, columns: layer.inputs))
+                    vectors: try file.blocks(
+                        named: "activation.vectors.\(layer.index)", order: layer.inputs, largest: identity.largestBlock)
+                )
             }
             guard let shared = activations[layer.inputOwner] else { return nil }
             bases.append(
                 Eigenbasis(
                     activations: shared,
-                    gradients: SymmetricEigen(
+                    gradients: BlockEigen(
                         values: try file.doubles(named: "gradient.values.\(layer.index)"),
-                        vectors: try file.matrix(
-                            named: "gradient.vectors.\(layer.index)", rows: layer.outputs, columns: layer.outputs))))
+                        vectors: try file.blocks(
+                            named: "gradient.vectors.\(layer.index)", order: layer.outputs,
+                            largest: identity.largestBlock))))
         }
         return bases
     }

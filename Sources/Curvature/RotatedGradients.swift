@@ -25,14 +25,14 @@ public struct RotatedGradients: Sendable {
             tokens.append(end..<(end + gradient.inputs.rows))
             end += gradient.inputs.rows
         }
-        inputs.resize(rows: end, columns: factors.activationVectors.rows)
-        outputGradients.resize(rows: end, columns: factors.gradientVectors.rows)
+        inputs.resize(rows: end, columns: factors.activationVectors.order)
+        outputGradients.resize(rows: end, columns: factors.gradientVectors.order)
         for (gradient, rows) in zip(gradients, tokens) {
             inputs.copy(gradient.inputs.slice, toRow: rows.lowerBound, column: 0)
             outputGradients.copy(gradient.outputGradients.slice, toRow: rows.lowerBound, column: 0)
         }
-        rotatedInputs.formProduct(inputs.slice, factors.activationVectors.slice)
-        rotatedOutputGradients.formProduct(outputGradients.slice, factors.gradientVectors.slice)
+        rotatedInputs.formProduct(inputs.slice, factors.activationVectors)
+        rotatedOutputGradients.formProduct(outputGradients.slice, factors.gradientVectors)
     }
 
     /// Writes one of the gradients, out × in.

@@ -26,10 +26,10 @@ public struct SelfInfluenceTap: GradientTap, Sendable {
         let layer = factors.layers[pass.layer.index]
         if sums.isEmpty { sums = [Double](repeating: 0, count: pass.batch.sequences.count) }
         if rotatedInputsOwner != pass.layer.inputOwner {
-            rotatedInputs.formProduct(pass.inputs, layer.activationVectors.slice)  // tokens × in
+            rotatedInputs.formProduct(pass.inputs, layer.activationVectors)  // tokens × in
             rotatedInputsOwner = pass.layer.inputOwner
         }
-        rotatedGradients.formProduct(pass.outputGradients, layer.gradientVectors.slice)  // tokens × out
+        rotatedGradients.formProduct(pass.outputGradients, layer.gradientVectors)  // tokens × out
         for (index, rows) in pass.batch.sequences.enumerated() {
             gradient.formProduct(rotatedGradients[rows: rows].transposed, rotatedInputs[rows: rows])  // out × in
             quotient.formDampedQuotient(gradient, layer.eigenvalues, damping: Float(damping[pass.layer.index]))

@@ -4,23 +4,34 @@ import CVectorKernels
 ///
 /// Each update forms `Aᵀ A` of one micro-batch in Float32 (a symmetric rank-k update, half the work of a product) and adds its
 /// upper triangle to Float64 sums. The rounding of a sum over millions of tokens is then that of one micro-batch, whatever their
-/// number and order. Only the triangle is kept: `order · (order + 1) / 2` values.
+/// number and order. Only the triangle is kept: `order · (order + 1) / 2` values, or those of blocks on the diagonal alone.
 public struct SymmetricAccumulator: Sendable {
-    public let order: Int
-    /// The sums on and above the diagonal, row after row.
+    public var order: Int { blocks.last?.upperBound ?? 0 }
+    /// The rows and columns of the blocks on the diagonal that are summed; one block is the whole.
+    public let blocks: [Range<Int>]
+    /// The sums on and above the diagonal, row after row, block after block.
     public private(set) var upperTriangle: [Double]
 
     public init(order: Int) {
-        self.order = order
-        upperTriangle = [Double](repeating: 0, count: order * (order + 1) / 2)
+        self.init(blocks: [0..<order])
+    }
+
+    /// - Parameter blocks: One behind the other.
+    public init(blocks: [Range<Int>]) {
+        self.blocks = blocks
+        upperTriangle = [Double](repeating: 0, count: Self.size(of: blocks))
+    }
+
+    private static func size(of blocks: [Range<Int>]) -> Int {
+        blocks.reduce(0) { $0 + $1.count * ($1.count + 1) / 2 }
     }
 
     /// Takes up sums that ``upperTriangle`` gave.
     ///
-    /// - Returns: `nil` if the number of values is not that of a triangle of this order.
-    public init?(order: Int, upperTriangle: [Double]) {
-        guard upperTriangle.count == order * (order + 1) / 2 else { return nil }
-        self.order = order
+    /// - Returns: `nil` if the number of values is not that of triangles of these blocks.
+    public init?(blocks: [Range<Int>], upperTriangle: [Double]) {
+        guard upperTriangle.count == Self.size(of: blocks) else { return nil }
+        self.blocks = blocks
         self.upperTriangle = upperTriangle
     }
 
@@ -29,27 +40,34 @@ public struct SymmetricAccumulator: Sendable {
     /// - Parameter gram: Room for the product, which many sums may share.
     public mutating func addGram(of slice: MatrixSlice, through gram: inout Matrix) {
         precondition(slice.columns == order, "the slice has \(slice.columns) columns, not \(order)")
-        gram.formUpperGram(of: slice)
-        let pointer = gram.pointer
         upperTriangle.withUnsafeMutableBufferPointer { sums in
             guard var row = sums.baseAddress else { return }
-            for diagonal in 0..<order {
-                tributary_add_to_double(pointer + diagonal * order + diagonal, row, order - diagonal)
-                row += order - diagonal
+            for block in blocks {
+                let order = block.count
+                gram.formUpperGram(of: slice[columns: block])
+                let pointer = gram.pointer
+                for diagonal in 0..<order {
+                    tributary_add_to_double(pointer + diagonal * order + diagonal, row, order - diagonal)
+                    row += order - diagonal
+                }
             }
         }
     }
 
     /// Adds another sum.
     public mutating func merge(_ other: SymmetricAccumulator) {
-        precondition(order == other.order)
+        precondition(blocks == other.blocks)
         for index in upperTriangle.indices { upperTriangle[index] += other.upperTriangle[index] }
     }
 
-    /// The whole symmetric matrix divided by a count, row-major.
-    public func mean(over count: Double) -> [Double] {
-        var mean = [Double](repeating: 0, count: order * order)
+    /// Each block divided by a count: the whole symmetric matrix of it, row-major.
+    public func means(over count: Double) -> [[Double]] {
         var next = 0
+        return blocks.map { mean(ofOrder: $0.count, from: &next, over: count) }
+    }
+
+    private func mean(ofOrder order: Int, from next: inout Int, over count: Double) -> [Double] {
+        var mean = [Double](repeating: 0, count: order * order)
         for row in 0..<order {
             for column in row..<order {
                 let value = upperTriangle[next] / count

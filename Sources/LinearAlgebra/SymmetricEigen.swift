@@ -83,3 +83,22 @@ public struct SymmetricEigen: Sendable {
         self.vectors = columns
     }
 }
+
+/// The eigendecompositions of a symmetric matrix's blocks on the diagonal.
+public struct BlockEigen: Sendable {
+    /// Eigenvalues, ascending within each block.
+    public let values: [Double]
+    /// The eigenvectors, in columns in the order of the values.
+    public let vectors: BlockDiagonal
+
+    public init(values: [Double], vectors: BlockDiagonal) {
+        self.values = values
+        self.vectors = vectors
+    }
+
+    /// - Parameter blocks: The decompositions of all blocks, from the first row on.
+    public init(_ blocks: [SymmetricEigen]) {
+        values = blocks.flatMap(\.values)
+        vectors = BlockDiagonal(blocks: blocks.map(\.vectors))
+    }
+}

@@ -25,6 +25,13 @@ struct Fit: ParsableCommand {
     @Option(help: "Sequences to fit on, evenly spread over the corpus. (default: all)")
     var maxSequences: Int?
 
+    @Option(
+        help: """
+            Split the covariances of layers wider than this into blocks on the diagonal, no larger: less memory and time for layers \
+            that would not fit, and a coarser curvature. (default: all whole)
+            """)
+    var largestBlock: Int?
+
     @Option(help: "Decides which labels are sampled. One seed and number of workers give the same factors bit for bit.")
     var seed: UInt64 = 0
 
@@ -49,7 +56,12 @@ struct Fit: ParsableCommand {
         if let maxSequences, maxSequences < 1 {
             throw ValidationError("--max-sequences: expected at least 1, found \(maxSequences)")
         }
+        if let largestBlock, largestBlock < Self.smallestBlock {
+            throw ValidationError("--largest-block: expected at least \(Self.smallestBlock), found \(largestBlock)")
+        }
     }
+
+    private static let smallestBlock = 16
 
     func run() throws {
         let interruption = Interruption()
@@ -61,7 +73,7 @@ struct Fit: ParsableCommand {
             for: checkpoint, on: corpus,
             settings: FitSettings(
                 fisher: fisher, selection: track.selection, maximumSequences: maxSequences, seed: seed,
-                workers: workers.value),
+                largestBlock: largestBlock, workers: workers.value),
             display: { ProgressLine($0) }, isCancelled: interruption.question)
         let provenance = factors.provenance
         print(

@@ -12,6 +12,8 @@ struct FitSettings: Sendable {
     /// `nil` for all.
     var maximumSequences: Int?
     var seed: UInt64 = 0
+    /// `nil` for whole covariances.
+    var largestBlock: Int?
     var workers = Workers()
 
     /// For a fit that is only on the way to an answer: on enough sequences for a good first look.
@@ -56,7 +58,7 @@ extension Workspace {
         let fit = FactorFit(
             decoder: checkpoint.decoder, modelDigest: checkpoint.digest, source: source, fisher: settings.fisher,
             selection: settings.selection, maximumSequences: settings.maximumSequences, seed: settings.seed,
-            workers: settings.workers)
+            largestBlock: settings.largestBlock, workers: settings.workers)
         var stage: (kind: FactorFit.Stage, display: any ProgressDisplay)?
         do {
             let factors = try fit.run(

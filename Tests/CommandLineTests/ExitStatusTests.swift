@@ -12,7 +12,7 @@ struct ExitStatusTests {
             ["query", "--prompt", "a", "--completion", "b", "--damping", "-1"],
             ["query", "--prompt", "a", "--completion", "b", "--candidates", "best"], ["import"],
             ["import", "file.txt", "--sequence-length", "1"], ["fit", "--max-sequences", "0"],
-            ["fit", "--workers", "0"],
+            ["fit", "--workers", "0"], ["fit", "--largest-block", "1"],
             ["serve", "--port", "70000"], ["train", "--corpus", "file.txt"],
         ])
     func usage(_ arguments: [String]) async throws {

@@ -21,7 +21,7 @@ struct DenseCurvatureTests {
             }
         }
         let factors = LayerFactors(
-            activationVectors: activation.vectors, gradientVectors: gradient.vectors,
+            activationVectors: BlockDiagonal(activation.vectors), gradientVectors: BlockDiagonal(gradient.vectors),
             activationValues: activation.values, gradientValues: gradient.values, eigenvalues: eigenvalues)
         let damping = factors.defaultDamping
         let a = random(3, inputs, &generator)
@@ -65,7 +65,7 @@ struct DenseCurvatureTests {
         var sum = SymmetricAccumulator(order: order)
         var gram = Matrix()
         sum.addGram(of: random(3 * order, order, &generator).slice, through: &gram)
-        return try SymmetricEigen(of: sum.mean(over: Double(3 * order)), order: order)
+        return try SymmetricEigen(of: sum.means(over: Double(3 * order))[0], order: order)
     }
 
     private func product(_ eigen: SymmetricEigen, _ order: Int) -> [[Double]] {

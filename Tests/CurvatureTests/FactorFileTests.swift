@@ -34,6 +34,20 @@ struct FactorFileTests {
         }
     }
 
+    @Test("holds covariances that were split into blocks")
+    func blocks() throws {
+        let split = try FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest,
+            source: .init(Array(try Oracle.all[1].sequences().prefix(4))), largestBlock: 24,
+            workers: Workers(count: 1)
+        ).run()
+        try FactorFile.write(split, to: folder.file("factors"))
+        let loaded = try FactorFile.load(
+            folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+        #expect(loaded.provenance.largestBlock == 24)
+        #expect(loaded.isIdentical(to: split))
+    }
+
     @Test("replaces the one that was there and leaves nothing beside it")
     func replaces() throws {
         try FactorFile.write(factors, to: folder.file("factors"))

@@ -20,12 +20,12 @@ struct FactorFitTests {
 
     private func fit(
         fisher: FactorProvenance.Fisher = .sampled, seed: UInt64 = 1, workers: Int = 1, batchTokens: Int = 512,
-        selection: LayerSelection = .feedForward
+        selection: LayerSelection = .feedForward, largestBlock: Int? = nil
     ) -> FactorFit {
         FactorFit(
             decoder: checkpoint.decoder, modelDigest: checkpoint.digest, source: .init(sequences), fisher: fisher,
-            selection: selection, seed: seed, workers: Workers(count: workers), batchTokens: batchTokens,
-            saveInterval: 0)
+            selection: selection, seed: seed, largestBlock: largestBlock, workers: Workers(count: workers),
+            batchTokens: batchTokens, saveInterval: 0)
     }
 
     @Test("gives the same factors bit for bit for one seed and one worker")
@@ -57,19 +57,20 @@ struct FactorFitTests {
     }
 
     @Test(
-        "that was interrupted goes on to the factors of an undisturbed one, wherever it stopped", arguments: [1, 3, 6])
-    func resume(rounds: Int) throws {
+        "that was interrupted goes on to the factors of an undisturbed one, wherever it stopped", arguments: [1, 3, 6],
+        [nil, 24])
+    func resume(rounds: Int, largestBlock: Int?) throws {
         let folder = try TemporaryFolder()
-        let undisturbed = try fit(batchTokens: 256).run()
+        let undisturbed = try fit(batchTokens: 256, largestBlock: largestBlock).run()
         let asked = Atomic<Int>(0)
         #expect(throws: FitError.self) {
-            try fit(batchTokens: 256).run(
+            try fit(batchTokens: 256, largestBlock: largestBlock).run(
                 statePath: folder.file("state.safetensors"),
                 isCancelled: { asked.add(1, ordering: .relaxed).newValue == rounds })
         }
         #expect(FileManager.default.fileExists(atPath: folder.file("state.safetensors")))
         var firstProgress: FactorFit.Progress?
-        let resumed = try fit(batchTokens: 256).run(
+        let resumed = try fit(batchTokens: 256, largestBlock: largestBlock).run(
             statePath: folder.file("state.safetensors"), progress: { firstProgress = firstProgress ?? $0 })
         #expect(resumed.isIdentical(to: undisturbed))
         #expect((firstProgress?.done ?? 0) > 0 || firstProgress?.stage != .covariances, "it did not start anew")
@@ -93,6 +94,41 @@ struct FactorFitTests {
         #expect(factors.layers.allSatisfy { $0.defaultDamping > 0 })
     }
 
+    @Test("splits covariances into blocks on the diagonal when asked to, and has theirs of the whole there")
+    func blocks() throws {
+        let whole = try fit().run()
+        let split = try fit(largestBlock: 24).run()
+        #expect(split.provenance.largestBlock == 24 && whole.provenance.largestBlock == nil)
+        #expect(split.byteCount < whole.byteCount)
+        for (split, whole) in zip(split.layers, whole.layers) {
+            for (found, all) in [
+                (
+                    BlockEigen(values: split.activationValues, vectors: split.activationVectors),
+                    BlockEigen(values: whole.activationValues, vectors: whole.activationVectors)
+                ),
+                (
+                    BlockEigen(values: split.gradientValues, vectors: split.gradientVectors),
+                    BlockEigen(values: whole.gradientValues, vectors: whole.gradientVectors)
+                ),
+            ] {
+                #expect(found.vectors.blocks.count > 1 && found.vectors.blocks.allSatisfy { $0.rows <= 24 })
+                let covariance = all.matrix
+                let largest = all.values.max() ?? 0
+                for (row, column, value) in found.entriesOfBlocks {
+                    #expect(abs(value - covariance[row][column]) < 1e-5 * largest)
+                }
+            }
+            // A rotation changes no gradient's length, so that the mean of Λ is the same.
+            #expect(abs(split.defaultDamping - whole.defaultDamping) < 1e-4 * whole.defaultDamping)
+            #expect(split.eigenvalues != whole.eigenvalues)
+        }
+    }
+
+    @Test("is whole where no layer is wider than the blocks")
+    func wideBlocks() throws {
+        #expect(try fit(largestBlock: 100_000).run().isIdentical(to: try fit().run()))
+    }
+
     @Test("refuses an empty corpus")
     func empty() throws {
         let fit = FactorFit(decoder: checkpoint.decoder, modelDigest: "", source: .init([]))
@@ -105,8 +141,8 @@ struct FactorFitTests {
         let gate = try #require(factors.tracked["model.layers.0.mlp.gate_proj"])
         let up = try #require(factors.tracked["model.layers.0.mlp.up_proj"])
         #expect(
-            factors.layers[gate.index].activationVectors.storageIdentifier
-                == factors.layers[up.index].activationVectors.storageIdentifier)
+            factors.layers[gate.index].activationVectors.blocks.map(\.storageIdentifier)
+                == factors.layers[up.index].activationVectors.blocks.map(\.storageIdentifier))
     }
 }
 
@@ -115,6 +151,32 @@ extension EKFACFactors {
         zip(layers, other.layers).allSatisfy { a, b in
             a.activationVectors == b.activationVectors && a.gradientVectors == b.gradientVectors
                 && a.eigenvalues == b.eigenvalues
+        }
+    }
+}
+
+extension BlockEigen {
+    /// The decomposed matrix, from its one block.
+    fileprivate var matrix: [[Double]] {
+        let order = values.count
+        var matrix = [[Double]](repeating: [Double](repeating: 0, count: order), count: order)
+        for (row, column, value) in entriesOfBlocks { matrix[row][column] = value }
+        return matrix
+    }
+
+    /// The entries of the decomposed blocks: row, column and value.
+    fileprivate var entriesOfBlocks: [(Int, Int, Double)] {
+        zip(vectors.blocks, vectors.ranges).flatMap { block, range in
+            range.flatMap { row in
+                range.map { column in
+                    let value = range.reduce(0.0) { sum, vector in
+                        let place = vector - range.lowerBound
+                        return sum + Double(block[row - range.lowerBound, place]) * values[vector]
+                            * Double(block[column - range.lowerBound, place])
+                    }
+                    return (row, column, value)
+                }
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ struct SymmetricAccumulatorTests {
         let expected = naiveGram(matrix).map { $0 / 200 }
         for size in [1, 7, 32, 200] {
             for reversed in [false, true] {
-                let mean = sum(of: matrix, inBatchesOf: size, reversed: reversed).mean(over: 200)
+                let mean = sum(of: matrix, inBatchesOf: size, reversed: reversed).means(over: 200)[0]
                 #expect(deviation(mean, from: expected) < Self.tolerance)
             }
         }
@@ -43,7 +43,7 @@ struct SymmetricAccumulatorTests {
         accumulator.addGram(of: wide[rows: 3..<18, columns: 2..<9], through: &gram)
         accumulator.addGram(of: wide[rows: 0..<0, columns: 2..<9], through: &gram)
         let expected = naiveGram(Matrix(wide[rows: 3..<18, columns: 2..<9]))
-        #expect(deviation(accumulator.mean(over: 1), from: expected) < Self.tolerance)
+        #expect(deviation(accumulator.means(over: 1)[0], from: expected) < Self.tolerance)
     }
 
     @Test("of a great many batches is as good as of one")
@@ -55,7 +55,7 @@ struct SymmetricAccumulatorTests {
         for _ in 0..<200_000 { accumulator.addGram(of: batch.slice, through: &gram) }
         let tenth = Double(Float(0.1))
         let expected = [tenth * tenth, tenth, tenth, 1]
-        #expect(deviation(accumulator.mean(over: 200_000), from: expected) < 1e-7)
+        #expect(deviation(accumulator.means(over: 200_000)[0], from: expected) < 1e-7)
     }
 
     @Test("merges with another as if both were one")
@@ -72,17 +72,33 @@ struct SymmetricAccumulatorTests {
         let before = sum(of: Matrix(matrix[rows: 0..<32]), inBatchesOf: 32)
         #expect(before.upperTriangle.count == 28)
         var gram = Matrix()
-        var after = try #require(SymmetricAccumulator(order: 7, upperTriangle: before.upperTriangle))
+        var after = try #require(SymmetricAccumulator(blocks: [0..<7], upperTriangle: before.upperTriangle))
         #expect(after.upperTriangle == before.upperTriangle)
         after.addGram(of: matrix[rows: 32..<64], through: &gram)
-        #expect(after.mean(over: 3) == sum(of: matrix, inBatchesOf: 32).mean(over: 3))
-        #expect(SymmetricAccumulator(order: 7, upperTriangle: [Double](repeating: 0, count: 49)) == nil)
-        #expect(SymmetricAccumulator(order: 7, upperTriangle: []) == nil)
+        #expect(after.means(over: 3)[0] == sum(of: matrix, inBatchesOf: 32).means(over: 3)[0])
+        #expect(SymmetricAccumulator(blocks: [0..<7], upperTriangle: [Double](repeating: 0, count: 49)) == nil)
+        #expect(SymmetricAccumulator(blocks: [0..<7], upperTriangle: []) == nil)
+    }
+
+    @Test("of blocks on the diagonal has those of the whole")
+    func blocks() {
+        let matrix = Matrix.random(rows: 50, columns: 9, seed: 1)
+        let whole = naiveGram(matrix)
+        var gram = Matrix()
+        var accumulator = SymmetricAccumulator(blocks: [0..<4, 4..<9])
+        accumulator.addGram(of: matrix.slice, through: &gram)
+        #expect(accumulator.order == 9 && accumulator.upperTriangle.count == 10 + 15)
+        for (found, block) in zip(accumulator.means(over: 1), accumulator.blocks) {
+            let expected = block.flatMap { row in block.map { whole[row * 9 + $0] } }
+            #expect(deviation(found, from: expected) < Self.tolerance)
+        }
+        #expect(SymmetricAccumulator(blocks: [0..<4, 4..<9], upperTriangle: accumulator.upperTriangle) != nil)
+        #expect(SymmetricAccumulator(blocks: [0..<9], upperTriangle: accumulator.upperTriangle) == nil)
     }
 
     @Test("has a mean that is symmetric to the bit")
     func symmetry() {
-        let mean = sum(of: .random(rows: 50, columns: 9, seed: 1), inBatchesOf: 11).mean(over: 7)
+        let mean = sum(of: .random(rows: 50, columns: 9, seed: 1), inBatchesOf: 11).means(over: 7)[0]
         for row in 0..<9 {
             for column in 0..<9 { #expect(mean[row * 9 + column] == mean[column * 9 + row]) }
         }

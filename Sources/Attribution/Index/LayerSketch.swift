@@ -24,15 +24,11 @@ struct LayerSketch: Sendable {
     private let rotated: Int
 
     init(_ factors: LayerFactors, layer: Int, layout: SketchLayout) {
-        // Eigenvalues ascend: the leading vectors are the last columns.
-        let inputs = factors.activationVectors.columns
-        let outputs = factors.gradientVectors.columns
-        let firstInput = max(0, inputs - layout.leading)
-        let firstOutput = max(0, outputs - layout.leading)
-        activationVectors = Matrix(factors.activationVectors[columns: firstInput..<inputs])
-        gradientVectors = Matrix(factors.gradientVectors[columns: firstOutput..<outputs])
-        let block = Matrix(factors.eigenvalues[rows: firstOutput..<outputs, columns: firstInput..<inputs])
-        eigenvalues = block.elements
+        let inputs = factors.activationValues.largest(layout.leading)
+        let outputs = factors.gradientValues.largest(layout.leading)
+        activationVectors = factors.activationVectors.columns(inputs)
+        gradientVectors = factors.gradientVectors.columns(outputs)
+        eigenvalues = outputs.flatMap { output in inputs.map { factors.eigenvalues[output, $0] } }
         damping = Float(factors.defaultDamping)
         var random = SplitMix64(seed: layout.seed &+ UInt64(layer) &* 0x9E37_79B9_7F4A_7C15)
         let signs = eigenvalues.map { _ in random.next() >> 63 == 0 ? Float(1) : -1 }
@@ -92,5 +88,12 @@ struct LayerSketch: Sendable {
             scratch.rotateByHadamard()
             for index in places.indices { entries[start + index] = scale * scratch[Int(places[index])] }
         }
+    }
+}
+
+extension [Double] {
+    /// The places of the largest so many, ascending.
+    fileprivate func largest(_ count: Int) -> [Int] {
+        indices.sorted { (self[$0], $0) < (self[$1], $1) }.suffix(count).sorted()
     }
 }

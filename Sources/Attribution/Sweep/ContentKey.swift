@@ -67,6 +67,7 @@ extension InfluenceEngine {
         }
         digest.update(UInt64(provenance.sequences))
         digest.update(provenance.seed ?? 0)
+        digest.update(UInt64(provenance.largestBlock ?? 0))
         for (layer, factors) in zip(factors.tracked.layers, factors.layers) {
             digest.update(counted: layer.name)
             digest.update(factors.defaultDamping.bitPattern)

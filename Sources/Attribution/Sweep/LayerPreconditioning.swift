@@ -92,15 +92,15 @@ extension [PreconditionedLayer] {
 
 extension Matrix {
     /// Eigenvectors times matrices side by side.
-    fileprivate static func rotated(_ matrices: [MatrixSlice], by vectors: Matrix) -> Matrix {
-        var joined = Matrix(rows: vectors.columns, columns: matrices.reduce(0) { $0 + $1.columns })
+    fileprivate static func rotated(_ matrices: [MatrixSlice], by vectors: BlockDiagonal) -> Matrix {
+        var joined = Matrix(rows: vectors.order, columns: matrices.reduce(0) { $0 + $1.columns })
         var column = 0
         for matrix in matrices {
             joined.copy(matrix, toRow: 0, column: column)
             column += matrix.columns
         }
         var rotated = Matrix()
-        rotated.formProduct(vectors.slice, joined.slice)
+        rotated.formProduct(vectors, joined.slice)
         return rotated
     }
 }

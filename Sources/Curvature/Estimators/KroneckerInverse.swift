@@ -65,9 +65,9 @@ extension LayerFactors {
     /// A matrix in the eigenbasis: `Qsᵀ M Qa`, out × in.
     public func rotated(_ matrix: Matrix) -> Matrix {
         var half = Matrix()
-        half.formProduct(gradientVectors.transposed, matrix.slice)
+        half.formProduct(gradientVectors, transposed: true, matrix.slice)
         var whole = Matrix()
-        whole.formProduct(half.slice, activationVectors.slice)
+        whole.formProduct(half.slice, activationVectors)
         return whole
     }
 

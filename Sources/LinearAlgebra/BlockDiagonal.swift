@@ -1,0 +1,75 @@
+/// A square matrix that is zero but for square blocks on its diagonal; with one block, an ordinary matrix.
+public struct BlockDiagonal: Sendable, Equatable {
+    /// From the first row and column on.
+    public let blocks: [Matrix]
+    /// The rows and columns of each block.
+    public let ranges: [Range<Int>]
+
+    /// - Precondition: The blocks are square.
+    public init(blocks: [Matrix]) {
+        self.blocks = blocks
+        var ranges: [Range<Int>] = []
+        for block in blocks {
+            precondition(block.rows == block.columns, "a block of \(block.rows) x \(block.columns)")
+            let start = ranges.last?.upperBound ?? 0
+            ranges.append(start..<(start + block.rows))
+        }
+        self.ranges = ranges
+    }
+
+    public init(_ matrix: Matrix) {
+        self.init(blocks: [matrix])
+    }
+
+    /// Rows, and columns.
+    public var order: Int { ranges.last?.upperBound ?? 0 }
+    public var byteCount: Int { blocks.reduce(0) { $0 + $1.byteCount } }
+    /// Whether no value is infinite or not a number.
+    public var isFinite: Bool { blocks.allSatisfy(\.isFinite) }
+
+    /// Splits rows and columns into as few blocks as are no larger than asked for, as equal as can be.
+    ///
+    /// - Parameter largest: `nil` for one block.
+    public static func ranges(order: Int, largest: Int?) -> [Range<Int>] {
+        let count = largest.map { (order + $0 - 1) / max($0, 1) } ?? 1
+        guard count > 1 else { return [0..<order] }
+        return (0..<count).map { ($0 * order / count)..<(($0 + 1) * order / count) }
+    }
+
+    /// Some of the columns, written out: order × columns.
+    public func columns(_ indices: [Int]) -> Matrix {
+        var columns = Matrix(rows: order, columns: indices.count)
+        for (place, index) in indices.enumerated() {
+            guard let block = ranges.firstIndex(where: { $0.contains(index) }) else {
+                preconditionFailure("column outside the matrix")
+            }
+            let range = ranges[block]
+            for row in range { columns[row, place] = blocks[block][row - range.lowerBound, index - range.lowerBound] }
+        }
+        return columns
+    }
+}
+
+extension Matrix {
+    /// Becomes `left · right`, or `left · rightᵀ`.
+    public mutating func formProduct(_ left: MatrixSlice, _ right: BlockDiagonal, transposed: Bool = false) {
+        precondition(left.columns == right.order, "inner dimensions \(left.columns) and \(right.order) differ")
+        resize(rows: left.rows, columns: right.order)
+        for (block, range) in zip(right.blocks, right.ranges) {
+            setBlock(
+                row: 0, column: range.lowerBound, toProduct: left[columns: range],
+                transposed ? block.transposed : block.slice)
+        }
+    }
+
+    /// Becomes `left · right`, or `leftᵀ · right`.
+    public mutating func formProduct(_ left: BlockDiagonal, transposed: Bool = false, _ right: MatrixSlice) {
+        precondition(left.order == right.rows, "inner dimensions \(left.order) and \(right.rows) differ")
+        resize(rows: left.order, columns: right.columns)
+        for (block, range) in zip(left.blocks, left.ranges) {
+            setBlock(
+                row: range.lowerBound, column: 0, toProduct: transposed ? block.transposed : block.slice,
+                right[rows: range])
+        }
+    }
+}
