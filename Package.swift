@@ -79,7 +79,7 @@ let package = Package(
 
         // What scripts/bench measures with.
         .executableTarget(
-            name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra"],
+            name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "CLinux"],
             path: "scripts/bench/Benchmarks"),
 
         .testTarget(name: "DigestTests", dependencies: ["Digest"]),

@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import LinearAlgebra
 
@@ -5,25 +6,29 @@ import LinearAlgebra
 // named as the argument, then commands from the standard input, a line each ("sweep 2": the measurement and the workers), and
 // answers each with a line of JSON.
 
+// As a server is, which also gives memory back every few seconds.
+tributary_keep_little_freed_memory()
 let file = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? "/dev/stdin")
 let setting = try Setting(JSONDecoder().decode(Setting.Input.self, from: Data(contentsOf: file)))
 let encoder = JSONEncoder()
 func answer(_ text: Data) throws { try FileHandle.standardOutput.write(contentsOf: text + Data("\n".utf8)) }
 let allWorkers = Workers(count: setting.input.workers)
 let queries = try setting.preconditioned(setting.gradients(workers: allWorkers), workers: allWorkers)
+tributary_return_freed_memory()
 // Four gigabytes, made when they are first asked for.
-lazy var scan = RecordScan(setting.tracked)
+var scan: RecordScan?
 try answer(Data("ready".utf8))
 while let line = readLine() {
     let words = line.split(separator: " ")
     let workers = words.count > 1 ? Int(words[1]) ?? 1 : setting.input.workers
+    if words.first == "scan" { scan = scan ?? RecordScan(setting.tracked) }
     let measurement =
         switch words.first {
         case "products": try setting.products(workers: workers)
         case "sweep": try setting.sweep(queries, workers: workers)
         case "half": try setting.sweep(queries, workers: workers, isInHalfPrecision: true)
         case "queries": try setting.queries(workers: workers)
-        case "scan": try scan.measure(workers: workers)
+        case "scan": try scan?.measure(workers: workers)
         case "fit": try setting.fit(workers: workers)
         default: setting.memory()
         }
