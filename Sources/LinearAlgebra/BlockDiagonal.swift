@@ -52,6 +52,8 @@ public struct BlockDiagonal: Sendable, Equatable {
 
 extension Matrix {
     /// Becomes `left · right`, or `left · rightᵀ`.
+    ///
+    /// - Precondition: `left` is not transposed.
     public mutating func formProduct(_ left: MatrixSlice, _ right: BlockDiagonal, transposed: Bool = false) {
         precondition(left.columns == right.order, "inner dimensions \(left.columns) and \(right.order) differ")
         resize(rows: left.rows, columns: right.order)
@@ -63,6 +65,8 @@ extension Matrix {
     }
 
     /// Becomes `left · right`, or `leftᵀ · right`.
+    ///
+    /// - Precondition: `right` is not transposed.
     public mutating func formProduct(_ left: BlockDiagonal, transposed: Bool = false, _ right: MatrixSlice) {
         precondition(left.order == right.rows, "inner dimensions \(left.order) and \(right.rows) differ")
         resize(rows: left.order, columns: right.columns)
