@@ -2,7 +2,7 @@
 
     python kronfluence_side.py SETTING.json
 
-Reads the setting that the Swift side reads. Commands: "scores" (queries and the sweep apart), "fit", "memory".
+Reads the setting that the Swift side reads. Commands: "scores 8" (sequences a batch; queries and the sweep apart), "fit 8", "memory".
 """
 
 import json
@@ -93,9 +93,8 @@ def main() -> None:
         return result
 
     pairwise.compute_dot_products_with_loader = timed
-    batch = int(setting.get("peer_batch", 8))
 
-    def fit() -> dict:
+    def fit(batch: int) -> dict:
         seconds = {}
         start = time.monotonic()
         analyzer.fit_covariance_matrices("f", train, per_device_batch_size=batch, factor_args=factor_arguments, overwrite_output_dir=True)
@@ -108,7 +107,7 @@ def main() -> None:
         seconds["eigenvalues"] = time.monotonic() - start
         return {"seconds": seconds, "tokens": sum(len(row) for row in setting["sequences"])}
 
-    def scores() -> dict:
+    def scores(batch: int) -> dict:
         # All queries are held at once, so that there is one sweep.
         arguments = ScoreArguments(
             damping_factor=None,
@@ -136,11 +135,13 @@ def main() -> None:
 
     print("ready", flush=True)
     for line in sys.stdin:
-        match line.split()[0]:
+        command, *rest = line.split()
+        batch = int(rest[0]) if rest else 8
+        match command:
             case "scores":
-                answer = scores()
+                answer = scores(batch)
             case "fit":
-                answer = fit()
+                answer = fit(batch)
             case _:
                 answer = memory()
         print(json.dumps(answer), flush=True)

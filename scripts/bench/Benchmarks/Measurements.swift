@@ -85,10 +85,19 @@ extension Setting {
         return Double(7 * 2 * length * description.layers * description.heads * description.headWidth)
     }
 
-    /// Of every tracked layer's inputs and output gradients with all queries' thin factors.
+    /// Of every tracked layer's inputs and output gradients with all queries' thin factors, or to each sequence's gradient and of that
+    /// with the queries: whichever is less, as the sweep has it.
     private var scoringOperationsPerToken: Double {
         let width = input.queries.count * input.rank
-        return tracked.layers.reduce(0) { $0 + Double(2 * width * ($1.inputs + $1.outputs)) }
+        let length = Double(input.sequences.reduce(0) { max($0, $1.count) })
+        let (byTokens, byGradients) = tracked.layers.reduce((0.0, 0.0)) { sums, layer in
+            let parameters = Double(layer.inputs * layer.outputs)
+            return (
+                sums.0 + Double(2 * width * (layer.inputs + layer.outputs)),
+                sums.1 + 2 * parameters * (1 + Double(input.queries.count) / length)
+            )
+        }
+        return min(byTokens, byGradients)
     }
 
     /// Finds the gradients of all queries, and preconditions and compresses them.
