@@ -56,7 +56,31 @@ struct ProductTests {
         }
     }
 
-    @Test("fill or add to one block, and leave the rest alone", arguments: shapes)
+    /// Such as layers have, of numbers of rows that are made up of blocks of all sizes, or of one that is not full.
+    static let layerShapes = [
+        Shape(m: 16, k: 16, n: 16), Shape(m: 17, k: 33, n: 24), Shape(m: 63, k: 16, n: 72),
+        Shape(m: 331, k: 65, n: 48),
+        Shape(m: 512, k: 24, n: 16),
+    ]
+
+    @Test("equal the definition for the shapes of layers and any number of tokens", arguments: layerShapes)
+    func layers(shape: Shape) {
+        for (isLeftTransposed, isRightTransposed) in [(false, false), (false, true), (true, false), (true, true)] {
+            let left = factor(rows: shape.m, columns: shape.k, isTransposed: isLeftTransposed, seed: 1)
+            let right = factor(rows: shape.k, columns: shape.n, isTransposed: isRightTransposed, seed: 2)
+            let expected = naiveProduct(left, right)
+            let scale = max(1, Double(shape.k).squareRoot())
+            var product = Matrix()
+            product.resize(rows: shape.m, columns: shape.n, filledWith: .nan)
+            product.formProduct(left, right)
+            #expect(deviation(product, from: expected, relativeTo: scale) < Self.tolerance)
+            product.addProduct(left, right)
+            let twice = expected.map { $0.map { 2 * $0 } }
+            #expect(deviation(product, from: twice, relativeTo: scale) < 2 * Self.tolerance)
+        }
+    }
+
+    @Test("fill or add to one block, and leave the rest alone", arguments: shapes + layerShapes)
     func blocks(shape: Shape) {
         let left = factor(rows: shape.m, columns: shape.k, isTransposed: false, seed: 1)
         let right = factor(rows: shape.k, columns: shape.n, isTransposed: true, seed: 2)
