@@ -36,7 +36,7 @@ static void scores_by_words(const uint8_t *records, size_t record_bytes, size_t 
 
 enum { lanes = 8, together = 4, ahead = 4 };
 
-/// The same where vectors of bits can be counted: two records share what is read of the query, and a record's lanes are added up once.
+/// The same where vectors of bits can be counted: a few records share what is read of the query, and a record's lanes are added up once.
 __attribute__((target("avx512f,avx512dq,avx512vpopcntdq"))) static void scores_by_vectors(
     const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words, const uint64_t *planes,
     const float *steps, const float *sums, float *scores) {
@@ -59,7 +59,7 @@ __attribute__((target("avx512f,avx512dq,avx512vpopcntdq"))) static void scores_b
                 for (size_t k = 0; k < together; k++) {
                     const uint8_t *signs = record[k] + segments * sizeof(float) + (s * words + w) * sizeof(uint64_t);
                     bits[k] = _mm512_maskz_loadu_epi64(mask, signs);
-                    // The processor follows one stream well, and not the pieces of two.
+                    // The processor fetches ahead in one stream, and not in the pieces of several.
                     _mm_prefetch((const char *)signs + ahead * record_bytes, _MM_HINT_T0);
                     ones[k] = _mm512_add_epi64(ones[k], _mm512_popcnt_epi64(bits[k]));
                 }

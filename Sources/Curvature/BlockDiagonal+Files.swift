@@ -10,6 +10,17 @@ extension SafetensorsWriter {
 }
 
 extension SafetensorsFile {
+    /// Reads a layer's eigenvalues.
+    ///
+    /// - Throws: ``SafetensorsError``, also if there are more or fewer than expected.
+    func eigenvalues(named name: String, count: Int) throws -> [Double] {
+        let values = try doubles(named: name)
+        guard values.count == count else {
+            throw SafetensorsError.wrongShape(tensor: name, file: fileName, expected: [count], found: [values.count])
+        }
+        return values
+    }
+
     /// Reads what ``SafetensorsWriter/add(_:blocks:)`` wrote.
     ///
     /// - Parameter largest: Rows of the blocks into which larger matrices were split, at most.

@@ -117,8 +117,9 @@ public enum FactorFile {
                 activationVectors: vectors,
                 gradientVectors: try gradientVectors.blocks(
                     named: layer.name, order: layer.outputs, largest: recorded?.largestBlock),
-                activationValues: try activationValues.doubles(named: layer.name),
-                gradientValues: try gradientValues.doubles(named: layer.name), eigenvalues: eigenvalues)
+                activationValues: try activationValues.eigenvalues(named: layer.name, count: layer.inputs),
+                gradientValues: try gradientValues.eigenvalues(named: layer.name, count: layer.outputs),
+                eigenvalues: eigenvalues)
             guard factors.activationVectors.isFinite, factors.gradientVectors.isFinite, eigenvalues.isFinite else {
                 throw FactorFileError.notFinite(layer: layer.name, folder: folder)
             }

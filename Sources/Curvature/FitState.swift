@@ -114,7 +114,7 @@ struct FitState {
         for layer in tracked.layers {
             if layer.index == layer.inputOwner {
                 activations[layer.index] = BlockEigen(
-                    values: try file.doubles(named: "activation.values.\(layer.index)"),
+                    values: try file.eigenvalues(named: "activation.values.\(layer.index)", count: layer.inputs),
                     vectors: try file.blocks(
                         named: "activation.vectors.\(layer.index)", order: layer.inputs, largest: identity.largestBlock)
                 )
@@ -124,7 +124,7 @@ struct FitState {
                 Eigenbasis(
                     activations: shared,
                     gradients: BlockEigen(
-                        values: try file.doubles(named: "gradient.values.\(layer.index)"),
+                        values: try file.eigenvalues(named: "gradient.values.\(layer.index)", count: layer.outputs),
                         vectors: try file.blocks(
                             named: "gradient.vectors.\(layer.index)", order: layer.outputs,
                             largest: identity.largestBlock))))

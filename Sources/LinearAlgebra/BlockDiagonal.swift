@@ -31,20 +31,19 @@ public struct BlockDiagonal: Sendable, Equatable {
     ///
     /// - Parameter largest: `nil` for one block.
     public static func ranges(order: Int, largest: Int?) -> [Range<Int>] {
-        let count = largest.map { (order + $0 - 1) / max($0, 1) } ?? 1
-        guard count > 1 else { return [0..<order] }
+        guard let largest, largest > 0, largest < order else { return [0..<order] }
+        let count = (order - 1) / largest + 1
         return (0..<count).map { ($0 * order / count)..<(($0 + 1) * order / count) }
     }
 
     /// Some of the columns, written out: order × columns.
     public func columns(_ indices: [Int]) -> Matrix {
+        precondition(indices.allSatisfy { $0 >= 0 && $0 < order }, "column outside the matrix")
         var columns = Matrix(rows: order, columns: indices.count)
-        for (place, index) in indices.enumerated() {
-            guard let block = ranges.firstIndex(where: { $0.contains(index) }) else {
-                preconditionFailure("column outside the matrix")
+        for (block, range) in zip(blocks, ranges) {
+            for (place, index) in indices.enumerated() where range.contains(index) {
+                for row in range { columns[row, place] = block[row - range.lowerBound, index - range.lowerBound] }
             }
-            let range = ranges[block]
-            for row in range { columns[row, place] = blocks[block][row - range.lowerBound, index - range.lowerBound] }
         }
         return columns
     }

@@ -110,6 +110,25 @@ struct FactorFileTests {
         }
     }
 
+    @Test("is refused if a layer has more or fewer eigenvalues than rows", arguments: [-1, 1])
+    func otherEigenvalues(difference: Int) throws {
+        try FactorFile.write(factors, to: folder.file("factors"))
+        let path = folder.file("factors/activation_eigenvalues.safetensors")
+        let whole = try SafetensorsFile(path: path)
+        var writer = SafetensorsWriter(metadata: whole.metadata)
+        for layer in factors.tracked.layers {
+            writer.add(
+                layer.name, doubles: [Double](repeating: 1, count: layer.inputs + difference),
+                shape: [layer.inputs + difference])
+        }
+        try writer.write(to: path)
+        #expect {
+            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: nil)
+        } throws: {
+            if case SafetensorsError.wrongShape = $0 { true } else { false }
+        }
+    }
+
     @Test("that lacks a file is refused by the file's name")
     func missingFile() throws {
         try FactorFile.write(factors, to: folder.file("factors"))

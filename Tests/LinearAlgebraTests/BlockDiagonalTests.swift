@@ -47,6 +47,8 @@ struct BlockDiagonalTests {
         #expect(BlockDiagonal.ranges(order: 9, largest: 9) == [0..<9])
         #expect(BlockDiagonal.ranges(order: 9, largest: 8) == [0..<4, 4..<9])
         #expect(BlockDiagonal.ranges(order: 9, largest: 4) == [0..<3, 3..<6, 6..<9])
+        #expect(BlockDiagonal.ranges(order: 9, largest: .max) == [0..<9])
+        #expect(BlockDiagonal.ranges(order: 9, largest: 0) == [0..<9])
         #expect(BlockDiagonal.ranges(order: 0, largest: 4) == [0..<0])
     }
 }
