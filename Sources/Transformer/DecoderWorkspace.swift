@@ -5,12 +5,8 @@ import LinearAlgebra
 /// Each grows to the largest batch it has seen and is then never allocated again.
 public struct DecoderWorkspace: Sendable {
     struct BlockActivations {
-        var attentionNorm = Normalization.Activations()
         var attention = Attention.Activations()
-        var attentionOutputNorm = Normalization.Activations()
-        var feedForwardNorm = Normalization.Activations()
         var feedForward = FeedForward.Activations()
-        var feedForwardOutputNorm = Normalization.Activations()
     }
 
     var blocks: [BlockActivations] = []
@@ -20,6 +16,12 @@ public struct DecoderWorkspace: Sendable {
     var attentionOutputs: [Matrix] = []
     var feedForwardOutputs: [Matrix] = []
     var finalNorm = Normalization.Activations()
+
+    // Shared by all blocks: of the one that was read last.
+    var attentionInputs = Normalization.Activations()
+    var feedForwardInputs = Normalization.Activations()
+    /// Behind a norm between attention or MLP and the residual stream.
+    var branchOutputs = Normalization.Activations()
 
     // Shared by all blocks.
     var residualGradients = Matrix()
@@ -57,15 +59,15 @@ extension DecoderModel {
         let values = blocks.reduce(0) { sum, block in
             let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
             let inner = block.feedForward.up.outputWidth + (block.feedForward.gate?.outputWidth ?? 0)
-            // Two residual streams, what two norms and attention give.
-            return sum + 5 * description.width + projected + inner
+            // And two residual streams.
+            return sum + 2 * description.width + projected + inner
         }
         return values * MemoryLayout<Float>.stride
     }
 
-    /// Tokens of a micro-batch of a sweep: as many as keep a worker's activations within 192 MB, but at least 256, below which products
+    /// Tokens of a micro-batch of a sweep: as many as keep a worker's activations within 160 MB, but at least 256, below which products
     /// get slower, and at most 1,024, above which they get no faster.
     public var microBatchTokens: Int {
-        min(max(192_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
+        min(max(160_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
     }
 }

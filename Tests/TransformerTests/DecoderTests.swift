@@ -241,17 +241,18 @@ extension DecoderWorkspace {
     fileprivate var blockIdentifiers: [ObjectIdentifier] {
         var matrices =
             residuals + attentionOutputs + feedForwardOutputs + [
-                residualGradients, normalizedGradients, feedForwardInputGradients, branchGradients, finalNorm.outputs,
+                attentionInputs.outputs, feedForwardInputs.outputs, branchOutputs.outputs, residualGradients,
+                normalizedGradients, feedForwardInputGradients, branchGradients, finalNorm.outputs,
             ]
         for block in blocks {
             matrices += [
-                block.attentionNorm.outputs, block.attention.projected, block.attention.mixed,
-                block.attention.unlimited, block.attention.queryNorm.inputs, block.attention.queryNorm.norm.outputs,
-                block.feedForwardNorm.outputs, block.feedForward.up, block.feedForward.gate,
+                block.attention.projected, block.attention.unlimited, block.attention.queryNorm.inputs,
+                block.attention.queryNorm.norm.outputs,
+                block.feedForward.up, block.feedForward.gate,
             ]
         }
         matrices += [
-            attention.weights, attention.projectedGradients, attention.cappedScores,
+            attention.weights, attention.mixed, attention.projectedGradients, attention.cappedScores,
             attention.norm.inputGradients, feedForward.activated, feedForward.upGradients, loss.logits, loss.hidden,
             loss.cappedLogits,
         ]

@@ -26,8 +26,6 @@ public struct Attention: Sendable {
         var unlimited = Matrix()
         var queryNorm = QueryKeyNormalization.Activations()
         var keyNorm = QueryKeyNormalization.Activations()
-        /// tokens × queries: the weighted values of all heads, and a column of 1 where the output layer has a bias.
-        var mixed = Matrix()
     }
 
     /// Room for intermediate results, shared by all blocks.
@@ -36,6 +34,9 @@ public struct Attention: Sendable {
         var weights = Matrix()
         var cappedScores = Matrix()
         var weightGradients = Matrix()
+        /// tokens × queries: the weighted values of all heads, and a column of 1 where the output layer has a bias. Found again in the
+        /// backward pass, where something reads them, rather than kept for every block.
+        var mixed = Matrix()
         /// tokens × queries
         var mixedGradients = Matrix()
         /// tokens × (queries + keys + values)
@@ -69,18 +70,27 @@ public struct Attention: Sendable {
         for vectors in [layout.queries, layout.keys] {
             rotary?.apply(to: &activations.projected, vectors, positions: batch.positions)
         }
-        activations.mixed.resize(rows: normalized.rows, columns: output.weight.columns)
-        if output.hasBias { activations.mixed.fillColumn(output.inputWidth, with: 1) }
+        prepareMixed(rows: normalized.rows, &scratch)
         forEachBlock(of: batch) { block in
             let parts = Parts(of: activations.projected, block)
             scratch.weights.formProduct(parts.queries, parts.keys.transposed)
             if let scoreCap { scratch.weights.applySoftCap(scoreCap, scale: scale) }
             applySoftmax(to: &scratch.weights, block)
-            activations.mixed.setBlock(
-                row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: scratch.weights.slice,
-                parts.values)
+            mix(parts.values, block, &scratch)
         }
-        output.forward(activations.mixed, to: &residual, adding: adding)
+        output.forward(scratch.mixed, to: &residual, adding: adding)
+    }
+
+    func prepareMixed(rows: Int, _ scratch: inout Scratch) {
+        scratch.mixed.resize(rows: rows, columns: output.weight.columns)
+        if output.hasBias { scratch.mixed.fillColumn(output.inputWidth, with: 1) }
+    }
+
+    /// Weighs the values of a block's keys by the weights that were found last.
+    func mix(_ values: MatrixSlice, _ block: Block, _ scratch: inout Scratch) {
+        scratch.mixed.setBlock(
+            row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: scratch.weights.slice,
+            values)
     }
 
     private func project(_ normalized: Matrix, _ activations: inout Activations) {
@@ -104,13 +114,17 @@ public struct Attention: Sendable {
         _ activations: Activations, _ scratch: inout Scratch, into normalizedGradients: inout Matrix,
         tracked: TrackedLayers, tap: inout Tap
     ) {
-        tracked.offer(
-            output, inputs: activations.mixed.slice, outputGradients: outputGradients.slice, batch, to: &tap)
+        let isOutputTracked = tracked[output.name] != nil
+        if isOutputTracked { prepareMixed(rows: normalized.rows, &scratch) }
         scratch.mixedGradients.resize(rows: normalized.rows, columns: output.inputWidth)
         output.backward(outputGradients.slice, into: &scratch.mixedGradients, adding: false)
         scratch.projectedGradients.resize(rows: normalized.rows, columns: layout.width, filledWith: 0)
         forEachBlock(of: batch) { block in
-            attendBackward(block, Parts(of: activations.projected, block), &scratch)
+            attendBackward(block, Parts(of: activations.projected, block), &scratch, mixing: isOutputTracked)
+        }
+        if isOutputTracked {
+            tracked.offer(
+                output, inputs: scratch.mixed.slice, outputGradients: outputGradients.slice, batch, to: &tap)
         }
         for vectors in [layout.queries, layout.keys] {
             rotary?.apply(to: &scratch.projectedGradients, vectors, positions: batch.positions, isInverse: true)
@@ -132,7 +146,9 @@ public struct Attention: Sendable {
     }
 
     /// Adds what a block's queries do to the gradients of the projected queries, keys and values.
-    private func attendBackward(_ block: Block, _ parts: Parts, _ scratch: inout Scratch) {
+    ///
+    /// - Parameter mixing: Whether the weighted values are wanted as well.
+    private func attendBackward(_ block: Block, _ parts: Parts, _ scratch: inout Scratch, mixing: Bool) {
         let mixedGradients = scratch.mixedGradients[rows: block.queries, columns: block.mixedColumns]
         // The weights are found again rather than kept: they are the square of the length.
         scratch.weights.formProduct(parts.queries, parts.keys.transposed)
@@ -141,6 +157,7 @@ public struct Attention: Sendable {
             scratch.cappedScores.copyValues(of: scratch.weights)
         }
         applySoftmax(to: &scratch.weights, block)
+        if mixing { mix(parts.values, block, &scratch) }
         scratch.projectedGradients.setBlock(
             row: block.keys.lowerBound, column: block.valueColumns.lowerBound,
             toProduct: scratch.weights.transposed, mixedGradients, adding: true)

@@ -44,43 +44,48 @@ extension DecoderModel.Block {
     ) {
         // Both residual sums are kept: the norms' backward passes need them.
         let entry = 2 * index
-        attentionNorm.read(
-            workspace.residuals[entry], appendingOne: attention.inputs.first?.hasBias ?? false,
-            &workspace.blocks[index].attentionNorm)
+        readAttentionInputs(index, in: &workspace)
         workspace.residuals[entry + 1].copyValues(of: workspace.residuals[entry])
         if let attentionOutputNorm {
             attention.forward(
-                workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
-                &workspace.blocks[index].attention, &workspace.attention, to: &workspace.attentionOutputs[index],
-                adding: false)
+                workspace.attentionInputs.outputs, batch: batch, rotary: rotary, &workspace.blocks[index].attention,
+                &workspace.attention, to: &workspace.attentionOutputs[index], adding: false)
             attentionOutputNorm.forward(
-                workspace.attentionOutputs[index], appendingOne: false, &workspace.blocks[index].attentionOutputNorm)
-            workspace.residuals[entry + 1].add(workspace.blocks[index].attentionOutputNorm.outputs)
+                workspace.attentionOutputs[index], appendingOne: false, &workspace.branchOutputs)
+            workspace.residuals[entry + 1].add(workspace.branchOutputs.outputs)
         } else {
             attention.forward(
-                workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
-                &workspace.blocks[index].attention, &workspace.attention, to: &workspace.residuals[entry + 1],
-                adding: true)
+                workspace.attentionInputs.outputs, batch: batch, rotary: rotary, &workspace.blocks[index].attention,
+                &workspace.attention, to: &workspace.residuals[entry + 1], adding: true)
         }
-        if !sharesNorm {
-            feedForwardNorm.read(
-                workspace.residuals[isParallel ? entry : entry + 1], appendingOne: feedForward.up.hasBias,
-                &workspace.blocks[index].feedForwardNorm)
-        }
+        if !sharesNorm { readFeedForwardInputs(index, in: &workspace) }
         workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
         if let feedForwardOutputNorm {
             feedForward.forward(
-                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
+                feedForwardInputs(in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
                 to: &workspace.feedForwardOutputs[index], adding: false)
             feedForwardOutputNorm.forward(
-                workspace.feedForwardOutputs[index], appendingOne: false,
-                &workspace.blocks[index].feedForwardOutputNorm)
-            workspace.residuals[entry + 2].add(workspace.blocks[index].feedForwardOutputNorm.outputs)
+                workspace.feedForwardOutputs[index], appendingOne: false, &workspace.branchOutputs)
+            workspace.residuals[entry + 2].add(workspace.branchOutputs.outputs)
         } else {
             feedForward.forward(
-                feedForwardInputs(index, in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
+                feedForwardInputs(in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
                 to: &workspace.residuals[entry + 2], adding: true)
         }
+    }
+
+    /// Finds what attention reads: for the forward pass, and again for a backward one rather than that it is kept for every block.
+    func readAttentionInputs(_ index: Int, in workspace: inout DecoderWorkspace) {
+        attentionNorm.read(
+            workspace.residuals[2 * index], appendingOne: attention.inputs.first?.hasBias ?? false,
+            &workspace.attentionInputs)
+    }
+
+    /// Finds what the MLP reads, where that is not what attention reads.
+    func readFeedForwardInputs(_ index: Int, in workspace: inout DecoderWorkspace) {
+        feedForwardNorm.read(
+            workspace.residuals[isParallel ? 2 * index : 2 * index + 1], appendingOne: feedForward.up.hasBias,
+            &workspace.feedForwardInputs)
     }
 
     /// Turns the gradients of the residual stream behind the block, in place, into those before it.
@@ -92,11 +97,16 @@ extension DecoderModel.Block {
         if let feedForwardOutputNorm {
             workspace.branchGradients.becomeGradients(
                 through: feedForwardOutputNorm, workspace.residualGradients,
-                inputs: workspace.feedForwardOutputs[index], workspace.blocks[index].feedForwardOutputNorm, tap: &tap)
+                inputs: workspace.feedForwardOutputs[index], &workspace.branchOutputs, tap: &tap)
+        }
+        if sharesNorm {
+            readAttentionInputs(index, in: &workspace)
+        } else {
+            readFeedForwardInputs(index, in: &workspace)
         }
         feedForward.backward(
             feedForwardOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
-            normalized: feedForwardInputs(index, in: workspace), batch: batch, workspace.blocks[index].feedForward,
+            normalized: feedForwardInputs(in: workspace), batch: batch, workspace.blocks[index].feedForward,
             &workspace.feedForward, into: &workspace.feedForwardInputGradients,
             needsInputGradients: depth != .feedForward, tracked: tracked, tap: &tap)
         if depth == .feedForward { return }
@@ -104,16 +114,17 @@ extension DecoderModel.Block {
         if !isParallel {
             feedForwardNorm.addGradients(
                 workspace.feedForwardInputGradients, inputs: workspace.residuals[entry + 1],
-                workspace.blocks[index].feedForwardNorm, to: &workspace.residualGradients, tap: &tap)
+                workspace.feedForwardInputs, to: &workspace.residualGradients, tap: &tap)
         }
         if let attentionOutputNorm {
             workspace.branchGradients.becomeGradients(
                 through: attentionOutputNorm, workspace.residualGradients, inputs: workspace.attentionOutputs[index],
-                workspace.blocks[index].attentionOutputNorm, tap: &tap)
+                &workspace.branchOutputs, tap: &tap)
         }
+        if !sharesNorm { readAttentionInputs(index, in: &workspace) }
         attention.backward(
             attentionOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
-            normalized: workspace.blocks[index].attentionNorm.outputs, batch: batch, rotary: rotary,
+            normalized: workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
             workspace.blocks[index].attention, &workspace.attention, into: &workspace.normalizedGradients,
             tracked: tracked, tap: &tap)
         if depth == .attention { return }
@@ -121,16 +132,17 @@ extension DecoderModel.Block {
             workspace.normalizedGradients.add(workspace.feedForwardInputGradients)
         } else if isParallel {
             feedForwardNorm.addGradients(
-                workspace.feedForwardInputGradients, inputs: workspace.residuals[entry],
-                workspace.blocks[index].feedForwardNorm, to: &workspace.residualGradients, tap: &tap)
+                workspace.feedForwardInputGradients, inputs: workspace.residuals[entry], workspace.feedForwardInputs,
+                to: &workspace.residualGradients, tap: &tap)
         }
         attentionNorm.addGradients(
-            workspace.normalizedGradients, inputs: workspace.residuals[entry], workspace.blocks[index].attentionNorm,
+            workspace.normalizedGradients, inputs: workspace.residuals[entry], workspace.attentionInputs,
             to: &workspace.residualGradients, tap: &tap)
     }
 
-    func feedForwardInputs(_ index: Int, in workspace: DecoderWorkspace) -> Matrix {
-        sharesNorm ? workspace.blocks[index].attentionNorm.outputs : workspace.blocks[index].feedForwardNorm.outputs
+    /// What the MLP reads in the block that was read last.
+    func feedForwardInputs(in workspace: DecoderWorkspace) -> Matrix {
+        sharesNorm ? workspace.attentionInputs.outputs : workspace.feedForwardInputs.outputs
     }
 }
 
@@ -163,10 +175,13 @@ extension Normalization? {
 
 extension Matrix {
     /// Becomes the gradients of a norm's inputs.
+    ///
+    /// - Parameter activations: Room for the norm's pass, which is found again.
     fileprivate mutating func becomeGradients<Tap: GradientTap>(
         through norm: Normalization, _ outputGradients: Matrix, inputs: Matrix,
-        _ activations: Normalization.Activations, tap: inout Tap
+        _ activations: inout Normalization.Activations, tap: inout Tap
     ) {
+        norm.forward(inputs, appendingOne: false, &activations)
         resize(rows: inputs.rows, columns: inputs.columns, filledWith: 0)
         norm.backward(outputGradients, inputs: inputs, activations, addingTo: &self, tap: &tap)
     }

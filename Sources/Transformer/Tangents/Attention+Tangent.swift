@@ -25,6 +25,7 @@ extension Attention {
         for vectors in [layout.queries, layout.keys] {
             rotary?.apply(to: &tangents.projected, vectors, positions: batch.positions)
         }
+        prepareMixed(rows: normalized.rows, &scratch)
         tangents.mixed.resize(rows: normalized.rows, columns: output.inputWidth)
         forEachBlock(of: batch) { block in
             attendTangents(
@@ -32,7 +33,7 @@ extension Attention {
                 &tangents)
         }
         output.addTangents(
-            along: direction, inputs: activations.mixed, inputTangents: tangents.mixed, to: &outputs)
+            along: direction, inputs: scratch.mixed, inputTangents: tangents.mixed, to: &outputs)
     }
 
     private func projectTangents(
@@ -67,6 +68,7 @@ extension Attention {
             tangents.weights.applySoftCapGradient(capped: scratch.weights, cap: scoreCap, scale: scale)
         }
         applySoftmax(to: &scratch.weights, block)
+        mix(parts.values, block, &scratch)
         tangents.weights.applySoftmaxGradient(probabilities: scratch.weights, scale: softmaxScale)
         tangents.mixed.setBlock(
             row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: tangents.weights.slice,
