@@ -2,6 +2,17 @@
 
 #include <string.h>
 
+/// The plane that counts negative.
+enum { top = TRIBUTARY_SKETCH_PLANES - 1 };
+
+/// A segment's part of a record's score, given the sum of the query's levels where the record has a plus.
+TRIBUTARY_INLINE double segment_score(const uint8_t *record, size_t segment, int64_t weighted, const float *steps,
+                                      const float *sums) {
+    float scale;
+    memcpy(&scale, record + segment * sizeof(float), sizeof(float));
+    return (double)scale * (2 * (double)steps[segment] * (double)weighted - (double)sums[segment]);
+}
+
 TRIBUTARY_CLONES
 static void scores_by_words(const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words,
                             const uint64_t *planes, const float *steps, const float *sums, float *scores) {
@@ -11,21 +22,15 @@ static void scores_by_words(const uint8_t *records, size_t record_bytes, size_t 
         double score = 0;
         for (size_t s = 0; s < segments; s++) {
             const uint64_t *query = planes + s * words * TRIBUTARY_SKETCH_PLANES;
-            uint64_t weighted = 0;
-            uint64_t ones = 0;
+            int64_t weighted = 0;
             for (size_t w = 0; w < words; w++) {
                 uint64_t bits;
                 memcpy(&bits, signs + (s * words + w) * sizeof(bits), sizeof(bits));
-                ones += (uint64_t)__builtin_popcountll(bits);
-                for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++)
-                    weighted += (uint64_t)__builtin_popcountll(bits & query[p * words + w]) << p;
+                for (size_t p = 0; p < top; p++)
+                    weighted += (int64_t)__builtin_popcountll(bits & query[p * words + w]) << p;
+                weighted -= (int64_t)__builtin_popcountll(bits & query[top * words + w]) << top;
             }
-            float scale;
-            memcpy(&scale, record + s * sizeof(float), sizeof(float));
-            // A query's entry is step * (planes' number - half of their range).
-            const double positive =
-                (double)steps[s] * ((double)weighted - (double)(ones << (TRIBUTARY_SKETCH_PLANES - 1)));
-            score += (double)scale * (2 * positive - (double)sums[s]);
+            score += segment_score(record, s, weighted, steps, sums);
         }
         scores[r] = (float)score;
     }
@@ -34,10 +39,82 @@ static void scores_by_words(const uint8_t *records, size_t record_bytes, size_t 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#define SPECIALIZED(instructions) __attribute__((target(instructions)))
+
+/// How many of a record's bits are pluses of one plane, in each byte, times what `table` counts a bit as.
+SPECIALIZED("avx2") TRIBUTARY_INLINE __m256i counted(__m256i table, __m256i low_bits, __m256i high_bits, __m256i plane) {
+    const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(low_bits, plane));
+    const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(high_bits, _mm256_srli_epi16(plane, 4)));
+    return _mm256_add_epi8(low, high);
+}
+
+/// Adds to `lower` what 256 signs have in the two lower planes, and to `upper` a fourth of what they have in the upper two.
+SPECIALIZED("avx2") TRIBUTARY_INLINE void add_counts(__m256i signs, const __m256i planes[TRIBUTARY_SKETCH_PLANES],
+                                                     __m256i *lower, __m256i *upper) {
+    const __m256i once = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2,
+                                          3, 2, 3, 3, 4);
+    const __m256i twice = _mm256_add_epi8(once, once);
+    const __m256i half_bytes = _mm256_set1_epi8(15);
+    const __m256i low = _mm256_and_si256(signs, half_bytes);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(signs, 4), half_bytes);
+    *lower = _mm256_add_epi8(
+        *lower, _mm256_add_epi8(counted(once, low, high, planes[0]), counted(twice, low, high, planes[1])));
+    *upper = _mm256_add_epi8(
+        *upper, _mm256_sub_epi8(counted(once, low, high, planes[2]), counted(twice, low, high, planes[3])));
+}
+
+/// The same where bits are counted by looking up halves of bytes.
+SPECIALIZED("avx2") static void scores_by_lookups(const uint8_t *records, size_t record_bytes, size_t count,
+                                                  size_t segments, size_t words, const uint64_t *planes,
+                                                  const float *steps, const float *sums, float *scores) {
+    _Static_assert(TRIBUTARY_SKETCH_PLANES == 4, "two planes go into each of two sums");
+    // A byte of a sum grows by 24 at most, or by -16 to 8: seven additions fit.
+    enum { lanes = 4, most = 7 * lanes, ahead = 2 };
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i ones = _mm256_set1_epi8(1);
+    const __m256i last = _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)(words % lanes)), _mm256_setr_epi64x(0, 1, 2, 3));
+    for (size_t r = 0; r < count; r++) {
+        const uint8_t *record = records + r * record_bytes;
+        double score = 0;
+        for (size_t s = 0; s < segments; s++) {
+            const uint64_t *query = planes + s * words * TRIBUTARY_SKETCH_PLANES;
+            const uint8_t *signs = record + segments * sizeof(float) + s * words * sizeof(uint64_t);
+            __m256i total = zero;
+            for (size_t w = 0; w < words;) {
+                const size_t end = words - w > most ? w + most : words;
+                __m256i lower = zero, upper = zero, plane[TRIBUTARY_SKETCH_PLANES];
+                for (; w + lanes <= end; w += lanes) {
+                    for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++)
+                        plane[p] = _mm256_loadu_si256((const __m256i *)(query + p * words + w));
+                    const uint8_t *bits = signs + w * sizeof(uint64_t);
+                    _mm_prefetch((const char *)bits + ahead * record_bytes, _MM_HINT_T0);
+                    add_counts(_mm256_loadu_si256((const __m256i *)bits), plane, &lower, &upper);
+                }
+                if (w < end) {
+                    for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++)
+                        plane[p] = _mm256_maskload_epi64((const long long *)(query + p * words + w), last);
+                    add_counts(
+                        _mm256_maskload_epi64((const long long *)(signs + w * sizeof(uint64_t)), last), plane, &lower,
+                        &upper);
+                    w = end;
+                }
+                const __m256i low = _mm256_madd_epi16(_mm256_maddubs_epi16(lower, ones), _mm256_set1_epi16(1));
+                const __m256i high = _mm256_madd_epi16(_mm256_maddubs_epi16(ones, upper), _mm256_set1_epi16(4));
+                total = _mm256_add_epi32(total, _mm256_add_epi32(low, high));
+            }
+            __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
+            sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+            sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+            score += segment_score(record, s, _mm_cvtsi128_si32(sum), steps, sums);
+        }
+        scores[r] = (float)score;
+    }
+}
+
 enum { lanes = 8, together = 4, ahead = 4 };
 
 /// The same where vectors of bits can be counted: a few records share what is read of the query, and a record's lanes are added up once.
-__attribute__((target("avx512f,avx512dq,avx512vpopcntdq"))) static void scores_by_vectors(
+SPECIALIZED("avx512f,avx512dq,avx512vpopcntdq") static void scores_by_vectors(
     const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words, const uint64_t *planes,
     const float *steps, const float *sums, float *scores) {
     for (size_t r = 0; r < count; r += together) {
@@ -48,9 +125,8 @@ __attribute__((target("avx512f,avx512dq,avx512vpopcntdq"))) static void scores_b
         for (size_t k = 0; k < together; k++) totals[k] = _mm512_setzero_pd();
         for (size_t s = 0; s < segments; s++) {
             const uint64_t *query = planes + s * words * TRIBUTARY_SKETCH_PLANES;
-            __m512i ones[together], ands[together][TRIBUTARY_SKETCH_PLANES];
+            __m512i ands[together][TRIBUTARY_SKETCH_PLANES];
             for (size_t k = 0; k < together; k++) {
-                ones[k] = _mm512_setzero_si512();
                 for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++) ands[k][p] = _mm512_setzero_si512();
             }
             for (size_t w = 0; w < words; w += lanes) {
@@ -61,7 +137,6 @@ __attribute__((target("avx512f,avx512dq,avx512vpopcntdq"))) static void scores_b
                     bits[k] = _mm512_maskz_loadu_epi64(mask, signs);
                     // The processor fetches ahead in one stream, and not in the pieces of several.
                     _mm_prefetch((const char *)signs + ahead * record_bytes, _MM_HINT_T0);
-                    ones[k] = _mm512_add_epi64(ones[k], _mm512_popcnt_epi64(bits[k]));
                 }
                 for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++) {
                     const __m512i plane = _mm512_maskz_loadu_epi64(mask, query + p * words + w);
@@ -73,9 +148,9 @@ __attribute__((target("avx512f,avx512dq,avx512vpopcntdq"))) static void scores_b
             for (size_t k = 0; k < together; k++) {
                 float scale;
                 memcpy(&scale, record[k] + s * sizeof(float), sizeof(float));
-                __m512i level = _mm512_slli_epi64(ones[k], TRIBUTARY_SKETCH_PLANES - 1);
+                __m512i level = _mm512_slli_epi64(ands[k][top], top);
                 level = _mm512_sub_epi64(_mm512_setzero_si512(), level);
-                for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++)
+                for (size_t p = 0; p < top; p++)
                     level = _mm512_add_epi64(level, _mm512_slli_epi64(ands[k][p], (unsigned)p));
                 const __m512d weight = _mm512_set1_pd(2 * (double)scale * (double)steps[s]);
                 totals[k] = _mm512_fmadd_pd(weight, _mm512_cvtepi64_pd(level), totals[k]);
@@ -93,6 +168,10 @@ void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512dq")) {
         scores_by_vectors(records, record_bytes, count, segments, words, planes, steps, sums, scores);
+        return;
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        scores_by_lookups(records, record_bytes, count, segments, words, planes, steps, sums, scores);
         return;
     }
 #endif

@@ -5,7 +5,7 @@ import CVectorKernels
 /// A record is, one behind the other, the Float32 scale of each segment and a bit for each entry, 1 for plus, the first entry in
 /// the lowest bit of the first byte. The entries should be alike in size, as a random rotation makes them: of `x` the signs
 /// times `|x|² / |x|₁` are kept, whose inner product with a query is then that of `x` in expectation (as in RaBitQ, Gao and Long
-/// 2024). A query, which is not kept, has six bits an entry.
+/// 2024). A query, which is not kept, has four bits an entry: what that costs is small beside what one bit of the record costs.
 public struct SignSketch: Sendable, Equatable {
     public let segments: Int
     /// Entries a segment.
@@ -60,21 +60,16 @@ public struct SignSketch: Sendable, Equatable {
 
     public func query(of vector: Span<Float>) -> Query {
         precondition(vector.count == segments * entries, "shapes differ")
-        let half = 1 << (Self.planes - 1)
         var query = Query()
         query.planes = [UInt64](repeating: 0, count: segments * Self.planes * words)
         for segment in 0..<segments {
-            var largest: Float = 0
-            for index in 0..<entries { largest = max(largest, abs(vector[segment * entries + index])) }
-            let isUsable = largest.isFinite && largest > .leastNormalMagnitude * Float(half)
-            let step = isUsable ? largest / (Float(half) - 0.5) : 0
+            let part = vector.extracting((segment * entries)..<((segment + 1) * entries))
+            let step = Self.step(for: part)
             var sum = 0
-            for index in 0..<entries {
-                let value = vector[segment * entries + index]
-                let rounded = isUsable && value.isFinite ? Int((value / step).rounded()) : 0
-                let level = min(max(rounded, -half), half - 1)
+            for index in part.indices {
+                let level = step > 0 ? Int(Self.level(part[index], step: step)) : 0
                 sum += level
-                let bits = UInt64(level + half)
+                let bits = UInt64(truncatingIfNeeded: level)
                 for plane in 0..<Self.planes where bits >> UInt64(plane) & 1 == 1 {
                     query.planes[(segment * Self.planes + plane) * words + index / 64] |= 1 << UInt64(index % 64)
                 }
@@ -83,6 +78,36 @@ public struct SignSketch: Sendable, Equatable {
             query.sums.append(step * Float(sum))
         }
         return query
+    }
+
+    /// A query's levels are `-half..<half`.
+    private static let half = 1 << (planes - 1)
+
+    private static func level(_ value: Float, step: Float) -> Float {
+        min(max((value / step).rounded(), Float(-half)), Float(half - 1))
+    }
+
+    /// The step, among some, whose levels are nearest to the entries, by squares: the shorter ones cut off the largest entries. Zero if
+    /// the entries are zero or not finite.
+    private static func step(for entries: Span<Float>) -> Float {
+        var largest: Float = 0
+        for index in entries.indices {
+            guard entries[index].isFinite else { return 0 }
+            largest = max(largest, abs(entries[index]))
+        }
+        guard largest > .leastNormalMagnitude * 100 else { return 0 }
+        var best: (step: Float, error: Float) = (0, .infinity)
+        for tenths in 4...10 {
+            let step = largest * Float(tenths) / Float(10 * (half - 1))
+            var error: Float = 0
+            for index in entries.indices {
+                // In the largest entry, so that squares stay finite.
+                let difference = (entries[index] - step * level(entries[index], step: step)) / largest
+                error += difference * difference
+            }
+            if error < best.error { best = (step, error) }
+        }
+        return best.step
     }
 
     /// The inner products of records with a query.

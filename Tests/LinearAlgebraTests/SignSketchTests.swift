@@ -14,7 +14,7 @@ struct SignSketchTests {
     }
 
     @Test(
-        "give the inner products of a query with signs times scales, within what six bits of the query cost",
+        "give the inner products of a query with signs times scales, within what four bits of the query cost",
         arguments: [(1, 64), (3, 128), (18, 1_728), (2, 8_192)])
     func products(segments: Int, entries: Int) {
         let sketch = SignSketch(segments: segments, entries: entries)
@@ -36,8 +36,8 @@ struct SignSketchTests {
                 let q = columns.map { Double(query[0, $0]) }
                 let scale = x.reduce(0) { $0 + $1 * $1 } / x.reduce(0) { $0 + abs($1) }
                 exact += scale * zip(x, q).reduce(0) { $0 + ($1.0 > 0 ? $1.1 : -$1.1) }
-                // Each entry is rounded to a step, and at random.
-                let step = (q.map(abs).max() ?? 0) / 31.5
+                // Each entry is rounded, and at random, to a step that is no longer than this.
+                let step = (q.map(abs).max() ?? 0) / 7
                 variance += scale * scale * step * step * Double(entries) / 12
             }
             #expect(abs(Double(found[row]) - exact) <= 5 * variance.squareRoot() + 1e-4)

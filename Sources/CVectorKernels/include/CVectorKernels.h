@@ -84,10 +84,11 @@ void tributary_divide_damped(const float *x, const float *denominator, float dam
 
 // Sketches of gradients.
 /// How many bits an entry of a query has.
-#define TRIBUTARY_SKETCH_PLANES 6
+#define TRIBUTARY_SKETCH_PLANES 4
 /// scores[r] = sum over segments of scale * (query . signs). A record is `segments` floats, the scales, and then as many times
 /// `words` little-endian words of 64 signs, a one for plus. A query's entries stand in planes, segment by segment: the lowest bit of each
-/// entry in `words` words, then the next. An entry is step * (bits - half of their range); sums are those of a segment's entries.
+/// entry in `words` words, then the next. An entry is step times its bits as a number in two's complement; sums are those of a segment's
+/// entries.
 void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words,
                              const uint64_t *planes, const float *steps, const float *sums, float *scores);
 /// The Walsh-Hadamard transform, not scaled, in place and in the natural order; count is a power of two.
