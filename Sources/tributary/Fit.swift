@@ -56,12 +56,16 @@ struct Fit: ParsableCommand {
         if let maxSequences, maxSequences < 1 {
             throw ValidationError("--max-sequences: expected at least 1, found \(maxSequences)")
         }
-        if let largestBlock, largestBlock < Self.smallestBlock {
-            throw ValidationError("--largest-block: expected at least \(Self.smallestBlock), found \(largestBlock)")
-        }
+        try Self.validate(largestBlock: largestBlock)
     }
 
     private static let smallestBlock = 16
+
+    static func validate(largestBlock: Int?) throws {
+        if let largestBlock, largestBlock < smallestBlock {
+            throw ValidationError("--largest-block: expected at least \(smallestBlock), found \(largestBlock)")
+        }
+    }
 
     func run() throws {
         let interruption = Interruption()

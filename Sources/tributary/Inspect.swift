@@ -34,6 +34,13 @@ struct Inspect: ParsableCommand {
 
     @Option(
         help: """
+            Reckon with covariances split into blocks on the diagonal, no larger, as fit has it. (default: as the workspace's factors \
+            are, or whole)
+            """)
+    var largestBlock: Int?
+
+    @Option(
+        help: """
             Tell the costs of this many sequences. (default: those of the workspace, or 1000 where there is no corpus)
             """)
     var sequences: Int?
@@ -55,6 +62,7 @@ struct Inspect: ParsableCommand {
         if let sequences, sequences < 1 {
             throw ValidationError("--sequences: expected at least 1, found \(sequences)")
         }
+        try Fit.validate(largestBlock: largestBlock)
     }
 
     func run() throws {
@@ -95,7 +103,9 @@ struct Inspect: ParsableCommand {
         if let sequences { load = load.resized(to: sequences) }
         let tracked = TrackedLayers(of: checkpoint.decoder, track.selection)
         return ModelInspection(
-            of: checkpoint, tracking: track.selection, load: load, workers: workers.value.count,
+            of: checkpoint, tracking: track.selection,
+            largestBlock: largestBlock ?? workspace?.factors?.provenance?.largestBlock, load: load,
+            workers: workers.value.count,
             measurement: measure
                 ? try MachineMeasurement(
                     of: checkpoint.decoder, tracked: tracked, length: Self.measuredLength, workers: workers.value)

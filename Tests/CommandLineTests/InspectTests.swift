@@ -41,6 +41,28 @@ struct InspectTests {
         #expect(inspection["workspace"] == nil)
     }
 
+    @Test("reckons with covariances in blocks when asked to")
+    func blocks() async throws {
+        let model = try await TinyModel.first
+        let folder = try TemporaryFolder()
+        let arguments = ["inspect", model.folder, "--no-measure", "--largest-block", "16"]
+        let outcome = try await Program.run(arguments + ["--json"], in: folder)
+        try #require(outcome.status == 0, "\(outcome.error)")
+        let told = try #require(try Self.json(outcome.output)["model"] as? [String: Any])
+        #expect(told["largest_block"] as? Int == 16)
+        let memory = try #require(told["memory"] as? [String: Any])
+        // Every 32² is now twice 16².
+        #expect(memory["factors"] as? Int == 4 * (256 + 512 + 2 * 512 + 256 + 3 * 512))
+        let costs = try #require(told["costs"] as? [String: Any])
+        let decompositions = try #require(costs["eigendecompositions"] as? [String: Any])
+        let operations = try #require(decompositions["operations"] as? Double)
+        #expect(operations == Double(9 * 8 * 4_096))
+        let text = try await Program.run(arguments, in: folder)
+        #expect(text.output.contains("blocks of at most 16 rows"), "\(text.output)")
+        let refused = try await Program.run(["inspect", "--largest-block", "3"], in: folder)
+        #expect(refused.status != 0 && refused.error.contains("expected at least 16, found 3"))
+    }
+
     @Test("tells people the same, in plain text where the output is no terminal")
     func text() async throws {
         let model = try await TinyModel.first

@@ -52,25 +52,16 @@ public struct CostEstimate: Sendable, Encodable {
     }
 
     init(
-        of decoder: DecoderModel, tracked: TrackedLayers, load: CorpusLoad, memory: MemoryEstimate,
+        of decoder: DecoderModel, tracked: TrackedLayers, factors: [LayerFactorShape], load: CorpusLoad,
         measurement: MachineMeasurement?, rank: Int = 32
     ) {
         let tokens = Double(load.tokens)
         let pass = tokens * decoder.passOperations(atLength: load.meanLength)
-        var grams = 0.0
-        var rotations = 0.0
-        var cubes = 0.0
-        var scoring = 0.0
-        var fileValues = 0
-        for layer in tracked.layers {
-            let inputs = Double(layer.inputs)
-            let outputs = Double(layer.outputs)
-            let ownSquare = layer.ownsInputs ? inputs * inputs : 0
-            grams += ownSquare + outputs * outputs
-            rotations += 2 * (ownSquare + outputs * outputs + inputs * outputs)
-            cubes += outputs * outputs * outputs + (layer.ownsInputs ? inputs * inputs * inputs : 0)
-            scoring += 2 * Double(min(rank, layer.inputs, layer.outputs)) * (inputs + outputs)
-            fileValues += layer.inputs * layer.inputs + layer.outputs * layer.outputs + layer.parameters
+        let grams = Double(factors.reduce(0) { $0 + $1.eigenvectors })
+        let rotations = Double(2 * factors.reduce(0) { $0 + $1.values })
+        let cubes = factors.flatMap(\.orders).reduce(0.0) { $0 + pow(Double($1), 3) }
+        let scoring = tracked.layers.reduce(0.0) { sum, layer in
+            sum + Double(2 * min(rank, layer.inputs, layer.outputs) * (layer.inputs + layer.outputs))
         }
         let passSeconds = measurement.map { tokens / $0.tokensPerSecond }
         func stage(_ products: Double, passes: Double) -> Stage {
@@ -90,7 +81,7 @@ public struct CostEstimate: Sendable, Encodable {
         fit = Stage(
             operations: parts.reduce(0) { $0 + $1.operations },
             seconds: measurement == nil ? nil : parts.reduce(0) { $0 + ($1.seconds ?? 0) })
-        factorFileBytes = fileValues * MemoryLayout<Float>.stride
+        factorFileBytes = factors.reduce(0) { $0 + $1.valuesInFile } * MemoryLayout<Float>.stride
         sweep = stage(tokens * scoring, passes: 1)
         sweepRank = rank
     }

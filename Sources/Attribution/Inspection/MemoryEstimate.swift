@@ -59,11 +59,12 @@ public struct MemoryEstimate: Sendable, Encodable {
 
     /// - Parameter length: Of sequences: one that is longer than a micro-batch is one by itself.
     init(
-        of decoder: DecoderModel, tracked: TrackedLayers, length: Int, workers: Int, measurement: MachineMeasurement?
+        of decoder: DecoderModel, factors shapes: [LayerFactorShape], length: Int, workers: Int,
+        measurement: MachineMeasurement?
     ) {
         let float = MemoryLayout<Float>.stride
         weights = decoder.parameterCount * float
-        factors = tracked.layers.reduce(0) { $0 + $1.factorBytes }
+        factors = shapes.reduce(0) { $0 + $1.values } * float
         self.workers = workers
         let batchTokens = max(decoder.microBatchTokens, length)
         self.batchTokens = batchTokens
@@ -71,11 +72,10 @@ public struct MemoryEstimate: Sendable, Encodable {
         fitWorkspace = measurement.map {
             $0.workspaceBytesPerToken * max(FactorFit.batchTokens, length) + $0.workspaceBytes
         }
-        fullQuery = tracked.layers.reduce(0) { $0 + $1.parameters } * float
+        fullQuery = shapes.reduce(0) { $0 + $1.parameters } * float
         let double = MemoryLayout<Double>.stride
-        let orders = tracked.layers.flatMap { ($0.ownsInputs ? [$0.inputs] : []) + [$0.outputs] }
-        covarianceSums = orders.reduce(0) { $0 + $1 * ($1 + 1) / 2 * double }
-        eigenvectors = orders.reduce(0) { $0 + $1 * $1 * float }
-        squareSums = tracked.layers.reduce(0) { $0 + $1.parameters * double }
+        covarianceSums = shapes.flatMap(\.orders).reduce(0) { $0 + $1 * ($1 + 1) / 2 } * double
+        eigenvectors = shapes.reduce(0) { $0 + $1.eigenvectors } * float
+        squareSums = shapes.reduce(0) { $0 + $1.parameters } * double
     }
 }

@@ -1,4 +1,5 @@
 import Curvature
+import LinearAlgebra
 import Transformer
 
 /// What a model is, and what it would take to answer for it.
@@ -18,6 +19,8 @@ public struct ModelInspection: Sendable, Encodable {
     public let hasTiedHead: Bool
     public let tokenizer: TokenizerInspection
     public let tracked: [TrackedLayerInspection]
+    /// Rows of the blocks on the diagonal into which the covariances of larger layers are split; nil where all are whole.
+    public let largestBlock: Int?
     public let memory: MemoryEstimate
     /// What was measured; nil where nothing was.
     public let measurement: MachineMeasurement?
@@ -31,18 +34,21 @@ public struct ModelInspection: Sendable, Encodable {
         case headWidth = "head_width"
         case contextLength = "context_length"
         case hasTiedHead = "has_tied_head"
-        case tokenizer, tracked, memory, measurement, costs
+        case tokenizer, tracked
+        case largestBlock = "largest_block"
+        case memory, measurement, costs
     }
 
     /// Inspects a model.
     ///
     /// - Parameters:
     ///   - selection: Which layers are tracked.
+    ///   - largestBlock: Rows of the blocks into which larger covariances are split; `nil` for none.
     ///   - load: The sequences of which the costs are.
     ///   - measurement: `nil` gives costs without times, and memory without a sweep's workspace.
     public init(
-        of checkpoint: Checkpoint, tracking selection: LayerSelection = .feedForward, load: CorpusLoad,
-        workers: Int, measurement: MachineMeasurement?
+        of checkpoint: Checkpoint, tracking selection: LayerSelection = .feedForward, largestBlock: Int? = nil,
+        load: CorpusLoad, workers: Int, measurement: MachineMeasurement?
     ) {
         let decoder = checkpoint.decoder
         let description = decoder.description
@@ -59,13 +65,15 @@ public struct ModelInspection: Sendable, Encodable {
         contextLength = description.contextLength
         hasTiedHead = decoder.untiedHead == nil
         tokenizer = TokenizerInspection(of: checkpoint.tokenizer)
-        self.tracked = tracked.layers.map(TrackedLayerInspection.init)
+        let factors = tracked.layers.map { LayerFactorShape(of: $0, largestBlock: largestBlock) }
+        self.tracked = zip(tracked.layers, factors).map(TrackedLayerInspection.init)
+        self.largestBlock = largestBlock
         memory = MemoryEstimate(
-            of: decoder, tracked: tracked, length: Int(load.meanLength.rounded(.up)), workers: workers,
+            of: decoder, factors: factors, length: Int(load.meanLength.rounded(.up)), workers: workers,
             measurement: measurement)
         self.measurement = measurement
         costs = CostEstimate(
-            of: decoder, tracked: tracked, load: load, memory: memory, measurement: measurement)
+            of: decoder, tracked: tracked, factors: factors, load: load, measurement: measurement)
     }
 }
 
@@ -109,19 +117,40 @@ public struct TrackedLayerInspection: Sendable, Encodable {
         case factorBytes = "factor_bytes"
     }
 
-    init(_ layer: TrackedLayer) {
+    init(_ layer: TrackedLayer, _ factors: LayerFactorShape) {
         name = layer.name
         inputs = layer.inputs
         outputs = layer.outputs
-        factorBytes = layer.factorBytes
+        factorBytes = factors.values * MemoryLayout<Float>.stride
     }
 }
 
-extension TrackedLayer {
-    var ownsInputs: Bool { inputOwner == index }
+/// How many values a layer's factors have, and the orders of the matrices that are decomposed for them.
+struct LayerFactorShape: Sendable {
+    let parameters: Int
+    /// Of the blocks of its inputs' covariance.
+    let inputOrders: [Int]
+    /// Of those of its output gradients'.
+    let outputOrders: [Int]
+    /// Whether the inputs' are its own, and not those of another layer that reads the same.
+    let ownsInputs: Bool
 
-    /// Values of its `Qa` (unless it is another's), `Qs` and `Λ`.
-    var factorBytes: Int {
-        ((ownsInputs ? inputs * inputs : 0) + outputs * outputs + inputs * outputs) * MemoryLayout<Float>.stride
+    init(of layer: TrackedLayer, largestBlock: Int?) {
+        parameters = layer.parameters
+        inputOrders = BlockDiagonal.ranges(order: layer.inputs, largest: largestBlock).map(\.count)
+        outputOrders = BlockDiagonal.ranges(order: layer.outputs, largest: largestBlock).map(\.count)
+        ownsInputs = layer.inputOwner == layer.index
     }
+
+    /// Of the matrices that are decomposed for this layer.
+    var orders: [Int] { (ownsInputs ? inputOrders : []) + outputOrders }
+
+    /// Values of `Qa` (unless it is another's) and `Qs`.
+    var eigenvectors: Int { orders.reduce(0) { $0 + $1 * $1 } }
+
+    /// And of `Λ`.
+    var values: Int { eigenvectors + parameters }
+
+    /// Values in a file, where every layer has its own `Qa`.
+    var valuesInFile: Int { (inputOrders + outputOrders).reduce(0) { $0 + $1 * $1 } + parameters }
 }

@@ -52,10 +52,11 @@ struct InspectionText {
             lines.append(row("factors", "\(factors.layers) layers, \(Self.bytes(factors.fileBytes))"))
             if let provenance = factors.provenance {
                 let seed = provenance.seed.map { ", seed \($0)" } ?? ""
+                let blocks = provenance.largestBlock.map { ", covariances in blocks of at most \($0) rows" } ?? ""
                 let tokens = provenance.tokens.map { " (\($0) tokens)" } ?? ""
                 lines += [
                     row("", "fitted on \(provenance.sequences) sequences\(tokens) by \(provenance.program.printable)"),
-                    row("", "\(provenance.fisher.rawValue) Fisher\(seed)"),
+                    row("", "\(provenance.fisher.rawValue) Fisher\(seed)\(blocks)"),
                     row("their model", String((provenance.model ?? "not recorded").prefix(12)).printable),
                 ]
             }
@@ -92,7 +93,8 @@ struct InspectionText {
         if !tokenizer.prefix.isEmpty {
             lines.append(row("", "in front of every text: " + tokenizer.prefix.map(Self.named).joined(separator: " ")))
         }
-        lines += ["", title("Tracked layers") + style.styled("  outputs × inputs, factors of each", .dim)]
+        let blocks = model.largestBlock.map { " in blocks of at most \($0) rows" } ?? ""
+        lines += ["", title("Tracked layers") + style.styled("  outputs × inputs, factors of each\(blocks)", .dim)]
         lines += grouped(model.tracked)
         lines += ["", title("Memory")]
         lines += memory(model.memory)
