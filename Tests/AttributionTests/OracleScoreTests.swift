@@ -21,12 +21,14 @@ struct OracleScores: Sendable {
         queries = try oracle.queryTokens()
     }
 
-    func fit(_ labels: (@Sendable (FactorFit.Stage, Int) -> TokenBatch.Labels)? = nil) throws -> EKFACFactors {
+    func fit(
+        _ labels: (@Sendable (FactorFit.Stage, Int) -> TokenBatch.Labels)? = nil, largestBlock: Int? = nil
+    ) throws -> EKFACFactors {
         let sequences = sequences
         let fit = FactorFit(
             decoder: checkpoint.decoder, modelDigest: checkpoint.digest,
             source: FactorFit.Source(count: sequences.count, digest: "oracle") { Array(sequences[$0]) },
-            fisher: .empirical)
+            fisher: .empirical, largestBlock: largestBlock)
         return try (labels.map(fit.with(labels:)) ?? fit).run()
     }
 
@@ -106,6 +108,18 @@ struct OracleScoreTests {
         let found = try scores.scores(try scores.fit())
         expectAgreement(found.totals, try oracle.scores("empirical_scores_total"))
         expectAgreement(found.totals, try oracle.scores("empirical_fp64_scores_total"))
+    }
+
+    @Test("with covariances in two blocks are much like those with whole ones, and not the same", arguments: Oracle.all)
+    func blocks(_ oracle: Oracle) throws {
+        let scores = try OracleScores(oracle)
+        let whole = try scores.scores(try scores.fit()).totals
+        let widest = try scores.fit().layers.map(\.gradientVectors.order).max() ?? 0
+        let split = try scores.scores(try scores.fit(largestBlock: widest / 2)).totals
+        for (whole, split) in zip(whole, split) {
+            let correlation = Agreement(split, whole).correlation
+            #expect(correlation > 0.9 && correlation < 0.999_999, "\(correlation)")
+        }
     }
 
     @Test("with a folder of factors that kronfluence wrote are its own", arguments: Oracle.all)
