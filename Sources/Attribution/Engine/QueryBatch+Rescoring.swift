@@ -110,7 +110,7 @@ extension QueryBatch {
                 zip(members, asked).map {
                     engine.key(
                         of: $1, tokenized[$0], breakdown: breakdown, corpusSequences: corpusSequences, base: base)
-                }
+                }.distinguishingRepeated()
             )
         }
     }

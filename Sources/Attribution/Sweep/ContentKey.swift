@@ -24,6 +24,26 @@ public struct ContentKey: Sendable, Hashable {
         digest.update(tokens)
         self.init(digest)
     }
+
+    /// Another key, for the query that this one already names another of.
+    fileprivate func repeated(_ count: Int) -> ContentKey {
+        guard count > 0 else { return self }
+        var digest = ContentDigest()
+        for part in [high, low, UInt64(count)] { digest.update(part) }
+        return ContentKey(digest)
+    }
+}
+
+extension [ContentKey] {
+    /// The same, each key that comes again made another one: the scores of queries that are the same in everything can differ in their
+    /// last bits, as products of a batch have them.
+    func distinguishingRepeated() -> [ContentKey] {
+        var counts: [ContentKey: Int] = [:]
+        return map { key in
+            defer { counts[key, default: 0] += 1 }
+            return key.repeated(counts[key] ?? 0)
+        }
+    }
 }
 
 extension ContentDigest {
