@@ -13,7 +13,7 @@ struct Measurement: Encodable {
     var products: [String: Double]?
     /// Moved through memory, by the names of the seconds.
     var bytes: [String: Double]?
-    /// Matrix blocks that were allocated after the first micro-batches.
+    /// Blocks of memory for matrices.
     var allocations: Int?
     var residentBytes: Int?
     var peakBytes: Int?
@@ -63,11 +63,7 @@ extension Setting {
     /// - Parameter isInHalfPrecision: In bfloat16.
     func sweep(_ queries: [PreconditionedQuery], workers: Int, isInHalfPrecision: Bool = false) throws -> Measurement {
         let sequences = input.sequences
-        let sweep = CandidateSweep(
-            decoder: isInHalfPrecision ? decoder.inHalfPrecision() : decoder, tracked: tracked,
-            workers: Workers(count: workers),
-            batchTokens: input.batchTokens
-        ) { ids in ids.map { sequences[Int($0)] } }
+        let sweep = candidateSweep(isInHalfPrecision ? decoder.inHalfPrecision() : decoder, workers: workers)
         let time = try seconds { _ = try sweep.scores(of: sequences.indices.map(Int64.init), queries: queries) }
         let tokens = sequences.reduce(0) { $0 + $1.count }
         return Measurement(
@@ -76,6 +72,26 @@ extension Setting {
                 "layers and head": operationsPerToken, "attention": attentionOperationsPerToken,
                 "scoring": scoringOperationsPerToken,
             ])
+    }
+
+    private func candidateSweep(_ decoder: DecoderModel, workers: Int) -> CandidateSweep {
+        let sequences = input.sequences
+        return CandidateSweep(
+            decoder: decoder, tracked: tracked, workers: Workers(count: workers), batchTokens: input.batchTokens
+        ) { ids in ids.map { sequences[Int($0)] } }
+    }
+
+    /// How many more blocks of memory a sweep over all sequences twice takes than one over them once: none, if workspaces are sized
+    /// once.
+    func allocations(_ queries: [PreconditionedQuery], workers: Int) throws -> Measurement {
+        let once = input.sequences.indices.map(Int64.init)
+        let sweep = candidateSweep(decoder, workers: workers)
+        func count(_ ids: [Int64]) throws -> Int {
+            let before = Matrix.allocationCount
+            _ = try sweep.scores(of: ids, queries: queries)
+            return Matrix.allocationCount - before
+        }
+        return Measurement(seconds: [:], allocations: try count(once + once) - count(once))
     }
 
     /// Seven products of a head's width a pair of tokens: two forward and, the scores being found again, five backward.

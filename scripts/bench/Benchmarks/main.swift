@@ -27,6 +27,7 @@ while let line = readLine() {
         case "products": try setting.products(workers: workers)
         case "sweep": try setting.sweep(queries, workers: workers)
         case "half": try setting.sweep(queries, workers: workers, isInHalfPrecision: true)
+        case "allocations": try setting.allocations(queries, workers: workers)
         case "queries": try setting.queries(workers: workers)
         case "scan": try scan?.measure(workers: workers)
         case "fit": try setting.fit(workers: workers)
