@@ -91,6 +91,36 @@ struct GradientIndexTests {
         #expect(CombinedScores(estimates: [], words: [1]).proponents.isEmpty)
     }
 
+    @Test("lets a pair of tokens that ends in the completion outweigh a small difference, and not a large one")
+    func pairs() throws {
+        let sequences: [[Int32]] = [[1, 2, 3], [3, 2, 1], [9, 1, 2, 3, 1, 2], [], [2]]
+        let asked: [SharedWords.Pair] = [.init(first: 1, second: 2), .init(first: 2, second: 3)]
+        let words = SharedWords(scores: [0, 0, 0, 0, 0], pairs: Set(asked)) { rowids in
+            rowids.map { sequences[Int($0) - 1] }
+        }
+        let counts = try words.pairCounts(in: [1, 2, 3, 4, 5])
+        #expect(counts == [2, 0, 2, 0, 0], "the first has both, the third too, and what comes twice counts once")
+        let none = SharedWords(scores: [], pairs: []) { _ in throw CancellationError() }
+        #expect(try none.pairCounts(in: [1, 2]) == [0, 0], "nothing is read where there is nothing to look for")
+
+        var combined = CombinedScores(estimates: [0, 1, 2, 3, 40], words: words.scores)
+        combined.add(pairs: [1], of: [1])
+        let order = combined.proponents.indices.sorted { combined.proponents[$0] > combined.proponents[$1] }
+        #expect(order == [4, 0, 3, 2, 1])
+        let opponents = combined.opponents.indices.sorted { combined.opponents[$0] > combined.opponents[$1] }
+        #expect(opponents == [0, 1, 2, 3, 4])
+    }
+
+    @Test("looks for each of the completion's tokens behind the one before it")
+    func pairsOfCompletion() throws {
+        let tiny = try TinyEngine(index: Self.complete)
+        let query = TinyEngine.query()
+        let tokenized = try tiny.engine.tokenize(query).completion
+        #expect(tokenized.pairs.count == tokenized.completion.count)
+        #expect(tokenized.pairs.first?.first == tokenized.tokens[tokenized.completionStart - 1])
+        #expect(tokenized.pairs.map(\.second) == Array(tokenized.completion))
+    }
+
     @Test("finds only sequences of a source, and as many of them as are asked for")
     func source() throws {
         let tiny = try TinyEngine(index: Self.complete)

@@ -17,6 +17,8 @@ struct CandidateSelector: Sendable {
         let words: [Int32]
         /// What of these are completions.
         let completions: [Int32]
+        /// The tokens of completions, each with the one before it.
+        let pairs: Set<SharedWords.Pair>
         let gradient: QueryGradient
         let damping: Double?
         let direction: InfluenceQuery.Direction
@@ -60,10 +62,13 @@ struct CandidateSelector: Sendable {
         ).map(\.rowid)
     }
 
-    /// The scores of shared words, with the completion's tokens counted three times: it is their probability that sequences influence.
-    private func wordScores(of request: Request) throws -> [Double] {
-        try corpus.termIndex.scores(
-            queryTokens: request.words + request.completions + request.completions, asOf: corpusSequences)
+    /// What a query and the corpus share, the completion's tokens counted three times: it is their probability that sequences influence.
+    private func sharedWords(of request: Request) throws -> SharedWords {
+        SharedWords(
+            scores: try corpus.termIndex.scores(
+                queryTokens: request.words + request.completions + request.completions, asOf: corpusSequences),
+            pairs: request.pairs
+        ) { [corpus] rowids in try corpus.tokens(rowids: rowids) }
     }
 
     /// - Returns: What the index finds for each query that asks it, by the query's place.
@@ -76,7 +81,7 @@ struct CandidateSelector: Sendable {
             let selection = request.selection
             return index.query(
                 request.gradient, damping: request.damping, limit: selection.limit, direction: request.direction,
-                words: selection.prefilter == .both ? try wordScores(of: request) : nil,
+                words: selection.prefilter == .both ? try sharedWords(of: request) : nil,
                 within: try selection.source.map { try corpus.rowidRanges(source: $0, asOf: corpusSequences) })
         }
         return Dictionary(

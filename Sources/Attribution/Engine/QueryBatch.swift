@@ -99,11 +99,12 @@ struct QueryBatch {
         try extendIndex(to: corpusSequences)
         let requests = queries.indices.map { index in
             let own = tokenized[index].completion
-            let contrast = Array(tokenized[index].contrast?.completion ?? [])
+            let other = tokenized[index].contrast
+            let contrast = Array(other?.completion ?? [])
             return CandidateSelector.Request(
                 selection: queries[index].candidates, words: own.tokens + contrast,
-                completions: Array(own.completion) + contrast, gradient: gradients[index],
-                damping: queries[index].damping, direction: queries[index].direction)
+                completions: Array(own.completion) + contrast, pairs: Set(own.pairs + (other?.pairs ?? [])),
+                gradient: gradients[index], damping: queries[index].damping, direction: queries[index].direction)
         }
         let found = engine.selector(asOf: corpusSequences).candidates(for: requests)
         var failures: [Int: QueryError] = [:]

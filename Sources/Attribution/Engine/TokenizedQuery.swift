@@ -19,6 +19,11 @@ struct TokenizedContinuation: Sendable {
     let completionStartsInsideToken: Bool
 
     var completion: ArraySlice<Int32> { tokens[completionStart...] }
+
+    /// The completion's tokens, each with the one before it.
+    var pairs: [SharedWords.Pair] {
+        (max(completionStart, 1)..<max(tokens.count, 1)).map { .init(first: tokens[$0 - 1], second: tokens[$0]) }
+    }
 }
 
 extension InfluenceEngine {

@@ -7,11 +7,14 @@ struct CombinedScores {
     /// What a standard deviation of the words' scores counts for, in standard deviations of the estimates.
     static let weightOfWords: Float = 0.5
 
+    /// What each pair of neighbouring tokens that ends in the completion counts for, in standard deviations of the estimates.
+    static let weightOfPair: Float = 1.5
+
     /// One a sequence; the highest are the likeliest proponents.
-    let proponents: [Float]
+    private(set) var proponents: [Float]
 
     /// One a sequence; the highest are the likeliest opponents.
-    let opponents: [Float]
+    private(set) var opponents: [Float]
 
     /// - Parameter words: One a sequence; those that are missing count as none shared.
     init(estimates: [Float], words: [Double]) {
@@ -20,6 +23,15 @@ struct CombinedScores {
         let (mean, unit) = (Self.mean(estimates), Self.scale(estimates))
         proponents = zip(estimates, usable).map { ($0 - mean) * unit + $1 * scale }
         opponents = zip(estimates, usable).map { (mean - $0) * unit + $1 * scale }
+    }
+
+    /// Takes into account how many pairs of neighbouring tokens some sequences share with the query.
+    mutating func add(pairs counts: [Int], of rowids: [Int64]) {
+        for (rowid, count) in zip(rowids, counts) {
+            let index = Int(rowid) - 1
+            proponents[index] += Float(count) * Self.weightOfPair
+            opponents[index] += Float(count) * Self.weightOfPair
+        }
     }
 
     private static func mean(_ values: [Float]) -> Float {

@@ -141,23 +141,25 @@ public final class GradientIndex: Sendable {
         let vector: SignSketch.Query
         let limit: Int
         let direction: InfluenceQuery.Direction
-        /// The scores of shared words, a second opinion; one a sequence, from the first.
-        let words: [Double]?
+        let words: SharedWords?
         /// Ranges of rowids that count; `nil` for all.
         let within: [ClosedRange<Int64>]?
     }
 
     /// - Parameters:
     ///   - limit: How many sequences to find, in all directions together.
-    ///   - words: If given, the scores of shared words, by which the estimates are corrected as ``CombinedScores`` says.
+    ///   - words: If given, what the estimates are corrected by, as ``CombinedScores`` says.
     public func query(
         _ gradient: QueryGradient, damping: Double?, limit: Int, direction: InfluenceQuery.Direction,
-        words: [Double]? = nil, within: [ClosedRange<Int64>]? = nil
+        words: SharedWords? = nil, within: [ClosedRange<Int64>]? = nil
     ) -> Query {
         Query(
             vector: sketch.query(gradient, damping: damping), limit: limit, direction: direction, words: words,
             within: within)
     }
+
+    /// How many times as many sequences as are wanted are looked at for pairs of tokens: those have to be read from the corpus.
+    private static let shortlist = 4
 
     /// The sequences of largest estimated influence in each query's direction; for both, half of them in each.
     ///
@@ -190,11 +192,15 @@ public final class GradientIndex: Sendable {
             }
             return (best: best, estimates: estimates)
         }
-        return queries.indices.map { index in
+        return try workers.map(queries.indices) { _, index in
             var merged = DirectedMatches(queries[index])
             for piece in found { merged.insert(piece.best[index]) }
             if let words = queries[index].words {
-                let combined = CombinedScores(estimates: found.flatMap { $0.estimates[index] }, words: words)
+                var combined = CombinedScores(
+                    estimates: found.flatMap { $0.estimates[index] }, words: words.scores)
+                var shortlist = DirectedMatches(queries[index], times: Self.shortlist)
+                shortlist.insert(combined.proponents, opponents: combined.opponents)
+                combined.add(pairs: try words.pairCounts(in: shortlist.rowids), of: shortlist.rowids)
                 merged.insert(combined.proponents, opponents: combined.opponents)
             }
             return merged.rowids
@@ -208,11 +214,13 @@ private struct DirectedMatches: Sendable {
     private var opponents: TopMatches?
     private let within: [ClosedRange<Int64>]?
 
-    init(_ query: GradientIndex.Query) {
-        let (most, least) = ((query.limit + 1) / 2, query.limit / 2)
+    /// - Parameter factor: For so many times as many matches as the query asks for.
+    init(_ query: GradientIndex.Query, times factor: Int = 1) {
+        let limit = query.limit * factor
+        let (most, least) = ((limit + 1) / 2, limit / 2)
         switch query.direction {
-        case .positive: proponents = TopMatches(limit: query.limit)
-        case .negative: opponents = TopMatches(limit: query.limit)
+        case .positive: proponents = TopMatches(limit: limit)
+        case .negative: opponents = TopMatches(limit: limit)
         case .both:
             proponents = TopMatches(limit: most)
             if least > 0 { opponents = TopMatches(limit: least) }
