@@ -29,7 +29,7 @@ public struct MachineMeasurement: Sendable, Encodable {
     }
 
     /// Rows of logits that exist at a time.
-    private static let logitRows = 64
+    private static let logitRows = 128
     private static let productOrder = 512
     private static let decompositionOrder = 256
 

@@ -3,7 +3,7 @@ import LinearAlgebra
 /// Cross-entropy of the positions that carry loss, found in blocks of rows: the logits of a batch never exist all at once.
 struct TokenLoss {
     /// Rows whose logits exist at a time.
-    static let block = 64
+    static let block = 128
 
     /// Room for intermediate results.
     struct Scratch {
