@@ -111,24 +111,40 @@ SPECIALIZED("avx2") static void scores_by_lookups(const uint8_t *records, size_t
     }
 }
 
-enum { lanes = 8, together = 4, ahead = 4 };
+enum { lanes = 8, together = 4, ahead = 8, floats = 16 };
 
-/// The same where vectors of bits can be counted: a few records share what is read of the query, and a record's lanes are added up once.
-SPECIALIZED("avx512f,avx512dq,avx512vpopcntdq") static void scores_by_vectors(
+/// Minus the part of a record's score that does not depend on its signs, in sixteen pieces.
+SPECIALIZED("avx512f") TRIBUTARY_INLINE __m512 without_signs(const uint8_t *scales, const float *sums, size_t segments) {
+    __m512 total = _mm512_setzero_ps();
+    for (size_t s = 0; s < segments; s += floats) {
+        const __mmask16 mask = segments - s >= floats ? 0xFFFF : (__mmask16)((1u << (segments - s)) - 1);
+        total = _mm512_fnmadd_ps(
+            _mm512_maskz_loadu_ps(mask, scales + s * sizeof(float)), _mm512_maskz_loadu_ps(mask, sums + s), total);
+    }
+    return total;
+}
+
+/// The same where vectors of bits can be counted, and counts be multiplied by what their plane weighs as they are added up. A few
+/// records share what is read of the query, and a record's lanes are added up once.
+SPECIALIZED("avx512f,avx512vnni,avx512vpopcntdq") static void scores_by_vectors(
     const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words, const uint64_t *planes,
     const float *steps, const float *sums, float *scores) {
+    __m512i weights[TRIBUTARY_SKETCH_PLANES];
+    for (size_t p = 0; p < top; p++) weights[p] = _mm512_set1_epi32(1 << p);
+    // A count fits in the lowest byte of its lane; the weight is a signed byte beside it.
+    weights[top] = _mm512_set1_epi32((uint8_t)-(1 << top));
     for (size_t r = 0; r < count; r += together) {
         const uint8_t *record[together];
-        for (size_t k = 0; k < together; k++) record[k] = records + (r + k < count ? r + k : r) * record_bytes;
-        __m512d totals[together];
-        double offsets[together] = {0};
-        for (size_t k = 0; k < together; k++) totals[k] = _mm512_setzero_pd();
+        __m512 totals[together];
+        for (size_t k = 0; k < together; k++) {
+            record[k] = records + (r + k < count ? r + k : r) * record_bytes;
+            totals[k] = without_signs(record[k], sums, segments);
+        }
         for (size_t s = 0; s < segments; s++) {
             const uint64_t *query = planes + s * words * TRIBUTARY_SKETCH_PLANES;
-            __m512i ands[together][TRIBUTARY_SKETCH_PLANES];
-            for (size_t k = 0; k < together; k++) {
-                for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++) ands[k][p] = _mm512_setzero_si512();
-            }
+            // Two sums a record, so that fewer additions wait for the one before.
+            __m512i levels[together][2];
+            for (size_t k = 0; k < together; k++) levels[k][0] = levels[k][1] = _mm512_setzero_si512();
             for (size_t w = 0; w < words; w += lanes) {
                 const __mmask8 mask = words - w >= lanes ? 0xFF : (__mmask8)((1u << (words - w)) - 1);
                 __m512i bits[together];
@@ -140,25 +156,21 @@ SPECIALIZED("avx512f,avx512dq,avx512vpopcntdq") static void scores_by_vectors(
                 }
                 for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++) {
                     const __m512i plane = _mm512_maskz_loadu_epi64(mask, query + p * words + w);
-                    for (size_t k = 0; k < together; k++)
-                        ands[k][p] = _mm512_add_epi64(
-                            ands[k][p], _mm512_popcnt_epi64(_mm512_and_si512(bits[k], plane)));
+                    for (size_t k = 0; k < together; k++) {
+                        const __m512i pluses = _mm512_popcnt_epi32(_mm512_and_si512(bits[k], plane));
+                        levels[k][p % 2] = _mm512_dpbusd_epi32(levels[k][p % 2], pluses, weights[p]);
+                    }
                 }
             }
+            const __m512 twice_step = _mm512_set1_ps(2 * steps[s]);
             for (size_t k = 0; k < together; k++) {
                 float scale;
                 memcpy(&scale, record[k] + s * sizeof(float), sizeof(float));
-                __m512i level = _mm512_slli_epi64(ands[k][top], top);
-                level = _mm512_sub_epi64(_mm512_setzero_si512(), level);
-                for (size_t p = 0; p < top; p++)
-                    level = _mm512_add_epi64(level, _mm512_slli_epi64(ands[k][p], (unsigned)p));
-                const __m512d weight = _mm512_set1_pd(2 * (double)scale * (double)steps[s]);
-                totals[k] = _mm512_fmadd_pd(weight, _mm512_cvtepi64_pd(level), totals[k]);
-                offsets[k] += (double)scale * (double)sums[s];
+                const __m512 level = _mm512_cvtepi32_ps(_mm512_add_epi32(levels[k][0], levels[k][1]));
+                totals[k] = _mm512_fmadd_ps(_mm512_mul_ps(twice_step, _mm512_set1_ps(scale)), level, totals[k]);
             }
         }
-        for (size_t k = 0; k < together && r + k < count; k++)
-            scores[r + k] = (float)(_mm512_reduce_add_pd(totals[k]) - offsets[k]);
+        for (size_t k = 0; k < together && r + k < count; k++) scores[r + k] = _mm512_reduce_add_ps(totals[k]);
     }
 }
 #endif
@@ -166,7 +178,7 @@ SPECIALIZED("avx512f,avx512dq,avx512vpopcntdq") static void scores_by_vectors(
 void tributary_sketch_scores(const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words,
                              const uint64_t *planes, const float *steps, const float *sums, float *scores) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512dq")) {
+    if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vnni")) {
         scores_by_vectors(records, record_bytes, count, segments, words, planes, steps, sums, scores);
         return;
     }
