@@ -21,12 +21,13 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
+        .target(name: "COpenBLASKernels", dependencies: ["COpenBLAS"]),
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
         // Floor 1: digests, numerics, storage and the wire; the latter three know nothing of each other.
         .target(name: "Digest", dependencies: ["COpenSSL"]),
-        .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "CVectorKernels"]),
+        .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: ["Digest", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -83,7 +84,7 @@ let package = Package(
             path: "scripts/bench/Benchmarks"),
 
         .testTarget(name: "DigestTests", dependencies: ["Digest"]),
-        .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"]),
+        .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "COpenSSL", "CZlib"]),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Digest"], exclude: ["Fixtures"]),

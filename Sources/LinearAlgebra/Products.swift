@@ -1,10 +1,6 @@
 import COneDNN
 import COpenBLAS
 
-/// Single-threaded BLAS: parallelism lies in the workers, each with its own batch (OpenBLAS's own threads collapse when a core
-/// is contended, and make a product's rounding depend on the machine).
-private let singleThreadedBLAS: Void = openblas_set_num_threads(1)
-
 extension Matrix {
     /// Becomes `scale · left · right`.
     public mutating func formProduct(_ left: MatrixSlice, _ right: MatrixSlice, scale: Float = 1) {
@@ -57,7 +53,6 @@ extension Matrix {
                 right.columns, keep == 1 ? 1 : 0)
             if done == left.rows { return }
         }
-        _ = singleThreadedBLAS
         cblas_sgemm(
             CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans,
             right.isTransposed ? CblasTrans : CblasNoTrans,
@@ -70,7 +65,6 @@ extension Matrix {
     mutating func formUpperGram(of slice: MatrixSlice) {
         precondition(!slice.isTransposed)
         resize(rows: slice.columns, columns: slice.columns)
-        _ = singleThreadedBLAS
         cblas_ssyrk(
             CblasRowMajor, CblasUpper, CblasTrans, Int32(slice.columns), Int32(slice.rows), 1, slice.pointer,
             Int32(max(slice.stride, 1)), 0, uniquePointer(), Int32(columns))

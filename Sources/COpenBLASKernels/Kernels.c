@@ -1,0 +1,39 @@
+#include "COpenBLASKernels.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+// OpenBLAS's own, where it was built with the kernels of several families: forgets its choice, and chooses.
+void gotoblas_dynamic_quit(void) __attribute__((weak));
+void gotoblas_dynamic_init(void) __attribute__((weak));
+
+static const char choice[] = "OPENBLAS_CORETYPE";
+/// What OpenBLAS takes a processor for that is younger than itself, and which had no more than SSE3.
+static const char unknown[] = "Prescott";
+
+const char *tributary_blas_kernels(void) { return openblas_get_corename(); }
+
+const char *tributary_suitable_blas_kernels(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return "SkylakeX";
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
+#endif
+    return NULL;
+}
+
+/// OpenBLAS goes by a processor's model, not by what it can do. Another thread might read the environment once the program has begun.
+__attribute__((constructor)) static void choose(void) {
+    // Parallelism lies in the workers, each with its own batch: OpenBLAS's own threads collapse when a core is contended, and make a
+    // product's rounding depend on the machine.
+    openblas_set_num_threads(1);
+    const char *suitable = tributary_suitable_blas_kernels();
+    if (!suitable || getenv(choice) || strcmp(openblas_get_corename(), unknown) != 0) return;
+    if (!gotoblas_dynamic_quit || !gotoblas_dynamic_init || setenv(choice, suitable, 0) != 0) return;
+    gotoblas_dynamic_quit();
+    gotoblas_dynamic_init();
+    unsetenv(choice);
+}
