@@ -9,8 +9,10 @@ TRIBUTARY_INLINE float row_maximum(const float *x, size_t count) {
     size_t c = 0;
     for (; c + LANES <= count; c += LANES)
         for (size_t l = 0; l < LANES; l++) lanes[l] = x[c + l] > lanes[l] ? x[c + l] : lanes[l];
-    float maximum = -3.0e38f;
-    for (size_t l = 0; l < LANES; l++) maximum = lanes[l] > maximum ? lanes[l] : maximum;
+    // Halved again and again: one after another they would each wait for the last.
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++) lanes[l] = lanes[l + half] > lanes[l] ? lanes[l + half] : lanes[l];
+    float maximum = lanes[0];
     for (; c < count; c++) maximum = x[c] > maximum ? x[c] : maximum;
     return maximum;
 }
@@ -28,16 +30,20 @@ void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows,
         row += hidden;
         const size_t width = columns - hidden;
         const size_t limit = (seen < columns ? seen : columns) - hidden;
-        const float maximum = row_maximum(row, limit);
+        // Whole vectors, as far as there is room: what stands behind the limit becomes zero below.
+        const size_t rounded = (limit + LANES - 1) / LANES * LANES, end = rounded < width ? rounded : width;
+        for (size_t c = limit; c < end; c++) row[c] = -3.0e38f;
+        const float maximum = row_maximum(row, end);
         float sum = 0;
-        for (size_t c = 0; c < limit; c++) {
+        for (size_t c = 0; c < end; c++) {
             const float e = fast_exp((row[c] - maximum) * scale);
             row[c] = e;
             sum += e;
         }
         const float reciprocal = 1.0f / sum;
-        for (size_t c = 0; c < limit; c++) row[c] *= reciprocal;
+        // Before they are multiplied: the least of exponentials would become denormal, which takes long.
         for (size_t c = limit; c < width; c++) row[c] = 0;
+        for (size_t c = 0; c < end; c++) row[c] *= reciprocal;
     }
 }
 

@@ -35,8 +35,18 @@ public struct RotatedGradients: Sendable {
         rotatedOutputGradients.formProduct(outputGradients.slice, factors.gradientVectors)
     }
 
-    /// Writes one of the gradients, out × in.
-    public func form(_ index: Int, into gradient: inout Matrix) {
-        gradient.formProduct(rotatedOutputGradients[rows: tokens[index]].transposed, rotatedInputs[rows: tokens[index]])
+    /// Rows that are formed at a time, so that they are divided while they are in the processor's cache.
+    private static let blockRows = 64
+
+    /// Writes one of the gradients divided by the eigenvalues plus the damping, which preconditions it: out × in.
+    public func form(_ index: Int, dividedBy eigenvalues: Matrix, damping: Float, into gradient: inout Matrix) {
+        let (outputs, tokens) = (rotatedOutputGradients[rows: tokens[index]], tokens[index])
+        gradient.resize(rows: outputs.columns, columns: rotatedInputs.columns)
+        for start in stride(from: 0, to: outputs.columns, by: Self.blockRows) {
+            let rows = start..<min(start + Self.blockRows, outputs.columns)
+            gradient.setBlock(
+                row: start, column: 0, toProduct: outputs[columns: rows].transposed, rotatedInputs[rows: tokens])
+            gradient.divide(rows: rows, by: eigenvalues, damping: damping)
+        }
     }
 }

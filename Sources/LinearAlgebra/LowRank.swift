@@ -25,12 +25,13 @@ public struct LowRank: Sendable {
     /// - Parameters:
     ///   - matrix: Any matrix.
     ///   - rank: The largest rank wanted; a matrix with no more rows or columns than that comes back exact.
-    ///   - oversampling: Additional directions followed, and dropped at the end.
+    ///   - oversampling: Additional directions followed, at least, and dropped at the end.
     ///   - iterations: Multiplications by the matrix and its transpose; each sharpens the subspace.
     /// - Throws: ``EigenError`` if the matrix is not finite.
     public init(approximating matrix: Matrix, rank: Int, oversampling: Int = 24, iterations: Int = 0) throws {
         precondition(rank > 0, "a rank is positive")
-        let width = rank + oversampling
+        // Whole vectors of the processor: products of 64 columns take no longer than of 56.
+        let width = (rank + oversampling + 15) / 16 * 16
         // For a matrix not much wider than that, the Gram matrix's eigenvectors are as soon found.
         guard 2 * width < min(matrix.rows, matrix.columns) else {
             try self.init(truncating: matrix, to: rank)
@@ -76,7 +77,11 @@ extension Matrix {
     /// `M Mᵀ` or `Mᵀ M`, accumulated in Float64 so that small singular values are not lost in the squares.
     fileprivate func gramInDouble(ofRows: Bool) -> [Double] {
         let order = ofRows ? rows : columns
-        let doubles = elements.map(Double.init)
+        let values = pointer
+        let doubles = [Double](unsafeUninitializedCapacity: count) { doubles, initialized in
+            for index in 0..<count { doubles[index] = Double(values[index]) }
+            initialized = count
+        }
         var gram = [Double](repeating: 0, count: order * order)
         cblas_dsyrk(
             CblasRowMajor, CblasUpper, ofRows ? CblasNoTrans : CblasTrans, Int32(order), Int32(ofRows ? columns : rows),
@@ -101,7 +106,7 @@ extension Matrix {
         return sums
     }
 
-    /// Replaces the columns by an orthonormal basis of their span, as far as Float32 can tell that apart from less.
+    /// Replaces the columns by an orthonormal basis of their span, as far as Float32 can tell that apart from less, and columns of zeros.
     ///
     /// By Cholesky factorisations of their Gram matrix with pivoting, in Float64, twice because the columns may be far from orthogonal
     /// (Yamamoto et al. 2015). LAPACK's own orthogonalisation goes through memory once for each of so few columns.
@@ -125,7 +130,8 @@ extension Matrix {
     /// Below this share of the largest squared column there is nothing but rounding.
     private static let negligible = 1e-13
 
-    /// What the columns are to be multiplied by to be orthonormal: columns × rank; nil if all are zero.
+    /// What the columns are to be multiplied by to be orthonormal, and those that depend on others to be zero: columns × columns, so that
+    /// products have the same shapes whatever the rank; nil if all are zero.
     private func orthonormalizing() -> Matrix? {
         var gram = gramInDouble(ofRows: false)
         let largest = (0..<columns).reduce(0) { max($0, gram[$1 * columns + $1]) }
@@ -144,7 +150,7 @@ extension Matrix {
         cblas_dtrsm(
             CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, rank, rank, 1, gram, Int32(columns),
             &inverse, rank)
-        var coefficients = Matrix(rows: columns, columns: kept)
+        var coefficients = Matrix(rows: columns, columns: columns)
         for row in 0..<kept {
             for column in row..<kept {
                 coefficients[Int(pivots[row]) - 1, column] = Float(inverse[row * kept + column])

@@ -115,11 +115,14 @@ extension Matrix {
         tributary_divide_damped(numerator.pointer, denominator.pointer, damping, uniquePointer(), count)
     }
 
-    /// Divides each element by `denominator + damping`.
-    public mutating func divide(by denominator: Matrix, damping: Float) {
-        precondition(rows == denominator.rows && columns == denominator.columns, "shapes differ")
-        let base = uniquePointer()
-        tributary_divide_damped(base, denominator.pointer, damping, base, count)
+    /// Divides each element of some rows by `denominator + damping`.
+    public mutating func divide(rows range: Range<Int>, by denominator: Matrix, damping: Float) {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= min(rows, denominator.rows) && columns == denominator.columns,
+            "shapes differ")
+        let start = range.lowerBound * columns
+        let base = uniquePointer() + start
+        tributary_divide_damped(base, denominator.pointer + start, damping, base, range.count * columns)
     }
 
     /// Whether no value is infinite or not a number.

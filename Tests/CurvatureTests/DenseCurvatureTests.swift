@@ -30,8 +30,7 @@ struct DenseCurvatureTests {
         var rotated = RotatedGradients()
         rotated.rotate([(a, d)], factors: factors)
         var quotient = Matrix()
-        rotated.form(0, into: &quotient)
-        quotient.divide(by: factors.eigenvalues, damping: Float(damping))
+        rotated.form(0, dividedBy: factors.eigenvalues, damping: Float(damping), into: &quotient)
         let found = factors.unrotated(quotient)
 
         // The dense curvature S ⊗ A in double precision, over vec(W) row by row, solved by elimination.

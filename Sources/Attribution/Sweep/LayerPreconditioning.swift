@@ -45,9 +45,9 @@ public struct LayerPreconditioning: Sendable {
                 group.map { ($0.factors.inputs, $0.factors.outputGradients) }, factors: factors)
             for (index, gradient) in group.enumerated() {
                 try step()
-                rotated.form(index, into: &preconditioned)
-                preconditioned.divide(
-                    by: factors.eigenvalues, damping: Float(gradient.damping ?? factors.defaultDamping))
+                rotated.form(
+                    index, dividedBy: factors.eigenvalues,
+                    damping: Float(gradient.damping ?? factors.defaultDamping), into: &preconditioned)
                 switch gradient.rank {
                 case .full: layers.append(.full(factors.unrotated(preconditioned)))
                 case .limited(let rank):
