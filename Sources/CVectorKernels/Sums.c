@@ -56,6 +56,11 @@ void tributary_divide_damped(const float *x, const float *denominator, float dam
 }
 
 TRIBUTARY_CLONES
+void tributary_divide_in_place(const float *denominator, float damping, float *y, size_t count) {
+    for (size_t c = 0; c < count; c++) y[c] /= denominator[c] + damping;
+}
+
+TRIBUTARY_CLONES
 void tributary_adamw(float *parameters, const float *gradients, float *first_moment, float *second_moment, float learning_rate,
                      float beta1, float beta2, float correction1, float correction2, float epsilon, float weight_decay,
                      float gradient_scale, size_t count) {

@@ -108,49 +108,58 @@ extension Matrix {
 
     /// Replaces the columns by an orthonormal basis of their span, as far as Float32 can tell that apart from less, and columns of zeros.
     ///
-    /// By Cholesky factorisations of their Gram matrix with pivoting, in Float64, twice because the columns may be far from orthogonal
-    /// (Yamamoto et al. 2015). LAPACK's own orthogonalisation goes through memory once for each of so few columns.
+    /// By Cholesky factorisations of their Gram matrix with pivoting, twice because the columns may be far from orthogonal (Yamamoto et al.
+    /// 2015), the first time with a Gram matrix in Float64. LAPACK's own orthogonalisation goes through memory once for each of so few columns.
     ///
     /// - Throws: ``EigenError/notFinite`` if a value is not finite.
     fileprivate mutating func orthonormalizeColumns() throws {
         guard isFinite else { throw EigenError.notFinite }
-        for _ in 0..<2 {
-            guard let coefficients = orthonormalizing() else {
-                // All zeros: any direction will do.
-                self = Matrix(rows: rows, columns: 1)
-                self[0, 0] = 1
-                return
-            }
-            var basis = Matrix()
-            basis.formProduct(slice, coefficients.slice)
-            self = basis
+        guard let coefficients = Self.orthonormalizing(gramInDouble(ofRows: false), order: columns) else {
+            // All zeros: any direction will do.
+            self = Matrix(rows: rows, columns: 1)
+            self[0, 0] = 1
+            return
         }
+        var basis = Matrix()
+        basis.formProduct(slice, coefficients.slice)
+        // Nearly orthonormal now, and Float32 tells exactly enough by how much not.
+        guard let correction = Self.orthonormalizing(basis.gram, order: columns) else { return }
+        formProduct(basis.slice, correction.slice)
+    }
+
+    /// `Mᵀ M`
+    private var gram: [Double] {
+        var gram = Matrix()
+        gram.formProduct(transposed, slice)
+        return gram.elements.map(Double.init)
     }
 
     /// Below this share of the largest squared column there is nothing but rounding.
     private static let negligible = 1e-13
 
-    /// What the columns are to be multiplied by to be orthonormal, and those that depend on others to be zero: columns × columns, so that
-    /// products have the same shapes whatever the rank; nil if all are zero.
-    private func orthonormalizing() -> Matrix? {
-        var gram = gramInDouble(ofRows: false)
-        let largest = (0..<columns).reduce(0) { max($0, gram[$1 * columns + $1]) }
+    /// What columns are to be multiplied by to be orthonormal, and those that depend on others to be zero: order × order, so that products
+    /// have the same shapes whatever the rank; nil if all are zero.
+    ///
+    /// - Parameter gram: Of the columns, order × order.
+    private static func orthonormalizing(_ gram: [Double], order: Int) -> Matrix? {
+        var gram = gram
+        let largest = (0..<order).reduce(0) { max($0, gram[$1 * order + $1]) }
         guard largest > 0 else { return nil }
         // A row-major upper triangle is, to LAPACK, a lower one.
-        var order = Int32(columns)
-        var pivots = [Int32](repeating: 0, count: columns)
+        var size = Int32(order)
+        var pivots = [Int32](repeating: 0, count: order)
         var rank: Int32 = 0
-        var tolerance = Self.negligible * largest
-        var work = [Double](repeating: 0, count: 2 * columns)
+        var tolerance = negligible * largest
+        var work = [Double](repeating: 0, count: 2 * order)
         var status: Int32 = 0
-        dpstrf_("L", &order, &gram, &order, &pivots, &rank, &tolerance, &work, &status)
+        dpstrf_("L", &size, &gram, &size, &pivots, &rank, &tolerance, &work, &status)
         let kept = Int(rank)
         var inverse = [Double](repeating: 0, count: kept * kept)
         for index in 0..<kept { inverse[index * kept + index] = 1 }
         cblas_dtrsm(
-            CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, rank, rank, 1, gram, Int32(columns),
+            CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, rank, rank, 1, gram, size,
             &inverse, rank)
-        var coefficients = Matrix(rows: columns, columns: columns)
+        var coefficients = Matrix(rows: order, columns: order)
         for row in 0..<kept {
             for column in row..<kept {
                 coefficients[Int(pivots[row]) - 1, column] = Float(inverse[row * kept + column])

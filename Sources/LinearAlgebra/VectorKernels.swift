@@ -121,8 +121,8 @@ extension Matrix {
             range.lowerBound >= 0 && range.upperBound <= min(rows, denominator.rows) && columns == denominator.columns,
             "shapes differ")
         let start = range.lowerBound * columns
-        let base = uniquePointer() + start
-        tributary_divide_damped(base, denominator.pointer + start, damping, base, range.count * columns)
+        tributary_divide_in_place(
+            denominator.pointer + start, damping, uniquePointer() + start, range.count * columns)
     }
 
     /// Whether no value is infinite or not a number.

@@ -58,6 +58,21 @@ struct SumKernelTests {
         #expect(deviation(quotient.doubles, from: expected) < KernelReference.elementTolerance)
     }
 
+    @Test("rows are divided in place by denominator and damping together, and others stay", arguments: oddSizes)
+    func dampedDivision(count: Int) {
+        let x = Matrix.random(rows: 5, columns: count, seed: 1)
+        var denominator = Matrix.random(rows: 5, columns: count, seed: 2)
+        for row in 0..<5 {
+            for column in 0..<count { denominator[row, column] = abs(denominator[row, column]) }
+        }
+        var quotient = x
+        quotient.divide(rows: 1..<4, by: denominator, damping: 0.125)
+        let expected = zip(x.doubleRows, denominator.doubleRows).enumerated().map { row, pair in
+            (1..<4).contains(row) ? zip(pair.0, pair.1).map { $0 / ($1 + 0.125) } : pair.0
+        }
+        #expect(deviation(quotient, from: expected) < KernelReference.elementTolerance)
+    }
+
     @Test("a value that is not finite is found wherever it is", arguments: oddSizes)
     func finite(count: Int) {
         var x = Matrix.random(rows: 1, columns: count, seed: 1)

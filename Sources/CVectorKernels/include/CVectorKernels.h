@@ -81,6 +81,8 @@ void tributary_add_squares(const float *x, float *y, size_t count);
 void tributary_add_to_double(const float *x, double *y, size_t count);
 /// y = x / (denominator + damping).
 void tributary_divide_damped(const float *x, const float *denominator, float damping, float *y, size_t count);
+/// y /= denominator + damping. What may lie in the same place does not vectorise: hence not the above.
+void tributary_divide_in_place(const float *denominator, float damping, float *y, size_t count);
 
 // Sketches of gradients.
 /// How many bits an entry of a query has.
