@@ -138,8 +138,9 @@ extension Matrix {
         }
     }
 
-    /// Becomes a matrix of `rows` rows: zero but for the given ones, which are the rows of the source in order.
+    /// Becomes a matrix of `rows` rows: zero but for the given ones, which are the first rows of the source in order.
     public mutating func scatterRows(of source: Matrix, to indices: [Int], rows: Int) {
+        precondition(indices.count <= source.rows, "\(indices.count) rows of a matrix that has \(source.rows)")
         resize(rows: rows, columns: source.columns, filledWith: 0)
         let destination = uniquePointer()
         for (r, index) in indices.enumerated() {

@@ -4,6 +4,8 @@ import LinearAlgebra
 struct TokenLoss {
     /// Rows whose logits exist at a time.
     static let block = 128
+    /// Products are of a multiple of so many rows: for other numbers oneDNN's would need room for copies, each as large as a block's logits.
+    private static let rowStep = 16
 
     /// Room for intermediate results.
     struct Scratch {
@@ -26,7 +28,9 @@ struct TokenLoss {
         hidden: Matrix, head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, gradients: inout Matrix,
         wantsGradients: Bool, tap: inout Tap
     ) -> TokenLosses {
-        let positions = batch.lossPositions
+        let lossPositions = batch.lossPositions
+        // What is found of the last position again and again is left where it is.
+        let positions = tap.needsEveryParameter ? lossPositions : padded(lossPositions)
         var result = TokenLosses(losses: [Float](repeating: 0, count: batch.tokens.count), labels: batch.targets)
         scratch.hidden.gatherRows(positions, of: hidden)
         scratch.hiddenGradients.resize(rows: positions.count, columns: hidden.columns)
@@ -53,9 +57,16 @@ struct TokenLoss {
                 row: start, column: 0, toProduct: scratch.logits.slice, head.weight)
         }
         if wantsGradients {
-            gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)
+            gradients.scatterRows(of: scratch.hiddenGradients, to: lossPositions, rows: batch.tokens.count)
         }
         return result
+    }
+
+    /// Positions up to a multiple of ``rowStep``, the last one repeated.
+    private static func padded(_ positions: [Int]) -> [Int] {
+        guard let last = positions.last else { return [] }
+        let count = (positions.count + rowStep - 1) / rowStep * rowStep
+        return positions + [Int](repeating: last, count: count - positions.count)
     }
 }
 
