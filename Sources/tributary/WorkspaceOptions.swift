@@ -32,8 +32,8 @@ struct WorkspaceOptions: ParsableArguments {
 struct PrecisionOptions: ParsableArguments {
     @Option(
         help: """
-            The precision of a sweep's products: fp32, or bf16, which is several times as fast on a processor that has it; what \
-            ranks first is scored in fp32 in any case. (default: fp32)
+            The precision of a sweep's products: fp32, or bf16, which some processors multiply several times as fast and others \
+            not at all (`tributary inspect` measures both); what ranks first is scored in fp32 in any case. (default: fp32)
             """)
     var precision: SweepPrecision?
 

@@ -11,6 +11,8 @@ public struct MachineMeasurement: Sendable, Encodable {
     public let passOperationsPerSecond: Double
     /// Of products of 512 × 512 matrices.
     public let productOperationsPerSecond: Double
+    /// The same of values in bfloat16; nil where the processor has no such products. Not every one that has them is the faster for it.
+    public let halfProductOperationsPerSecond: Double?
     /// Of symmetric eigendecompositions, nine operations times the cube of the order.
     public let decompositionOperationsPerSecond: Double
     /// What a worker's workspace grows by with every token of a micro-batch.
@@ -23,6 +25,7 @@ public struct MachineMeasurement: Sendable, Encodable {
         case tokensPerSecond = "tokens_per_second"
         case passOperationsPerSecond = "pass_operations_per_second"
         case productOperationsPerSecond = "product_operations_per_second"
+        case halfProductOperationsPerSecond = "bf16_product_operations_per_second"
         case decompositionOperationsPerSecond = "decomposition_operations_per_second"
         case workspaceBytesPerToken = "workspace_bytes_per_token"
         case workspaceBytes = "workspace_bytes"
@@ -64,18 +67,10 @@ public struct MachineMeasurement: Sendable, Encodable {
         workspaceBytesPerToken = max(0, workspace - logits) / length
         workspaceBytes = Self.logitRows * description.vocabulary * MemoryLayout<Float>.stride
 
-        let order = Self.productOrder
-        let repetitions = 8
-        let productSeconds = try Self.seconds {
-            _ = try workers.run { _ in
-                let factor = Matrix(
-                    rows: order, columns: order, elements: [Float](repeating: 0.5, count: order * order))
-                var product = Matrix()
-                for _ in 0..<repetitions { product.formProduct(factor.slice, factor.transposed) }
-            }
-        }
-        productOperationsPerSecond =
-            Double(workers.count * repetitions) * 2 * pow(Double(order), 3) / productSeconds
+        productOperationsPerSecond = try Self.productRate(workers: workers, isInHalfPrecision: false)
+        halfProductOperationsPerSecond =
+            HalfMatrix.isFast && HalfMatrix.canMultiply()
+            ? try Self.productRate(workers: workers, isInHalfPrecision: true) : nil
 
         let decompositionOrder = Self.decompositionOrder
         let decompositionSeconds = try Self.seconds {
@@ -94,6 +89,23 @@ public struct MachineMeasurement: Sendable, Encodable {
         }
         decompositionOperationsPerSecond =
             Double(workers.count) * 9 * pow(Double(decompositionOrder), 3) / decompositionSeconds
+    }
+
+    private static func productRate(workers: Workers, isInHalfPrecision: Bool) throws -> Double {
+        let repetitions = 8
+        let order = productOrder
+        func run(_ repetitions: Int) throws {
+            _ = try workers.run { _ in
+                let factor = Matrix(
+                    rows: order, columns: order, elements: [Float](repeating: 0.5, count: order * order))
+                let right = isInHalfPrecision ? Factor.half(HalfMatrix(factor).slice) : .single(factor.slice)
+                var product = Matrix()
+                for _ in 0..<repetitions { product.formProduct(factor.slice, right.transposed) }
+            }
+        }
+        // Code for the product may be made the first time.
+        try run(1)
+        return Double(workers.count * repetitions) * 2 * pow(Double(order), 3) / (try seconds { try run(repetitions) })
     }
 
     private static func seconds(_ work: () throws -> Void) rethrows -> Double {

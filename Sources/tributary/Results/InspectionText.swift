@@ -170,10 +170,11 @@ struct InspectionText {
         ]
         if let measured = model.measurement {
             let products = Self.operations(measured.productOperationsPerSecond)
+            let half = measured.halfProductOperationsPerSecond.map { ", \(Self.operations($0))/s in those of bf16" }
             lines.append(
                 style.styled(
                     "  measured on \(measured.workers == 1 ? "one worker" : "\(measured.workers) workers"): \(Self.count(Int(measured.tokensPerSecond))) tokens/s in a pass, "
-                        + "\(products)/s in products", .dim))
+                        + "\(products)/s in products\(half ?? "")", .dim))
         } else {
             lines.append(style.styled("  no times: nothing was measured", .dim))
         }
