@@ -15,9 +15,10 @@ struct SequenceSquares: Sendable {
         _ outputs: MatrixSlice, _ inputs: MatrixSlice, of sequences: [Range<Int>], to sum: inout SquareAccumulator
     ) {
         squares.resize(rows: outputs.columns, columns: inputs.columns, filledWith: 0)
-        for tokens in sequences {
-            for start in stride(from: 0, to: outputs.columns, by: Self.blockRows) {
-                let columns = start..<min(start + Self.blockRows, outputs.columns)
+        // All sequences' share of some rows, so that the sums stay in the cache as well.
+        for start in stride(from: 0, to: outputs.columns, by: Self.blockRows) {
+            let columns = start..<min(start + Self.blockRows, outputs.columns)
+            for tokens in sequences {
                 rows.formProduct(outputs[rows: tokens, columns: columns].transposed, inputs[rows: tokens])
                 squares.addSquares(of: rows, fromRow: start)
             }

@@ -70,10 +70,17 @@ public struct SymmetricAccumulator: Sendable {
         var mean = [Double](repeating: 0, count: order * order)
         for row in 0..<order {
             for column in row..<order {
-                let value = upperTriangle[next] / count
-                mean[row * order + column] = value
-                mean[column * order + row] = value
+                mean[row * order + column] = upperTriangle[next] / count
                 next += 1
+            }
+        }
+        // In tiles: a column's entries are a row apart, each in another line of the cache.
+        let tile = 16
+        for first in stride(from: 0, to: order, by: tile) {
+            for row in first..<order {
+                for column in first..<min(first + tile, row) {
+                    mean[row * order + column] = mean[column * order + row]
+                }
             }
         }
         return mean
