@@ -20,8 +20,7 @@ struct ScoringCost: Sendable {
     /// Inputs and outputs of each tracked layer.
     var layers: [(inputs: Int, outputs: Int)]
 
-    /// The inner products are of few rows and columns and go through memory: a multiply-add of theirs costs so many of a large
-    /// product's.
+    /// The inner products are of few rows and columns: a multiply-add of theirs counts as so many of a large product's.
     static let thinProduct = 4.0
     /// The most memory that whole queries may take.
     static let gradientBytes = 1 << 29
