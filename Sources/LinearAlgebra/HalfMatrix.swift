@@ -2,7 +2,7 @@ import CVectorKernels
 
 /// A row-major matrix of bfloat16 values: Float32 with eight bits of its mantissa, in half the memory.
 ///
-/// A factor of products that the processor can do several times as fast as those of Float32, sums being Float32 all the same.
+/// A factor of products that some processors do several times as fast as those of Float32, sums being Float32 all the same.
 /// Never written to.
 public struct HalfMatrix: Sendable {
     public let rows: Int

@@ -31,8 +31,8 @@ public enum Factor: Sendable {
 }
 
 extension HalfMatrix {
-    /// Whether this processor multiplies bfloat16 values itself: without that, they are no faster than Float32.
-    public static let isFast = tributary_has_bfloat16_products() != 0
+    /// Whether this processor multiplies bfloat16 values itself. Not every one that does is the faster for it.
+    public static let isSupported = tributary_has_bfloat16_products() != 0
 
     /// Whether such a product could be made just now: oneDNN writes the code for it, which a system may forbid a process to do.
     public static func canMultiply() -> Bool {

@@ -1,5 +1,6 @@
 import COneDNN
 import COpenBLAS
+import COpenBLASKernels
 
 extension Matrix {
     /// Becomes `scale · left · right`.
@@ -78,14 +79,17 @@ private enum PreparedProduct {
     /// Below this, BLAS is as fast.
     private static let least = 16
 
-    /// A right factor of so many columns and values, read along its rows, goes by oneDNN at half of BLAS's rate or less in most shapes
-    /// (576 x 3,072, 2,560 x 2,560), and never much faster.
+    /// A right factor of so many columns and values, read along its rows, goes by oneDNN at half to four fifths of the rate of BLAS's
+    /// kernels for AVX-512 in most shapes (576 x 3,072, 1,536 x 1,536), and never much faster.
     private static let wide = (columns: 1_280, values: 1_600_000)
+    private static let blasIsAsWide = ["SkylakeX", "Cooperlake", "SapphireRapids"].contains(
+        String(cString: tributary_blas_kernels()))
 
     /// The widths of layers are multiples of 8, perhaps and 1 for a bias; the lengths of sequences are anything.
     static func suits(_ left: MatrixSlice, _ right: MatrixSlice) -> Bool {
         let isWide =
-            !right.isTransposed && right.columns >= wide.columns && right.rows * right.columns >= wide.values
+            blasIsAsWide && !right.isTransposed && right.columns >= wide.columns
+            && right.rows * right.columns >= wide.values
         return isAvailable && left.rows >= least && left.columns >= least && right.columns >= least
             && left.columns % 8 <= 1 && right.columns % 8 == 0 && !isWide
     }

@@ -40,7 +40,7 @@ public struct DecoderModel: Sendable {
 
     /// The same model, its weights shared, whose linear layers and head multiply values rounded to bfloat16, sums being Float32.
     ///
-    /// For sweeps: where the processor has such products they take a fraction of the time (``HalfMatrix/isFast``). The rounded
+    /// For sweeps: where the processor has such products they may take a fraction of the time (``HalfMatrix/isSupported``). The rounded
     /// weights take half as much memory again. Training changes the weights that they were rounded from alone.
     public func inHalfPrecision() -> DecoderModel {
         var model = self

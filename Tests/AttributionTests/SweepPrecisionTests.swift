@@ -65,7 +65,7 @@ struct SweepPrecisionTests {
     @Test("says why it cannot be had")
     func refusals() throws {
         try SweepPrecision.float32.checkProcessor()
-        if HalfMatrix.isFast, HalfMatrix.canMultiply() {
+        if HalfMatrix.isSupported, HalfMatrix.canMultiply() {
             try SweepPrecision.bfloat16.checkProcessor()
         } else {
             #expect(throws: SweepPrecisionError.self) { try SweepPrecision.bfloat16.checkProcessor() }

@@ -69,7 +69,7 @@ public struct MachineMeasurement: Sendable, Encodable {
 
         productOperationsPerSecond = try Self.productRate(workers: workers, isInHalfPrecision: false)
         halfProductOperationsPerSecond =
-            HalfMatrix.isFast && HalfMatrix.canMultiply()
+            HalfMatrix.isSupported && HalfMatrix.canMultiply()
             ? try Self.productRate(workers: workers, isInHalfPrecision: true) : nil
 
         let decompositionOrder = Self.decompositionOrder

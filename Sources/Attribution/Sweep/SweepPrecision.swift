@@ -9,7 +9,7 @@ public enum SweepPrecision: String, Sendable, CaseIterable {
     /// - Throws: ``SweepPrecisionError`` if products of this precision are not to be had here.
     public func checkProcessor() throws {
         guard self == .bfloat16 else { return }
-        if !HalfMatrix.isFast { throw SweepPrecisionError.slow }
+        if !HalfMatrix.isSupported { throw SweepPrecisionError.slow }
         if !HalfMatrix.canMultiply() { throw SweepPrecisionError.forbidden }
     }
 }
