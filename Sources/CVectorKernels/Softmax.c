@@ -122,3 +122,32 @@ void tributary_softmax_cross_entropy(float *logits, size_t stride, int32_t *labe
         row[label] -= 1.0f;
     }
 }
+
+TRIBUTARY_CLONES
+void tributary_streamed_softmax(float *logits, size_t stride, const int32_t *labels, int32_t first, float *maxima, float *others,
+                                float *label_logits, float *scales, size_t rows, size_t columns) {
+#pragma clang fp reassociate(on) contract(fast)
+    for (size_t r = 0; r < rows; r++) {
+        float *row = logits + r * stride;
+        const float here = row_maximum(row, columns);
+        const float maximum = here > maxima[r] ? here : maxima[r];
+        const int32_t label = labels[r] - first;
+        const int has_label = label >= 0 && (size_t)label < columns;
+        if (has_label) label_logits[r] = row[label];
+        float sum = 0;
+        for (size_t c = 0; c < columns; c++) {
+            const float e = fast_exp(row[c] - maximum);
+            row[c] = e;
+            sum += e;
+        }
+        if (has_label) {
+            // Found again without it: of a token that is all but certain little else would be left of a difference.
+            row[label] = 0;
+            sum = 0;
+            for (size_t c = 0; c < columns; c++) sum += row[c];
+        }
+        scales[r] = here > maxima[r] ? fast_exp(maxima[r] - maximum) : 1.0f;
+        others[r] = others[r] * scales[r] + sum;
+        maxima[r] = maximum;
+    }
+}

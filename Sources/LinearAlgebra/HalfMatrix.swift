@@ -19,13 +19,20 @@ public struct HalfMatrix: Sendable {
         }
     }
 
-    public var slice: HalfSlice { HalfSlice(matrix: self, columns: 0..<columns, isTransposed: false) }
+    public var slice: HalfSlice {
+        HalfSlice(matrix: self, rows: 0..<rows, columns: 0..<columns, isTransposed: false)
+    }
 
     public var transposed: HalfSlice { slice.transposed }
 
     public subscript(columns columns: Range<Int>) -> HalfSlice {
         precondition(columns.lowerBound >= 0 && columns.upperBound <= self.columns, "columns outside the matrix")
-        return HalfSlice(matrix: self, columns: columns, isTransposed: false)
+        return HalfSlice(matrix: self, rows: 0..<rows, columns: columns, isTransposed: false)
+    }
+
+    public subscript(rows rows: Range<Int>) -> HalfSlice {
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= self.rows, "rows outside the matrix")
+        return HalfSlice(matrix: self, rows: rows, columns: 0..<columns, isTransposed: false)
     }
 
     /// Bytes that the values take.
@@ -36,24 +43,39 @@ public struct HalfMatrix: Sendable {
     }
 }
 
-/// Some columns of a ``HalfMatrix``, perhaps transposed, for reading.
+/// Some rows and columns of a ``HalfMatrix``, perhaps transposed, for reading.
 public struct HalfSlice: Sendable {
     let matrix: HalfMatrix
+    let storedRows: Range<Int>
     let storedColumns: Range<Int>
     let isTransposed: Bool
 
-    init(matrix: HalfMatrix, columns: Range<Int>, isTransposed: Bool) {
+    init(matrix: HalfMatrix, rows: Range<Int>, columns: Range<Int>, isTransposed: Bool) {
         self.matrix = matrix
+        storedRows = rows
         storedColumns = columns
         self.isTransposed = isTransposed
     }
 
     /// Rows as read, after any transposition.
-    public var rows: Int { isTransposed ? storedColumns.count : matrix.rows }
+    public var rows: Int { isTransposed ? storedColumns.count : storedRows.count }
     /// Columns as read, after any transposition.
-    public var columns: Int { isTransposed ? matrix.rows : storedColumns.count }
+    public var columns: Int { isTransposed ? storedRows.count : storedColumns.count }
+
+    /// Where the first value stands among the matrix's.
+    var offset: Int { storedRows.lowerBound * matrix.columns + storedColumns.lowerBound }
 
     public var transposed: HalfSlice {
-        HalfSlice(matrix: matrix, columns: storedColumns, isTransposed: !isTransposed)
+        HalfSlice(matrix: matrix, rows: storedRows, columns: storedColumns, isTransposed: !isTransposed)
+    }
+
+    /// Some of the rows of a slice that is not transposed.
+    public subscript(rows rows: Range<Int>) -> HalfSlice {
+        precondition(!isTransposed, "take the part first and transpose it then")
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= storedRows.count, "rows outside the slice")
+        let start = storedRows.lowerBound
+        return HalfSlice(
+            matrix: matrix, rows: (start + rows.lowerBound)..<(start + rows.upperBound), columns: storedColumns,
+            isTransposed: false)
     }
 }

@@ -13,6 +13,14 @@ public enum Factor: Sendable {
         }
     }
 
+    /// Some of the rows of a factor that is not transposed.
+    public subscript(rows rows: Range<Int>) -> Factor {
+        switch self {
+        case .single(let slice): .single(slice[rows: rows])
+        case .half(let slice): .half(slice[rows: rows])
+        }
+    }
+
     /// Rows as read.
     public var rows: Int {
         switch self {
@@ -91,7 +99,7 @@ extension Matrix {
             return tributary_bfloat16_product(
                 tributary_factor(values: rounded, row_stride: left.columns, column_stride: 1),
                 tributary_factor(
-                    values: values + right.storedColumns.lowerBound, row_stride: right.isTransposed ? 1 : stride,
+                    values: values + right.offset, row_stride: right.isTransposed ? 1 : stride,
                     column_stride: right.isTransposed ? stride : 1),
                 destination, columns, left.rows, left.columns, right.columns, adding ? 1 : 0)
         }
@@ -103,11 +111,31 @@ extension Matrix {
             toProduct: HalfMatrix(Matrix(left[rows: rest])).singles.slice, Matrix(right).slice, adding: adding)
     }
 
-    /// The values of some columns, not transposed or transposed, as Float32.
+    /// A slice's values, as Float32.
     private init(_ slice: HalfSlice) {
         let whole = slice.matrix.singles
-        let columns = whole[columns: slice.storedColumns]
-        self.init(slice.isTransposed ? columns.transposed : columns)
+        let part = whole[rows: slice.storedRows, columns: slice.storedColumns]
+        self.init(slice.isTransposed ? part.transposed : part)
+    }
+
+    /// Becomes the given rows of a factor that is not transposed, in the order asked for, as Float32.
+    public mutating func gatherRows(_ indices: [Int], of source: Factor) {
+        precondition(indices.allSatisfy { $0 >= 0 && $0 < source.rows }, "row outside the matrix")
+        resize(rows: indices.count, columns: source.columns)
+        switch source {
+        case .single(let slice):
+            for (row, index) in indices.enumerated() { copy(slice[rows: index..<(index + 1)], toRow: row, column: 0) }
+        case .half(let slice):
+            precondition(!slice.isTransposed, "take the part first and transpose it then")
+            let destination = uniquePointer()
+            _ = slice.matrix.withPointer { values in
+                for (row, index) in indices.enumerated() {
+                    let start = slice.offset + index * slice.matrix.columns
+                    tributary_from_bfloat16(values + start, destination + row * columns, columns)
+                }
+                return ()
+            }
+        }
     }
 }
 

@@ -20,4 +20,29 @@ extension Matrix {
         precondition(factors.count == columns, "one factor a column")
         tributary_scale_columns(factors.pointer, uniquePointer(), rows, columns)
     }
+
+    /// Multiplies each of some rows by its own factor.
+    ///
+    /// - Parameter first: The row of the first factor.
+    public mutating func scaleRows(from first: Int, by factors: [Float]) {
+        precondition(first >= 0 && first + factors.count <= rows, "rows outside the matrix")
+        let destination = uniquePointer() + first * columns
+        for (row, factor) in factors.enumerated() where factor != 1 {
+            tributary_scale(factor, destination + row * columns, columns)
+        }
+    }
+
+    /// Adds to each of some rows its own multiple of a row of another matrix.
+    ///
+    /// - Parameters:
+    ///   - first: The row to which the other's first is added.
+    ///   - factors: One for each row of the other.
+    public mutating func addRows(from first: Int, of other: Matrix, scaledBy factors: [Float]) {
+        precondition(
+            columns == other.columns && other.rows == factors.count && first >= 0 && first + other.rows <= rows)
+        let destination = uniquePointer() + first * columns
+        for (row, factor) in factors.enumerated() {
+            cblas_saxpy(Int32(columns), factor, other.pointer + row * columns, 1, destination + row * columns, 1)
+        }
+    }
 }

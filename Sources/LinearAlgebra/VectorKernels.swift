@@ -94,6 +94,15 @@ extension Matrix {
         tributary_add(source.pointer + sourceRow * columns, uniquePointer() + row * columns, columns)
     }
 
+    /// Adds a row to each of this matrix's.
+    public mutating func addToRows(_ row: MatrixSlice) {
+        precondition(row.rows == 1 && row.columns == columns && !row.isTransposed, "shapes differ")
+        let destination = uniquePointer()
+        for start in stride(from: 0, to: count, by: columns) {
+            tributary_add(row.pointer, destination + start, columns)
+        }
+    }
+
     /// Multiplies every value.
     public mutating func scale(by factor: Float) {
         tributary_scale(factor, uniquePointer(), count)

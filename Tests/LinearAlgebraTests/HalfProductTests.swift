@@ -47,6 +47,28 @@ struct HalfProductTests {
         expectEqual(found, product(rounded(left), rounded(right).transposedCopy()))
     }
 
+    @Test("reads some rows of it", arguments: [false, true])
+    func rows(isTransposed: Bool) {
+        let right = Matrix.random(rows: 40, columns: 24, seed: 2)
+        let part = HalfMatrix(right)[rows: 3..<35][rows: 2..<30]
+        let left = Matrix.random(rows: 6, columns: isTransposed ? 24 : 28, seed: 1)
+        var found = Matrix()
+        found.formProduct(left.slice, .half(isTransposed ? part.transposed : part))
+        let expected = Matrix(rounded(right)[rows: 5..<33])
+        expectEqual(found, product(rounded(left), isTransposed ? expected.transposedCopy() : expected))
+    }
+
+    @Test("gives single rows of it", arguments: [false, true])
+    func gatheredRows(isHalf: Bool) {
+        let matrix = rounded(.random(rows: 9, columns: 5, seed: 1))
+        let factor: Factor = isHalf ? .half(HalfMatrix(matrix).slice) : .single(matrix.slice)
+        var found = Matrix()
+        found.gatherRows([2, 0, 2], of: factor[rows: 4..<9])
+        var expected = Matrix()
+        expected.gatherRows([6, 4, 6], of: matrix)
+        #expect(found == expected)
+    }
+
     @Test("reads some columns of it, and some of the other", arguments: [false, true])
     func parts(isTransposed: Bool) {
         let left = Matrix.random(rows: 6, columns: 40, seed: 1)

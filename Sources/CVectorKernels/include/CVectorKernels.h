@@ -68,6 +68,12 @@ void tributary_rotate_halves(float *x, size_t stride, const int32_t *positions, 
 /// With uniforms (may be null), the label is drawn from the softmax by inverse transform first and written to labels.
 void tributary_softmax_cross_entropy(float *logits, size_t stride, int32_t *labels, const float *uniforms, float *losses,
                                      size_t rows, size_t columns);
+/// The same of rows whose columns come in parts, this one the columns from `first` on (Milakov & Gimelshein 2018). maxima and others,
+/// at first the least number and 0, are raised to the largest logit so far and to the sum of exp(logit - maximum) of all but the label.
+/// The part becomes these exponentials, 0 at the label, whose logit is written to label_logits. What was summed of earlier parts
+/// is to be multiplied by scales.
+void tributary_streamed_softmax(float *logits, size_t stride, const int32_t *labels, int32_t first, float *maxima, float *others,
+                                float *label_logits, float *scales, size_t rows, size_t columns);
 
 // Sums.
 /// y[t * y_stride + s] += sum over the width entries of segment s of left[t] * right[t].

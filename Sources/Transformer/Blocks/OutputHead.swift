@@ -11,10 +11,13 @@ struct OutputHead {
 
     /// Becomes the logits, rows × vocabulary, of hidden states behind the last normalisation.
     func formLogits(of hidden: MatrixSlice, into logits: inout Matrix) {
-        logits.formProduct(hidden, weight.transposed)
-        if let bias {
-            for row in 0..<logits.rows { logits.addRow(0, of: bias, to: row) }
-        }
+        formLogits(of: hidden, tokens: 0..<weight.rows, into: &logits)
+    }
+
+    /// Becomes the logits of some tokens alone: rows × tokens.
+    func formLogits(of hidden: MatrixSlice, tokens: Range<Int>, into logits: inout Matrix) {
+        logits.formProduct(hidden, weight[rows: tokens].transposed)
+        if let bias { logits.addToRows(bias[columns: tokens]) }
         if let cap { logits.applySoftCap(cap) }
     }
 }

@@ -1,8 +1,8 @@
 import LinearAlgebra
 
-/// Cross-entropy of the positions that carry loss, found in blocks of rows: the logits of a batch never exist all at once.
+/// Cross-entropy of the positions that carry loss, found in blocks: the logits of a batch never exist all at once.
 struct TokenLoss {
-    /// Rows whose logits exist at a time.
+    /// Rows whose logits exist at a time, where all tokens' are needed together.
     static let block = 128
     /// Products are of a multiple of so many rows: for other numbers oneDNN's would need room for copies, each as large as a block's logits.
     private static let rowStep = 16
@@ -16,6 +16,9 @@ struct TokenLoss {
         var logits = Matrix()
         var cappedLogits = Matrix()
         var blockInputs = Matrix()
+        /// block × width: what the head has of the labels.
+        var labelRows = Matrix()
+        var crossEntropy = StreamedCrossEntropy()
     }
 
     /// Computes losses, and the gradients of the final hidden states.
@@ -34,6 +37,24 @@ struct TokenLoss {
         var result = TokenLosses(losses: [Float](repeating: 0, count: batch.tokens.count), labels: batch.targets)
         scratch.hidden.gatherRows(positions, of: hidden)
         scratch.hiddenGradients.resize(rows: positions.count, columns: hidden.columns)
+        if batch.samplesLabels || tap.needsEveryParameter {
+            evaluateRows(
+                positions, head: head, batch: batch, &scratch, wantsGradients: wantsGradients, tap: &tap, into: &result)
+        } else {
+            evaluateParts(
+                positions, head: head, batch: batch, &scratch, wantsGradients: wantsGradients, into: &result)
+        }
+        if wantsGradients {
+            gradients.scatterRows(of: scratch.hiddenGradients, to: lossPositions, rows: batch.tokens.count)
+        }
+        return result
+    }
+
+    /// With all tokens' logits of some rows at a time, from which labels can be drawn and the head's own gradient be had.
+    static func evaluateRows<Tap: GradientTap>(
+        _ positions: [Int], head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, wantsGradients: Bool,
+        tap: inout Tap, into result: inout TokenLosses
+    ) {
         for start in stride(from: 0, to: positions.count, by: block) {
             let rows = start..<min(start + block, positions.count)
             let inputs = scratch.hidden[rows: rows]
@@ -56,10 +77,6 @@ struct TokenLoss {
             scratch.hiddenGradients.setBlock(
                 row: start, column: 0, toProduct: scratch.logits.slice, head.weight)
         }
-        if wantsGradients {
-            gradients.scatterRows(of: scratch.hiddenGradients, to: lossPositions, rows: batch.tokens.count)
-        }
-        return result
     }
 
     /// Positions up to a multiple of ``rowStep``, the last one repeated.
