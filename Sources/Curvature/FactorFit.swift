@@ -111,14 +111,16 @@ public struct FactorFit: Sendable {
         if case .eigenvalues(let savedBases, let taps, let next) = saved {
             (bases, eigenvalueTaps, eigenvalueStart) = (savedBases, taps, next)
         } else {
-            var taps = (0..<workers.count).map { _ in CovarianceTap(tracked, largestBlock: identity.largestBlock) }
+            // Each by its worker: a large model's sums take seconds to be zeroed.
+            var taps = try workers.run { _ in CovarianceTap(tracked, largestBlock: identity.largestBlock) }
             var start = 0
             if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
             let covariances = try sweep(
                 .covariances, taps: consume taps, from: start, progress: progress, isCancelled: isCancelled
             ) { taps, next in try state?.save(covariances: taps, next: next) }
             bases = try decompose(merged(consume covariances) { $0.merge($1) }, progress: progress)
-            eigenvalueTaps = (0..<workers.count).map { _ in EigenvalueTap(tracked, bases: bases) }
+            let found = bases
+            eigenvalueTaps = try workers.run { _ in EigenvalueTap(tracked, bases: found) }
             try state?.save(bases: bases, eigenvalues: eigenvalueTaps, next: 0)
         }
         let found = bases
@@ -208,11 +210,15 @@ public struct FactorFit: Sendable {
         let sums = owners.compactMap { covariances.activations[$0] } + covariances.gradients
         let total = sums.count
         progress(Progress(stage: .eigendecomposition, done: 0, total: total))
-        let decompositions = try workers.map(0..<total) { _, index in
-            BlockEigen(
-                try zip(sums[index].means(over: count), sums[index].blocks).map { mean, block in
-                    try SymmetricEigen(of: mean, order: block.count)
-                })
+        let slots = (0..<workers.count).map { _ in WorkerSlot((solver: SymmetricEigenSolver(), mean: [Double]())) }
+        let decompositions = try workers.map(0..<total) { worker, index in
+            try slots[worker].withState { state in
+                BlockEigen(
+                    try sums[index].blocks.enumerated().map { place, block in
+                        sums[index].formMean(ofBlock: place, over: count, into: &state.mean)
+                        return try state.solver.decomposition(of: &state.mean, order: block.count)
+                    })
+            }
         }
         progress(Progress(stage: .eigendecomposition, done: total, total: total))
         let ownerPosition = Dictionary(uniqueKeysWithValues: zip(owners, 0...))

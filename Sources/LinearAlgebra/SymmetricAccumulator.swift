@@ -60,14 +60,11 @@ public struct SymmetricAccumulator: Sendable {
         for index in upperTriangle.indices { upperTriangle[index] += other.upperTriangle[index] }
     }
 
-    /// Each block divided by a count: the whole symmetric matrix of it, row-major.
-    public func means(over count: Double) -> [[Double]] {
-        var next = 0
-        return blocks.map { mean(ofOrder: $0.count, from: &next, over: count) }
-    }
-
-    private func mean(ofOrder order: Int, from next: inout Int, over count: Double) -> [Double] {
-        var mean = [Double](repeating: 0, count: order * order)
+    /// One block divided by a count: the whole symmetric matrix of it, row-major, in as many of the first values as it has.
+    public func formMean(ofBlock block: Int, over count: Double, into mean: inout [Double]) {
+        let order = blocks[block].count
+        if mean.count < order * order { mean = [Double](repeating: 0, count: order * order) }
+        var next = Self.size(of: Array(blocks[..<block]))
         for row in 0..<order {
             for column in row..<order {
                 mean[row * order + column] = upperTriangle[next] / count
@@ -83,6 +80,5 @@ public struct SymmetricAccumulator: Sendable {
                 }
             }
         }
-        return mean
     }
 }

@@ -64,7 +64,9 @@ struct DenseCurvatureTests {
         var sum = SymmetricAccumulator(order: order)
         var gram = Matrix()
         sum.addGram(of: random(3 * order, order, &generator).slice, through: &gram)
-        return try SymmetricEigen(of: sum.means(over: Double(3 * order))[0], order: order)
+        var mean: [Double] = []
+        sum.formMean(ofBlock: 0, over: Double(3 * order), into: &mean)
+        return try SymmetricEigen(of: mean, order: order)
     }
 
     private func product(_ eigen: SymmetricEigen, _ order: Int) -> [[Double]] {

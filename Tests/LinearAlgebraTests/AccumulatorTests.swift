@@ -187,3 +187,13 @@ struct SquareAccumulatorTests {
         #expect(abs(Double(mean[2, 3]) - expected) < 1e-6 * expected)
     }
 }
+
+extension SymmetricAccumulator {
+    fileprivate func means(over count: Double) -> [[Double]] {
+        blocks.indices.map { block in
+            var mean: [Double] = []
+            formMean(ofBlock: block, over: count, into: &mean)
+            return mean
+        }
+    }
+}
