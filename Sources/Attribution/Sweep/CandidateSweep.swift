@@ -16,9 +16,21 @@ public struct CandidateSweep: Sendable {
     /// The tokens of sequences, in the order asked for.
     let tokens: @Sendable ([Int64]) throws -> [[Int32]]
 
-    /// Sequences that a worker takes at a time, at most: fewer where all workers would not get some otherwise. It goes by the candidates
-    /// alone, so that the same share a micro-batch however many workers there are.
-    private static func chunk(of candidates: Int) -> Int { min(max(candidates / 16, 8), 32) }
+    /// The candidates that a worker takes at a time: the fewer the fewer are left, so that all workers end at about the same time. They go
+    /// by the number of candidates alone, so that the same share a micro-batch however many workers there are.
+    static func chunks(of candidates: Int) -> [Range<Int>] {
+        var chunks: [Range<Int>] = []
+        var start = 0
+        while start < candidates {
+            // Halves of the most, so that chunks fill micro-batches as the largest do.
+            var size = 32
+            while size > 4, size > (candidates - start) / 6 { size /= 2 }
+            let end = min(start + size, candidates)
+            chunks.append(start..<end)
+            start = end
+        }
+        return chunks
+    }
 
     public init(
         decoder: DecoderModel, tracked: TrackedLayers, workers: Workers = Workers(), batchTokens: Int? = nil,
@@ -67,10 +79,7 @@ public struct CandidateSweep: Sendable {
         let wanted = control.wanted.flatMap { WantedPairs($0, of: candidates.count) }
         let done = Atomic<Int>(0)
         let slots = (0..<workers.count).map { _ in WorkerSlot(Worker(tracked: tracked)) }
-        let chunk = Self.chunk(of: candidates.count)
-        let chunks = stride(from: 0, to: candidates.count, by: chunk).map {
-            $0..<min($0 + chunk, candidates.count)
-        }
+        let chunks = Self.chunks(of: candidates.count)
         let scored = try workers.map(0..<chunks.count) { worker, index in
             try slots[worker].withState { state in
                 var chunk = Chunk(
