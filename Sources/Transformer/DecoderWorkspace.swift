@@ -70,4 +70,14 @@ extension DecoderModel {
     public var microBatchTokens: Int {
         min(max(160_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
     }
+
+    /// The bytes of the logits that exist at a time in a pass over so many tokens.
+    ///
+    /// - Parameter samplesLabels: Labels are drawn from all tokens' logits together, others are found in parts of the vocabulary.
+    public func logitBytes(tokens: Int, samplesLabels: Bool) -> Int {
+        let rows = min(tokens, samplesLabels ? TokenLoss.block : TokenLoss.part.rows)
+        let columns =
+            samplesLabels ? description.vocabulary : TokenLoss.parts(of: description.vocabulary).first?.count ?? 0
+        return rows * columns * MemoryLayout<Float>.stride
+    }
 }

@@ -87,4 +87,17 @@ struct TokenLossTests {
         #expect(parts.allSatisfy { !$0.isEmpty && $0.count <= TokenLoss.part.tokens })
         #expect(parts.count <= vocabulary / TokenLoss.part.tokens + 1)
     }
+
+    @Test("has logits of the size that is reckoned", arguments: [false, true])
+    func logitBytes(samplesLabels: Bool) throws {
+        let decoder = try ModelFixture.all[0].decoder()
+        var batch = TokenBatch()
+        // A multiple of 16, to which positions are filled up.
+        let tokens = (0..<17).map { Int32($0 % decoder.description.vocabulary) }
+        batch.append(tokens, labels: samplesLabels ? .sampled(seed: 1, key: 1) : .nextTokens)
+        var workspace = DecoderWorkspace()
+        _ = decoder.losses(of: batch, in: &workspace)
+        let taken = workspace.loss.logits.count * MemoryLayout<Float>.stride
+        #expect(taken == decoder.logitBytes(tokens: tokens.count - 1, samplesLabels: samplesLabels))
+    }
 }

@@ -31,10 +31,8 @@ public struct MachineMeasurement: Sendable, Encodable {
         case workspaceBytes = "workspace_bytes"
     }
 
-    /// Rows of logits that exist at a time.
-    private static let logitRows = 128
     private static let productOrder = 512
-    private static let decompositionOrder = 256
+    private static let decompositionOrder = 512
 
     /// Runs one sequence of random tokens through the model on every worker, twice, and times the second.
     ///
@@ -58,14 +56,14 @@ public struct MachineMeasurement: Sendable, Encodable {
         let before = Matrix.allocatedBytes
         try run()
         let workspace = (Matrix.allocatedBytes - before) / workers.count
-        let logits = min(length - 1, Self.logitRows) * description.vocabulary * MemoryLayout<Float>.stride
+        let logits = decoder.logitBytes(tokens: length - 1, samplesLabels: false)
         let passSeconds = try Self.seconds(run)
 
         self.workers = workers.count
         tokensPerSecond = Double(length * workers.count) / passSeconds
         passOperationsPerSecond = tokensPerSecond * decoder.passOperations(atLength: Double(length))
         workspaceBytesPerToken = max(0, workspace - logits) / length
-        workspaceBytes = Self.logitRows * description.vocabulary * MemoryLayout<Float>.stride
+        workspaceBytes = decoder.logitBytes(tokens: .max, samplesLabels: false)
 
         productOperationsPerSecond = try Self.productRate(workers: workers, isInHalfPrecision: false)
         halfProductOperationsPerSecond =

@@ -70,7 +70,8 @@ public struct MemoryEstimate: Sendable, Encodable {
         self.batchTokens = batchTokens
         workspace = measurement.map { $0.workspaceBytesPerToken * batchTokens + $0.workspaceBytes }
         fitWorkspace = measurement.map {
-            $0.workspaceBytesPerToken * max(FactorFit.batchTokens, length) + $0.workspaceBytes
+            $0.workspaceBytesPerToken * max(FactorFit.batchTokens, length)
+                + decoder.logitBytes(tokens: .max, samplesLabels: true)
         }
         fullQuery = shapes.reduce(0) { $0 + $1.parameters } * float
         let double = MemoryLayout<Double>.stride
