@@ -39,8 +39,7 @@ public struct StreamedCrossEntropy: Sendable {
         precondition(part.rows == labels.count && part.columns > 0, "\(part.rows) rows for \(labels.count) labels")
         tributary_streamed_softmax(
             part.uniquePointer(), part.columns, labels, Int32(first), &maxima, &others, &labelLogits, &scales,
-            part.rows,
-            part.columns)
+            part.rows, part.columns)
     }
 
     /// `-log p_label`, one a row, in nats.

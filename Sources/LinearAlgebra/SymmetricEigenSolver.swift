@@ -15,12 +15,16 @@ public struct SymmetricEigenSolver: Sendable {
     /// Beyond these LAPACK's squares of entries might overflow, or vanish.
     private static let ordinary = 1e-100...1e100
 
+    /// LAPACK's `tau`, one a reflection `I - tau v vᵀ`.
     private var scalars: [Double] = []
     private var offDiagonal: [Double] = []
+    /// `Z`, one eigenvector after another.
     private var tridiagonalVectors: [Double] = []
     private var work: [Double] = []
     private var integerWork: [Int32] = []
+    /// `T` of a block, as LAPACK has it.
     private var triangle: [Double] = []
+    /// `Vᵀ`, `-T`, `Vᵀ Z` and `-T Vᵀ Z`.
     private var reflections = Matrix()
     private var negatedTriangle = Matrix()
     private var along = Matrix()
