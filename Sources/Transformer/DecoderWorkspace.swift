@@ -75,9 +75,6 @@ extension DecoderModel {
     ///
     /// - Parameter samplesLabels: Labels are drawn from all tokens' logits together, others are found in parts of the vocabulary.
     public func logitBytes(tokens: Int, samplesLabels: Bool) -> Int {
-        let rows = min(tokens, samplesLabels ? TokenLoss.block : TokenLoss.part.rows)
-        let columns =
-            samplesLabels ? description.vocabulary : TokenLoss.parts(of: description.vocabulary).first?.count ?? 0
-        return rows * columns * MemoryLayout<Float>.stride
+        TokenLoss.logitBytes(positions: tokens, vocabulary: description.vocabulary, samplesLabels: samplesLabels)
     }
 }

@@ -89,15 +89,23 @@ struct TokenLossTests {
     }
 
     @Test("has logits of the size that is reckoned", arguments: [false, true])
-    func logitBytes(samplesLabels: Bool) throws {
-        let decoder = try ModelFixture.all[0].decoder()
+    func logitBytes(samplesLabels: Bool) {
+        let vocabulary = 2 * TokenLoss.part.tokens
+        let head = OutputHead(
+            weight: .single(Self.random(rows: vocabulary, columns: Self.width, seed: 1).slice), bias: nil, cap: nil)
         var batch = TokenBatch()
-        // A multiple of 16, to which positions are filled up.
-        let tokens = (0..<17).map { Int32($0 % decoder.description.vocabulary) }
+        // A multiple of 16 positions: others are filled up to one.
+        let tokens = (0..<17).map { Int32($0) }
         batch.append(tokens, labels: samplesLabels ? .sampled(seed: 1, key: 1) : .nextTokens)
-        var workspace = DecoderWorkspace()
-        _ = decoder.losses(of: batch, in: &workspace)
-        let taken = workspace.loss.logits.count * MemoryLayout<Float>.stride
-        #expect(taken == decoder.logitBytes(tokens: tokens.count - 1, samplesLabels: samplesLabels))
+        var scratch = TokenLoss.Scratch()
+        var gradients = Matrix()
+        var tap = NoTap()
+        _ = TokenLoss.evaluate(
+            hidden: Self.random(rows: 17, columns: Self.width, seed: 2), head: head, batch: batch, &scratch,
+            gradients: &gradients, wantsGradients: false, tap: &tap)
+        let taken = scratch.logits.count * MemoryLayout<Float>.stride
+        #expect(
+            taken == TokenLoss.logitBytes(positions: 16, vocabulary: vocabulary, samplesLabels: samplesLabels))
+        #expect(taken == 16 * vocabulary * 4 / (samplesLabels ? 1 : 2))
     }
 }

@@ -79,6 +79,13 @@ struct TokenLoss {
         }
     }
 
+    /// The bytes of the logits that exist at a time.
+    static func logitBytes(positions: Int, vocabulary: Int, samplesLabels: Bool) -> Int {
+        let rows = min(positions, samplesLabels ? block : part.rows)
+        let columns = samplesLabels ? vocabulary : parts(of: vocabulary).first?.count ?? 0
+        return rows * columns * MemoryLayout<Float>.stride
+    }
+
     /// Positions up to a multiple of ``rowStep``, the last one repeated.
     private static func padded(_ positions: [Int]) -> [Int] {
         guard let last = positions.last else { return [] }
