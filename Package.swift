@@ -25,12 +25,16 @@ let package = Package(
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
-        // Floor 1: digests, numerics, storage and the wire; the latter three know nothing of each other.
+        // Floor 1: files, JSON, digests, numerics, storage and the wire; the latter three know nothing of each other.
+        .target(name: "Files"),
+        .target(name: "JSON"),
         .target(name: "Digest", dependencies: ["COpenSSL"]),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
-            dependencies: ["Digest", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift")]),
+            dependencies: [
+                "Digest", "Files", "JSON", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         .target(
             name: "HTTP",
             dependencies: [
@@ -40,22 +44,22 @@ let package = Package(
             ]),
 
         // Floor 2: the model.
-        .target(name: "Transformer", dependencies: ["LinearAlgebra", "Digest"]),
+        .target(name: "Transformer", dependencies: ["LinearAlgebra", "Digest", "Files", "JSON"]),
 
         // Floor 3: the factors.
-        .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra"]),
+        .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra", "Files"]),
 
         // Floor 4: influence.
         .target(
             name: "Attribution",
-            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus", "Digest"],
+            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus", "Digest", "Files", "JSON"],
             resources: [.copy("Resources/default")]),
 
         // Floor 5: the service, the only room where HTTP and the numerics meet.
         .target(
             name: "InfluenceService",
             dependencies: [
-                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "Digest", "CLinux",
+                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "Digest", "Files", "JSON", "CLinux",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
@@ -66,13 +70,14 @@ let package = Package(
         // Floor 5 too: what scores are worth.
         .target(
             name: "Evaluation",
-            dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus"]),
+            dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus", "Files", "JSON"]),
 
         // Floor 6: the command line.
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Corpus", "CLinux",
+                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Corpus", "Files", "JSON",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -84,6 +89,8 @@ let package = Package(
             path: "scripts/bench/Benchmarks"),
 
         .testTarget(name: "DigestTests", dependencies: ["Digest"]),
+        .testTarget(name: "FilesTests", dependencies: ["Files"]),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "COpenSSL", "CZlib"]),

@@ -1,6 +1,7 @@
 import Attribution
 import Corpus
 import Foundation
+import JSON
 
 /// A file with a query a line.
 struct QueryFile {

@@ -1,5 +1,6 @@
 import Attribution
 import Corpus
+import Files
 import Foundation
 import Transformer
 

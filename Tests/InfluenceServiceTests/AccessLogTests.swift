@@ -1,5 +1,6 @@
 import Attribution
 import Foundation
+import JSON
 import Logging
 import Testing
 

@@ -1,6 +1,7 @@
 import Attribution
 import Corpus
 import Foundation
+import JSON
 import Testing
 
 @testable import InfluenceService

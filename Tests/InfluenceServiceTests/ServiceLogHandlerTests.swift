@@ -1,5 +1,6 @@
 import Attribution
 import Corpus
+import JSON
 import Logging
 import Testing
 

@@ -2,6 +2,7 @@
 // same when it is written and read again, and so must the queries decoded from it.
 
 import Foundation
+import JSON
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzQuery(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

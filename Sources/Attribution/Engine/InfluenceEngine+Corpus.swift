@@ -1,4 +1,5 @@
 import Corpus
+import JSON
 
 // What the engine does with the corpus besides sweeping it.
 extension InfluenceEngine {

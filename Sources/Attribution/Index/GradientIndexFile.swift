@@ -1,4 +1,5 @@
 import Digest
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer

@@ -1,4 +1,5 @@
 import Corpus
+import JSON
 
 /// What answers influence queries: the engine, or a stand-in for it in tests.
 public protocol InfluenceAnswering: Sendable {

@@ -1,4 +1,5 @@
 import Corpus
+import JSON
 
 /// The answer to one query: training sequences, ranked by their influence on the completion.
 public struct InfluenceResult: Sendable, Equatable, Codable {

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 
 extension CorpusRecord {
     /// Reads a record's fields.

@@ -2,6 +2,7 @@ import Attribution
 import Corpus
 import HTTP
 import HTTPTypes
+import JSON
 
 extension API {
     var corpusOperations: [Operation] {

@@ -2,6 +2,7 @@ import Digest
 import Foundation
 import HTTP
 import HTTPTypes
+import JSON
 
 extension IdempotencyKey {
     /// The key of a request, from its `Idempotency-Key` field.

@@ -1,5 +1,6 @@
 import Attribution
 import HTTP
+import JSON
 
 /// The body of POST /v1/influence: a query, or a list of them.
 struct InfluenceRequest: Equatable {

@@ -1,6 +1,7 @@
 import Attribution
 import HTTP
 import HTTPTypes
+import JSON
 
 /// The problems of this service's own subject.
 ///

@@ -2,6 +2,7 @@ import Corpus
 import Foundation
 import HTTP
 import HTTPTypes
+import JSON
 
 /// A request's JSON.
 extension Request {

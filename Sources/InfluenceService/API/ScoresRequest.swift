@@ -1,5 +1,6 @@
 import Attribution
 import HTTP
+import JSON
 
 /// The body of POST /v1/scores: texts, and the query whose completion they are held against.
 struct ScoresRequest {

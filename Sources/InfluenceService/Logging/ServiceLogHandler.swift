@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import Logging
 
 /// Writes the log to standard error, a line an event: for people, or as JSON for programs.

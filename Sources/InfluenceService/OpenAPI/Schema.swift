@@ -1,3 +1,5 @@
+import JSON
+
 /// What a JSON value may be: a schema of JSON Schema 2020-12, as OpenAPI 3.1 has it.
 struct Schema: Sendable, Equatable {
     /// The schema as it stands in the document.

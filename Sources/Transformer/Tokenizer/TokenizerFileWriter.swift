@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// Writes a tokenizer as the `tokenizer.json` and `tokenizer_config.json` of Hugging Face tokenizers and transformers.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// What is known of a training run, kept beside the checkpoint as `training.json`.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Attribution
 import Evaluation
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer

@@ -2,6 +2,7 @@ import Attribution
 import Corpus
 import Foundation
 import FoundationNetworking
+import JSON
 import Logging
 import Testing
 

@@ -1,5 +1,5 @@
 /// A JSON value as it was sent: numbers keep their digits, objects their order.
-enum JSONTree: Sendable, Equatable {
+public enum JSONTree: Sendable, Equatable {
     case null
     case boolean(Bool)
     case number(String)
@@ -7,19 +7,24 @@ enum JSONTree: Sendable, Equatable {
     case array([JSONTree])
     case object([Member])
 
-    struct Member: Sendable, Equatable {
-        var name: String
-        var value: JSONTree
+    public struct Member: Sendable, Equatable {
+        public var name: String
+        public var value: JSONTree
+
+        public init(name: String, value: JSONTree) {
+            self.name = name
+            self.value = value
+        }
     }
 
     /// The value of an object's member; `nil` if there is none, or for what is no object.
-    subscript(name: String) -> JSONTree? {
+    public subscript(name: String) -> JSONTree? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.name == name }?.value
     }
 
     /// The value with a member that an object lacks or has as null. What is no object stays as it is.
-    func filling(_ name: String, with value: JSONTree) -> JSONTree {
+    public func filling(_ name: String, with value: JSONTree) -> JSONTree {
         guard case .object(var members) = self else { return self }
         switch members.firstIndex(where: { $0.name == name }) {
         case nil: members.append(Member(name: name, value: value))
@@ -30,7 +35,7 @@ enum JSONTree: Sendable, Equatable {
     }
 
     /// The value in the words of an error.
-    var shown: String {
+    public var shown: String {
         switch self {
         case .null: "null"
         case .boolean(let value): "\(value)"

@@ -1,13 +1,8 @@
-import Attribution
-import Corpus
-import Foundation
-import HTTP
-import HTTPTypes
 import Testing
 
-@testable import InfluenceService
+@testable import JSON
 
-@Suite("Requests' JSON", .timeLimit(.minutes(30)))
+@Suite("JSON text", .timeLimit(.minutes(30)))
 struct JSONReaderTests {
     @Test(
         "is read as RFC 8259 has it",
@@ -66,67 +61,5 @@ struct JSONReaderTests {
                 #expect(JSONValue(text: String(decoding: changed, as: UTF8.self)) != nil, "\(tree)")
             }
         }
-    }
-
-    private struct Numbers: Decodable, Equatable {
-        var small: Int8?
-        var seed: UInt64?
-        var list: [Double]?
-    }
-
-    private func decode(_ text: String) throws -> Numbers {
-        try JSONReader.read(Array(text.utf8)).decoded(as: Numbers.self)
-    }
-
-    @Test("keeps whole numbers exact, up to the largest")
-    func numbers() throws {
-        #expect(try decode("{\"seed\": 18446744073709551615}").seed == .max)
-        #expect(try decode("{\"small\": 1e2}").small == 100)
-        #expect(try decode("{\"small\": -128.0}").small == -128)
-        #expect(try decode("{\"list\": [1, 2.5, -1e-3]}").list == [1, 2.5, -0.001])
-    }
-
-    @Test(
-        "of the wrong type is refused by the path of the field, with what is expected and found",
-        arguments: [
-            ("{\"small\": 1.5}", "small", "expected a whole number from -128 to 127, found 1.5"),
-            ("{\"small\": 128}", "small", "expected a whole number from -128 to 127, found 128"),
-            ("{\"seed\": \"1\"}", "seed", "expected a whole number, found a string"),
-            ("{\"list\": [1, 1e999]}", "list[1]", "found 1e999"),
-            ("{\"list\": {}}", "list", "expected a list, found an object"),
-            ("[]", nil, "expected an object, found a list"),
-        ])
-    func wrongTypes(text: String, field: String?, words: String) {
-        let problem = #expect(throws: Problem.self) { try decode(text) }
-        #expect(problem?.field == field)
-        #expect(problem?.detail.contains(words) == true, "\(String(describing: problem))")
-    }
-}
-
-@Suite("A client's preferences", .timeLimit(.minutes(30)))
-struct PreferencesTests {
-    @Test(
-        "for waiting are read as RFC 7240 has them, and ignored where they are malformed",
-        arguments: [
-            (["wait=10"], 10), (["respond-async, wait=5"], 5), (["WAIT = \"7\"; foo=1"], 7),
-            (["respond-async", "wait=3"], 3),
-            (["wait=1, wait=2"], 1), (["wait=soon"], nil), (["wait=-1"], nil), (["wait"], nil), ([], nil),
-        ])
-    func wait(fields: [String], seconds: Int?) throws {
-        var headers = HTTPFields()
-        let name = try #require(HTTPField.Name("Prefer"))
-        for field in fields { headers.append(HTTPField(name: name, value: field)) }
-        #expect(Preferences(headers).wait == seconds)
-    }
-
-    @Test(
-        "for media types choose the best, the server's favourite among equals",
-        arguments: [
-            (nil, "a/json"), ("", "a/json"), ("*/*", "a/json"), ("text/csv", "text/csv"), ("text/*", "text/csv"),
-            ("a/json;q=0.5, text/csv", "text/csv"), ("TEXT/CSV; q=0.8, */*;q=0.1", "text/csv"), ("text/html", nil),
-            ("a/json;q=0, */*", "text/csv"), ("text/csv;q=0", nil),
-        ] as [(String?, String?)])
-    func mediaTypes(accept: String?, chosen: String?) {
-        #expect(ContentNegotiation.choose(accept, from: ["a/json", "text/csv"]) == chosen)
     }
 }

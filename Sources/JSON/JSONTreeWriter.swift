@@ -2,7 +2,7 @@ import Foundation
 
 extension JSONTree {
     /// The value as JSON on one line, members in their order.
-    var text: String {
+    public var text: String {
         var text = ""
         write(to: &text)
         return text
@@ -53,20 +53,20 @@ extension JSONTree {
 }
 
 extension JSONTree: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral {
-    init(stringLiteral value: String) { self = .string(value) }
-    init(booleanLiteral value: Bool) { self = .boolean(value) }
-    init(integerLiteral value: Int) { self = .number(String(value)) }
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(booleanLiteral value: Bool) { self = .boolean(value) }
+    public init(integerLiteral value: Int) { self = .number(String(value)) }
 }
 
 extension JSONTree: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral {
-    init(dictionaryLiteral elements: (String, JSONTree)...) {
+    public init(dictionaryLiteral elements: (String, JSONTree)...) {
         self = .object(elements.map { Member(name: $0, value: $1) })
     }
 
-    init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
+    public init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
 
     /// An object of the members that have a value.
-    init(members: [(String, JSONTree?)]) {
+    public init(members: [(String, JSONTree?)]) {
         self = .object(members.compactMap { name, value in value.map { Member(name: name, value: $0) } })
     }
 }

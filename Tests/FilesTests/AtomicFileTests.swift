@@ -1,15 +1,15 @@
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Files
 
 @Suite("A file that is written atomically")
 struct AtomicFileTests {
-    private let scratch: SafetensorsScratch
+    private let scratch: ScratchFolder
     private let path: String
 
     init() throws {
-        scratch = try SafetensorsScratch()
+        scratch = try ScratchFolder()
         path = scratch.path("file")
     }
 
@@ -76,7 +76,7 @@ struct AtomicFileTests {
     func diskFull() throws {
         try AtomicFile.write(Data("old".utf8), to: path)
         let error = refusal {
-            try scratch.write([], as: ".file.partial")
+            try scratch.write(as: ".file.partial")
             let full = open("/dev/full", O_WRONLY)
             var file = AtomicFile(
                 replacing: path, temporaryPath: scratch.path(".file.partial"), descriptor: full)
@@ -93,7 +93,7 @@ struct AtomicFileTests {
     func missingFolder() throws {
         let below = scratch.path("absent/file")
         #expect(refusal { try AtomicFile.write(Data(), to: below) } == .missingFolder(path: below))
-        try scratch.write([], as: "plain")
+        try scratch.write(as: "plain")
         let inFile = scratch.path("plain/file")
         #expect(refusal { try AtomicFile.write(Data(), to: inFile) } == .missingFolder(path: inFile))
     }

@@ -56,14 +56,14 @@ public enum JSONValue: Sendable, Equatable, Codable {
     }
 
     /// The value as JSON text, with sorted keys; nil if it cannot be written, which no decoded value is.
-    var encoded: String? {
+    public var encoded: String? {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The value's type, with its article.
-    var kind: String {
+    public var kind: String {
         switch self {
         case .null: "null"
         case .boolean: "a boolean"

@@ -1,25 +1,25 @@
 /// Reads JSON text as RFC 8259 has it, and nothing beside it.
 ///
 /// Foundation's reader takes trailing commas and does not say where a mistake is.
-struct JSONReader {
+public struct JSONReader {
     /// Where the text stops being JSON.
-    struct Mistake: Error, Equatable {
-        var reason: String
+    public struct Mistake: Error, Equatable {
+        public var reason: String
         /// From 1.
-        var line: Int
+        public var line: Int
         /// In characters (Unicode scalars), from 1.
-        var column: Int
+        public var column: Int
     }
 
     /// How deep arrays and objects may lie in each other.
-    static let maximumDepth = 100
+    public static let maximumDepth = 100
 
     private let bytes: [UInt8]
     private var position = 0
     private var depth = 0
 
     /// - Throws: ``Mistake``.
-    static func read(_ bytes: [UInt8]) throws(Mistake) -> JSONTree {
+    public static func read(_ bytes: [UInt8]) throws(Mistake) -> JSONTree {
         var reader = JSONReader(bytes: bytes)
         reader.skipSpace()
         let value = try reader.value()

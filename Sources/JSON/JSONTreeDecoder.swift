@@ -2,22 +2,28 @@
 ///
 /// Errors are `DecodingError`s whose description says, for people, what was expected and what was found, at the path of the
 /// value at fault. (Foundation's have no path where a number does not fit.)
-struct JSONTreeDecoder: Decoder {
+public struct JSONTreeDecoder: Decoder {
     let tree: JSONTree
-    var codingPath: [any CodingKey] = []
-    let userInfo: [CodingUserInfoKey: Any] = [:]
+    public private(set) var codingPath: [any CodingKey]
+    public let userInfo: [CodingUserInfoKey: Any] = [:]
 
-    func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
+    /// - Parameter codingPath: The path to the value in its document; errors begin with it.
+    public init(tree: JSONTree, codingPath: [any CodingKey] = []) {
+        self.tree = tree
+        self.codingPath = codingPath
+    }
+
+    public func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
         guard case .object(let members) = tree else { throw mismatch("an object") }
         return KeyedDecodingContainer(JSONObjectContainer(decoder: self, members: members))
     }
 
-    func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
+    public func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
         guard case .array(let elements) = tree else { throw mismatch("a list") }
         return JSONArrayContainer(decoder: self, elements: elements)
     }
 
-    func singleValueContainer() -> any SingleValueDecodingContainer { self }
+    public func singleValueContainer() -> any SingleValueDecodingContainer { self }
 
     /// The decoder of a value inside of this one.
     func decoder(for tree: JSONTree, at key: any CodingKey) -> JSONTreeDecoder {
@@ -57,32 +63,32 @@ struct JSONTreeDecoder: Decoder {
 }
 
 extension JSONTreeDecoder: SingleValueDecodingContainer {
-    func decodeNil() -> Bool { tree == .null }
+    public func decodeNil() -> Bool { tree == .null }
 
-    func decode(_ type: Bool.Type) throws -> Bool {
+    public func decode(_ type: Bool.Type) throws -> Bool {
         guard case .boolean(let value) = tree else { throw mismatch("true or false") }
         return value
     }
 
-    func decode(_ type: String.Type) throws -> String {
+    public func decode(_ type: String.Type) throws -> String {
         guard case .string(let value) = tree else { throw mismatch("a string") }
         return value
     }
 
-    func decode(_ type: Double.Type) throws -> Double { try floatingPoint(type) }
-    func decode(_ type: Float.Type) throws -> Float { try floatingPoint(type) }
-    func decode(_ type: Int.Type) throws -> Int { try integer(type) }
-    func decode(_ type: Int8.Type) throws -> Int8 { try integer(type) }
-    func decode(_ type: Int16.Type) throws -> Int16 { try integer(type) }
-    func decode(_ type: Int32.Type) throws -> Int32 { try integer(type) }
-    func decode(_ type: Int64.Type) throws -> Int64 { try integer(type) }
-    func decode(_ type: UInt.Type) throws -> UInt { try integer(type) }
-    func decode(_ type: UInt8.Type) throws -> UInt8 { try integer(type) }
-    func decode(_ type: UInt16.Type) throws -> UInt16 { try integer(type) }
-    func decode(_ type: UInt32.Type) throws -> UInt32 { try integer(type) }
-    func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
+    public func decode(_ type: Double.Type) throws -> Double { try floatingPoint(type) }
+    public func decode(_ type: Float.Type) throws -> Float { try floatingPoint(type) }
+    public func decode(_ type: Int.Type) throws -> Int { try integer(type) }
+    public func decode(_ type: Int8.Type) throws -> Int8 { try integer(type) }
+    public func decode(_ type: Int16.Type) throws -> Int16 { try integer(type) }
+    public func decode(_ type: Int32.Type) throws -> Int32 { try integer(type) }
+    public func decode(_ type: Int64.Type) throws -> Int64 { try integer(type) }
+    public func decode(_ type: UInt.Type) throws -> UInt { try integer(type) }
+    public func decode(_ type: UInt8.Type) throws -> UInt8 { try integer(type) }
+    public func decode(_ type: UInt16.Type) throws -> UInt16 { try integer(type) }
+    public func decode(_ type: UInt32.Type) throws -> UInt32 { try integer(type) }
+    public func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
 
-    func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
+    public func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
         guard let enumeration = type as? any CaseIterable.Type, case let names = choices(of: enumeration),
             !names.isEmpty
         else { return try Value(from: self) }
@@ -178,11 +184,11 @@ private struct JSONArrayContainer: UnkeyedDecodingContainer {
 }
 
 /// A place in a list.
-struct IndexKey: CodingKey {
-    let intValue: Int?
-    var stringValue: String { intValue.map(String.init) ?? "" }
+public struct IndexKey: CodingKey {
+    public let intValue: Int?
+    public var stringValue: String { intValue.map(String.init) ?? "" }
 
-    init(_ index: Int) { intValue = index }
-    init?(intValue: Int) { self.init(intValue) }
-    init?(stringValue: String) { nil }
+    public init(_ index: Int) { intValue = index }
+    public init?(intValue: Int) { self.init(intValue) }
+    public init?(stringValue: String) { nil }
 }
