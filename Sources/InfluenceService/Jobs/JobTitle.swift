@@ -28,8 +28,20 @@ public struct JobTitle: Sendable, Equatable, Codable {
     }
 
     private static func cut(_ text: String, to length: Int) -> String {
-        // Counting all of a long text's characters takes long.
+        // Counting all of a long text's characters takes long, and one character may have any number of scalars.
+        let whole = text
+        let text = whole.cut(toBytes: 16 * length)
         let end = text.index(text.startIndex, offsetBy: length, limitedBy: text.endIndex) ?? text.endIndex
         return end == text.endIndex ? text : text.prefix(length - 1) + "…"
+    }
+}
+
+extension String {
+    /// The text, or as much of its beginning as has no more bytes in UTF-8, with an ellipsis behind it.
+    func cut(toBytes limit: Int) -> String {
+        guard utf8.count > limit else { return self }
+        var end = utf8.index(startIndex, offsetBy: max(0, limit - "…".utf8.count))
+        while end > startIndex, UTF8.isContinuation(utf8[end]) { end = utf8.index(before: end) }
+        return self[..<end] + "…"
     }
 }
