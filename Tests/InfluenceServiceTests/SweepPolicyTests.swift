@@ -48,11 +48,26 @@ struct SweepPolicyTests {
         #expect(next([entry(10), entry(2_000)]) == [[0, 1], [1, 1]])
     }
 
-    @Test("holds no more scores in one sweep than allowed, but for one job alone")
+    @Test("holds no more scores in one sweep than allowed: a job that has more is swept in parts")
     mutating func scores() {
         policy.maximumScores = 100_000
         #expect(next([entry(10_000, queries: 2), entry(10_000), entry(10_000)]) == [[0, 2], [1, 1]])
-        #expect(next([entry(90_000, queries: 5), entry(90_000)]) == [[0, 5]])
+        #expect(next([entry(10_000, queries: 5), entry(10_000)]) == [[0, 3]])
+        #expect(next([entry(90_000, queries: 5), entry(90_000)]) == [[0, 1]])
+        // The corpus has grown since it was admitted.
+        policy.maximumScores = 50_000
+        #expect(next([entry(90_000), entry(90_000)]) == [[0, 1]])
+        // What is unlike is passed over, whether its scores fit or not.
+        policy.maximumScores = 100_000
+        #expect(next([entry(1_000), entry(90_000, queries: 2), entry(1_000)]) == [[0, 1], [2, 1]])
+    }
+
+    @Test("holds a quarter of that number beside it in a sweep that overtakes")
+    mutating func overtakingScores() {
+        policy.maximumScores = 40_000
+        #expect(next([entry(10_000), entry(1_000)], left: 90_000) == [[0, 1]])
+        #expect(next([entry(10_001), entry(1_000)], left: 90_000) == [[1, 1]])
+        #expect(next([entry(5_000), entry(5_000)], left: 90_000) == [[0, 1]])
     }
 
     @Test("lets those overtake that cost little beside what is left")
@@ -110,6 +125,6 @@ struct GateTests {
         let lane = BlockingLane("test", width: 1, qualityOfService: .utility)
         async let passing: Void = lane.run { gate.pass() }
         gate.open()
-        try await passing
+        await passing
     }
 }

@@ -8,7 +8,8 @@ import Attribution
 /// what the process has died of more than once runs alone.
 struct SweepPolicy: Sendable, Equatable {
     var maximumQueries = 64
-    /// Scores of one sweep, queries times candidates; one job may have more.
+    /// Scores of one sweep, queries times candidates. A job that has more is swept in parts. A query that alone has more is not
+    /// admitted; where it was, and the corpus has grown since, it runs alone.
     var maximumScores = 20_000_000
     /// A sweep overtakes if its cost is at most this part of what the running one has left.
     var overtakingPart = 0.25
@@ -34,6 +35,7 @@ struct SweepPolicy: Sendable, Equatable {
     /// - Returns: Places in `waiting` with numbers of queries, in order; none if nothing may run.
     func next(of waiting: [Entry], corpusSequences: Int, overtaking left: Int? = nil) -> [(place: Int, queries: Int)] {
         let limit = left.map { Int(Double($0) * overtakingPart) } ?? .max
+        let mostScores = left == nil ? maximumScores : overtakingScores
         var chosen: [(place: Int, queries: Int)] = []
         var total = SweepCost(corpusSequences: corpusSequences)
         var first: SweepCost?
@@ -43,22 +45,46 @@ struct SweepPolicy: Sendable, Equatable {
                 // Behind a job that overtakes, those that wait for their turn may be overtaken too.
                 if left == nil { break } else { continue }
             }
-            let room = maximumQueries - total.queries
-            let isWhole = entry.job.queries.count <= room
-            guard isWhole || chosen.isEmpty else { break }
-            let taken = entry.job.queries.prefix(room)
-            let cost = SweepCost(of: taken.lazy.map(\.query), corpusSequences: corpusSequences)
+            let fitting = entry.job.queries.prefix(maximumQueries - total.queries)
+            guard fitting.count == entry.job.queries.count || chosen.isEmpty else { break }
+            var cost = SweepCost(of: fitting.lazy.map(\.query), corpusSequences: corpusSequences)
             var sum = total
             sum.add(cost)
-            if sum.sequences > limit || (left != nil && !isWhole) { continue }
+            if sum.sequences > limit { continue }
             if let first, !isAlike(first, cost) { continue }
-            if !chosen.isEmpty, sum.scores > maximumScores { break }
-            chosen.append((place, taken.count))
+            var count = fitting.count
+            if sum.scores > mostScores {
+                guard chosen.isEmpty else { break }
+                (count, cost) = leading(fitting, corpusSequences: corpusSequences)
+                sum = cost
+            }
+            let isWhole = count == entry.job.queries.count
+            if left != nil, !isWhole || sum.scores > mostScores { continue }
+            chosen.append((place, count))
             total = sum
             first = first ?? cost
             if runsAlone || !isWhole || total.queries >= maximumQueries { break }
         }
         return chosen
+    }
+
+    /// The most scores of a sweep that overtakes another, beside those that this one holds.
+    var overtakingScores: Int { Int(Double(maximumScores) * overtakingPart) }
+
+    /// The first of some queries, as many as have no more scores than a sweep holds; at least one.
+    private func leading(
+        _ queries: ArraySlice<WaitingQuery>, corpusSequences: Int
+    ) -> (count: Int, cost: SweepCost) {
+        var cost = SweepCost(corpusSequences: corpusSequences)
+        var count = 0
+        for waiting in queries {
+            var sum = cost
+            sum.add(waiting.query)
+            guard count == 0 || sum.scores <= maximumScores else { break }
+            cost = sum
+            count += 1
+        }
+        return (count, cost)
     }
 
     /// Whether two jobs may share a sweep.
