@@ -99,6 +99,29 @@ struct IdempotencyTests {
         }
     }
 
+    @Test("is its owner's: others may think of the same, with a token, with another, and without one")
+    func owners() async throws {
+        let folder = try TemporaryFolder()
+        let file = TokenFile(folder.url.appending(path: TokenFile.name))
+        let tokens = try (0..<2).map { number in
+            let (token, text) = AccessToken.create(name: "\(number)", scope: .query)
+            try file.add(token)
+            return (id: token.id, header: ["Authorization": "Bearer \(text)"])
+        }
+        try await TestServer.run(in: folder) { server in
+            let other = "{\"prompt\": \"b\", \"completion\": \" b\"}"
+            let own = try await post(server, key: "k", headers: tokens[0].header)
+            for (key, headers) in [
+                ("k", tokens[1].header), ("k", [:]), ("\(tokens[0].id)/k", [:]), ("\(tokens[1].id)/k", [:]),
+            ] {
+                let reply = try await post(server, key: key, other, headers: headers)
+                #expect(reply.status == 202 && reply.headers["idempotent-replayed"] == nil)
+            }
+            let again = try await post(server, key: "k", headers: tokens[0].header)
+            #expect(again.headers["location"] == own.headers["location"])
+        }
+    }
+
     @Test("goes with its job")
     func expiry() async throws {
         let folder = try TemporaryFolder()

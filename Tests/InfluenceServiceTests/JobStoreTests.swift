@@ -223,7 +223,8 @@ struct JobStoreTests {
         #expect(left == 1)
     }
 
-    @Test("forgets the oldest ended jobs whose results are more than allowed together, and never the newest")
+    @Test(
+        "forgets the oldest ended jobs whose requests and results are more than allowed together, and never the newest")
     func expiryByBytes() async throws {
         let start = Date(timeIntervalSince1970: 1_700_000_000)
         var ids: [JobIdentifier] = []
@@ -238,10 +239,62 @@ struct JobStoreTests {
             try await store.expire(keepCount: 10, keepBytes: bytes, endedBefore: start)
             return try await store.jobs(limit: 10).jobs.map(\.id)
         }
-        #expect(try await expire(190) == [ids[3], ids[2], ids[1], ids[0]])
-        #expect(try await expire(189) == [ids[3], ids[2], ids[1]])
-        #expect(try await expire(135) == [ids[3], ids[2]])
+        let request = try jsonText([query("a"), query("b")]).utf8.count
+        #expect(try await expire(190 + 4 * request) == [ids[3], ids[2], ids[1], ids[0]])
+        #expect(try await expire(189 + 4 * request) == [ids[3], ids[2], ids[1]])
+        #expect(try await expire(135 + 3 * request) == [ids[3], ids[2]])
         #expect(try await expire(1) == [ids[3]])
+    }
+
+    @Test("gives what cancelled jobs with long requests took of the disk back to it")
+    func compaction() async throws {
+        let long = String(repeating: "long ", count: 400_000)
+        for _ in 0..<4 {
+            let id = try await store.add([InfluenceQuery(id: long, prompt: "a", completion: "x")], isList: false).id
+            _ = try await store.cancel(id)
+        }
+        let newest = try await store.add([query("a")], isList: false).id
+        _ = try await store.cancel(newest)
+        func bytes() throws -> Int {
+            try ["", "-wal"].reduce(0) { sum, suffix in
+                let size = try FileManager.default.attributesOfItem(atPath: file.path + suffix)[.size] as? NSNumber
+                return sum + (size?.intValue ?? 0)
+            }
+        }
+        #expect(try bytes() > 8_000_000)
+        try await store.expire(keepCount: 10, keepBytes: 10_000, endedBefore: .distantPast)
+        try await store.compact()
+        #expect(try bytes() < 2_000_000)
+        #expect(try await store.jobs(limit: 10).jobs.map(\.id) == [newest])
+        // There is nothing to give back.
+        try await store.compact()
+    }
+
+    @Test("is written anew once where an earlier version has made it, with keys that have an owner")
+    func earlierVersion() async throws {
+        let old = folder.url.appending(path: "old.sqlite")
+        do {
+            let database = try DatabaseQueue(path: old.path)
+            try JobSchema.migrator.migrate(database, upTo: "4")
+            try await database.write { database in
+                for (id, asker, key) in [(JobIdentifier(), "t1", "t1/k"), (JobIdentifier(), nil, "t1/k2")] {
+                    try database.execute(
+                        sql: """
+                            INSERT INTO job (id, status, is_list, query_count, created, timings, request, asker,
+                                idempotency_key, request_digest)
+                            VALUES (?, 'succeeded', 0, 1, 0, '{"sweeps":0}', '[]', ?, ?, x'01')
+                            """, arguments: [id.description, asker, key])
+                }
+            }
+        }
+        let opened = try JobStore(file: old)
+        #expect(opened.rewritingFailure == nil)
+        #expect(try await opened.database.read { try Int.fetchOne($0, sql: "PRAGMA auto_vacuum") } == 2)
+        let digest = Data([1])
+        #expect(try await opened.job(for: IdempotencyKey(text: "k", owner: "t1", requestDigest: digest)) != nil)
+        #expect(try await opened.job(for: IdempotencyKey(text: "t1/k2", requestDigest: digest)) != nil)
+        #expect(try await opened.job(for: IdempotencyKey(text: "k2", owner: "t1", requestDigest: digest)) == nil)
+        #expect(try await opened.database.read { try Int.fetchOne($0, sql: "SELECT sum(request_bytes) FROM job") } == 4)
     }
 
     @Test("refuses a file that is no database, and one of a newer version")

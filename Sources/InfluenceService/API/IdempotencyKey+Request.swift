@@ -23,14 +23,12 @@ extension IdempotencyKey {
         }
         var digest = ContentDigest()
         digest.update(body)
-        // Two clients may think of the same key; tokens tell them apart.
-        let owner = Authenticator.caller.map { "\($0.id)/" } ?? ""
-        self.init(text: owner + text, requestDigest: Data(digest.bytes))
+        self.init(text: text, owner: Authenticator.caller?.id ?? "", requestDigest: Data(digest.bytes))
     }
 }
 
 extension ContentDigest {
-    /// Takes a JSON value: numbers as they are spelt, members by their names' order.
+    /// Takes a JSON value: numbers as they are spelt, members in the order of their names' bytes.
     fileprivate mutating func update(_ tree: JSONTree) {
         switch tree {
         case .null: update("n")
@@ -42,7 +40,7 @@ extension ContentDigest {
             for element in elements { update(element) }
         case .object(let members):
             update(tagged: "{", "\(members.count)")
-            for member in members.sorted(by: { $0.name < $1.name }) {
+            for member in members.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
                 update(tagged: ":", member.name)
                 update(member.value)
             }

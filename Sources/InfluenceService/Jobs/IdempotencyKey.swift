@@ -5,11 +5,14 @@ import Foundation
 /// (draft-ietf-httpapi-idempotency-key-header, section 2.)
 public struct IdempotencyKey: Sendable, Equatable {
     public var text: String
+    /// The ``Asker/id`` of the client, as two may think of the same text; empty where it needs no token and has none.
+    public var owner: String
     /// Tells the request from others that wrongly have the same key.
     public var requestDigest: Data
 
-    public init(text: String, requestDigest: Data) {
+    public init(text: String, owner: String = "", requestDigest: Data) {
         self.text = text
+        self.owner = owner
         self.requestDigest = requestDigest
     }
 }

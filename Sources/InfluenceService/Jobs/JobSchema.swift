@@ -6,9 +6,9 @@ import GRDB
 /// cursor. Times are milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in,
 /// `timings` that of ``JobTimings``, `failure` that of ``QueryFailure``, `title` that of ``JobTitle``. `outcome` has
 /// one row a query that is done, its position in the request from 0: `body` is the JSON of an ``InfluenceResult`` where
-/// `succeeded` is 1, else of a ``QueryFailure``; `result_bytes` is the length of a job's bodies together.
-/// `idempotency_key` and `request_digest` are those of an ``IdempotencyKey``; `asker` is the id of the token that it
-/// came with, if any. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
+/// `succeeded` is 1, else of a ``QueryFailure``; `result_bytes` is the length of a job's bodies together, `request_bytes` that of
+/// its request. `idempotency_key`, `key_owner` and `request_digest` are those of an ``IdempotencyKey``; `asker` is the id of the
+/// token that it came with, if any. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
 /// ``SweepMember``s, and how long its checkpoint was when it began.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
@@ -74,6 +74,21 @@ enum JobSchema {
                 try database.execute(
                     sql: "UPDATE job SET title = ? WHERE number = ?", arguments: [try jsonText(title), number])
             }
+        }
+        migrator.registerMigration("5") { database in
+            try database.execute(
+                sql: """
+                    ALTER TABLE job ADD COLUMN request_bytes INTEGER NOT NULL DEFAULT 0;
+                    UPDATE job SET request_bytes = length(CAST(request AS BLOB));
+                    ALTER TABLE job ADD COLUMN key_owner TEXT NOT NULL DEFAULT '';
+                    UPDATE job SET key_owner = asker, idempotency_key = substr(idempotency_key, length(asker) + 2)
+                        WHERE asker IS NOT NULL AND substr(idempotency_key, 1, length(asker) + 1) = asker || '/';
+                    DROP INDEX job_by_key;
+                    CREATE UNIQUE INDEX job_by_key ON job (key_owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
+                    DROP INDEX job_by_finish;
+                    CREATE INDEX job_by_finish ON job (finished, number, request_bytes, result_bytes)
+                        WHERE finished IS NOT NULL;
+                    """)
         }
         return migrator
     }()

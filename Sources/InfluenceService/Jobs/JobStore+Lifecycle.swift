@@ -24,9 +24,7 @@ extension JobStore {
             var started: Set<JobIdentifier> = []
             for id in ids {
                 guard var job = try Self.openJob(id, in: database, file: file) else { continue }
-                job.timings.batch = batch
-                job.timings.sweeps += 1
-                if job.started == nil { job.timings.queue = max(0, date.timeIntervalSince(job.created)) }
+                job.begin(in: batch, at: date)
                 try database.execute(
                     sql: """
                         UPDATE job SET status = 'running', started = coalesce(started, ?), timings = ?,
@@ -152,9 +150,10 @@ extension JobStore {
     }
 
     /// Forgets ended jobs, their results and their idempotency keys: those beyond the newest `keepCount`, those that ended
-    /// before `oldest`, and the oldest of those whose results are more than `keepBytes` together. The newest is always kept.
+    /// before `oldest`, and the oldest of those whose requests and results are more than `keepBytes` together. The newest is always
+    /// kept.
     ///
-    /// - Returns: How many were forgotten.
+    /// - Returns: How many were forgotten. ``compact()`` gives their part of the disk back.
     @discardableResult
     func expire(keepCount: Int, keepBytes: Int = .max, endedBefore oldest: Date) async throws -> Int {
         try await change { database, changes in
@@ -163,7 +162,7 @@ extension JobStore {
                 sql: """
                     SELECT number, id FROM job JOIN (
                         SELECT number AS candidate, finished AS ended,
-                            row_number() OVER newest AS place, sum(result_bytes) OVER newest AS bytes
+                            row_number() OVER newest AS place, sum(request_bytes + result_bytes) OVER newest AS bytes
                         FROM job WHERE finished IS NOT NULL WINDOW newest AS (ORDER BY finished DESC, number DESC)
                     ) ON number = candidate
                     WHERE ended < ? OR place > ? OR (bytes > ? AND place > 1)
@@ -173,15 +172,6 @@ extension JobStore {
                 if let id = JobIdentifier(row["id"] as String) { changes.forget(id) }
             }
             return forgotten.count
-        }
-    }
-
-    /// Forgets a job that has ended, and its results.
-    func forget(_ id: JobIdentifier) async throws {
-        try await change { database, changes in
-            try database.execute(
-                sql: "DELETE FROM job WHERE id = ? AND finished IS NOT NULL", arguments: [id.description])
-            if database.changesCount > 0 { changes.forget(id) }
         }
     }
 

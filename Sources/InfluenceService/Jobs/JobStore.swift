@@ -11,6 +11,8 @@ public final class JobStore: Sendable {
     let file: String
     /// What clients ask for most, in memory.
     let board = JobBoard()
+    /// Why the database of an earlier version keeps what it once took of the disk; `nil` for others.
+    let rewritingFailure: String?
 
     /// Opens the database, or makes it.
     ///
@@ -23,6 +25,7 @@ public final class JobStore: Sendable {
             var configuration = GRDB.Configuration()
             configuration.label = "jobs"
             configuration.busyMode = .timeout(5)
+            configuration.prepareDatabase(Self.prepareForCompaction)
             database = try DatabasePool(path: file.path, configuration: configuration)
             // GRDB opens in WAL mode with synchronous = NORMAL, which syncs at checkpoints alone: a commit could be lost
             // with the power (sqlite.org/pragma.html#pragma_synchronous). An acknowledged job must not.
@@ -31,6 +34,7 @@ public final class JobStore: Sendable {
                 throw JobStoreError.newerFormat(file: file.path)
             }
             try JobSchema.migrator.migrate(database)
+            rewritingFailure = Self.rewriteForCompaction(database)
         } catch let error as JobStoreError {
             throw error
         } catch let error as DatabaseError {
@@ -60,16 +64,17 @@ public final class JobStore: Sendable {
             if let key, let earlier = try Self.job(for: key, in: database, file: file) {
                 return Submission(job: earlier, isReplay: true)
             }
+            let request = try jsonText(queries)
             try database.execute(
                 sql: """
-                    INSERT INTO job (id, status, is_list, query_count, title, created, timings, request, idempotency_key,
-                        request_digest, asker)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO job (id, status, is_list, query_count, title, created, timings, request, request_bytes,
+                        key_owner, idempotency_key, request_digest, asker)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     id.description, job.status.rawValue, isList, queries.count,
                     try job.title.map { try jsonText($0) }, job.created.milliseconds, try jsonText(job.timings),
-                    try jsonText(queries), key?.text, key?.requestDigest, asker,
+                    request, request.utf8.count, key?.owner ?? "", key?.text, key?.requestDigest, asker,
                 ])
             changes.add(id, queries: queries)
             return Submission(job: job, isReplay: false)
@@ -83,7 +88,7 @@ public final class JobStore: Sendable {
         try await add(queries, isList: isList, id: id, key: nil, at: date).job
     }
 
-    /// The job that a request of this key has made, if there was one.
+    /// The job that a request of this owner and key has made, if there was one.
     ///
     /// - Throws: ``SubmissionError/keyReused`` if that request was another.
     func job(for key: IdempotencyKey) async throws -> Job? {
@@ -94,8 +99,10 @@ public final class JobStore: Sendable {
         guard
             let row = try Row.fetchOne(
                 database,
-                sql: "SELECT \(JobSchema.jobColumns), request_digest FROM job WHERE idempotency_key = ?",
-                arguments: [key.text])
+                sql: """
+                    SELECT \(JobSchema.jobColumns), request_digest FROM job WHERE key_owner = ? AND idempotency_key = ?
+                    """,
+                arguments: [key.owner, key.text])
         else { return nil }
         guard row["request_digest"] as Data? == key.requestDigest else { throw SubmissionError.keyReused }
         return try Job(row: row, file: file)
@@ -184,6 +191,15 @@ public final class JobStore: Sendable {
             }
             board.show(changes)
             return value
+        } catch {
+            throw described(error)
+        }
+    }
+
+    /// Writes the log into the database and makes it empty.
+    func checkpoint() async throws {
+        do {
+            try await database.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
         } catch {
             throw described(error)
         }
