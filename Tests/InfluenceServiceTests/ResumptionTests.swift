@@ -34,6 +34,45 @@ struct ResumptionTests {
         await process.batcher.stop(grace: 0)
     }
 
+    @Test("is swept from the start where what it was made of cannot be read, and the log says so")
+    func unreadableSweep() async throws {
+        try await die(at: 30, with: ["a", "b"]) { _, ids in
+            let later = try BatcherFixture(in: folder)
+            try await later.store.database.write { try $0.execute(sql: "UPDATE sweep SET members = '[{'") }
+            let engine = SteppingEngine()
+            try await later.batcher.start(engine)
+            for id in ids { try await later.wait(for: .succeeded, of: id) }
+            #expect(engine.ran("a") + engine.ran("b") >= 40)
+            #expect(later.log.all.contains { $0.contains("error") && $0.contains("swept from the start") })
+            await later.batcher.stop(grace: 10)
+            #expect(
+                try await later.store.database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sweep") } == 0)
+        }
+    }
+
+    @Test("has its jobs fail by name where they cannot be read, and the others go on")
+    func unreadableJobs() async throws {
+        try await die(at: 30, with: ["a", "b", "c"]) { _, ids in
+            let later = try BatcherFixture(in: folder)
+            try await later.store.database.write { database in
+                for (place, change) in ["timings = '{'", "request = '{'"].enumerated() {
+                    try database.execute(
+                        sql: "UPDATE job SET \(change) WHERE id = ?", arguments: [ids[place].description])
+                }
+            }
+            try await later.batcher.start(SteppingEngine())
+            try await later.wait(for: .succeeded, of: ids[2])
+            for id in ids[..<2] {
+                let job = try #require(try await later.store.job(id))
+                #expect(job.status == .failed && job.failedQueryCount == 1)
+                #expect(job.failure?.detail.contains("cannot read the job") == true)
+                #expect(later.log.all.contains { $0.contains("error") && $0.contains("\(id)") })
+            }
+            #expect(try await later.store.jobs(limit: 10).jobs.count == 3)
+            await later.batcher.stop(grace: 10)
+        }
+    }
+
     @Test("is taken up in the same composition, with the steps that are left")
     func resumption() async throws {
         try await die(at: 30, with: ["a", "b"]) { _, ids in

@@ -37,7 +37,7 @@ struct SweepCheckpoints: Sendable {
         return file
     }
 
-    /// The length of a sweep's checkpoint; 0 if there is none.
+    /// The length of a sweep's checkpoint; 0 if there is none, or it cannot be told: its growth then does not count for the sweep.
     func bytes(of sweep: String) -> Int {
         let attributes = try? FileManager.default.attributesOfItem(atPath: url(of: sweep).path)
         return (attributes?[.size] as? NSNumber)?.intValue ?? 0
@@ -45,9 +45,14 @@ struct SweepCheckpoints: Sendable {
 
     /// Removes the checkpoints of all other sweeps.
     func keepOnly(_ sweeps: Set<String>) {
-        for file in (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
-        where !sweeps.contains(file.deletingPathExtension().lastPathComponent) {
-            try? FileManager.default.removeItem(at: file)
+        guard FileManager.default.fileExists(atPath: folder.path) else { return }
+        do {
+            let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+            for file in files where !sweeps.contains(file.deletingPathExtension().lastPathComponent) {
+                try FileManager.default.removeItem(at: file)
+            }
+        } catch {
+            logger.warning("checkpoints of sweeps that have ended stay", metadata: ["error": "\(error)"])
         }
     }
 

@@ -13,8 +13,9 @@ extension JobStore {
         maximumAttempts: Int, at date: Date = Date(),
         checkpointBytes: @escaping @Sendable (_ sweep: String) -> Int = { _ in 0 }
     ) async throws -> Recovery {
-        try await change { database, changes in
-            let sweeps = try Self.interruptedSweeps(in: database, checkpointBytes: checkpointBytes)
+        try await change { [file] database, changes in
+            var recovery = Recovery(jobs: [], sweeps: [])
+            try Self.findSweeps(in: database, checkpointBytes: checkpointBytes, &recovery)
             let abandoned = QueryFailure(
                 kind: .abandoned, detail: "the server stopped \(maximumAttempts) times while it worked on this job")
             try database.execute(
@@ -27,11 +28,12 @@ extension JobStore {
                 sql:
                     "UPDATE job SET status = 'queued', stage = NULL, done = NULL, total = NULL WHERE status = 'running'"
             )
-            let rows = try Row.fetchAll(
-                database,
-                sql: "SELECT number, id, attempts, request, asker FROM job WHERE status = 'queued' ORDER BY number")
-            let jobs = try rows.compactMap { try Self.waitingJob($0, at: date, in: database, &changes) }
-            return Recovery(jobs: jobs, sweeps: sweeps)
+            let numbers = try Int64.fetchAll(
+                database, sql: "SELECT number FROM job WHERE status = 'queued' ORDER BY number")
+            for number in numbers {
+                try Self.queueAgain(number, of: file, at: date, in: database, &recovery, &changes)
+            }
+            return recovery
         }
     }
 
@@ -42,14 +44,19 @@ extension JobStore {
         }
     }
 
-    private static func interruptedSweeps(
-        in database: Database, checkpointBytes: (String) -> Int
-    ) throws -> [InterruptedSweep] {
-        try Row.fetchAll(database, sql: "SELECT id, members, checkpoint_bytes FROM sweep ORDER BY rowid").compactMap {
-            row -> InterruptedSweep? in
+    private static func findSweeps(
+        in database: Database, checkpointBytes: (String) -> Int, _ recovery: inout Recovery
+    ) throws {
+        for row in try Row.fetchAll(database, sql: "SELECT id, members, checkpoint_bytes FROM sweep ORDER BY rowid") {
             let id: String = row["id"]
-            let text = Data((row["members"] as String).utf8)
-            guard let members = try? JSONDecoder().decode([SweepMember].self, from: text) else { return nil }
+            let members: [SweepMember]
+            do {
+                members = try JSONDecoder().decode([SweepMember].self, from: Data((row["members"] as String).utf8))
+            } catch {
+                try database.execute(sql: "DELETE FROM sweep WHERE id = ?", arguments: [id])
+                recovery.faults.append(.sweep(id: id, reason: "\(error)"))
+                continue
+            }
             if checkpointBytes(id) > row["checkpoint_bytes"] as Int {
                 for member in members {
                     try database.execute(
@@ -57,32 +64,49 @@ extension JobStore {
                         arguments: [member.job])
                 }
             }
-            return InterruptedSweep(id: id, members: members)
+            recovery.sweeps.append(InterruptedSweep(id: id, members: members))
         }
     }
 
-    private static func waitingJob(
-        _ row: Row, at date: Date, in database: Database, _ changes: inout JobChanges
-    ) throws -> WaitingJob? {
-        let number: Int64 = row["number"]
-        let request = Data((row["request"] as String).utf8)
-        guard let id = JobIdentifier(row["id"] as String),
-            let queries = try? JSONDecoder().decode([InfluenceQuery].self, from: request)
-        else {
+    /// Queues a job again, or has it fail where it cannot be read.
+    private static func queueAgain(
+        _ number: Int64, of file: String, at date: Date, in database: Database, _ recovery: inout Recovery,
+        _ changes: inout JobChanges
+    ) throws {
+        guard
+            let row = try Row.fetchOne(
+                database, sql: "SELECT \(JobSchema.jobColumns), request, asker FROM job WHERE number = ?",
+                arguments: [number])
+        else { return }
+        do {
+            let job = try Job(row: row, file: file)
+            let request = Data((row["request"] as String).utf8)
+            let queries = try JSONDecoder().decode([InfluenceQuery].self, from: request)
+            let finished = try finishedQueries(of: number, in: database)
+            let done = Set(finished.map(\.position))
+            let left = queries.waiting.filter { !done.contains($0.position) }
+            guard !left.isEmpty else { throw UnreadableJob.nothingLeft }
+            changes.add(job.id, queries: queries, finished: finished)
+            recovery.jobs.append(
+                WaitingJob(id: job.id, queries: left, attempts: row["attempts"], asker: row["asker"]))
+        } catch let error as DatabaseError {
+            throw error
+        } catch {
+            recovery.faults.append(.job(id: row["id"], reason: "\(error)"))
             let failure = QueryFailure(
                 kind: .failed, detail: "this version of the server cannot read the job: post it again")
             try database.execute(
-                sql: "UPDATE job SET status = 'failed', finished = ?, failure = ? WHERE number = ?",
-                arguments: [date.milliseconds, try jsonText(failure), number])
-            return nil
+                sql: """
+                    UPDATE job SET status = 'failed', finished = ?, failure = ?, failed_query_count = query_count,
+                        timings = ?, stage = NULL, done = NULL, total = NULL
+                    WHERE number = ?
+                    """, arguments: [date.milliseconds, try jsonText(failure), try jsonText(JobTimings()), number])
         }
-        let finished = try finishedQueries(of: number, in: database)
-        changes.add(id, queries: queries, finished: finished)
-        let done = Set(finished.map(\.position))
-        let left = queries.enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) }
-        return WaitingJob(
-            id: id, queries: left.filter { !done.contains($0.position) }, attempts: row["attempts"],
-            asker: row["asker"])
+    }
+
+    private enum UnreadableJob: Error {
+        /// Each query has an outcome, and the job has not ended.
+        case nothingLeft
     }
 
     static func finishedQueries(of number: Int64, in database: Database) throws -> [FinishedQuery] {

@@ -25,4 +25,14 @@ struct Recovery: Sendable, Equatable {
     var jobs: [WaitingJob]
     /// In the order of their beginning.
     var sweeps: [InterruptedSweep]
+    /// What could not be read, and has been dealt with otherwise.
+    var faults: [RecoveryFault] = []
+}
+
+/// Something that a process left behind and that cannot be read.
+enum RecoveryFault: Sendable, Equatable {
+    /// What the sweep is made of is not known: its queries are in the queue, and are swept from the start.
+    case sweep(id: String, reason: String)
+    /// The job has failed, and says why.
+    case job(id: String, reason: String)
 }
