@@ -96,6 +96,41 @@ struct JobBoardTests {
         #expect(board.snapshot(of: jobs[1].job.id) == nil)
     }
 
+    @Test("lets go of a large job as soon as it has ended, and of no document that is large")
+    func large() async throws {
+        let long = InfluenceQuery(
+            id: String(repeating: "i", count: JobBoard.endedBytes), prompt: "a", completion: "x")
+        let ids = try await [
+            store.add([long], isList: false).id, store.add([query("a")], isList: false).id,
+        ]
+        var made = 0
+        for id in ids + ids {
+            _ = try store.board.document(of: id) { job in
+                made += 1
+                return Array(try jsonText(JobDocument(job)).utf8)
+            }
+        }
+        #expect(made == 3)
+        let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        _ = try #require(store.board.follow(ids[0], continuation))
+        for id in ids { _ = try await store.cancel(id) }
+        var iterator = changes.makeAsyncIterator()
+        #expect(await iterator.next() != nil)
+        #expect(store.board.snapshot(of: ids[0]) == nil && store.board.snapshot(of: ids[1]) != nil)
+        #expect(try await store.snapshot(of: ids[0])?.queries == [long])
+        #expect(store.board.snapshot(of: ids[0]) == nil)
+    }
+
+    @Test("keeps why a query has failed, and what a job asks, to a few words")
+    func texts() throws {
+        let long = "é" + String(repeating: "\u{301}", count: 1_000_000)
+        let failure = QueryFailure(kind: .unusable, detail: "there is no \"\(long)\"", field: "candidates.ids")
+        #expect(failure.detail.utf8.count <= QueryFailure.detailBytes && failure.detail.hasSuffix("…"))
+        let title = try #require(JobTitle([InfluenceQuery(prompt: long, completion: long)]))
+        #expect(title.prompt.utf8.count <= 16 * JobTitle.promptLength)
+        #expect(title.completion.utf8.count <= 16 * JobTitle.completionLength)
+    }
+
     @Test("tells followers of changes, of many at once when they do not listen")
     func following() async throws {
         let id = try await store.add([query("a")], isList: false).id

@@ -35,6 +35,15 @@ public struct Job: Sendable, Equatable {
     }
 }
 
+extension Job {
+    /// Notes that a sweep has begun that has queries of the job.
+    mutating func begin(in batch: JobTimings.Batch, at date: Date) {
+        timings.batch = batch
+        timings.sweeps += 1
+        if started == nil { timings.queue = max(0, date.timeIntervalSince(created)) }
+    }
+}
+
 /// Where a job's time went, in seconds, and with how many others it shared a sweep.
 public struct JobTimings: Sendable, Equatable, Codable {
     /// From the request to the start of its first sweep.
@@ -92,9 +101,13 @@ public struct QueryFailure: Sendable, Equatable, Codable {
 
     public init(kind: Kind, detail: String, field: String? = nil) {
         self.kind = kind
-        self.detail = detail
+        // It may quote what was asked, which can be long.
+        self.detail = detail.cut(toBytes: Self.detailBytes)
         self.field = field
     }
+
+    /// The most bytes of ``detail``.
+    static let detailBytes = 4_096
 
     public init(_ error: QueryError) {
         switch error {

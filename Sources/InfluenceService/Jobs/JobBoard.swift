@@ -2,16 +2,18 @@ import Attribution
 import Foundation
 import Synchronization
 
-/// The jobs that clients ask for, in memory: all that have not ended, and those that ended or were asked for last.
+/// The jobs that clients ask for, in memory: all that have not ended, and small ones that ended or were asked for last.
 ///
-/// The store shows each change here when it is committed. Who asks for a job that is here waits for no disk, and who follows one
-/// is told when it has changed.
+/// The store shows each change here when it is committed. A request for a job that is here waits for no disk, and a follower of
+/// one is told when it has changed. Passing jobs, of which nothing is written, are here alone, and only until they end.
 final class JobBoard: Sendable {
     /// Told that something about a job has changed; ends when the server lets go of it.
     typealias Follower = AsyncStream<Void>.Continuation
 
     private struct Entry {
         var snapshot: JobSnapshot
+        /// Whether the store does not have the job.
+        var isPassing = false
         /// The number of the write that it shows.
         var number: Int
         /// The snapshot as bytes, once they were asked for.
@@ -28,6 +30,11 @@ final class JobBoard: Sendable {
         var forgottenCount = 0
         var lastFollower = 0
     }
+
+    /// The most bytes of a job that has ended and stays: what it asks, and why queries of it failed. Larger ones are read from the store.
+    static let endedBytes = 16_384
+    /// The most bytes of a document that is kept to be sent again.
+    static let documentLimit = 4_096
 
     /// How many jobs that have ended stay.
     private let endedLimit: Int
@@ -56,7 +63,8 @@ final class JobBoard: Sendable {
         if let document = entry.document { return document }
         let document = try encode(entry.snapshot)
         state.withLock { state in
-            if state.entries[id]?.revision == entry.revision { state.entries[id]?.document = document }
+            guard document.count <= Self.documentLimit, state.entries[id]?.revision == entry.revision else { return }
+            state.entries[id]?.document = document
         }
         return document
     }
@@ -91,6 +99,49 @@ final class JobBoard: Sendable {
         for follower in followers { follower.finish() }
     }
 
+    // MARK: - Passing jobs
+
+    /// Shows a job that the store does not have.
+    func show(passing job: Job) {
+        state.withLock { state in
+            state.entries[job.id] = Entry(
+                snapshot: JobSnapshot(job: job, queries: [], finished: []), isPassing: true, number: 0)
+        }
+    }
+
+    /// The passing jobs, the newest first.
+    func passingJobs() -> [JobSnapshot] {
+        let snapshots = state.withLock { state in state.entries.values.filter(\.isPassing).map(\.snapshot) }
+        return snapshots.sorted { ($0.job.created, $0.job.id.description) > ($1.job.created, $1.job.id.description) }
+    }
+
+    /// Shows that a sweep has begun that has passing jobs.
+    func begin(passing ids: [JobIdentifier], in batch: JobTimings.Batch, at date: Date = Date()) {
+        let followers = state.withLock { state in
+            ids.flatMap { id -> [Follower] in
+                guard var entry = state.entries[id], entry.isPassing else { return [] }
+                state.entries[id] = nil
+                entry.snapshot.job.begin(in: batch, at: date)
+                entry.snapshot.job.status = .running
+                entry.snapshot.job.started = date.inMilliseconds
+                entry.snapshot.job.attempts = 1
+                entry.document = nil
+                entry.revision += 1
+                state.entries[id] = entry
+                return Array(entry.followers.values)
+            }
+        }
+        for follower in followers { follower.yield() }
+    }
+
+    /// Lets go of a passing job. Its followers find that it is gone.
+    func remove(passing id: JobIdentifier) {
+        let entry = state.withLock { state in
+            state.entries[id]?.isPassing == true ? state.entries.removeValue(forKey: id) : nil
+        }
+        for follower in entry?.followers.values ?? [:].values { follower.yield() }
+    }
+
     // MARK: - Showing
 
     /// Shows what a write has changed, unless a later one is shown already.
@@ -105,7 +156,9 @@ final class JobBoard: Sendable {
     /// Shows a job that ended earlier, unless some have expired since.
     func show(ended snapshot: JobSnapshot, ifForgotten count: Int) {
         state.withLock { state in
-            guard state.forgottenCount == count, state.entries[snapshot.job.id] == nil else { return }
+            guard state.forgottenCount == count, state.entries[snapshot.job.id] == nil,
+                snapshot.heldBytes <= Self.endedBytes
+            else { return }
             state.entries[snapshot.job.id] = Entry(snapshot: snapshot, number: 0)
             end(snapshot.job.id, &state)
         }
@@ -146,6 +199,10 @@ final class JobBoard: Sendable {
         if job.status != .running || !change.finished.isEmpty {
             entry.snapshot.progress = nil
             entry.snapshot.secondsLeft = nil
+        }
+        if job.status.isFinal, entry.snapshot.heldBytes > Self.endedBytes {
+            state.entries[change.id] = nil
+            return Array(entry.followers.values)
         }
         entry.number = number
         entry.document = nil

@@ -13,6 +13,12 @@ struct JobSnapshot: Sendable, Equatable {
     var progress: InfluenceProgress?
     /// How long the stage at hand will take, as far as can be told.
     var secondsLeft: Double?
+
+    /// What it holds in memory, about.
+    var heldBytes: Int {
+        queries.reduce(0) { $0 + $1.heldBytes }
+            + finished.reduce(0) { $0 + MemoryLayout<FinishedQuery>.stride + ($1.failure?.detail.utf8.count ?? 0) }
+    }
 }
 
 /// A query of a job that is done.
