@@ -31,7 +31,7 @@ final class FreedMemory: ConnectionObserving {
             let now = activity.load(ordering: .relaxed)
             guard now != seen else { continue }
             seen = now
-            try? await lane.run(giveBack)
+            await lane.run(giveBack)
         }
     }
 }

@@ -251,6 +251,54 @@ struct InfluenceAPITests {
         }
     }
 
+    @Test("refuses more bytes than may wait, and takes them again when there is room")
+    func memoryFull() async throws {
+        try await TestServer.run {
+            $0.jobs.maximumQueuedBytes = 65_536
+        } test: { server in
+            server.engine.hold()
+            func body(_ bytes: Int) -> String {
+                "{\"id\": \"\(String(repeating: "i", count: bytes))\", \"prompt\": \"a\", \"completion\": \" b\"}"
+            }
+            let first = try await server.client.post("/v1/influence", json: body(30_000))
+            #expect(first.status == 202)
+            let second = try await server.client.post("/v1/influence", json: body(30_000))
+            try second.expectProblem("queue-full", status: 503, says: "65536")
+            #expect(second.headers["retry-after"] != nil)
+            let scores =
+                "{\"prompt\": \"a\", \"completion\": \" b\", \"texts\": [\"\(String(repeating: "t", count: 30_000))\"]}"
+            try await server.client.post("/v1/scores", json: scores).expectProblem("queue-full", status: 503)
+            try await server.client.post("/v1/influence", json: body(70_000))
+                .expectProblem("body-too-large", status: 413, says: "65536")
+            let path = try #require(first.headers["location"])
+            #expect(try await server.client.send("DELETE", path).status == 200)
+            #expect(try await server.client.post("/v1/influence", json: body(30_000)).status == 202)
+        }
+    }
+
+    @Test("refuses a query that has more candidates than a sweep holds scores, by the member that says how many")
+    func tooManyScores() async throws {
+        try await TestServer.run {
+            $0.batching.maximumScores = 1_000
+            $0.query.maximumTexts = 5_000
+        } test: { server in
+            func body(_ candidates: String) -> String {
+                "{\"prompt\": \"a\", \"completion\": \" b\", \"candidates\": \(candidates)}"
+            }
+            #expect(try await server.client.post("/v1/influence", json: body("{\"limit\": 1000}")).status == 202)
+            for (candidates, field) in [
+                ("{\"limit\": 1001}", "candidates.limit"), ("{\"prefilter\": \"all\"}", "candidates.prefilter"),
+                ("{\"limit\": 999, \"probe\": 2}", "candidates.limit"),
+                ("{\"texts\": [\(String(repeating: "\"a\",", count: 1_000))\"a\"]}", "candidates.texts"),
+            ] {
+                try await server.client.post("/v1/influence", json: body(candidates))
+                    .expectProblem("unusable-field", status: 422, field: field, says: "at most 1000")
+            }
+            try await server.client.post("/v1/influence", json: "[\(query), \(body("{\"limit\": 2000}"))]")
+                .expectProblem("unusable-field", status: 422, field: "[1].candidates.limit", says: "at most 1000")
+        }
+    }
+
     @Test("refuses more queries than may wait, and takes them again when there is room")
     func queueFull() async throws {
         try await TestServer.run {

@@ -1,5 +1,6 @@
 import Attribution
 import Foundation
+import GRDB
 import Testing
 
 @testable import InfluenceService
@@ -39,6 +40,116 @@ struct ScoresAPITests {
             #expect(try replies[0].value("scores") == replies[1].value("scores"))
             #expect(try await server.client.get("/v1/jobs").count("jobs") == 0)
         }
+    }
+
+    @Test("is listed while it waits and runs without what it asks, can be cancelled, and is then gone")
+    func listing() async throws {
+        try await TestServer.run { server in
+            server.engine.hold()
+            async let reply = server.client.post("/v1/scores", json: body())
+            try await server.sweeps(1)
+            var list = try await server.client.get("/v1/jobs?status=running")
+            while try list.count("jobs") == 0 { list = try await server.client.get("/v1/jobs?status=running") }
+            let path = "/v1/jobs/\(try #require(try list.string("jobs.0.id")))"
+            #expect(try list.value("jobs.0.title") == nil && !list.text.contains("cccc"))
+            #expect(try await server.client.get("/v1/jobs?status=queued").count("jobs") == 0)
+            let job = try await server.client.get(path)
+            #expect(try job.string("status") == "running" && job.value("request") == nil)
+            try await server.client.get(path + "/result").expectProblem("job-not-finished", status: 409)
+            // It stands before those that the store has.
+            let kept = try await server.post("kept")
+            let page = try await server.client.get("/v1/jobs?limit=1")
+            #expect(try page.string("jobs.0.id") == list.string("jobs.0.id"))
+            let cursor = try #require(try page.string("next_cursor"))
+            let next = try await server.client.get("/v1/jobs?limit=1&cursor=\(cursor)")
+            #expect("/v1/jobs/\(try next.string("jobs.0.id") ?? "")" == kept)
+            let cancelled = try await server.client.send("DELETE", path)
+            #expect(try cancelled.status == 200 && cancelled.string("status") == "cancelled")
+            try await reply.expectProblem("job-cancelled", status: 409)
+            try await server.client.get(path).expectProblem("unknown-job", status: 404)
+            #expect(try await server.client.get("/v1/jobs").count("jobs") == 1)
+        }
+    }
+
+    @Test("gives the query up within a micro-batch when its client has gone, and has never written it")
+    func clientGone() async throws {
+        let folder = try TemporaryFolder()
+        let process = try BatcherFixture(in: folder)
+        let engine = SteppingEngine()
+        engine.stop("mark", before: 3)
+        try await process.batcher.start(engine)
+        let query = InfluenceQuery(
+            prompt: "mark", completion: "x", candidates: CandidateSelection(texts: ["Xylophonquartett"]))
+        let asking = Task { try await process.batcher.answer(query, asker: nil, within: 3_600) }
+        try await engine.waitUntil("mark", hasRun: 3)
+        #expect(process.store.board.passingJobs().map(\.job.status) == [.running])
+        #expect(try await process.store.jobs(limit: 10).jobs.isEmpty)
+        asking.cancel()
+        #expect(try await asking.value == nil)
+        #expect(process.store.board.passingJobs().isEmpty)
+        // What comes behind it runs: the sweep has ended, though its next step was never let go.
+        let other = try await process.small("other")
+        try await process.wait(for: .succeeded, of: other)
+        #expect(engine.ran("mark") == 3)
+        #expect(await process.batcher.load.bytes == 0)
+        await process.batcher.stop(grace: 10)
+        for case let file as URL in FileManager.default.enumerator(at: folder.url, includingPropertiesForKeys: nil)
+            ?? .init()
+        {
+            let data = (try? Data(contentsOf: file)) ?? Data()
+            #expect(data.range(of: Data("Xylophonquartett".utf8)) == nil, "\(file.lastPathComponent)")
+        }
+    }
+
+    @Test("leaves nothing behind where the process dies, and does not run again")
+    func death() async throws {
+        let folder = try TemporaryFolder()
+        let process = try BatcherFixture(in: folder)
+        let engine = SteppingEngine()
+        engine.stop("mark", before: 3)
+        try await process.batcher.start(engine)
+        let asking = Task {
+            try await process.batcher.answer(
+                InfluenceQuery(prompt: "mark", completion: "x"), asker: nil, within: 3_600)
+        }
+        try await engine.waitUntil("mark", hasRun: 3)
+        let later = try BatcherFixture(in: folder)
+        let recovery = try await later.store.recover(maximumAttempts: 3)
+        #expect(recovery.jobs.isEmpty && recovery.sweeps.isEmpty)
+        #expect(try await later.store.jobs(limit: 10).jobs.isEmpty)
+        await process.batcher.stop(grace: 0)
+        #expect(try await asking.value == nil)
+    }
+
+    @Test("shares a sweep with jobs that are kept, of which alone something is kept")
+    func sharing() async throws {
+        let folder = try TemporaryFolder()
+        let process = try BatcherFixture(in: folder) {
+            $0.batching.windowMilliseconds = 3_600_000
+            $0.batching.maximumQueries = 2
+        }
+        let engine = SteppingEngine()
+        engine.stop("a", before: 3)
+        try await process.batcher.start(engine)
+        let kept = try await process.large("a")
+        let asking = Task {
+            try await process.batcher.answer(
+                InfluenceQuery(prompt: "b", completion: "x", candidates: CandidateSelection(prefilter: .all)),
+                asker: nil, within: 3_600)
+        }
+        try await engine.waitUntil("a", hasRun: 3)
+        let members = try await process.store.database.read {
+            try String.fetchAll($0, sql: "SELECT members FROM sweep")
+        }
+        #expect(members == ["[{\"job\":\"\(kept)\",\"positions\":[0]}]"])
+        engine.stop("a", before: nil)
+        guard case .result = try await asking.value else {
+            Issue.record("there is no answer")
+            return
+        }
+        try await process.wait(for: .succeeded, of: kept)
+        #expect(engine.log == ["a+b begins", "a+b ends"])
+        await process.batcher.stop(grace: 10)
     }
 
     @Test("answers 503 with when to try again where the scores are not there in time, and gives the query up")

@@ -20,6 +20,8 @@ struct API: Sendable {
     let logger: Logger
     /// For calls of the engine that look something up.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
+    /// For checks of queries, which look up each of what may be many ids: no look-up waits behind them.
+    let validations = BlockingLane("tributary.validations", width: 2, qualityOfService: .userInitiated)
     /// For calls of the engine that run the model.
     let completions = BlockingLane("tributary.completions", width: 1, qualityOfService: .default)
     /// For additions to the corpus, which would wait for each other anyway.
@@ -59,6 +61,10 @@ struct API: Sendable {
                     throw Problem(error)
                 } catch let SubmissionError.queueFull(queries, limit) {
                     throw Problem.queueFull(queries: queries, limit: limit)
+                } catch let SubmissionError.memoryFull(bytes, adding, limit) {
+                    throw Problem.memoryFull(bytes: bytes, adding: adding, limit: limit)
+                } catch let SubmissionError.tooLarge(bytes, limit) {
+                    throw Problem.tooLarge(bytes: bytes, limit: limit)
                 } catch SubmissionError.stopping {
                     throw Problem.stopping
                 } catch SubmissionError.keyReused {

@@ -81,11 +81,17 @@ extension API {
         if let key, let earlier = try await store.job(for: key) { return Submission(job: earlier, isReplay: true) }
         let engine = try readiness.engine()
         if !asked.isList, let query = asked.queries.first {
-            try await lookups.run { try engine.validate(query) }
+            try await validations.run { try engine.validate(query) }
         }
-        return try await batcher.submit(
-            asked.queries, isList: asked.isList, key: key,
-            asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) })
+        do {
+            return try await batcher.submit(
+                asked.queries, isList: asked.isList, key: key,
+                asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) })
+        } catch let SubmissionError.tooManyScores(place, scores, limit) {
+            let member = asked.queries[place].candidates.fieldOfCount
+            throw Problem.tooManyScores(
+                of: asked.isList ? "[\(place)].\(member)" : member, scores: scores, limit: limit)
+        }
     }
 
     private func resultOrAccepted(
@@ -104,5 +110,14 @@ extension API {
         var headers = headers
         headers[.location] = job.id.path
         return try .json(encoding: JobDocument(job), status: .accepted, headers: headers)
+    }
+}
+
+extension CandidateSelection {
+    /// The member of a request that says how many candidates there are.
+    fileprivate var fieldOfCount: String {
+        if texts != nil { return "candidates.texts" }
+        if ids != nil { return "candidates.ids" }
+        return prefilter == .all ? "candidates.prefilter" : "candidates.limit"
     }
 }

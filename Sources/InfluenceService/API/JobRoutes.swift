@@ -58,11 +58,19 @@ extension API {
 
     @Sendable private func getJobs(_ request: Request) async throws -> Response {
         let statuses = Job.Status.allCases.map(\.rawValue).joined(separator: ", ")
-        let page = try await store.jobs(
-            status: try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:)),
-            limit: try request.number("limit", in: 1...1_000, default: 50),
-            after: try request.cursor())
-        let documents = page.jobs.map { JobDocument($0, progress: store.board.snapshot(of: $0.id)?.progress) }
+        let status = try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:))
+        let limit = try request.number("limit", in: 1...1_000, default: 50)
+        let cursor = try request.cursor()
+        // They have no place in the order of those that the store has, and are on the first page alone.
+        let passing = cursor == nil ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
+        let shown = passing.prefix(limit)
+        var page = JobPage(jobs: [], next: .max)
+        if shown.count < limit {
+            page = try await store.jobs(status: status, limit: limit - shown.count, after: cursor)
+        }
+        let documents =
+            shown.map { JobDocument($0.job, progress: $0.progress) }
+            + page.jobs.map { JobDocument($0, progress: store.board.snapshot(of: $0.id)?.progress) }
         return try .json(encoding: JobList(jobs: documents, nextCursor: page.next.map(String.init)))
     }
 

@@ -97,6 +97,33 @@ extension Problem {
             headers: [.retryAfter: "10"])
     }
 
+    static func memoryFull(bytes: Int, adding: Int, limit: Int) -> Problem {
+        Problem(
+            .queueFull,
+            detail: """
+                The queries that are waiting take \(bytes) bytes of memory, these would take \(adding), and all together at most \
+                \(limit) are allowed (jobs.maximum_queued_bytes): try again when some have finished.
+                """, headers: [.retryAfter: "10"])
+    }
+
+    /// Queries that would not be taken into an empty queue either.
+    static func tooLarge(bytes: Int, limit: Int) -> Problem {
+        Problem(
+            .bodyTooLarge,
+            detail: """
+                The queries would take \(bytes) bytes of memory while they wait, and all that wait at most \(limit) \
+                (jobs.maximum_queued_bytes): send them in parts, or with shorter texts.
+                """)
+    }
+
+    /// A query has more candidates than one sweep holds scores.
+    static func tooManyScores(of field: String, scores: Int, limit: Int) -> Problem {
+        .unusableField(
+            field,
+            "the query has up to \(scores) candidates, expected at most \(limit) (batching.maximum_scores): ask for fewer"
+        )
+    }
+
     static func starting(stage: String) -> Problem {
         Problem(
             .starting,

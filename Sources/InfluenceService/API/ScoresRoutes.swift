@@ -11,7 +11,9 @@ extension API {
                 "Ask what influence texts of one's own would have, and wait for the answer",
                 details: """
                     The texts need not be in the corpus. They are scored with the gradient as it is, in the queue with all other \
-                    queries, where a request so small goes first. Nothing is kept of it: sent again, it gives the same scores.
+                    queries, where a request so small goes first. Nothing of it is written to disk. While it waits and runs, GET \
+                    /v1/jobs lists it without what it asks; when it has ended, or its client has closed the connection, it is \
+                    gone. Sent again, it gives the same scores.
                     """,
                 parameters: [
                     .header(
@@ -22,7 +24,7 @@ extension API {
                     description: "The query and the texts.", forms: [("application/json", .reference(.scoresRequest))]),
                 answers: [.json("A score for each text, in the order given.", .scores)],
                 problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls
-                    + [.queueFull, .tooManyQueries, .storageFull], postScores)
+                    + [.queueFull, .tooManyQueries, .jobCancelled], postScores)
         ]
     }
 
@@ -32,26 +34,23 @@ extension API {
         let engine = try readiness.engine()
         let query = asked.query
         do {
-            try await lookups.run { try engine.validate(query) }
+            try await validations.run { try engine.validate(query) }
             log(prompt: query.prompt, completion: query.completion)
             let result = try await answer(to: query, within: Preferences(request.headers).wait)
             return try .json(encoding: ScoresDocument(result, ids: asked.ids))
+        } catch let SubmissionError.tooManyScores(_, scores, limit) {
+            throw Problem.tooManyScores(of: "texts", scores: scores, limit: limit)
         } catch QueryError.unusable(let field, let reason) {
             throw QueryError.unusable(field: field.replacing("candidates.", with: ""), reason: reason)
         }
     }
 
-    /// Has a query answered in the batcher's turn, by way of a job that is forgotten when it has ended.
+    /// Has a query answered in its turn, as long as the client is there to take the answer.
     private func answer(to query: InfluenceQuery, within wait: Int?) async throws -> InfluenceResult {
         let longest = min(configuration.jobs.maximumWaitSeconds, Self.patience)
-        let job = try await batcher.submit(
-            [query], isList: false,
-            asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) }
-        ).job
-        await batcher.waitForEnd(of: job.id, seconds: min(wait.map(Double.init) ?? longest, longest))
-        let outcome = try await store.outcomes(of: job.id).first
-        if outcome == nil { _ = try await batcher.cancel(job.id) }
-        try await store.forget(job.id)
+        let outcome = try await batcher.answer(
+            query, asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) },
+            within: min(wait.map(Double.init) ?? longest, longest))
         switch outcome {
         case .result(let body): return try JSONDecoder().decode(InfluenceResult.self, from: body)
         case .failure(let failure): throw Problem(failure)

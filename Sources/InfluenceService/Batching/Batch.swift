@@ -10,6 +10,8 @@ final class Batch: Sendable {
     let queries: [InfluenceQuery]
     /// The jobs, in the order of their arrival.
     let jobs: [JobIdentifier]
+    /// Those of them that the store has.
+    let keptJobs: [JobIdentifier]
     let cost: SweepCost
     /// Whether a job of it may be what the process has died of: nothing else should run beside it.
     let isSuspect: Bool
@@ -47,6 +49,7 @@ final class Batch: Sendable {
         queries = slices.flatMap { $0.queries.map(\.query) }
         origins = slices.flatMap { job in job.queries.map { (job.id, $0.position) } }
         jobs = slices.map(\.id)
+        keptJobs = slices.filter(\.isKept).map(\.id)
         cost = SweepCost(of: queries, corpusSequences: corpusSequences)
         isSuspect = slices.contains { $0.attempts > 1 }
         identity = JobTimings.Batch(id: id ?? JobIdentifier().description, size: queries.count, number: number)
@@ -54,9 +57,9 @@ final class Batch: Sendable {
         state = Mutex(State())
     }
 
-    /// What the sweep is made of, to be kept.
+    /// What the sweep is made of, as far as it is kept.
     var members: [SweepMember] {
-        jobs.map { job in
+        keptJobs.map { job in
             SweepMember(job: job.description, positions: origins.filter { $0.job == job }.map(\.position))
         }
     }

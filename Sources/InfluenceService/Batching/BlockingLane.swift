@@ -18,4 +18,11 @@ struct BlockingLane: Sendable {
             queue.addOperation { continuation.resume(with: Result(catching: call)) }
         }
     }
+
+    /// Runs a call that cannot fail and suspends until it returns.
+    func run<Value: Sendable>(_ call: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            queue.addOperation { continuation.resume(returning: call()) }
+        }
+    }
 }

@@ -30,9 +30,7 @@ extension QueryBatcher {
         await sweep(batch)
         current = nil
         await countCorpus()
-        do { try await expire() } catch {
-            logger.error("old jobs could not be removed", metadata: ["error": "\(error)"])
-        }
+        await removeOldJobs()
         sweepEnded()
     }
 
@@ -157,10 +155,15 @@ extension QueryBatcher {
         }
     }
 
-    /// Learns how many sequences the corpus has, by which costs are estimated.
+    /// Learns how many sequences the corpus has, by which costs are estimated and queries admitted.
     func countCorpus() async {
         guard let engine else { return }
-        if let summary = try? await sweeps.run({ try engine.describe() }) { corpusSequences = summary.corpus.sequences }
+        do {
+            corpusSequences = try await sweeps.run { try engine.describe() }.corpus.sequences
+        } catch {
+            logger.warning(
+                "the corpus could not be counted: costs are estimated as before", metadata: ["error": "\(error)"])
+        }
     }
 
     // MARK: - One sweep
@@ -175,8 +178,9 @@ extension QueryBatcher {
         logger.info("sweep started", metadata: metadata)
         await begin(batch)
         let notes = Task { await self.writeProgress(of: batch) }
-        let checkpoints = checkpoints
-        let answer = try? await sweeps.run {
+        // What is not kept leaves no checkpoint either.
+        let checkpoints = batch.keptJobs.isEmpty ? nil : checkpoints
+        let (outcomes, checkpoint) = await sweeps.run {
             defer { answered() }
             let checkpoint = checkpoints?.open(batch.identity.id)
             let control = BatchControl(
@@ -186,28 +190,32 @@ extension QueryBatcher {
                 batch.isAbandoned
                 ? batch.queries.map { _ in .failure(.cancelled) } : engine.answer(batch.queries, control: control)
             if batch.isInterrupted { checkpoint?.flush() }
-            return (outcomes: batch.outcomes(of: answers), checkpoint: checkpoint)
+            return (batch.outcomes(of: answers), checkpoint)
         }
         notes.cancel()
         await notes.value
-        let isOver = await keep(answer?.outcomes ?? [], of: batch)
-        if isOver { answer?.checkpoint?.remove() }
+        give(outcomes)
+        let kept = Set(batch.keptJobs)
+        let isOver = await keep(outcomes.filter { kept.contains($0.id) }, of: batch)
+        if isOver { checkpoint?.remove() }
         let seconds = start.duration(to: .now) / .seconds(1)
         metrics.sweepEnded(
-            queries: batch.queries.count, seconds: seconds, stages: answer?.outcomes.first?.seconds ?? [:],
-            outcomes: (answer?.outcomes ?? []).flatMap { $0.outcomes.values })
+            queries: batch.queries.count, seconds: seconds, stages: outcomes.first?.seconds ?? [:],
+            outcomes: outcomes.flatMap { $0.outcomes.values })
         logger.info("sweep finished", metadata: metadata.merging(["seconds": "\(seconds)"]) { $1 })
         for job in batch.jobs where !isWaiting(job) { close(job) }
     }
 
     /// Notes on disk that the sweep has begun, and of what it is made.
     private func begin(_ batch: Batch) async {
+        store.board.begin(passing: batch.jobs, in: batch.identity)
+        guard !batch.keptJobs.isEmpty else { return }
         do {
             let sweep = checkpoints.map {
                 StartedSweep(members: batch.members, checkpointBytes: $0.bytes(of: batch.identity.id))
             }
-            let started = try await store.start(batch.jobs, batch: batch.identity, sweep: sweep)
-            for job in batch.jobs where !started.contains(job) { batch.cancel(job) }
+            let started = try await store.start(batch.keptJobs, batch: batch.identity, sweep: sweep)
+            for job in batch.keptJobs where !started.contains(job) { batch.cancel(job) }
         } catch {
             // The jobs stay "queued" on disk, which is what they are again if the process dies.
             logger.error("jobs could not be marked as running", metadata: ["error": "\(error)"])
@@ -218,6 +226,7 @@ extension QueryBatcher {
     ///
     /// - Returns: Whether the sweep is over, and need not be taken up again.
     private func keep(_ results: [JobOutcomes], of batch: Batch) async -> Bool {
+        guard !batch.keptJobs.isEmpty else { return true }
         while true {
             do {
                 let isOver = !batch.isInterrupted
@@ -232,11 +241,12 @@ extension QueryBatcher {
     }
 
     private func writeProgress(of batch: Batch) async {
+        guard !batch.keptJobs.isEmpty else { return }
         var written: InfluenceProgress?
         while (try? await Task.sleep(for: progressInterval)) != nil {
             guard let progress = batch.progress, progress != written else { continue }
             do {
-                try await store.note(progress, of: batch.jobs)
+                try await store.note(progress, of: batch.keptJobs)
                 written = progress
             } catch {
                 logger.debug("progress could not be written", metadata: ["error": "\(error)"])
@@ -244,10 +254,30 @@ extension QueryBatcher {
         }
     }
 
+    /// Removes old jobs a moment later, as more may come to be cancelled at once.
+    func removeOldJobsSoon() {
+        guard removal == nil, !isStopping else { return }
+        removal = Task {
+            try? await Task.sleep(for: .seconds(1))
+            removal = nil
+            await removeOldJobs()
+        }
+    }
+
+    private func removeOldJobs() async {
+        do {
+            try await expire()
+        } catch {
+            logger.error("old jobs could not be removed", metadata: ["error": "\(error)"])
+        }
+    }
+
     func expire() async throws {
         let oldest = Date(timeIntervalSinceNow: -jobs.keepDays * 86_400)
         let count = try await store.expire(
             keepCount: jobs.keepCount, keepBytes: jobs.keepResultBytes, endedBefore: oldest)
-        if count > 0 { logger.info("old jobs removed", metadata: ["jobs": "\(count)"]) }
+        guard count > 0 else { return }
+        logger.info("old jobs removed", metadata: ["jobs": "\(count)"])
+        try await store.compact()
     }
 }

@@ -35,13 +35,15 @@ public actor QueryBatcher {
     var overtaking: Batch?
     /// When the running sweep may be overtaken again.
     var restEnd = ContinuousClock.now
-    /// The queries of each job that has not ended: its part of the limit.
-    var open: [JobIdentifier: Int] = [:]
-    /// Who asked for those jobs, where that is known.
-    private var askers: [JobIdentifier: String] = [:]
+    /// The jobs that have not ended.
+    var open: [JobIdentifier: OpenJob] = [:]
+    /// Those that are kept nowhere else.
+    var passing: [JobIdentifier: PassingAnswer] = [:]
     var sweepCount = 0
     var isStopping = false
     var loops: [Task<Void, Never>] = []
+    /// Is to remove old jobs in a moment.
+    var removal: Task<Void, Never>?
     var sleepers = Sleepers<Event>()
 
     /// A job in the queue.
@@ -97,18 +99,11 @@ public actor QueryBatcher {
         _ queries: [InfluenceQuery], isList: Bool, key: IdempotencyKey? = nil, asker: Asker? = nil
     ) async throws -> Submission {
         if let key, let earlier = try await store.job(for: key) { return Submission(job: earlier, isReplay: true) }
-        guard !isStopping else { throw SubmissionError.stopping }
-        let count = open.values.reduce(0, +)
-        guard count + queries.count <= jobs.maximumQueuedQueries else {
-            throw SubmissionError.queueFull(queries: count, limit: jobs.maximumQueuedQueries)
-        }
-        try check(asker, adding: queries.count)
-        let id = JobIdentifier()
-        open[id] = queries.count
-        askers[id] = asker?.id
+        let id = try admit(queries, asker)
         // A task of its own: the asker's may be cancelled between the commit and the queue, and the job would then wait
         // until the next start.
-        let keeping = Task { [store] in try await store.add(queries, isList: isList, id: id, key: key, asker: asker?.id)
+        let keeping = Task { [store] in
+            try await store.add(queries, isList: isList, id: id, key: key, asker: asker?.id)
         }
         do {
             let submission = try await keeping.value
@@ -117,8 +112,7 @@ public actor QueryBatcher {
                 return submission
             }
             logger.info("job queued", metadata: ["job_id": "\(id)", "queries": "\(queries.count)"])
-            let queued = queries.enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) }
-            enqueue(WaitingJob(id: id, queries: queued, attempts: 0))
+            enqueue(WaitingJob(id: id, queries: queries.waiting, attempts: 0))
             return submission
         } catch {
             close(id)
@@ -126,13 +120,43 @@ public actor QueryBatcher {
         }
     }
 
-    private func check(_ asker: Asker?, adding count: Int) throws {
-        guard let asker, let limit = asker.queryLimit else { return }
-        let waiting = askers.filter { $0.value == asker.id }.reduce(0) { $0 + (open[$1.key] ?? 0) }
-        guard waiting + count <= limit else { throw SubmissionError.tooManyQueries(waiting: waiting, limit: limit) }
+    /// Counts new queries among those that wait, if all limits allow it.
+    ///
+    /// - Returns: The id of the job that they are to be.
+    func admit(_ queries: [InfluenceQuery], _ asker: Asker?) throws(SubmissionError) -> JobIdentifier {
+        guard !isStopping else { throw .stopping }
+        let job = OpenJob(queries, asker: asker?.id)
+        guard job.bytes <= jobs.maximumQueuedBytes else {
+            throw .tooLarge(bytes: job.bytes, limit: jobs.maximumQueuedBytes)
+        }
+        try refuseTooManyScores(queries)
+        let count = open.values.reduce(0) { $0 + $1.queries }
+        guard count + job.queries <= jobs.maximumQueuedQueries else {
+            throw .queueFull(queries: count, limit: jobs.maximumQueuedQueries)
+        }
+        if let asker, let limit = asker.queryLimit {
+            let waiting = open.values.reduce(0) { $0 + ($1.asker == asker.id ? $1.queries : 0) }
+            guard waiting + job.queries <= limit else { throw .tooManyQueries(waiting: waiting, limit: limit) }
+        }
+        let bytes = open.values.reduce(0) { $0 + $1.bytes }
+        guard bytes + job.bytes <= jobs.maximumQueuedBytes else {
+            throw .memoryFull(bytes: bytes, adding: job.bytes, limit: jobs.maximumQueuedBytes)
+        }
+        let id = JobIdentifier()
+        open[id] = job
+        return id
     }
 
-    private func enqueue(_ job: WaitingJob) {
+    /// A sweep has at least one query, so that one alone must not have more scores than a sweep holds.
+    private func refuseTooManyScores(_ queries: [InfluenceQuery]) throws(SubmissionError) {
+        for (position, query) in queries.enumerated() {
+            let scores = SweepCost(of: [query], corpusSequences: corpusSequences).scores
+            guard scores > policy.maximumScores else { continue }
+            throw .tooManyScores(query: position, scores: scores, limit: policy.maximumScores)
+        }
+    }
+
+    func enqueue(_ job: WaitingJob) {
         // Cancelled while it was being written.
         guard open[job.id] != nil else { return }
         waiting.append(Queued(job: job, arrived: .now))
@@ -143,14 +167,21 @@ public actor QueryBatcher {
     ///
     /// - Returns: The job as it is now, and whether this call ended it; `nil` if there is none of that id.
     public func cancel(_ id: JobIdentifier) async throws -> (job: Job, didCancel: Bool)? {
+        if let job = cancelPassing(id) { return (job, true) }
         guard let (job, didCancel) = try await store.cancel(id) else { return nil }
         if didCancel {
             logger.info("job cancelled", metadata: ["job_id": "\(id)"])
-            waiting.removeAll { $0.job.id == id }
-            for batch in running { batch.cancel(id) }
-            close(id)
+            withdraw(id)
+            removeOldJobsSoon()
         }
         return (job, didCancel)
+    }
+
+    /// Takes a job's queries out of the queue, or out of the running sweep at its next micro-batch.
+    func withdraw(_ id: JobIdentifier) {
+        waiting.removeAll { $0.job.id == id }
+        for batch in running { batch.cancel(id) }
+        close(id)
     }
 
     /// Suspends until a job has ended, the time is up, the server stops, or the calling task is cancelled.
@@ -161,7 +192,6 @@ public actor QueryBatcher {
 
     func close(_ id: JobIdentifier) {
         open[id] = nil
-        askers[id] = nil
         sleepers.wake(.end(of: id))
     }
 
@@ -176,7 +206,8 @@ public actor QueryBatcher {
     var load: QueueLoad {
         QueueLoad(
             waitingQueries: waiting.reduce(0) { $0 + $1.job.queries.count },
-            runningQueries: running.reduce(0) { $0 + $1.queries.count }, limit: jobs.maximumQueuedQueries)
+            runningQueries: running.reduce(0) { $0 + $1.queries.count }, limit: jobs.maximumQueuedQueries,
+            bytes: open.values.reduce(0) { $0 + $1.bytes }, byteLimit: jobs.maximumQueuedBytes)
     }
 
     // MARK: - Start and stop
@@ -187,22 +218,39 @@ public actor QueryBatcher {
     public func start(_ engine: any InfluenceAnswering) async throws {
         guard loops.isEmpty, !isStopping else { return }
         self.engine = engine
+        if let reason = store.rewritingFailure {
+            logger.warning(
+                "the job database keeps what it once took of the disk, as it could not be written anew",
+                metadata: ["error": "\(reason)"])
+        }
         await countCorpus()
         try await expire()
         let checkpoints = checkpoints
         let recovery = try await store.recover(maximumAttempts: jobs.maximumAttempts) { sweep in
             checkpoints?.bytes(of: sweep) ?? 0
         }
+        for fault in recovery.faults { log(fault) }
         checkpoints?.keepOnly(Set(recovery.sweeps.map(\.id)))
         for job in recovery.jobs where open[job.id] == nil {
-            open[job.id] = job.queries.count
-            askers[job.id] = job.asker
+            open[job.id] = OpenJob(job.queries.map(\.query), asker: job.asker)
             logger.notice("job queued again", metadata: ["job_id": "\(job.id)", "queries": "\(job.queries.count)"])
             enqueue(job)
         }
         // Small ones first: in their own process they had overtaken the others.
         interrupted = recovery.sweeps.sorted { estimatedCost(of: $0) < estimatedCost(of: $1) }
         loops = [Task { await self.runInOrder() }, Task { await self.runOvertaking() }]
+    }
+
+    private func log(_ fault: RecoveryFault) {
+        switch fault {
+        case .sweep(let id, let reason):
+            logger.error(
+                "what a sweep was made of cannot be read: its queries are swept from the start",
+                metadata: ["batch_id": "\(id)", "reason": "\(reason)"])
+        case .job(let id, let reason):
+            logger.error(
+                "a job cannot be read, and has failed", metadata: ["job_id": "\(id)", "reason": "\(reason)"])
+        }
     }
 
     /// Stops: running sweeps are given `grace` seconds, and what is then unfinished is taken up at the next start.
@@ -220,7 +268,7 @@ public actor QueryBatcher {
             batch.interrupt()
         }
         do {
-            try await store.putBack(Array(open.keys))
+            try await store.putBack(open.keys.filter { passing[$0] == nil })
         } catch {
             logger.error("jobs could not be put back into the queue", metadata: ["error": "\(error)"])
         }
@@ -263,16 +311,31 @@ struct QueueLoad: Sendable, Equatable {
     var runningQueries: Int
     /// Queries that may wait and run.
     var limit: Int
+    /// What both hold in memory.
+    var bytes: Int
+    /// What they may hold.
+    var byteLimit: Int
 }
 
 /// Why a job is not accepted.
 public enum SubmissionError: Error, Equatable {
     case queueFull(queries: Int, limit: Int)
+    /// The queries that wait hold too much memory to take more.
+    case memoryFull(bytes: Int, adding: Int, limit: Int)
+    /// The queries alone hold more memory than all that wait may.
+    case tooLarge(bytes: Int, limit: Int)
+    /// A query, by its place in the request, has more candidates than a sweep holds scores.
+    case tooManyScores(query: Int, scores: Int, limit: Int)
     case stopping
     /// Another request has had the same idempotency key.
     case keyReused
     /// Over the asker's own limit.
     case tooManyQueries(waiting: Int, limit: Int)
+}
+
+extension [InfluenceQuery] {
+    /// The queries of a request, none of which is done.
+    var waiting: [WaitingQuery] { enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) } }
 }
 
 /// Who asks, where that is known.

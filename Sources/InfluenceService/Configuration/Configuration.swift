@@ -108,6 +108,8 @@ public struct Configuration: Sendable, Equatable {
         public var maximumQueriesPerRequest = 1_000
         /// Queries that wait or run, in all jobs together.
         public var maximumQueuedQueries = 10_000
+        /// What those queries hold in memory, with all their texts, in bytes.
+        public var maximumQueuedBytes = 134_217_728
         /// The longest wait that `Prefer: wait` is granted.
         public var maximumWaitSeconds = 300.0
         /// After how many starts that ended in the process's death a job is given up.
@@ -116,7 +118,7 @@ public struct Configuration: Sendable, Equatable {
         public var keepCount = 10_000
         /// How long a finished job is kept.
         public var keepDays = 30.0
-        /// Results of finished jobs kept, in bytes of JSON.
+        /// Results and requests of finished jobs kept, in bytes of JSON.
         public var keepResultBytes = 10_737_418_240
     }
 

@@ -76,6 +76,7 @@ public struct ConfigurationSetting: Sendable {
         seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, 0.001...86_400),
         integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, 1...100_000),
         integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, 1...10_000_000),
+        integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, 65_536...1_099_511_627_776),
         seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, 0...86_400),
         integer("jobs.maximum_attempts", \.jobs.maximumAttempts, 1...1_000),
         integer("jobs.keep_count", \.jobs.keepCount, 1...1_000_000_000),

@@ -8,6 +8,8 @@ struct WaitingJob: Sendable, Equatable {
     var attempts: Int
     /// The ``Asker/id`` of who asked, where that is known.
     var asker: String?
+    /// Whether the store has the job. Nothing of any other is ever written: its answer goes to the request that waits for it.
+    var isKept = true
 }
 
 struct WaitingQuery: Sendable, Equatable {
