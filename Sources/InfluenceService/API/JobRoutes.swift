@@ -150,16 +150,29 @@ extension API {
         guard job.hasResult else {
             throw Problem(job.failure ?? QueryFailure(kind: .failed, detail: "the job failed"))
         }
-        let outcomes = try await store.outcomes(of: job.id)
+        guard let size = try await store.resultSize(of: job.id) else { throw Problem.unknownJob(job.id.description) }
+        guard size.all > ResponseBudget.smallBytes else { return try await smallResult(of: job, as: format) }
+        // The request, a query's part as it is kept, and what is made of it.
+        let lease = try responses.lease(2 * size.request + format.copies * size.largestOutcome)
         // Expired between the two looks at the store.
+        guard let queries = try await store.queries(of: job.id), size.outcomes == queries.count else {
+            throw Problem.unknownJob(job.id.description)
+        }
+        let stream = ResultStream(
+            store: store, job: job, queries: queries, format: format, lane: resultMaking, lease: lease)
+        var response = Response(headers: Self.resultHeaders, body: .stream(stream))
+        response.headers[.contentType] = format.contentType
+        return response
+    }
+
+    private func smallResult(of job: Job, as format: ResultDocument.Format) async throws -> Response {
+        let outcomes = try await store.outcomes(of: job.id)
         guard let queries = try await store.queries(of: job.id), outcomes.count == queries.count else {
             throw Problem.unknownJob(job.id.description)
         }
         let document = ResultDocument(isList: job.isList, queries: queries, outcomes: outcomes)
-        // Results can be megabytes: their making is no work for the few threads that answer requests.
-        let bytes = try await lookups.run { try document.bytes(as: format) }
         return Response(
-            contentType: format.contentType, body: bytes, headers: Self.resultHeaders)
+            contentType: format.contentType, body: try document.bytes(as: format), headers: Self.resultHeaders)
     }
 }
 
@@ -188,4 +201,9 @@ extension Operation.Answer {
         }
         return Operation.Answer(status: .ok, content: .init(description: description, forms: forms), headers: headers)
     }
+}
+
+extension ResultDocument.Format {
+    /// How often a query's result is in memory, at most, while it is made: as JSON and in pieces; for CSV also as the values read from it.
+    fileprivate var copies: Int { self == .csv ? 10 : 4 }
 }

@@ -26,11 +26,14 @@ public struct ResultDocument: Sendable {
     private let queries: [InfluenceQuery]
     /// One a query.
     private let outcomes: [QueryOutcome]
+    /// The place of the first query in the job's request.
+    private let firstPosition: Int
 
-    init(isList: Bool, queries: [InfluenceQuery], outcomes: [QueryOutcome]) {
+    init(isList: Bool, queries: [InfluenceQuery], outcomes: [QueryOutcome], firstPosition: Int = 0) {
         self.isList = isList
         self.queries = queries
         self.outcomes = outcomes
+        self.firstPosition = firstPosition
     }
 
     /// The document of answers that come straight from an engine.
@@ -85,7 +88,7 @@ public struct ResultDocument: Sendable {
 
     private func csv() throws -> String {
         var lines = ["query,query_id,rank,id,source,score,nats_per_copy,spurious,text,error"]
-        for (index, (query, outcome)) in zip(queries, outcomes).enumerated() {
+        for (index, (query, outcome)) in zip(firstPosition..., zip(queries, outcomes)) {
             let start = [String(index), query.id ?? ""]
             switch outcome {
             case .result(let body):

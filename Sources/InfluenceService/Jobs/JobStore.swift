@@ -167,6 +167,36 @@ public final class JobStore: Sendable {
         }
     }
 
+    /// What has become of one of a job's queries, by its place in the request; `nil` if it is not done, or there is no such job.
+    func outcome(of id: JobIdentifier, at position: Int) async throws -> QueryOutcome? {
+        try await read { database in
+            try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT succeeded, body FROM outcome JOIN job ON job.number = outcome.job
+                    WHERE id = ? AND position = ?
+                    """, arguments: [id.description, position]
+            ).map(QueryOutcome.init)
+        }
+    }
+
+    /// How large a job's result is, or `nil` if there is none of that id.
+    func resultSize(of id: JobIdentifier) async throws -> ResultSize? {
+        try await read { database in
+            try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT request_bytes, result_bytes, count(body) AS outcomes, coalesce(max(length(body)), 0) AS largest
+                    FROM job LEFT JOIN outcome ON outcome.job = job.number WHERE id = ? GROUP BY job.number
+                    """, arguments: [id.description]
+            ).map { row in
+                ResultSize(
+                    request: row["request_bytes"], all: row["request_bytes"] + row["result_bytes"],
+                    largestOutcome: row["largest"], outcomes: row["outcomes"])
+            }
+        }
+    }
+
     // MARK: - Access
 
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
@@ -218,4 +248,14 @@ public struct JobPage: Sendable, Equatable {
     public var jobs: [Job]
     /// Where the next page starts; `nil` on the last one.
     public var next: Int64?
+}
+
+/// How large a job's result is, in bytes of JSON.
+struct ResultSize: Sendable, Equatable {
+    var request: Int
+    /// The request and all outcomes.
+    var all: Int
+    var largestOutcome: Int
+    /// How many queries are done.
+    var outcomes: Int
 }
