@@ -1,6 +1,7 @@
 import ArgumentParser
 import Attribution
 import Foundation
+import InfluenceService
 import LinearAlgebra
 import Transformer
 
@@ -28,6 +29,11 @@ struct Inspect: ParsableCommand {
             "With a workspace: its model, whose costs on the workspace's corpus are told too.", valueName: "path"),
         completion: .file())
     var model: String?
+
+    @Option(
+        help: "A YAML file of settings, with which a server's memory is added up. (default: those that serve has)",
+        completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
 
     @Option(help: "Which layers are tracked: the linear layers of every mlp, of attention, or all.")
     var track = Fit.Track.mlp
@@ -80,8 +86,8 @@ struct Inspect: ParsableCommand {
         let named = path.map { URL(fileURLWithPath: $0).standardizedFileURL }
         if let named, WorkspaceInspection.isWorkspace(named) {
             let workspace = try WorkspaceInspection(folder: named)
-            return Inspection(
-                model: try model.map { try inspect(ModelSource(path: $0).load(), workspace) }, workspace: workspace)
+            let model = try model.map { try inspect(ModelSource(path: $0).load(), workspace) }
+            return Inspection(model: model, workspace: workspace, server: try server(of: model, in: named))
         }
         guard model == nil || path == nil else {
             throw ValidationError("--model is for a workspace, and \(path ?? "") is none")
@@ -91,7 +97,20 @@ struct Inspect: ParsableCommand {
         let folder = Workspace.folder(of: source, checkpoint)
         let workspace =
             WorkspaceInspection.isWorkspace(folder) ? try WorkspaceInspection(folder: folder) : nil
-        return Inspection(model: try inspect(checkpoint, workspace), workspace: workspace)
+        let model = try inspect(checkpoint, workspace)
+        return Inspection(model: model, workspace: workspace, server: try server(of: model, in: folder))
+    }
+
+    /// What a server of the model takes, at most.
+    private func server(of model: ModelInspection?, in folder: URL) throws -> MemoryBound? {
+        var settings = try config.map { try Configuration(file: URL(fileURLWithPath: $0)) } ?? Configuration()
+        try settings.apply(environment: ProcessInfo.processInfo.environment)
+        // An index that is not there takes nothing.
+        let attributes = try? FileManager.default.attributesOfItem(atPath: Workspace.indexFile(in: folder))
+        let mapped = (attributes?[.size] as? NSNumber)?.intValue ?? 0
+        return model.flatMap { MemoryBound.Model($0.memory, mapped: mapped) }.map {
+            MemoryBound(of: settings, model: $0)
+        }
     }
 
     private func inspect(_ checkpoint: Checkpoint, _ workspace: WorkspaceInspection?) throws -> ModelInspection {
@@ -117,6 +136,8 @@ struct Inspect: ParsableCommand {
 struct Inspection: Encodable {
     let model: ModelInspection?
     let workspace: WorkspaceInspection?
+    /// nil where no model is named, or nothing was measured.
+    let server: MemoryBound?
 }
 
 /// Whether output is coloured.

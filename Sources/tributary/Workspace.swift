@@ -61,7 +61,9 @@ struct Workspace: Sendable {
     func loadModel() throws -> Checkpoint { try loaded ?? model.load() }
 
     var factorsFolder: String { folder.appending(path: "factors").path }
-    var indexFile: String { folder.appending(path: "gradients.index").path }
+    var indexFile: String { Self.indexFile(in: folder) }
+
+    static func indexFile(in folder: URL) -> String { folder.appending(path: "gradients.index").path }
     var fitStateFile: String { folder.appending(path: "fit-state.safetensors").path }
 }
 

@@ -1,6 +1,7 @@
 import Attribution
 import Curvature
 import Foundation
+import InfluenceService
 
 /// An inspection as a text for people: sections of a label and what is to be said of it.
 struct InspectionText {
@@ -16,6 +17,11 @@ struct InspectionText {
             lines += self.lines(of: model)
         } else if inspection.workspace != nil {
             lines += ["", style.styled("Name its model with --model to be told what a fit and a sweep cost.", .dim)]
+        }
+        if let server = inspection.server {
+            lines += ["", title("Server") + style.styled("  resident memory at most, whatever is asked", .dim)]
+            lines += server.parts.map { amount($0.name, Self.bytes($0.bytes), $0.reason) }
+            lines.append(amount("in all", Self.bytes(server.bytes)))
         }
         return lines.joined(separator: "\n")
     }
