@@ -46,13 +46,14 @@ public final class Service: Sendable {
         let api = API(
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
             authenticator: authenticator, metrics: metrics, dashboard: Self.resource(Dashboard.installed, logger),
-            client: Self.resource(PythonClient.installed, logger), logger: logger)
+            client: Self.resource(PythonClient.installed, logger), logger: logger,
+            responses: ResponseBudget(limit: configuration.jobs.maximumResponseBytesInFlight))
         let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
             configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
             observers: [AccessLog(logger: logger), metrics, freedMemory],
             handler: router.handler(within: configuration.server.middleware))
-        memoryWatch = Task { await freedMemory.watch() }
+        memoryWatch = Task { await freedMemory.watch(every: .seconds(3)) }
     }
 
     deinit { memoryWatch.cancel() }

@@ -299,6 +299,17 @@ struct InfluenceAPITests {
         }
     }
 
+    @Test("refuses a query whose result would take more memory than all that are sent, by the member that asks for it")
+    func tooLargeResult() async throws {
+        try await TestServer.run {
+            $0.jobs.maximumResponseBytesInFlight = 1_048_576
+        } test: { server in
+            let large = "{\"prompt\": \"a\", \"completion\": \" b\", \"top_k\": 1000}"
+            try await server.client.post("/v1/influence", json: large)
+                .expectProblem("unusable-field", status: 422, field: "top_k", says: "maximum_response_bytes_in_flight")
+        }
+    }
+
     @Test("refuses more queries than may wait, and takes them again when there is room")
     func queueFull() async throws {
         try await TestServer.run {

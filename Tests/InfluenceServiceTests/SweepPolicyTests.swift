@@ -1,6 +1,6 @@
-import Attribution
 import Testing
 
+@testable import Attribution
 @testable import InfluenceService
 
 @Suite("The order of sweeps")
@@ -60,6 +60,35 @@ struct SweepPolicyTests {
         // What is unlike is passed over, whether its scores fit or not.
         policy.maximumScores = 100_000
         #expect(next([entry(1_000), entry(90_000, queries: 2), entry(1_000)]) == [[0, 1], [2, 1]])
+    }
+
+    @Test("takes no more memory in one sweep than allowed, with gradients and results")
+    mutating func memory() throws {
+        var shape = SweepShape()
+        (shape.contextLength, shape.sequenceTokens) = (512, 256)
+        shape.layers = [.init(name: "up", inputs: 1_000, outputs: 4_000)]
+        func next(_ change: (inout InfluenceQuery) -> Void) -> [[Int]] {
+            var query = InfluenceQuery(
+                prompt: "a", completion: "x", candidates: CandidateSelection(limit: 10), rescore: 0)
+            change(&query)
+            let waiting = (0..<10).map { WaitingQuery(position: $0, query: query) }
+            let entry = SweepPolicy.Entry(job: WaitingJob(id: JobIdentifier(), queries: waiting, attempts: 0))
+            return policy.next(of: [entry], corpusSequences: corpus, shape: shape).map { [$0.place, $0.queries] }
+        }
+        policy.maximumBytes = 50_000_000
+        #expect(next { _ in } == [[0, 10]])
+        // 16 MB of a gradient written out.
+        #expect(next { $0.rank = .full } == [[0, 3]])
+        #expect(next { $0.estimator = .astra } == [[0, 2]])
+        #expect(next { $0.rescore = 1 } == [[0, 2]])
+        // A thousand sequences, each with 256 tokens' scores.
+        #expect(
+            next {
+                ($0.topK, $0.candidates.limit) = (1_000, 1_000)
+                $0.attribution.tokens = true
+            } == [[0, 1]])
+        #expect(next { ($0.topK, $0.candidates.limit) = (1_000, 1_000) } == [[0, 7]])
+        #expect(next { ($0.topK, $0.candidates.limit) = (1, 90_000) } == [[0, 1]])
     }
 
     @Test("holds a quarter of that number beside it in a sweep that overtakes")

@@ -26,7 +26,7 @@ public final class InfluenceEngine: Sendable {
     private let sweepDecoder: DecoderModel
 
     /// The most memory that full-rank queries of one rescoring pass may take.
-    private static let fullRankBytes = 1 << 30
+    public static let fullRankBytes = 1 << 30
 
     public init(
         name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore,

@@ -18,12 +18,15 @@ struct API: Sendable {
     /// Nil where it is not installed.
     let client: PythonClient?
     let logger: Logger
+    let responses: ResponseBudget
     /// For calls of the engine that look something up.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
     /// For checks of queries, which look up each of what may be many ids: no look-up waits behind them.
     let validations = BlockingLane("tributary.validations", width: 2, qualityOfService: .userInitiated)
     /// For calls of the engine that run the model.
     let completions = BlockingLane("tributary.completions", width: 1, qualityOfService: .default)
+    /// For results that are read and written in the form asked for.
+    let resultMaking = BlockingLane("tributary.results", width: 2, qualityOfService: .userInitiated)
     /// For additions to the corpus, which would wait for each other anyway.
     let ingestions = BlockingLane("tributary.ingestions", width: 1, qualityOfService: .default)
 
@@ -52,6 +55,7 @@ struct API: Sendable {
                     var response = try await Authenticator.$caller.withValue(caller) {
                         try await operation.handler(request)
                     }
+                    response = try responses.counted(response)
                     response.annotations["token"] = caller?.id
                     response.annotations["job_id"] = job(of: request, response)
                     return response
@@ -59,18 +63,8 @@ struct API: Sendable {
                     throw Problem(QueryFailure(error))
                 } catch let error as IngestionError {
                     throw Problem(error)
-                } catch let SubmissionError.queueFull(queries, limit) {
-                    throw Problem.queueFull(queries: queries, limit: limit)
-                } catch let SubmissionError.memoryFull(bytes, adding, limit) {
-                    throw Problem.memoryFull(bytes: bytes, adding: adding, limit: limit)
-                } catch let SubmissionError.tooLarge(bytes, limit) {
-                    throw Problem.tooLarge(bytes: bytes, limit: limit)
-                } catch SubmissionError.stopping {
-                    throw Problem.stopping
-                } catch SubmissionError.keyReused {
-                    throw Problem.idempotencyKeyReused
-                } catch let SubmissionError.tooManyQueries(waiting, limit) {
-                    throw Problem.tooManyQueries(waiting: waiting, limit: limit)
+                } catch let error as SubmissionError {
+                    throw Problem(error)
                 } catch JobStoreError.diskFull {
                     throw Problem.storageFull
                 }

@@ -87,10 +87,9 @@ extension API {
             return try await batcher.submit(
                 asked.queries, isList: asked.isList, key: key,
                 asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) })
-        } catch let SubmissionError.tooManyScores(place, scores, limit) {
-            let member = asked.queries[place].candidates.fieldOfCount
-            throw Problem.tooManyScores(
-                of: asked.isList ? "[\(place)].\(member)" : member, scores: scores, limit: limit)
+        } catch let SubmissionError.tooCostly(place, excess) {
+            let field = excess.field(of: asked.queries[place])
+            throw Problem.unusableField(asked.isList ? "[\(place)].\(field)" : field, excess.reason)
         }
     }
 
@@ -110,14 +109,5 @@ extension API {
         var headers = headers
         headers[.location] = job.id.path
         return try .json(encoding: JobDocument(job), status: .accepted, headers: headers)
-    }
-}
-
-extension CandidateSelection {
-    /// The member of a request that says how many candidates there are.
-    fileprivate var fieldOfCount: String {
-        if texts != nil { return "candidates.texts" }
-        if ids != nil { return "candidates.ids" }
-        return prefilter == .all ? "candidates.prefilter" : "candidates.limit"
     }
 }

@@ -116,14 +116,6 @@ extension Problem {
                 """)
     }
 
-    /// A query has more candidates than one sweep holds scores.
-    static func tooManyScores(of field: String, scores: Int, limit: Int) -> Problem {
-        .unusableField(
-            field,
-            "the query has up to \(scores) candidates, expected at most \(limit) (batching.maximum_scores): ask for fewer"
-        )
-    }
-
     static func starting(stage: String) -> Problem {
         Problem(
             .starting,
@@ -198,5 +190,22 @@ struct ProblemDocument: Encodable {
         status = problem.status.code
         detail = problem.detail
         field = problem.field
+    }
+}
+
+extension Problem {
+    /// Why a job is not accepted.
+    init(_ error: SubmissionError) {
+        self =
+            switch error {
+            case .queueFull(let queries, let limit): .queueFull(queries: queries, limit: limit)
+            case .memoryFull(let bytes, let adding, let limit):
+                .memoryFull(bytes: bytes, adding: adding, limit: limit)
+            case .tooLarge(let bytes, let limit): .tooLarge(bytes: bytes, limit: limit)
+            case .tooCostly(_, let excess): .unusableField("", excess.reason)
+            case .stopping: .stopping
+            case .keyReused: .idempotencyKeyReused
+            case .tooManyQueries(let waiting, let limit): .tooManyQueries(waiting: waiting, limit: limit)
+            }
     }
 }

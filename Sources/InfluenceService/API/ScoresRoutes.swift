@@ -38,8 +38,9 @@ extension API {
             log(prompt: query.prompt, completion: query.completion)
             let result = try await answer(to: query, within: Preferences(request.headers).wait)
             return try .json(encoding: ScoresDocument(result, ids: asked.ids))
-        } catch let SubmissionError.tooManyScores(_, scores, limit) {
-            throw Problem.tooManyScores(of: "texts", scores: scores, limit: limit)
+        } catch let SubmissionError.tooCostly(_, excess) {
+            let field = excess.field(of: query).replacing("candidates.", with: "")
+            throw Problem.unusableField(field == "rank" ? "prompt" : field, excess.reason)
         } catch QueryError.unusable(let field, let reason) {
             throw QueryError.unusable(field: field.replacing("candidates.", with: ""), reason: reason)
         }

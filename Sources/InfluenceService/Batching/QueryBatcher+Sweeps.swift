@@ -78,7 +78,8 @@ extension QueryBatcher {
         let entries = waiting.map {
             SweepPolicy.Entry(job: $0.job, isBusy: isSwept($0.job.id) || taken.contains($0.job.id.description))
         }
-        let choice = policy.next(of: entries, corpusSequences: corpusSequences, overtaking: held?.left)
+        let choice = policy.next(
+            of: entries, corpusSequences: corpusSequences, shape: shape, overtaking: held?.left)
         return choice.isEmpty ? nil : choice
     }
 
@@ -159,7 +160,9 @@ extension QueryBatcher {
     func countCorpus() async {
         guard let engine else { return }
         do {
-            corpusSequences = try await sweeps.run { try engine.describe() }.corpus.sequences
+            let model = try await sweeps.run { try engine.describe() }
+            corpusSequences = model.corpus.sequences
+            shape = SweepShape(model)
         } catch {
             logger.warning(
                 "the corpus could not be counted: costs are estimated as before", metadata: ["error": "\(error)"])

@@ -27,6 +27,7 @@ public actor QueryBatcher {
 
     var engine: (any InfluenceAnswering)?
     var corpusSequences = 1
+    var shape = SweepShape()
     var waiting: [Queued] = []
     /// The sweeps of an earlier process that are to be taken up.
     var interrupted: [InterruptedSweep] = []
@@ -81,6 +82,7 @@ public actor QueryBatcher {
         var policy = SweepPolicy()
         policy.maximumQueries = batching.maximumQueries
         policy.maximumScores = batching.maximumScores
+        policy.maximumBytes = batching.maximumSweepBytes
         self.policy = policy
         checkpoints = checkpointFolder.map {
             SweepCheckpoints(folder: $0, interval: .seconds(batching.checkpointSeconds), logger: logger)
@@ -129,7 +131,7 @@ public actor QueryBatcher {
         guard job.bytes <= jobs.maximumQueuedBytes else {
             throw .tooLarge(bytes: job.bytes, limit: jobs.maximumQueuedBytes)
         }
-        try refuseTooManyScores(queries)
+        try refuseTooCostly(queries)
         let count = open.values.reduce(0) { $0 + $1.queries }
         guard count + job.queries <= jobs.maximumQueuedQueries else {
             throw .queueFull(queries: count, limit: jobs.maximumQueuedQueries)
@@ -147,12 +149,12 @@ public actor QueryBatcher {
         return id
     }
 
-    /// A sweep has at least one query, so that one alone must not have more scores than a sweep holds.
-    private func refuseTooManyScores(_ queries: [InfluenceQuery]) throws(SubmissionError) {
+    /// A sweep has at least one query, so that one alone must not take more than a sweep may.
+    private func refuseTooCostly(_ queries: [InfluenceQuery]) throws(SubmissionError) {
         for (position, query) in queries.enumerated() {
-            let scores = SweepCost(of: [query], corpusSequences: corpusSequences).scores
-            guard scores > policy.maximumScores else { continue }
-            throw .tooManyScores(query: position, scores: scores, limit: policy.maximumScores)
+            let cost = SweepCost(of: [query], corpusSequences: corpusSequences, shape: shape)
+            guard !policy.hasRoom(for: cost) || cost.resultBytes > jobs.maximumResponseBytesInFlight else { continue }
+            throw .tooCostly(query: position, QueryExcess(of: cost, policy, jobs))
         }
     }
 
@@ -182,6 +184,7 @@ public actor QueryBatcher {
         waiting.removeAll { $0.job.id == id }
         for batch in running { batch.cancel(id) }
         close(id)
+        freedMemory?.note()
     }
 
     /// Suspends until a job has ended, the time is up, the server stops, or the calling task is cancelled.
@@ -324,8 +327,8 @@ public enum SubmissionError: Error, Equatable {
     case memoryFull(bytes: Int, adding: Int, limit: Int)
     /// The queries alone hold more memory than all that wait may.
     case tooLarge(bytes: Int, limit: Int)
-    /// A query, by its place in the request, has more candidates than a sweep holds scores.
-    case tooManyScores(query: Int, scores: Int, limit: Int)
+    /// A query, by its place in the request, takes more alone than a sweep may.
+    case tooCostly(query: Int, QueryExcess)
     case stopping
     /// Another request has had the same idempotency key.
     case keyReused

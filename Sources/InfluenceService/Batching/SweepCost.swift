@@ -1,6 +1,6 @@
 import Attribution
 
-/// What a sweep for some queries is expected to cost, in sequences run through the model.
+/// What a sweep for some queries is expected to cost, in sequences run through the model and in memory.
 struct SweepCost: Sendable, Equatable {
     /// Candidates of all queries, each query's own.
     private(set) var candidates = 0
@@ -9,15 +9,28 @@ struct SweepCost: Sendable, Equatable {
     /// Sequences that are run in search of queries' inverse products, before any is swept.
     private(set) var solved = 0
     private(set) var queries = 0
+    /// Memory of the queries' gradients.
+    private(set) var gradientBytes = 0
+    /// Memory of the gradients of those queries whose candidates are scored again in full.
+    private(set) var fullGradientBytes = 0
+    /// Memory of the results.
+    private(set) var resultBytes = 0
     /// A sweep runs each sequence once, however many queries it is a candidate of.
     let corpusSequences: Int
+    private let shape: SweepShape
 
-    init(corpusSequences: Int) {
+    /// What a score takes while a sweep runs, in its table and in its query's ranking; measured with 64 queries over 20,000 sequences.
+    static let bytesPerScore = 120
+    /// What a candidate takes besides, however many queries it has.
+    static let bytesPerCandidate = 256
+
+    init(corpusSequences: Int, shape: SweepShape = SweepShape()) {
         self.corpusSequences = max(corpusSequences, 1)
+        self.shape = shape
     }
 
-    init(of queries: some Sequence<InfluenceQuery>, corpusSequences: Int) {
-        self.init(corpusSequences: corpusSequences)
+    init(of queries: some Sequence<InfluenceQuery>, corpusSequences: Int, shape: SweepShape = SweepShape()) {
+        self.init(corpusSequences: corpusSequences, shape: shape)
         for query in queries { add(query) }
     }
 
@@ -38,6 +51,10 @@ struct SweepCost: Sendable, Equatable {
             rescored += 2 * (selection.texts != nil ? own : min(own, directions * query.topK))
         }
         solved += query.estimator.sequences(ofCorpus: corpusSequences)
+        gradientBytes += shape.gradientBytes(of: query)
+        if query.rescore > 0 || selection.texts != nil { fullGradientBytes += shape.fullGradientBytes }
+        resultBytes += shape.resultBytes(
+            of: query, sequences: selection.texts != nil ? own : min(own, directions * query.topK))
         queries += 1
     }
 
@@ -45,6 +62,9 @@ struct SweepCost: Sendable, Equatable {
         candidates += other.candidates
         rescored += other.rescored
         solved += other.solved
+        gradientBytes += other.gradientBytes
+        fullGradientBytes += other.fullGradientBytes
+        resultBytes += other.resultBytes
         queries += other.queries
     }
 
@@ -56,6 +76,14 @@ struct SweepCost: Sendable, Equatable {
 
     /// Scores that the sweep holds in memory.
     var scores: Int { swept * queries }
+
+    /// What it takes in memory, beside what the engine has anyway.
+    var bytes: Int {
+        // Queries are scored again in groups, of which the engine says how large they are.
+        let group = max(shape.fullGradientBytes, InfluenceEngine.fullRankBytes)
+        return scores * Self.bytesPerScore + swept * Self.bytesPerCandidate + gradientBytes
+            + min(fullGradientBytes, group) + resultBytes
+    }
 
     /// The sequences that are left when a sweep has come so far.
     func left(at progress: InfluenceProgress?) -> Int {

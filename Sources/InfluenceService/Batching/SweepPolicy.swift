@@ -11,6 +11,8 @@ struct SweepPolicy: Sendable, Equatable {
     /// Scores of one sweep, queries times candidates. A job that has more is swept in parts. A query that alone has more is not
     /// admitted; where it was, and the corpus has grown since, it runs alone.
     var maximumScores = 20_000_000
+    /// Memory of one sweep; what is said of scores goes for it, too.
+    var maximumBytes = 4_294_967_296
     /// A sweep overtakes if its cost is at most this part of what the running one has left.
     var overtakingPart = 0.25
     /// The part of the time that a running sweep has, however many overtake it.
@@ -33,11 +35,13 @@ struct SweepPolicy: Sendable, Equatable {
     ///   - waiting: In the order of arrival.
     ///   - left: What the running sweep has left, if there is one to overtake.
     /// - Returns: Places in `waiting` with numbers of queries, in order; none if nothing may run.
-    func next(of waiting: [Entry], corpusSequences: Int, overtaking left: Int? = nil) -> [(place: Int, queries: Int)] {
+    func next(
+        of waiting: [Entry], corpusSequences: Int, shape: SweepShape = SweepShape(), overtaking left: Int? = nil
+    ) -> [(place: Int, queries: Int)] {
         let limit = left.map { Int(Double($0) * overtakingPart) } ?? .max
-        let mostScores = left == nil ? maximumScores : overtakingScores
+        let part = left == nil ? 1 : overtakingPart
         var chosen: [(place: Int, queries: Int)] = []
-        var total = SweepCost(corpusSequences: corpusSequences)
+        var total = SweepCost(corpusSequences: corpusSequences, shape: shape)
         var first: SweepCost?
         for (place, entry) in waiting.enumerated() where !entry.isBusy {
             let runsAlone = entry.job.attempts > 1
@@ -47,19 +51,19 @@ struct SweepPolicy: Sendable, Equatable {
             }
             let fitting = entry.job.queries.prefix(maximumQueries - total.queries)
             guard fitting.count == entry.job.queries.count || chosen.isEmpty else { break }
-            var cost = SweepCost(of: fitting.lazy.map(\.query), corpusSequences: corpusSequences)
+            var cost = SweepCost(of: fitting.lazy.map(\.query), corpusSequences: corpusSequences, shape: shape)
             var sum = total
             sum.add(cost)
             if sum.sequences > limit { continue }
             if let first, !isAlike(first, cost) { continue }
             var count = fitting.count
-            if sum.scores > mostScores {
+            if !hasRoom(for: sum, part: part) {
                 guard chosen.isEmpty else { break }
-                (count, cost) = leading(fitting, corpusSequences: corpusSequences)
+                (count, cost) = leading(fitting, from: SweepCost(corpusSequences: corpusSequences, shape: shape))
                 sum = cost
             }
             let isWhole = count == entry.job.queries.count
-            if left != nil, !isWhole || sum.scores > mostScores { continue }
+            if left != nil, !isWhole || !hasRoom(for: sum, part: part) { continue }
             chosen.append((place, count))
             total = sum
             first = first ?? cost
@@ -68,19 +72,21 @@ struct SweepPolicy: Sendable, Equatable {
         return chosen
     }
 
-    /// The most scores of a sweep that overtakes another, beside those that this one holds.
-    var overtakingScores: Int { Int(Double(maximumScores) * overtakingPart) }
+    /// Whether a sweep holds no more than it may.
+    ///
+    /// - Parameter part: Of what is allowed: less than 1 beside another sweep, which goes on holding what it has.
+    func hasRoom(for cost: SweepCost, part: Double = 1) -> Bool {
+        cost.scores <= Int(Double(maximumScores) * part) && cost.bytes <= Int(Double(maximumBytes) * part)
+    }
 
-    /// The first of some queries, as many as have no more scores than a sweep holds; at least one.
-    private func leading(
-        _ queries: ArraySlice<WaitingQuery>, corpusSequences: Int
-    ) -> (count: Int, cost: SweepCost) {
-        var cost = SweepCost(corpusSequences: corpusSequences)
+    /// The first of some queries, as many as a sweep has room for; at least one.
+    private func leading(_ queries: ArraySlice<WaitingQuery>, from none: SweepCost) -> (count: Int, cost: SweepCost) {
+        var cost = none
         var count = 0
         for waiting in queries {
             var sum = cost
             sum.add(waiting.query)
-            guard count == 0 || sum.scores <= maximumScores else { break }
+            guard count == 0 || hasRoom(for: sum) else { break }
             cost = sum
             count += 1
         }

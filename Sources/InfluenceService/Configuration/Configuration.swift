@@ -98,6 +98,8 @@ public struct Configuration: Sendable, Equatable {
         public var maximumQueries = 64
         /// Queries times candidates.
         public var maximumScores = 20_000_000
+        /// Memory of a sweep, in bytes: scores, gradients and results.
+        public var maximumSweepBytes = 4_294_967_296
         /// How often a running sweep's scores are written to disk.
         public var checkpointSeconds = 5.0
     }
@@ -112,6 +114,8 @@ public struct Configuration: Sendable, Equatable {
         public var maximumQueuedBytes = 134_217_728
         /// The longest wait that `Prefer: wait` is granted.
         public var maximumWaitSeconds = 300.0
+        /// Large responses that are being made or sent, in bytes.
+        public var maximumResponseBytesInFlight = 268_435_456
         /// After how many starts that ended in the process's death a job is given up.
         public var maximumAttempts = 3
         /// Finished jobs kept.

@@ -73,11 +73,15 @@ public struct ConfigurationSetting: Sendable {
         integer("batching.window_milliseconds", \.batching.windowMilliseconds, 0...60_000),
         integer("batching.maximum_queries", \.batching.maximumQueries, 1...100_000),
         integer("batching.maximum_scores", \.batching.maximumScores, 1...1_000_000_000_000),
+        integer(
+            "batching.maximum_sweep_bytes", \.batching.maximumSweepBytes, 1_048_576...1_099_511_627_776_000),
         seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, 0.001...86_400),
         integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, 1...100_000),
         integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, 1...10_000_000),
         integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, 65_536...1_099_511_627_776),
         seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, 0...86_400),
+        integer(
+            "jobs.maximum_response_bytes_in_flight", \.jobs.maximumResponseBytesInFlight, 1_048_576...1_099_511_627_776),
         integer("jobs.maximum_attempts", \.jobs.maximumAttempts, 1...1_000),
         integer("jobs.keep_count", \.jobs.keepCount, 1...1_000_000_000),
         number("jobs.keep_days", \.jobs.keepDays, 0.001...36_500, "a number of days"),

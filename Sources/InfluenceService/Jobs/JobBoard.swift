@@ -31,6 +31,8 @@ final class JobBoard: Sendable {
         var lastFollower = 0
     }
 
+    /// How many jobs that have ended stay, unless it is said otherwise.
+    static let endedLimit = 256
     /// The most bytes of a job that has ended and stays: what it asks, and why queries of it failed. Larger ones are read from the store.
     static let endedBytes = 16_384
     /// The most bytes of a document that is kept to be sent again.
@@ -41,7 +43,7 @@ final class JobBoard: Sendable {
     private let lastNumber = Atomic<Int>(0)
     private let state = Mutex(State())
 
-    init(endedLimit: Int = 256) {
+    init(endedLimit: Int = JobBoard.endedLimit) {
         self.endedLimit = endedLimit
     }
 
