@@ -41,6 +41,33 @@ struct InspectTests {
         #expect(inspection["workspace"] == nil)
     }
 
+    @Test("adds up what a server takes in memory at most, with the settings of a file")
+    func server() async throws {
+        let model = try await TinyModel.first
+        let folder = try TemporaryFolder()
+        let settings = folder.url.appending(path: "settings.yaml")
+        try Data("jobs: {maximum_queued_bytes: 1000000}\nbatching: {maximum_sweep_bytes: 4000000}\n".utf8).write(
+            to: settings)
+        func server(_ more: [String]) async throws -> [String: Int] {
+            let outcome = try await Program.run(
+                ["inspect", model.folder, "--json", "--workers", "1"] + more, in: folder)
+            try #require(outcome.status == 0, "\(outcome.error)")
+            let server = try #require(try Self.json(outcome.output)["server"] as? [String: Any])
+            let parts = try #require(server["parts"] as? [[String: Any]])
+            let bytes = parts.compactMap { part in (part["name"] as? String).map { ($0, part["bytes"] as? Int ?? -1) } }
+            #expect(bytes.reduce(0) { $0 + $1.1 } == server["bytes"] as? Int)
+            return Dictionary(bytes) { $0 + $1 }
+        }
+        let set = try await server(["--config", settings.path])
+        #expect(set["queue"] == 1_000_000 && set["sweeps"] == 5_000_000)
+        let usual = try await server([])
+        #expect(usual["queue"] == 134_217_728 && usual["weights"] == set["weights"])
+        let text = try await Program.run(["inspect", model.folder, "--workers", "1"], in: folder)
+        #expect(text.output.contains("jobs.maximum_queued_bytes") && text.output.contains("in all"))
+        let wrong = try await Program.run(["inspect", model.folder, "--config", "none.yaml"], in: folder)
+        #expect(wrong.status == 1 && wrong.error.contains("none.yaml"))
+    }
+
     @Test("reckons with covariances in blocks when asked to")
     func blocks() async throws {
         let model = try await TinyModel.first

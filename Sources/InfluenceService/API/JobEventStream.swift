@@ -67,6 +67,7 @@ struct JobEventStream: AsyncSequence, Sendable {
         private let job: JobIdentifier
         private let continuation: JobBoard.Follower
         private let heartbeat: Task<Void, Never>
+        /// Guards what to stop with; set by the one iterator alone.
         private let number = Mutex<Int?>(nil)
 
         init(_ stream: JobEventStream, _ continuation: JobBoard.Follower) {
@@ -81,9 +82,8 @@ struct JobEventStream: AsyncSequence, Sendable {
 
         /// Follows the job if it is on the board: one of an earlier process comes there when the engine is ready.
         func begin() {
-            number.withLock { number in
-                if number == nil { number = board.follow(job, continuation) }
-            }
+            guard number.withLock({ $0 }) == nil, let new = board.follow(job, continuation) else { return }
+            number.withLock { $0 = new }
         }
 
         deinit {

@@ -57,7 +57,8 @@ extension ProblemKind {
         "Another request was sent with the same Idempotency-Key. Send each request with a key of its own.")
     static let queueFull = ProblemKind(
         "queue-full", "Queue full", .serviceUnavailable,
-        "As many queries wait as may. Try again after as many seconds as Retry-After says.")
+        "As many queries are waiting as the server allows, by number or by the memory that they take. Try again after as many seconds as "
+            + "Retry-After says.")
     static let starting = ProblemKind(
         "starting", "Starting", .serviceUnavailable,
         "The model is being loaded. /readyz tells how far that is.")

@@ -19,6 +19,7 @@ final class Authenticator: Sendable {
         var stamp: TokenFile.Stamp?
         var tokens: [String: AccessToken] = [:]
     }
+    /// Guards the tokens and the stamp of the file that they were read from.
     private let state: Mutex<State>
 
     /// - Parameters:
@@ -70,20 +71,23 @@ final class Authenticator: Sendable {
     private static let nobody = AccessToken.create(name: "", scope: .read).token
 
     /// The tokens as the file has them now. A file that cannot be read leaves those known before.
+    ///
+    /// Requests that come while it has changed each read it, rather than wait for another that does.
     private func current() -> [String: AccessToken] {
         let stamp = file.stamp()
-        return state.withLock { state in
-            guard stamp != state.stamp else { return state.tokens }
-            state.stamp = stamp
-            do {
-                state.tokens = Self.byID(try file.tokens())
-                rates.keep(Set(state.tokens.keys))
-                logger.notice("tokens read", metadata: ["count": "\(state.tokens.count)"])
-            } catch {
-                logger.error("the tokens could not be read; those known before stay", metadata: ["error": "\(error)"])
-            }
-            return state.tokens
+        let known = state.withLock { $0 }
+        guard stamp != known.stamp else { return known.tokens }
+        var tokens = known.tokens
+        do {
+            tokens = Self.byID(try file.tokens())
+            logger.notice("tokens read", metadata: ["count": "\(tokens.count)"])
+        } catch {
+            logger.error("the tokens could not be read; those known before stay", metadata: ["error": "\(error)"])
         }
+        // Where an older reading comes last, its stamp is not the file's, and the next request reads again.
+        state.withLock { $0 = State(stamp: stamp, tokens: tokens) }
+        rates.keep(Set(tokens.keys))
+        return tokens
     }
 
     /// How many tokens there are.

@@ -20,6 +20,7 @@ final class Batch: Sendable {
     /// Of each query: its job, and its position in that job's request.
     private let origins: [(job: JobIdentifier, position: Int)]
     private let onProgress: @Sendable (InfluenceProgress, _ secondsLeft: Double?) -> Void
+    /// Guards how far the sweep is and who has cancelled. Nothing is told, and no gate moved, while it is locked.
     private let state: Mutex<State>
 
     private struct State {

@@ -29,6 +29,11 @@ struct SweepCheckpoints: Sendable {
                     metadata: ["batch_id": "\(sweep)", "reason": "\(reason)"])
             }
         }
+        if file.foundCount == 0, bytes(of: sweep) > 0 {
+            logger.warning(
+                "checkpoint has nothing that can be read: the sweep starts from the beginning",
+                metadata: ["batch_id": "\(sweep)"])
+        }
         if file.foundCount > 0 {
             logger.notice(
                 "sweep taken up from its checkpoint",

@@ -41,6 +41,7 @@ final class JobBoard: Sendable {
     /// How many jobs that have ended stay.
     private let endedLimit: Int
     private let lastNumber = Atomic<Int>(0)
+    /// Guards what is shown. Followers are told, and documents made, while it is not locked.
     private let state = Mutex(State())
 
     init(endedLimit: Int = JobBoard.endedLimit) {

@@ -29,6 +29,8 @@ extension API {
         var families: [MetricFamily] = [
             .gauge("tributary_queue_queries", "Queries that wait for a sweep.", Double(load.waitingQueries)),
             .gauge("tributary_queue_limit_queries", "Queries that may wait and run.", Double(load.limit)),
+            .gauge("tributary_queue_bytes", "Memory that queries take which wait and run.", Double(load.bytes)),
+            .gauge("tributary_queue_limit_bytes", "Memory that they may take.", Double(load.byteLimit)),
             .gauge("tributary_running_queries", "Queries of the sweep that runs.", Double(load.runningQueries)),
         ]
         if let counts = try? await store.jobCounts() {
