@@ -26,7 +26,7 @@ let package = Package(
         .target(name: "CLinux"),
 
         // Floor 1: files, JSON, digests, numerics, storage and the wire; the latter three know nothing of each other.
-        .target(name: "Files"),
+        .target(name: "Files", dependencies: ["CLinux"]),
         .target(name: "JSON"),
         .target(name: "Digest", dependencies: ["COpenSSL"]),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "COpenSSL", "CZlib"]),
         .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Digest"], exclude: ["Fixtures"]),
-        .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "TestSupport"]),
+        .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
         .testTarget(name: "AttributionTests", dependencies: ["Attribution", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService"]),

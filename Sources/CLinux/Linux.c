@@ -2,8 +2,10 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -72,6 +74,10 @@ int tributary_send_to_unix_socket(const char *path, const char *message) {
     close(descriptor);
     errno = error;
     return sent < 0 ? -1 : 0;
+}
+
+int tributary_exchange(const char *path, const char *other) {
+    return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE);
 }
 
 void tributary_keep_little_freed_memory(void) {

@@ -115,6 +115,29 @@ struct AtomicFileTests {
         #expect(try text(long) == "long")
     }
 
+    @Test("has what a crash left of it removed when it is next written, or removed")
+    func leftovers() throws {
+        let ours = [".file.writing-\(UUID().uuidString)", ".file.\(UUID().uuidString).partial"]
+        let others = [".file.partial", ".file.writing-", ".other.writing-\(UUID().uuidString)", ".file2.writing-7"]
+        for name in ours + others { try scratch.write(as: name) }
+        try AtomicFile.write(Data("new".utf8), to: path)
+        #expect(try scratch.fileNames == (others + ["file"]).sorted())
+        for name in ours { try scratch.write(as: name) }
+        AtomicFile.remove(path)
+        #expect(try scratch.fileNames == others.sorted())
+    }
+
+    @Test("is not taken for a leftover while it is being written")
+    func writers() throws {
+        var first = try AtomicFile(replacing: path)
+        try first.append(Data("first".utf8).bytes)
+        try AtomicFile.write(Data("second".utf8), to: path)
+        AtomicFile.removeLeftovers(of: path)
+        try first.commit()
+        #expect(try text() == "first")
+        #expect(try scratch.fileNames == ["file"])
+    }
+
     @Test("is one of those written at the same time, whole")
     func concurrent() async throws {
         let texts = (0..<8).map { String(repeating: "\($0)", count: 100_000) }

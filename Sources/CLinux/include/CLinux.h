@@ -1,5 +1,5 @@
 // Calls of Linux and glibc that Swift's Glibc module does not export or that take untyped memory: epoll, accept4, eventfd,
-// Unix sockets, malloc_trim, mallopt.
+// Unix sockets, renameat2, malloc_trim, mallopt.
 //
 // Each function is the system call of the same name with the arguments this project uses, returning -1 and setting errno as
 // the call does. Descriptors are made non-blocking and closed on exec.
@@ -35,6 +35,9 @@ int tributary_eventfd(void);
 
 /// Sends a datagram to the Unix socket of a path, or, where it begins with @, of that name in the abstract namespace.
 int tributary_send_to_unix_socket(const char *path, const char *message);
+
+/// Exchanges what is at two paths, in one step: renameat2(2) with RENAME_EXCHANGE. EINVAL and ENOSYS: this file system cannot.
+int tributary_exchange(const char *path, const char *other);
 
 /// Has the allocator keep at most 4 MiB at the end of each arena, where malloc_trim(3) does not reach but for the first of them, and
 /// give blocks of 1 MiB or more back at once (mallopt(3); left to itself, glibc raises both limits as such blocks are freed).
