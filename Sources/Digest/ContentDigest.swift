@@ -6,6 +6,9 @@ import Foundation
 /// Names content: models, tokenizers and texts that have the same digest are the same. Feed lengths along with parts
 /// of varying length (``update(_:)-(UInt64)``) where two different lists of parts must not give one digest.
 public struct ContentDigest: Sendable {
+    /// Bytes of a digest.
+    public static let byteCount = Int(SHA256_DIGEST_LENGTH)
+
     private var state = SHA256_CTX()
 
     public init() {
@@ -22,6 +25,10 @@ public struct ContentDigest: Sendable {
     /// Takes more bytes. Cutting them differently over several calls changes nothing.
     public mutating func update(_ bytes: Span<UInt8>) {
         bytes.withUnsafeBufferPointer { _ = SHA256_Update(&state, $0.baseAddress, $0.count) }
+    }
+
+    public mutating func update(_ bytes: RawSpan) {
+        bytes.withUnsafeBytes { _ = SHA256_Update(&state, $0.baseAddress, $0.count) }
     }
 
     public mutating func update(_ bytes: [UInt8]) { update(bytes.span) }
@@ -41,9 +48,9 @@ public struct ContentDigest: Sendable {
     /// The 32 bytes of the digest of everything taken so far. More bytes may follow.
     public var bytes: [UInt8] {
         var final = state
-        return [UInt8](unsafeUninitializedCapacity: Int(SHA256_DIGEST_LENGTH)) { buffer, count in
+        return [UInt8](unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
             SHA256_Final(buffer.baseAddress, &final)
-            count = Int(SHA256_DIGEST_LENGTH)
+            count = Self.byteCount
         }
     }
 

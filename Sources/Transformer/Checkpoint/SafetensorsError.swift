@@ -16,6 +16,7 @@ public enum SafetensorsError: Error, Equatable {
     case invalidTensor(tensor: String, file: String, problem: String)
     case truncated(file: String, expected: UInt64, found: Int)
     case uncoveredBytes(file: String, range: Range<Int>)
+    case wrongChecksum(file: String)
 
     // What a caller asks of it.
     case missingTensor(tensor: String, file: String)
@@ -63,6 +64,8 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         case .uncoveredBytes(let file, let range):
             return "\(file): data bytes \(range.lowerBound) to \(range.upperBound) belong to no tensor; "
                 + "the format allows no gap. The file is damaged: download it again."
+        case .wrongChecksum(let file):
+            return "\(file): its content is not what was written: its checksum differs."
 
         case .missingTensor(let tensor, let file):
             return "\(file): has no tensor \(Self.quoted(tensor)). Check that the file is of this model."
@@ -97,6 +100,15 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         case .unwritableHeader(let byteCount, let limit):
             return "names, shapes and metadata take \(byteCount) bytes; a safetensors file has room for \(limit). "
                 + "Shorten the metadata, or write several files."
+        }
+    }
+
+    /// Whether a file is there and can be read, but is not what was once written.
+    public var isDamage: Bool {
+        switch self {
+        case .tooShort, .headerTooLong, .malformedHeader, .invalidTensor, .truncated, .uncoveredBytes, .wrongChecksum:
+            true
+        default: false
         }
     }
 

@@ -1,3 +1,4 @@
+import Digest
 import Foundation
 import LinearAlgebra
 
@@ -135,6 +136,35 @@ public struct SafetensorsFile: Sendable {
         }
     }
 
+    /// The name of the tensor with the SHA-256 digest of all bytes of the file that stand before it, the header among them.
+    public static let checksumName = "sha256"
+
+    /// Bytes that a checksum is taken of at a time.
+    private static let checksumChunk = 1 << 22
+
+    /// Whether the file says what its content should be.
+    public var hasChecksum: Bool {
+        guard let tensor = tensors[Self.checksumName] else { return false }
+        return tensor.dtype == .uint8 && tensor.shape == [ContentDigest.byteCount]
+            && tensor.byteRange.upperBound == contents.count - valueStart
+    }
+
+    /// Reads the whole file, and compares it with its checksum.
+    ///
+    /// - Throws: ``SafetensorsError/wrongChecksum(file:)``, also for a file without one.
+    /// - Complexity: The file is read once more than its tensors are.
+    public func verifyChecksum() throws {
+        guard hasChecksum else { throw SafetensorsError.wrongChecksum(file: fileName) }
+        let end = contents.count - ContentDigest.byteCount
+        var digest = ContentDigest()
+        for start in stride(from: 0, to: end, by: Self.checksumChunk) {
+            digest.update(try bytes(at: start..<min(start + Self.checksumChunk, end)))
+        }
+        guard try Array(bytes(at: end..<contents.count)) == digest.bytes else {
+            throw SafetensorsError.wrongChecksum(file: fileName)
+        }
+    }
+
     private func tensor(named name: String) throws -> SafetensorsTensor {
         guard let tensor = tensors[name] else {
             throw SafetensorsError.missingTensor(tensor: name, file: fileName)
@@ -147,9 +177,12 @@ public struct SafetensorsFile: Sendable {
     }
 
     private func bytes(of tensor: SafetensorsTensor) throws -> Data {
-        let range = tensor.byteRange
+        try bytes(at: valueStart + tensor.byteRange.lowerBound..<valueStart + tensor.byteRange.upperBound)
+    }
+
+    private func bytes(at range: Range<Int>) throws -> Data {
         do {
-            return try contents.bytes(valueStart + range.lowerBound..<valueStart + range.upperBound)
+            return try contents.bytes(range)
         } catch {
             throw SafetensorsError(error, path: path, expected: contents.count)
         }

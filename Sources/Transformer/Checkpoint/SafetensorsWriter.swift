@@ -1,3 +1,4 @@
+import Digest
 import Files
 import Foundation
 import LinearAlgebra
@@ -12,12 +13,15 @@ public struct SafetensorsWriter: Sendable {
         case matrix(Matrix, NumberFormat)
         case doubles([Double])
         case integers([Int64])
+        /// Of all that stands before it.
+        case checksum
 
         var count: Int {
             switch self {
             case .matrix(let matrix, _): matrix.count
             case .doubles(let values): values.count
             case .integers(let values): values.count
+            case .checksum: ContentDigest.byteCount
             }
         }
 
@@ -28,6 +32,7 @@ public struct SafetensorsWriter: Sendable {
             case .matrix(_, .bfloat16): .bfloat16
             case .doubles: .float64
             case .integers: .int64
+            case .checksum: .uint8
             }
         }
 
@@ -74,21 +79,39 @@ public struct SafetensorsWriter: Sendable {
         entries.append(Entry(name: name, shape: shape, values: .integers(integers)))
     }
 
+    /// The bytes that the tensors take, without the header.
+    public var byteCount: Int {
+        entries.reduce(0) { $0 + $1.values.count * $1.values.dtype.bitsPerValue / 8 }
+    }
+
     /// Writes everything that was added.
     ///
+    /// - Parameter checksum: Whether to add the tensor ``SafetensorsFile/checksumName``, by which
+    ///   ``SafetensorsFile/verifyChecksum()`` tells a file that was damaged.
     /// - Throws: ``SafetensorsError/unwritableTensor(tensor:problem:)`` for a name that was added twice or a shape that does
-    ///   not fit its values, ``SafetensorsError/unwritableHeader(byteCount:limit:)``, and ``AtomicFileError``. The file that was at the path before is then still there.
-    public func write(to path: String) throws {
-        let ordered = entries.sorted { ($0.values.storageRank, $0.name) < ($1.values.storageRank, $1.name) }
+    ///   not fit its values, ``SafetensorsError/unwritableHeader(byteCount:limit:)``, and ``AtomicFileError``. The file that
+    ///   was at the path before is then still there.
+    public func write(to path: String, checksum: Bool = false) throws {
+        var ordered = entries.sorted { ($0.values.storageRank, $0.name) < ($1.values.storageRank, $1.name) }
+        if checksum {
+            let name = SafetensorsFile.checksumName
+            ordered.append(Entry(name: name, shape: [ContentDigest.byteCount], values: .checksum))
+        }
         let header = try encodeHeader(ordered)
         var file = try AtomicFile(replacing: path)
-        try file.append(header.bytes)
+        var digest = ContentDigest()
+        func append(_ bytes: RawSpan) throws {
+            if checksum { digest.update(bytes) }
+            try file.append(bytes)
+        }
+        try append(header.bytes)
         for entry in ordered {
             switch entry.values {
-            case .matrix(let matrix, .float32): try matrix.withSpan { try file.append($0.bytes) }
-            case .matrix(let matrix, let format): try file.append(matrix.bytes(as: format).bytes)
-            case .doubles(let values): try file.append(values.span.bytes)
-            case .integers(let values): try file.append(values.span.bytes)
+            case .matrix(let matrix, .float32): try matrix.withSpan { try append($0.bytes) }
+            case .matrix(let matrix, let format): try append(matrix.bytes(as: format).bytes)
+            case .doubles(let values): try append(values.span.bytes)
+            case .integers(let values): try append(values.span.bytes)
+            case .checksum: try file.append(digest.bytes.span.bytes)
             }
         }
         try file.commit()
