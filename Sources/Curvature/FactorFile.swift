@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer
@@ -21,16 +22,27 @@ import Transformer
 public enum FactorFile {
     private static let provenanceKey = "tributary"
 
-    /// Writes a folder beside its place and renames it into place; what was there before is removed then.
+    /// Writes a folder, or leaves the one that was there: as ``AtomicFolder`` does. Equal factors make equal bytes.
+    ///
+    /// When this returns, the factors outlast a power failure.
+    ///
+    /// - Throws: ``AtomicFileError`` that names the folder, ``SafetensorsError``.
     public static func write(_ factors: EKFACFactors, to folder: String) throws {
-        let place = URL(fileURLWithPath: folder)
-        let beside = place.deletingLastPathComponent()
-            .appendingPathComponent(".\(place.lastPathComponent).writing-\(ProcessInfo.processInfo.processIdentifier)")
-        let files = FileManager.default
-        try? files.removeItem(at: beside)
-        try files.createDirectory(at: beside, withIntermediateDirectories: true)
+        recover(at: folder)
+        do {
+            var place = try AtomicFolder(replacing: folder)
+            try writeFiles(of: factors, into: place.contents)
+            try place.commit()
+        } catch let error as AtomicFileError {
+            throw error.naming(folder)
+        }
+    }
+
+    private static func writeFiles(of factors: EKFACFactors, into folder: String) throws {
         let sequences = factors.provenance.sequences
-        let provenance = String(decoding: try JSONEncoder().encode(factors.provenance), as: UTF8.self)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let provenance = String(decoding: try encoder.encode(factors.provenance), as: UTF8.self)
         func write(_ name: String, _ add: (inout SafetensorsWriter, String, LayerFactors) -> Void) throws {
             var writer = SafetensorsWriter(metadata: [
                 provenanceKey: provenance, "strategy": "ekfac",
@@ -39,7 +51,7 @@ public enum FactorFile {
             for (layer, layerFactors) in zip(factors.tracked.layers, factors.layers) {
                 add(&writer, layer.name, layerFactors)
             }
-            try writer.write(to: beside.appendingPathComponent(name + ".safetensors").path)
+            try writer.write(to: path(of: name, in: folder))
         }
         func vector(_ values: [Double]) -> Matrix {
             Matrix(rows: 1, columns: values.count, elements: values.map(Float.init))
@@ -58,15 +70,36 @@ public enum FactorFile {
         try write("num_lambda_processed") { writer, name, _ in
             writer.add(name, integers: [Int64(sequences)], shape: [1])
         }
-        if files.fileExists(atPath: place.path) {
-            // A folder cannot be renamed over another: the old one steps aside first.
-            let old = beside.appendingPathExtension("old")
-            try? files.removeItem(at: old)
-            try files.moveItem(at: place, to: old)
-            try files.moveItem(at: beside, to: place)
-            try? files.removeItem(at: old)
-        } else {
-            try files.moveItem(at: beside, to: place)
+    }
+
+    /// The names of the files, without their extension.
+    private static let fileNames = [
+        "activation_eigenvectors", "gradient_eigenvectors", "activation_eigenvalues", "gradient_eigenvalues",
+        "lambda_matrix", "num_lambda_processed",
+    ]
+
+    private static func path(of name: String, in folder: String) -> String {
+        URL(fileURLWithPath: folder).appendingPathComponent(name + ".safetensors").path
+    }
+
+    /// Puts a folder back that a crash left beside its place, and removes what crashes left otherwise.
+    public static func recover(at folder: String) {
+        AtomicFolder.recover(folder) { found in
+            fileNames.allSatisfy { (try? SafetensorsFile(path: path(of: $0, in: found))) != nil }
+        }
+    }
+
+    /// The bytes that a folder of factors takes, without the headers of its files.
+    ///
+    /// - Parameter largestBlock: As ``FactorProvenance/largestBlock``.
+    static func byteCount(of tracked: TrackedLayers, largestBlock: Int?) -> Int {
+        tracked.layers.reduce(0) { sum, layer in
+            let vectors = [layer.inputs, layer.outputs].flatMap {
+                BlockDiagonal.ranges(order: $0, largest: largestBlock)
+            }
+            .reduce(0) { $0 + $1.count * $1.count }
+            let values = vectors + layer.inputs + layer.outputs + layer.inputs * layer.outputs
+            return sum + values * MemoryLayout<Float>.size + MemoryLayout<Int64>.size
         }
     }
 
@@ -78,7 +111,7 @@ public enum FactorFile {
     /// - Throws: ``FactorFileError``, or ``SafetensorsError`` for a damaged file.
     public static func load(folder: String, for decoder: DecoderModel, modelDigest: String?) throws -> EKFACFactors {
         func open(_ name: String) throws -> SafetensorsFile {
-            let path = URL(fileURLWithPath: folder).appendingPathComponent(name + ".safetensors").path
+            let path = path(of: name, in: folder)
             guard FileManager.default.fileExists(atPath: path) else {
                 throw FactorFileError.missingFile(name + ".safetensors", folder: folder)
             }
@@ -138,8 +171,7 @@ public enum FactorFile {
     ///
     /// - Throws: ``SafetensorsError``.
     public static func inspect(folder: String) throws -> (provenance: FactorProvenance?, layers: Int) {
-        let lambda = try SafetensorsFile(
-            path: URL(fileURLWithPath: folder).appendingPathComponent("lambda_matrix.safetensors").path)
+        let lambda = try SafetensorsFile(path: path(of: "lambda_matrix", in: folder))
         return (recordedProvenance(of: lambda), lambda.tensors.count)
     }
 
@@ -149,8 +181,7 @@ public enum FactorFile {
 
     /// Whether a folder holds factors.
     public static func exists(at folder: String) -> Bool {
-        FileManager.default.fileExists(
-            atPath: URL(fileURLWithPath: folder).appendingPathComponent("lambda_matrix.safetensors").path)
+        FileManager.default.fileExists(atPath: path(of: "lambda_matrix", in: folder))
     }
 
     /// The selection of layers that has just these names.

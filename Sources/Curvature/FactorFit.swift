@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer
@@ -67,7 +68,7 @@ public struct FactorFit: Sendable {
         self.source = source.spread(over: maximumSequences)
         identity = FactorProvenance(
             fisher: fisher, model: modelDigest, corpus: source.digest, sequences: self.source.count, tokens: nil,
-            seed: fisher == .sampled ? seed : nil, largestBlock: largestBlock, program: FactorFit.program)
+            seed: fisher == .sampled ? seed : nil, largestBlock: largestBlock, program: WritingProgram.signature)
         self.workers = workers
         self.batchTokens = batchTokens
         labels = { stage, sequence in
@@ -87,23 +88,60 @@ public struct FactorFit: Sendable {
         return fit
     }
 
-    static let program = "tributary 1"
-
     /// How many times as long as a state took to save, the fit then goes on without saving again.
     private static let timeBetweenSaves = 20.0
+
+    /// Fits the factors and writes them to a folder.
+    ///
+    /// The state of the fit is removed only when the factors outlast a power failure: at any moment one of the two is there.
+    ///
+    /// - Parameters:
+    ///   - folder: Where the factors go, as ``FactorFile`` writes them, in place of earlier ones.
+    ///   - statePath: As of ``run(statePath:progress:warn:isCancelled:)``.
+    /// - Throws: ``FitError``, or what reading the sequences threw.
+    public func run(
+        into folder: String, statePath: String, progress: (Progress) -> Void = { _ in },
+        warn: (FitWarning) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    ) throws -> EKFACFactors {
+        var keeper = keeper(statePath)
+        let factors = try run(&keeper, progress: progress, warn: warn, isCancelled: isCancelled)
+        do {
+            try FactorFile.write(factors, to: folder)
+        } catch {
+            throw FitError.factorsNotWritten(reason: "\(error)", statePath: keeper.isKept ? statePath : nil)
+        }
+        AtomicFile.remove(statePath)
+        return factors
+    }
 
     /// Fits the factors.
     ///
     /// - Parameters:
-    ///   - statePath: Where the state of an interrupted fit is kept, and taken up if it is of this very fit; nil keeps none.
+    ///   - statePath: Where the state of an interrupted fit is kept, and taken up if it is of this very fit; nil keeps none. It is
+    ///     still there when this returns.
+    ///   - warn: Told of a state that cannot be saved or taken up, once of each kind; the fit goes on.
     ///   - isCancelled: Asked every few micro-batches; the state is saved then.
     /// - Throws: ``FitError``, or what reading the sequences threw.
     public func run(
-        statePath: String? = nil, progress: (Progress) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+        statePath: String? = nil, progress: (Progress) -> Void = { _ in },
+        warn: (FitWarning) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+    ) throws -> EKFACFactors {
+        var keeper = keeper(statePath)
+        return try run(&keeper, progress: progress, warn: warn, isCancelled: isCancelled)
+    }
+
+    private func keeper(_ statePath: String?) -> FitStateKeeper {
+        FitStateKeeper(
+            statePath.map { FitState(path: $0, identity: identity, tracked: tracked, workers: workers.count) },
+            factorBytes: FactorFile.byteCount(of: tracked, largestBlock: identity.largestBlock))
+    }
+
+    private func run(
+        _ keeper: inout FitStateKeeper, progress: (Progress) -> Void, warn: (FitWarning) -> Void,
+        isCancelled: () -> Bool
     ) throws -> EKFACFactors {
         guard source.count > 0 else { throw FitError.noSequences }
-        let state = statePath.map { FitState(path: $0, identity: identity, tracked: tracked, workers: workers.count) }
-        let saved = try state?.load()
+        let saved = keeper.load(warn: warn)
 
         var bases: [Eigenbasis]
         var eigenvalueTaps: [EigenvalueTap]
@@ -117,21 +155,26 @@ public struct FactorFit: Sendable {
             if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
             let covariances = try sweep(
                 .covariances, taps: consume taps, from: start, progress: progress, isCancelled: isCancelled
-            ) { taps, next in try state?.save(covariances: taps, next: next) }
+            ) { taps, next, isLast in
+                keeper.save({ $0.contents(covariances: taps, next: next) }, isLast: isLast, warn: warn)
+            }
             bases = try decompose(merged(consume covariances) { $0.merge($1) }, progress: progress)
             let found = bases
-            eigenvalueTaps = try workers.run { _ in EigenvalueTap(tracked, bases: found) }
-            try state?.save(bases: bases, eigenvalues: eigenvalueTaps, next: 0)
+            let empty = try workers.run { _ in EigenvalueTap(tracked, bases: found) }
+            keeper.save({ $0.contents(bases: found, eigenvalues: empty, next: 0) }, isLast: false, warn: warn)
+            eigenvalueTaps = consume empty
         }
         let found = bases
         let workerSums = try sweep(
             .eigenvalues, taps: consume eigenvalueTaps, from: eigenvalueStart, progress: progress,
             isCancelled: isCancelled
-        ) { taps, next in try state?.save(bases: found, eigenvalues: taps, next: next) }
+        ) { taps, next, isLast in
+            keeper.save({ $0.contents(bases: found, eigenvalues: taps, next: next) }, isLast: isLast, warn: warn)
+        }
         let sums = merged(consume workerSums) { $0.merge($1) }
         var provenance = identity
         provenance.tokens = sums.tokens
-        let factors = EKFACFactors(
+        return EKFACFactors(
             tracked: tracked,
             layers: zip(bases, sums.sums).map { basis, sum in
                 LayerFactors(
@@ -140,16 +183,16 @@ public struct FactorFit: Sendable {
                     eigenvalues: sum.mean(over: Double(sums.sequences)))
             },
             provenance: provenance)
-        state?.remove()
-        return factors
     }
 
     /// Runs every remaining micro-batch through its worker's tap.
     ///
-    /// - Parameter taps: Given away: their sums are most of a fit's memory, and none must be copied to be added to.
+    /// - Parameters:
+    ///   - taps: Given away: their sums are most of a fit's memory, and none must be copied to be added to.
+    ///   - save: Saves the state, the last one of this run or not, and says why it could not.
     private func sweep<Tap: GradientTap & Sendable>(
         _ stage: Stage, taps: consuming [Tap], from start: Int, progress: (Progress) -> Void, isCancelled: () -> Bool,
-        save: ([Tap], Int) throws -> Void
+        save: (_ taps: [Tap], _ next: Int, _ isLast: Bool) -> String?
     ) throws -> [Tap] {
         let slots = taps.indices.map { _ in WorkerSlot((workspace: DecoderWorkspace(), tap: taps.removeFirst())) }
         let batchesPerRound = 4
@@ -170,11 +213,15 @@ public struct FactorFit: Sendable {
             next = end
             let isInterrupted = isCancelled()
             let start = Date()
+            var failure: String?
             if isInterrupted || start > nextSave {
-                try save(slots.map { $0.withState { $0.tap } }, next)
+                failure = save(slots.map { $0.withState { $0.tap } }, next, isInterrupted)
                 // The sums of a large model take seconds to write.
                 let end = Date()
                 nextSave = end + max(saveInterval, Self.timeBetweenSaves * end.timeIntervalSince(start))
+            }
+            if isInterrupted, let failure {
+                throw FitError.interruptedUnsaved(stage: stage, done: next, total: source.count, reason: failure)
             }
             if isInterrupted { throw FitError.interrupted(stage: stage, done: next, total: source.count) }
         }
@@ -256,6 +303,10 @@ public enum FitError: Error, Equatable, CustomStringConvertible {
     case noSequences
     case notFinite
     case interrupted(stage: FactorFit.Stage, done: Int, total: Int)
+    /// Interrupted, and the state could not be saved.
+    case interruptedUnsaved(stage: FactorFit.Stage, done: Int, total: Int, reason: String)
+    /// The factors are fitted, and could not be written; nil where there is no state either.
+    case factorsNotWritten(reason: String, statePath: String?)
 
     public var description: String {
         switch self {
@@ -263,6 +314,23 @@ public enum FitError: Error, Equatable, CustomStringConvertible {
         case .notFinite: "the model's loss is not finite on a sequence of the corpus: its weights may be damaged"
         case .interrupted(let stage, let done, let total):
             "interrupted in \(stage.rawValue) at \(done) of \(total); run the same command again to go on from there"
+        case .interruptedUnsaved(let stage, let done, let total, let reason):
+            """
+            interrupted in \(stage.rawValue) at \(done) of \(total), and the state could not be saved: \(reason) The same command goes on \
+            from an earlier state, if there is one
+            """
+        case .factorsNotWritten(let reason, let statePath):
+            if let statePath {
+                """
+                the factors are fitted, and cannot be written: \(reason) The state of the fit is kept in \(statePath): when the \
+                factors can be written, run the same command again to go on from there
+                """
+            } else {
+                """
+                the factors are fitted, and cannot be written: \(reason) No state of the fit could be saved either: when there is \
+                space for both, fit again
+                """
+            }
         }
     }
 }

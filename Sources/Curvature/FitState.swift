@@ -3,6 +3,8 @@ import LinearAlgebra
 import Transformer
 
 /// The saved state of an unfinished fit: each worker's sums as they are, so that going on gives what an undisturbed run gives.
+///
+/// A safetensors file with a checksum of all it holds: sums that were damaged would make factors that are wrong in silence.
 struct FitState {
     enum Saved {
         case covariances([CovarianceTap], next: Int)
@@ -27,7 +29,8 @@ struct FitState {
         ]
     }
 
-    func save(covariances taps: [CovarianceTap], next: Int) throws {
+    /// What there is to save of the first stage.
+    func contents(covariances taps: [CovarianceTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .covariances, next: next))
         for (worker, tap) in taps.enumerated() {
             for (owner, sum) in tap.activations { writer.add(sum.upperTriangle, "\(worker).activation.\(owner)") }
@@ -36,10 +39,11 @@ struct FitState {
             }
             writer.addCounts("\(worker).counts", tap.tokens, tap.sequences)
         }
-        try writer.write(to: path)
+        return writer
     }
 
-    func save(bases: [Eigenbasis], eigenvalues taps: [EigenvalueTap], next: Int) throws {
+    /// What there is to save of the last stage.
+    func contents(bases: [Eigenbasis], eigenvalues taps: [EigenvalueTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .eigenvalues, next: next))
         for (layer, basis) in zip(tracked.layers, bases) {
             if layer.index == layer.inputOwner {
@@ -53,22 +57,40 @@ struct FitState {
             for (layer, sum) in tap.sums.enumerated() { writer.add(sum.values, "\(worker).squares.\(layer)") }
             writer.addCounts("\(worker).counts", tap.tokens, tap.sequences)
         }
-        try writer.write(to: path)
+        return writer
     }
 
-    func remove() {
-        try? FileManager.default.removeItem(atPath: path)
+    /// What a file may turn out to be.
+    enum Found {
+        case nothing
+        case state(Saved)
+        /// Of another fit, or of another version.
+        case ofAnotherFit
+        case damaged
+        case unreadable(reason: String)
     }
 
-    /// - Returns: `nil` if there is no state, or if it is of another fit: that one is then overwritten.
-    func load() throws -> Saved? {
-        guard FileManager.default.fileExists(atPath: path), let file = try? SafetensorsFile(path: path) else {
-            return nil
+    /// Reads what is there. Nothing of it is trusted before its checksum is verified.
+    func load() -> Found {
+        do {
+            let file = try SafetensorsFile(path: path)
+            guard file.hasChecksum else { return .ofAnotherFit }
+            try file.verifyChecksum()
+            guard let next = file.metadata["next"].flatMap({ Int($0) }),
+                let stage = file.metadata["stage"].flatMap(FactorFit.Stage.init(rawValue:)),
+                file.metadata == metadata(stage: stage, next: next)
+            else { return .ofAnotherFit }
+            return try saved(file, stage, next: next).map { .state($0) } ?? .damaged
+        } catch SafetensorsError.missingFile {
+            return .nothing
+        } catch let error as SafetensorsError where error.isDamage {
+            return .damaged
+        } catch {
+            return .unreadable(reason: "\(error)")
         }
-        guard let next = file.metadata["next"].flatMap({ Int($0) }),
-            let stage = file.metadata["stage"].flatMap(FactorFit.Stage.init(rawValue:)),
-            file.metadata == metadata(stage: stage, next: next)
-        else { return nil }
+    }
+
+    private func saved(_ file: SafetensorsFile, _ stage: FactorFit.Stage, next: Int) throws -> Saved? {
         switch stage {
         case .covariances: return try covariances(file).map { .covariances($0, next: next) }
         case .eigendecomposition: return nil

@@ -1,4 +1,5 @@
 import Attribution
+import Files
 import Foundation
 import HTTP
 import Logging
@@ -16,7 +17,7 @@ public final class Service: Sendable {
     public static let jobsFileName = "jobs.sqlite"
 
     /// The service's version.
-    public static let version = "1.0.0"
+    public static let version = WritingProgram.version
 
     /// The folder's name, in the workspace, of what unfinished sweeps go on from.
     public static let checkpointFolderName = "checkpoints"

@@ -81,6 +81,8 @@ private final class StartDisplay: ProgressDisplay {
         if isDue { logger.info("\(title)", metadata: ["done": "\(done)", "total": "\(total ?? 0)"]) }
     }
 
+    func warn(_ text: String) { logger.warning("\(text)") }
+
     func finish(_ note: String) {
         let seconds = String(format: "%.1f", Date().timeIntervalSince(start))
         logger.info("\(title): done", metadata: ["seconds": "\(seconds)"])

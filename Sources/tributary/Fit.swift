@@ -10,7 +10,8 @@ struct Fit: ParsableCommand {
         discussion: """
             Two passes over the sequences, with an eigendecomposition between them. An interrupted fit keeps its state: the same \
             command goes on from there, and gives the factors that an undisturbed fit gives. Factors that are there already are \
-            replaced when the new ones are complete.
+            replaced when the new ones are complete. A state that cannot be saved costs the fit nothing but that; one that was \
+            damaged is not used.
             """)
 
     @OptionGroup var location: WorkspaceOptions

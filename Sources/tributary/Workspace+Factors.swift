@@ -33,6 +33,7 @@ extension Workspace {
         for checkpoint: Checkpoint, on corpus: CorpusStore, fitting: Bool, workers: Workers,
         display: (_ title: String) -> any ProgressDisplay, isCancelled: () -> Bool
     ) throws -> EKFACFactors {
+        FactorFile.recover(at: factorsFolder)
         if FactorFile.exists(at: factorsFolder) {
             return try FactorFile.load(
                 folder: factorsFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
@@ -62,16 +63,17 @@ extension Workspace {
         var stage: (kind: FactorFit.Stage, display: any ProgressDisplay)?
         do {
             let factors = try fit.run(
-                statePath: fitStateFile,
+                into: factorsFolder, statePath: fitStateFile,
                 progress: { progress in
                     if stage?.kind != progress.stage {
                         stage?.display.finish()
                         stage = (progress.stage, display(progress.stage.title))
                     }
                     stage?.display.update(progress.done, of: progress.total, unit: progress.stage.unit)
-                }, isCancelled: isCancelled)
+                },
+                warn: { warning in (stage?.display ?? display("fitting factors")).warn("\(warning)") },
+                isCancelled: isCancelled)
             stage?.display.finish()
-            try FactorFile.write(factors, to: factorsFolder)
             return factors
         } catch {
             stage?.display.abandon()

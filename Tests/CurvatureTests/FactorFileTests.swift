@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import LinearAlgebra
 import TestSupport
@@ -53,6 +54,61 @@ struct FactorFileTests {
         try FactorFile.write(factors, to: folder.file("factors"))
         try FactorFile.write(factors, to: folder.file("factors"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["factors"])
+    }
+
+    @Test("is found after a crash between two renames: the one that is whole", arguments: [false, true])
+    func betweenRenames(isNewOneDamaged: Bool) throws {
+        let files = FileManager.default
+        func load() throws -> EKFACFactors {
+            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+        }
+        try FactorFile.write(factors, to: folder.file("factors"))
+        let before = try load()
+        try files.copyItem(atPath: folder.file("factors"), toPath: folder.file(".factors.writing-99999"))
+        try files.moveItem(atPath: folder.file("factors"), toPath: folder.file(".factors.writing-99999.old"))
+        if isNewOneDamaged {
+            try Data([1, 2, 3]).write(
+                to: URL(fileURLWithPath: folder.file(".factors.writing-99999/lambda_matrix.safetensors")))
+        }
+        FactorFile.recover(at: folder.file("factors"))
+        #expect(try files.contentsOfDirectory(atPath: folder.path) == ["factors"])
+        let isIdentical = try load().isIdentical(to: before)
+        #expect(isIdentical)
+    }
+
+    @Test("has the same bytes whenever the same factors are written")
+    func sameBytes() throws {
+        func bytes() throws -> [Data] {
+            try FactorFile.write(factors, to: folder.file("factors"))
+            return try FileManager.default.contentsOfDirectory(atPath: folder.file("factors")).sorted().map {
+                try Data(contentsOf: URL(fileURLWithPath: folder.file("factors/\($0)")))
+            }
+        }
+        let first = try bytes()
+        #expect(first.count == 6)
+        for _ in 0..<8 { #expect(try bytes() == first) }
+    }
+
+    @Test("names the program's one version")
+    func program() throws {
+        try FactorFile.write(factors, to: folder.file("factors"))
+        let provenance = try FactorFile.inspect(folder: folder.file("factors")).provenance
+        #expect(provenance?.program == "tributary \(WritingProgram.version)")
+    }
+
+    @Test("takes the space that was said before it was written", arguments: [nil, 24])
+    func byteCount(largestBlock: Int?) throws {
+        let fitted = try FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest,
+            source: .init(Array(try Oracle.all[1].sequences().prefix(2))), largestBlock: largestBlock,
+            workers: Workers(count: 1)
+        ).run()
+        try FactorFile.write(fitted, to: folder.file("factors"))
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.file("factors"))
+        let values = try files.flatMap { name in
+            try SafetensorsFile(path: folder.file("factors/\(name)")).tensors.values.map(\.byteRange.count)
+        }
+        #expect(FactorFile.byteCount(of: fitted.tracked, largestBlock: largestBlock) == values.reduce(0, +))
     }
 
     @Test("is refused for other weights")

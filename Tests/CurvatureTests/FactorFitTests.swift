@@ -74,7 +74,6 @@ struct FactorFitTests {
             statePath: folder.file("state.safetensors"), progress: { firstProgress = firstProgress ?? $0 })
         #expect(resumed.isIdentical(to: undisturbed))
         #expect((firstProgress?.done ?? 0) > 0 || firstProgress?.stage != .covariances, "it did not start anew")
-        #expect(!FileManager.default.fileExists(atPath: folder.file("state.safetensors")))
     }
 
     @Test("does not take up the state of another fit")

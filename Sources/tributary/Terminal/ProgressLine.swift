@@ -10,6 +10,9 @@ protocol ProgressDisplay: Sendable {
     ///   - note: Shown behind the numbers.
     func update(_ done: Int, of total: Int?, unit: String, note: String)
 
+    /// Says what somebody should know, while the work goes on.
+    func warn(_ text: String)
+
     /// Ends it, with a word on how long the work took.
     func finish(_ note: String)
 
@@ -58,6 +61,13 @@ final class ProgressLine: ProgressDisplay {
             } else {
                 write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
             }
+        }
+    }
+
+    func warn(_ text: String) {
+        state.withLock { state in
+            write("\(state.hasBar ? "\r\u{1B}[K" : "")tributary: warning: \(text)\n")
+            state.hasBar = false
         }
     }
 
