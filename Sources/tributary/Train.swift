@@ -1,5 +1,6 @@
 import ArgumentParser
 import Corpus
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer
@@ -59,7 +60,7 @@ struct Train: ParsableCommand {
         let interruption = Interruption()
         let settings = try settings()
         let folder = URL(fileURLWithPath: output)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try FileSystem.makeFolder(at: folder.path)
         let texts = try documents(corpus)
         let tokenizer = try tokenizer(for: texts, settings: settings, folder: folder)
         let sequences = pieces(of: texts, tokenizer, length: settings.sequenceLength)
@@ -68,6 +69,7 @@ struct Train: ParsableCommand {
         var trainer = try Trainer(
             settings, sequences: sequences, workers: workers.map { Workers(count: $0) } ?? Workers())
         let state = folder.appendingPathComponent("training-state.safetensors").path
+        AtomicFile.removeLeftovers(of: state)
         if resume, FileManager.default.fileExists(atPath: state) {
             try trainer.resume(from: state)
             printError("training: going on after step \(trainer.step) of \(trainer.totalSteps)")
@@ -75,6 +77,7 @@ struct Train: ParsableCommand {
 
         let progress = ProgressLine("training")
         var lastSave = Date()
+        var hasWarned = false
         var smoothed: Double?
         let start = Date()
         var tokens = 0
@@ -87,28 +90,56 @@ struct Train: ParsableCommand {
                 step.step, of: step.totalSteps, unit: "steps",
                 note: String(
                     format: "epoch %d, loss %.3f, %.0f tokens/s", step.epoch + 1, smoothed ?? step.loss, rate))
-            if interruption.isRequested || Date().timeIntervalSince(lastSave) > 60 {
-                try trainer.save(to: state)
+            let isInterrupted = interruption.isRequested
+            if isInterrupted || Date().timeIntervalSince(lastSave) > 60 {
+                let problem = save(trainer, to: state, isLast: isInterrupted)
                 lastSave = Date()
-            }
-            if interruption.isRequested {
-                progress.abandon()
-                throw TrainingInterrupted(step: step.step, totalSteps: step.totalSteps)
+                if isInterrupted {
+                    progress.abandon()
+                    throw TrainingInterrupted(step: step.step, totalSteps: step.totalSteps, problem: problem)
+                }
+                if let problem, !hasWarned {
+                    progress.warn(
+                        "the state of the training is not saved: \(problem) It goes on, and tries again later.")
+                    hasWarned = true
+                }
             }
         }
         let trainLoss = try trainer.meanLoss(of: sequences)
         let heldOutLoss = heldOutSequences.isEmpty ? nil : try trainer.meanLoss(of: heldOutSequences)
-        try Checkpoint.write(
-            trainer.decoder, to: output, format: precision.format, endOfText: tokenizer.eosToken)
-        try TrainingRecord(
+        let record = TrainingRecord(
             settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
             sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
-            trainingLoss: trainLoss, heldOutLoss: heldOutLoss
-        ).write(to: output)
-        try? FileManager.default.removeItem(atPath: state)
+            trainingLoss: trainLoss, heldOutLoss: heldOutLoss)
+        try Checkpoint.write(
+            trainer.decoder, to: output, format: precision.format, endOfText: tokenizer.eosToken
+        ) { files in
+            try tokenizer.write(to: files)
+            try record.write(to: files.path)
+        }
+        // Only now that the checkpoint outlasts a power failure.
+        AtomicFile.remove(state)
+        AtomicFolder.remove(tokenizerFolder(in: folder))
         progress.finish(
             String(format: "training loss %.3f nats a token", trainLoss)
                 + (heldOutLoss.map { String(format: ", held out %.3f", $0) } ?? ""))
+    }
+
+    /// Saves what an interrupted run goes on from, and leaves space for the checkpoint unless the run ends here.
+    ///
+    /// - Returns: Why it was not saved: a run does not end for that.
+    private func save(_ trainer: Trainer, to path: String, isLast: Bool) -> String? {
+        let parameters = trainer.decoder.parameterCount * MemoryLayout<Float>.size
+        // Weights and two moments of each.
+        if !isLast, FileSystem.shortage(of: 3 * parameters, at: path, leaving: parameters) != nil {
+            return "\(path): the disk has too little space for it beside the model."
+        }
+        do {
+            try trainer.save(to: path)
+            return nil
+        } catch {
+            return "\(error)"
+        }
     }
 
     private func settings() throws -> TrainingConfiguration {
@@ -133,14 +164,23 @@ struct Train: ParsableCommand {
         return texts
     }
 
-    /// The tokenizer in the output folder when resuming, else a new one, written there.
+    /// Where the tokenizer is until the model is there: beside an earlier model it would make another of it.
+    private func tokenizerFolder(in folder: URL) -> String {
+        folder.appendingPathComponent("training-tokenizer").path
+    }
+
+    /// The tokenizer of the interrupted run when resuming, otherwise a new one, which is kept for that.
     private func tokenizer(for texts: [String], settings: TrainingConfiguration, folder: URL) throws -> Tokenizer {
-        if resume, FileManager.default.fileExists(atPath: folder.appendingPathComponent("tokenizer.json").path) {
-            return try Tokenizer(contentsOf: folder)
+        let kept = tokenizerFolder(in: folder)
+        AtomicFolder.recover(kept)
+        if resume, FileManager.default.fileExists(atPath: kept) {
+            return try Tokenizer(contentsOf: URL(fileURLWithPath: kept))
         }
         let progress = ProgressLine("tokenizer")
         let tokenizer = try BytePairTrainer(vocabularyCount: settings.vocabulary).train(on: texts)
-        try tokenizer.write(to: folder)
+        var files = try AtomicFolder(replacing: kept)
+        try tokenizer.write(to: URL(fileURLWithPath: files.contents))
+        try files.commit()
         progress.finish("\(tokenizer.vocabularyCount) tokens")
         return tokenizer
     }
@@ -158,8 +198,17 @@ struct Train: ParsableCommand {
 struct TrainingInterrupted: Error, CustomStringConvertible {
     let step: Int
     let totalSteps: Int
+    /// Why the state could not be saved.
+    let problem: String?
 
     var description: String {
-        "interrupted at step \(step) of \(totalSteps); run the same command with --resume to go on from there"
+        if let problem {
+            """
+            interrupted at step \(step) of \(totalSteps), and the state could not be saved: \(problem) With --resume the same command \
+            goes on from an earlier state, if there is one
+            """
+        } else {
+            "interrupted at step \(step) of \(totalSteps); run the same command with --resume to go on from there"
+        }
     }
 }

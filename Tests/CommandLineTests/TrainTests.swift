@@ -35,6 +35,38 @@ struct TrainTests {
         #expect(!FileManager.default.fileExists(atPath: folder.path("resumed/training-state.safetensors")))
     }
 
+    @Test("leaves an earlier model as it was until the new one is whole")
+    func earlierModel() async throws {
+        let folder = try TemporaryFolder()
+        let settings = try folder.write(TinyModel.settings(), to: "short.yaml")
+        let other = try folder.write(TinyModel.documents(60, about: "quarrelsome village"), to: "other.jsonl")
+        let call = ["train", "--corpus", other, "--output", folder.path("model"), "--config", settings]
+        let earlier = try await Program.run(call, in: folder)
+        try #require(earlier.status == 0, "\(earlier.error)")
+        func bytes() throws -> [String: Data] {
+            let names = [
+                "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json",
+            ]
+            return try Dictionary(
+                uniqueKeysWithValues: names.map {
+                    ($0, try Data(contentsOf: folder.url.appending(path: "model/\($0)")))
+                })
+        }
+        let before = try bytes()
+
+        let next = try Program(try self.call(folder, output: "model"), in: folder)
+        next.send(SIGTERM, onError: "tokenizer: done")
+        expectFailure(try await next.outcome(), saying: "interrupted at step")
+        #expect(try bytes() == before)
+
+        let resumed = try await Program.run(try self.call(folder, output: "model") + ["--resume"], in: folder)
+        try #require(resumed.status == 0, "\(resumed.error)")
+        let after = try bytes()
+        for name in ["model.safetensors", "tokenizer.json", "training.json"] { #expect(after[name] != before[name]) }
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.path("model")).sorted() == before.keys.sorted())
+    }
+
     @Test("names the key of its settings that nothing is known of")
     func unknownSetting() async throws {
         let folder = try TemporaryFolder()

@@ -184,6 +184,14 @@ struct TrainerTests {
             try SafetensorsWriter(metadata: changed).write(to: path)
             try refused(.otherRun(path: path, difference: "the format"))
         }
+        // One bit of a moment, which no check of shapes would find.
+        try saved.save(to: path)
+        var data = try Data(contentsOf: URL(fileURLWithPath: path))
+        data[data.count - 100] ^= 1
+        try data.write(to: URL(fileURLWithPath: path))
+        try refused(.damagedState(path: path))
+        try data.prefix(data.count - 40).write(to: URL(fileURLWithPath: path))
+        try refused(.damagedState(path: path))
         // The metadata is in order, but no parameter is there.
         try SafetensorsWriter(metadata: metadata).write(to: path)
         try refused(nil)

@@ -196,20 +196,24 @@ extension NumberFormat {
 extension Checkpoint {
     /// Writes a checkpoint folder that Hugging Face transformers loads: `config.json` and `model.safetensors`.
     ///
-    /// Each file is written beside its place, synced and renamed into it. The tokenizer's files are written by
-    /// ``Tokenizer/write(to:)``.
+    /// They and what is written alongside replace those that are there as one, as ``AtomicFileSet`` does: the weights of one model
+    /// never stand beside the configuration or the tokenizer of another.
     ///
-    /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)`` for other families than gpt2 and llama.
+    /// - Parameter alongside: Writes more files of the checkpoint, such as those of ``Tokenizer/write(to:)``, into the folder it
+    ///   receives.
+    /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)`` for other families than gpt2 and llama,
+    ///   ``AtomicFileError``.
     public static func write(
-        _ decoder: DecoderModel, to folder: String, format: NumberFormat = .float32, endOfText: Int32? = nil
+        _ decoder: DecoderModel, to folder: String, format: NumberFormat = .float32, endOfText: Int32? = nil,
+        alongside: (_ folder: URL) throws -> Void = { _ in }
     ) throws {
         let supported = DecoderDescription.writtenArchitectures
         guard supported.contains(decoder.description.architecture) else {
             throw CheckpointError.unsupportedArchitecture(
                 found: decoder.description.architecture, supported: supported)
         }
-        let url = URL(fileURLWithPath: folder)
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        let files = try AtomicFileSet(in: folder, mark: "config.json")
+        let url = URL(fileURLWithPath: files.contents)
         var writer = SafetensorsWriter(metadata: ["format": "pt"])
         for parameter in try decoder.namedParameters() {
             writer.add(parameter.name, parameter.values, shape: parameter.shape, format: format)
@@ -219,5 +223,7 @@ extension Checkpoint {
             withJSONObject: decoder.description.configuration(endOfText: endOfText, format: format),
             options: [.prettyPrinted, .sortedKeys])
         try AtomicFile.write(json, to: url.appendingPathComponent("config.json").path)
+        try alongside(url)
+        try files.commit()
     }
 }

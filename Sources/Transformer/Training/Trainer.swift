@@ -156,7 +156,9 @@ public struct Trainer {
 extension Trainer {
     /// Saves weights, moments and step, so that ``resume(from:)`` goes on as if there had been no interruption.
     public func save(to path: String) throws {
-        let settings = try JSONEncoder().encode(configuration)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let settings = try encoder.encode(configuration)
         var writer = SafetensorsWriter(metadata: [
             "step": "\(step)", "configuration": String(decoding: settings, as: UTF8.self), "corpus": corpusDigest,
         ])
@@ -164,14 +166,21 @@ extension Trainer {
         decoder.updateParameters { name, parameter in writer.add("parameter " + name, parameter) }
         for (name, moment) in firstMoments { writer.add("first moment " + name, moment) }
         for (name, moment) in secondMoments { writer.add("second moment " + name, moment) }
-        try writer.write(to: path)
+        try writer.write(to: path, checksum: true)
     }
 
     /// Takes up what ``save(to:)`` wrote.
     ///
-    /// - Throws: ``TrainingError/otherRun(path:difference:)`` if it was made with other settings or sequences.
+    /// - Throws: ``TrainingError/otherRun(path:difference:)`` if it was made with other settings or sequences,
+    ///   ``TrainingError/damagedState(path:)`` if it is not what was written.
     public mutating func resume(from path: String) throws {
-        let file = try SafetensorsFile(path: path)
+        let file: SafetensorsFile
+        do {
+            file = try SafetensorsFile(path: path)
+            if file.hasChecksum { try file.verifyChecksum() }
+        } catch let error as SafetensorsError where error.isDamage {
+            throw TrainingError.damagedState(path: path)
+        }
         let saved = file.metadata["configuration"].flatMap {
             try? JSONDecoder().decode(TrainingConfiguration.self, from: Data($0.utf8))
         }
@@ -179,7 +188,8 @@ extension Trainer {
         guard file.metadata["corpus"] == corpusDigest else {
             throw TrainingError.otherRun(path: path, difference: "the corpus")
         }
-        guard let step = file.metadata["step"].flatMap({ Int($0) }), (0...totalSteps).contains(step) else {
+        guard let step = file.metadata["step"].flatMap({ Int($0) }), (0...totalSteps).contains(step), file.hasChecksum
+        else {
             throw TrainingError.otherRun(path: path, difference: "the format")
         }
         var failure: (any Error)?
@@ -218,6 +228,8 @@ extension Trainer {
 /// Why training cannot go on.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case otherRun(path: String, difference: String)
+    /// The state of an interrupted run is not what was written.
+    case damagedState(path: String)
     case unusableConfiguration(String)
     case diverged(step: Int)
     /// A checkpoint that says nothing of how it was trained.
@@ -227,6 +239,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .otherRun(let path, let difference):
             "\(path): \(difference) is not that of the interrupted run. Give the same options, or start anew without --resume."
+        case .damagedState(let path):
+            "\(path): the state of the interrupted run is damaged: its content is not what was written. Start again without --resume."
         case .unusableConfiguration(let problem): problem
         case .diverged(let step):
             "the loss is not finite at step \(step): lower learning_rate, or check the corpus"
