@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Foundation
 import InfluenceService
 
@@ -29,7 +30,7 @@ struct Token: ParsableCommand {
             if let tokensFile { return TokenFile(URL(fileURLWithPath: tokensFile)) }
             let (folder, _) = try Workspace.place(
                 of: ModelSource(path: workspace.model), folder: workspace.workspace)
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try FileSystem.makeFolder(at: folder.path)
             return TokenFile(folder.appending(path: TokenFile.name))
         }
     }

@@ -1,5 +1,6 @@
 import Attribution
 import Corpus
+import Files
 import Foundation
 import InfluenceService
 import Transformer
@@ -27,9 +28,9 @@ struct Workspace: Sendable {
         (self.folder, loaded) = try Self.place(of: model, folder: folder)
         self.model = model
         do {
-            try FileManager.default.createDirectory(at: self.folder, withIntermediateDirectories: true)
+            try FileSystem.makeFolder(at: self.folder.path)
         } catch {
-            throw WorkspaceError.cannotCreate(folder: self.folder.path, reason: ErrorMessage(error).description)
+            throw WorkspaceError.cannotCreate(reason: "\(error)")
         }
         lock = try WorkspaceLock(folder: self.folder)
     }
@@ -69,15 +70,14 @@ struct Workspace: Sendable {
 
 /// What a workspace lacks.
 enum WorkspaceError: Error, Equatable, CustomStringConvertible {
-    case cannotCreate(folder: String, reason: String)
+    case cannotCreate(reason: String)
     case noCorpus(folder: String, command: String)
     case noFactors(folder: String, command: String)
     case sequenceLengthOverContext(length: Int, context: Int)
 
     var description: String {
         switch self {
-        case .cannotCreate(let folder, let reason):
-            "\(folder): the workspace cannot be created: \(reason)"
+        case .cannotCreate(let reason): "the workspace cannot be created: \(reason)"
         case .noCorpus(let folder, let command):
             "\(folder): there is no corpus yet: import the text that the model was trained on with \"\(command)\""
         case .noFactors(let folder, let command):

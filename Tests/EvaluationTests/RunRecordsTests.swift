@@ -45,6 +45,20 @@ struct RunRecordsTests {
         #expect(try open(identity())["next"] == [2])
     }
 
+    @Test("do not keep what could not be written, and go on behind what could")
+    func fullDisk() throws {
+        let records = try open(identity())
+        try records.append("a", [1])
+        // As a full disk leaves it: part of a line, of which nothing is known any more.
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data("{\"k".utf8))
+        try file.close()
+        try records.append("b", [2])
+        let again = try open(identity())
+        #expect(again["a"] == [1] && again["b"] == [2])
+    }
+
     @Test("are refused where they are those of another run, by the names of what differs")
     func otherRun() throws {
         try open(identity()).append("a", [1])

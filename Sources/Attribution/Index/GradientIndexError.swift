@@ -32,7 +32,8 @@ public enum GradientIndexError: Error, Equatable, CustomStringConvertible {
         case .otherLayout(let file, let found):
             "\(file): the gradient index has \(found.signs) signs a layer, of \(found.leading) leading directions. Leave the "
                 + "options out to go on with these, or add --rebuild to make it anew."
-        case .cannotWrite(let file, let reason): "\(file): the gradient index cannot be written: \(reason)"
+        case .cannotWrite(_, let reason):
+            "the gradient index cannot be written: \(reason) What was indexed before is kept."
         case .interrupted(let done, let total):
             "interrupted at \(done) of \(total) sequences; run the same command again to go on from there"
         }

@@ -31,7 +31,7 @@ import Transformer
 /// | layers · signs / 8 | layer by layer the signs of ``LayerSketch``'s entries, 1 for plus, the first in the lowest bit of a byte |
 ///
 /// Records are written and synced before the number of sequences is: what stands behind the last counted record is of an
-/// extension that did not end, and is written anew.
+/// extension that did not end, and is cut off by the next.
 struct GradientIndexFile {
     static let headerBytes = 128
     private static let magic = Array("TRIBIDX".utf8) + [1]
@@ -125,18 +125,13 @@ struct GradientIndexFile {
     /// Adds records behind the first so many, syncs them, and counts them.
     func append(_ records: [UInt8], behind sequences: Int) throws {
         do {
-            let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path))
-            defer { try? handle.close() }
-            try handle.seek(toOffset: UInt64(Self.headerBytes + sequences * recordBytes))
-            try handle.write(contentsOf: records)
-            try handle.synchronize()
+            var file = try GrowingFile(path: path, keeping: Self.headerBytes + sequences * recordBytes)
+            try file.append(records.span.bytes)
             var count: [UInt8] = []
             count.append(littleEndian: UInt64(sequences + records.count / recordBytes))
-            try handle.seek(toOffset: UInt64(Self.countOffset))
-            try handle.write(contentsOf: count)
-            try handle.synchronize()
+            try file.overwrite(count.span.bytes, at: Self.countOffset)
         } catch {
-            throw GradientIndexError.cannotWrite(file: path, reason: error.localizedDescription)
+            throw GradientIndexError.cannotWrite(file: path, reason: "\(error)")
         }
     }
 

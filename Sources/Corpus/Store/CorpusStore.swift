@@ -1,4 +1,5 @@
 import Digest
+import Files
 import Foundation
 import GRDB
 
@@ -36,10 +37,9 @@ public final class CorpusStore: Sendable {
         }
         let file = folder.appendingPathComponent(Self.fileName).path
         do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try FileSystem.makeFolder(at: folder.path)
         } catch {
-            throw CorpusError.storage(
-                file: folder.path, reason: "the folder cannot be created: \(error.localizedDescription)")
+            throw CorpusError.storage(file: folder.path, reason: "the folder cannot be created: \(error)")
         }
         self.tokenization = tokenization
         self.file = file

@@ -6,15 +6,13 @@ import Transformer
 /// The finished parts of a long run, kept in a file as they are found, so that an interrupted run goes on where it stopped.
 ///
 /// A file of JSON lines: the first is the run's ``RunIdentity``, each further one `{"key", "value"}`. A line is synced before
-/// ``append(_:_:)`` returns; one that a crash cut short is dropped when the file is opened again.
+/// ``append(_:_:)`` returns; one that a crash cut short is dropped when the file is opened again, and one that a full disk cut
+/// short at once.
 public final class RunRecords<Record: Codable & Sendable>: Sendable {
     private let path: String
-    private let state: Mutex<State>
-
-    private struct State {
-        var records: [String: Record]
-        var file: FileHandle
-    }
+    private let records: Mutex<[String: Record]>
+    /// The file itself: one line is written at a time. Nothing else waits for it, and readers use ``records`` alone.
+    private let file: Mutex<GrowingFile>
 
     private struct Line: Codable {
         var key: String
@@ -46,29 +44,27 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
                 }
                 records[record.key] = record.value
             }
-            if whole.count < data.count { try AtomicFile.write(Data(whole), to: path) }
+            file = Mutex(try GrowingFile(path: path, keeping: whole.count))
         } else {
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try AtomicFile.write(try Self.line(identity), to: path)
+            try FileSystem.makeFolder(at: url.deletingLastPathComponent().path)
+            let line = try Self.line(identity)
+            try AtomicFile.write(line, to: path)
+            file = Mutex(try GrowingFile(path: path, keeping: line.count))
         }
-        let file = try FileHandle(forWritingTo: url)
-        try file.seekToEnd()
-        state = Mutex(State(records: records, file: file))
+        self.records = Mutex(records)
     }
 
-    public var count: Int { state.withLock { $0.records.count } }
+    public var count: Int { records.withLock { $0.count } }
 
-    public subscript(key: String) -> Record? { state.withLock { $0.records[key] } }
+    public subscript(key: String) -> Record? { records.withLock { $0[key] } }
 
     /// Keeps a record; when this returns, a crash does not lose it.
+    ///
+    /// - Throws: `AtomicFileError`; the record is then not kept, and others may follow.
     public func append(_ key: String, _ record: Record) throws {
         let line = try Self.line(Line(key: key, value: record))
-        try state.withLock { state in
-            try state.file.write(contentsOf: line)
-            try state.file.synchronize()
-            state.records[key] = record
-        }
+        try file.withLock { try $0.append(line.bytes) }
+        records.withLock { $0[key] = record }
     }
 
     private static func line(_ value: some Encodable) throws -> Data {

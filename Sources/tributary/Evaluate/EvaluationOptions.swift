@@ -87,7 +87,7 @@ struct EvaluationRun {
         subject = try EvaluationSubject(
             name: workspace.model.name, checkpoint: contents.checkpoint, factors: contents.factors,
             corpus: contents.corpus, workers: options.workers.value)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try FileSystem.makeFolder(at: folder.path)
     }
 
     var control: EvaluationControl {
