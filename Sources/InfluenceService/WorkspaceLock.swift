@@ -31,13 +31,9 @@ public final class WorkspaceLock: Sendable {
             }
             throw .inUse(folder: folder.path, process: Self.owner(in: path))
         }
-        do {
-            try handle.truncate(atOffset: 0)
-            try handle.write(contentsOf: Data("\(ProcessInfo.processInfo.processIdentifier)\n".utf8))
-            try handle.synchronize()
-        } catch {
-            throw .cannotLock(folder: folder.path, reason: error.localizedDescription)
-        }
+        // Only a help for people: a full disk must not keep them from the workspace.
+        try? handle.write(contentsOf: Data("\(ProcessInfo.processInfo.processIdentifier)\n".utf8))
+        try? handle.truncate(atOffset: handle.offset())
     }
 
     private static func owner(in path: String) -> Int32? {
