@@ -187,7 +187,8 @@ struct Train: ParsableCommand {
 
     private func pieces(of texts: [String], _ tokenizer: Tokenizer, length: Int) -> [[Int32]] {
         texts.flatMap { text in
-            let tokens = tokenizer.encode(text) + [tokenizer.eosToken].compactMap { $0 }
+            var tokens = tokenizer.encode(text)
+            if let end = tokenizer.eosToken, tokens.last != end { tokens.append(end) }
             return stride(from: 0, to: tokens.count, by: length).map {
                 Array(tokens[$0..<min($0 + length, tokens.count)])
             }

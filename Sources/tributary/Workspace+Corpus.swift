@@ -35,14 +35,11 @@ extension Workspace {
             throw WorkspaceError.sequenceLengthOverContext(length: sequenceLength, context: context)
         }
         let recorded = try hasCorpus ? CorpusStore.inspect(folder: folder).tokenization.sequenceLength : nil
-        let tokenizer = checkpoint.tokenizer
         return try CorpusStore(
             folder: folder,
             tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest,
-                sequenceLength: sequenceLength ?? recorded ?? min(context, Self.longestDefaultSequence),
-                prefix: tokenizer.prefixTokens
-            ) { tokenizer.encode($0, addSpecialTokens: false) })
+                checkpoint.tokenizer,
+                sequenceLength: sequenceLength ?? recorded ?? min(context, Self.longestDefaultSequence)))
     }
 
     /// Imports documents with a display of how far it is.

@@ -21,6 +21,21 @@ struct SequenceTests {
         #expect(try corpus.store.statistics().tokens == length)
     }
 
+    @Test("have the prefix once, also where a document spells it out just where it is cut")
+    func spelledPrefix() throws {
+        let corpus = try TestCorpus(sequenceLength: 4, prefix: [Int32(UInt8(ascii: "<"))])
+        // Three tokens beside the prefix: the cut falls before the second, and within the third text.
+        try corpus.add(jsonLine(id: "d", text: "abc<de<fgh"))
+        let sequences = try corpus.store.sequences(named: "d")
+        let texts = sequences.map { String(decoding: $0.tokens.map { UInt8($0) }, as: UTF8.self) }
+        #expect(texts == ["<abc", "<de<", "<fgh"])
+        #expect(sequences.map(\.tokenOffset) == [0, 4, 7])
+        #expect(try corpus.store.statistics().tokens == 9)
+        // A document that ends with it has no sequence of it alone.
+        try corpus.add(jsonLine(id: "e", text: "xyz<"))
+        #expect(try corpus.store.sequences(named: "e").map(\.tokens.count) == [4])
+    }
+
     @Test("of one-piece documents go by the document's id, others by id and piece")
     func identifiers() throws {
         let corpus = try TestCorpus(sequenceLength: 4)

@@ -1,5 +1,6 @@
 import Corpus
 import JSON
+import Transformer
 
 // What the engine does with the corpus besides sweeping it.
 extension InfluenceEngine {
@@ -59,6 +60,15 @@ extension InfluenceEngine {
                 text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
                 source: sequence.source, metadata: document?.metadata.flatMap { JSONValue(text: $0) })
         }
+    }
+}
+
+extension CorpusTokenization {
+    /// How a model reads documents: with the special tokens that its tokenizer's files put around a text, each once.
+    public init(_ tokenizer: Tokenizer, sequenceLength: Int) {
+        self.init(
+            tokenizerDigest: tokenizer.digest, sequenceLength: sequenceLength, prefix: tokenizer.prefixTokens
+        ) { tokenizer.encodeDocument($0) }
     }
 }
 

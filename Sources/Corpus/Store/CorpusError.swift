@@ -50,8 +50,9 @@ extension CorpusError: CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case .wrongTokenizer(let file, let recorded, let given):
-            "\(file): the corpus was tokenised by another tokenizer (digest \(recorded)) than the model's (digest \(given)). "
-                + "Use the model that it was imported for, or import the documents into another workspace."
+            "\(file): the corpus was tokenised by another tokenizer (digest \(recorded)) than the model's (digest \(given)), or "
+                + "by an earlier version of Tributary, which treated BOS and EOS differently. Use the model that it was "
+                + "imported for, or import the documents again into another workspace."
         case .wrongSequenceLength(let file, let recorded, let given):
             "\(file): the corpus was cut into sequences of at most \(recorded) tokens; \(given) are asked for. "
                 + "Set the sequence length to \(recorded), or import the documents into another workspace."

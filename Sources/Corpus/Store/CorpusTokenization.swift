@@ -10,10 +10,12 @@ public struct CorpusTokenization: Sendable {
     public let sequenceLength: Int
 
     /// Tokens put in front of every sequence: normally none, or the beginning-of-sequence token where the tokenizer's
-    /// files ask for it. ``encode`` must not add them itself.
+    /// files ask for it.
     public let prefix: [Int32]
 
-    /// The token ids of a text, without any special tokens added. Called from several threads at once.
+    /// The token ids of a document that follow ``prefix``: without what the text itself spells of the prefix, with the
+    /// tokens that end each document where the tokenizer's files ask for some, and none for a text without any of its own.
+    /// Called from several threads at once.
     public let encode: @Sendable (String) throws -> [Int32]
 
     /// Describes a tokenization; ``CorpusStore/init(folder:tokenization:)`` checks it.
@@ -48,8 +50,19 @@ public struct CorpusTokenizationIdentity: Sendable, Equatable {
     /// How many of a document's own tokens fit into one sequence, beside the prefix.
     public var pieceLength: Int { sequenceLength - prefix.count }
 
-    /// Where a document of `tokenCount` tokens is cut: consecutive ranges, all of ``pieceLength`` but the last.
-    public func pieces(ofTokenCount tokenCount: Int) -> [Range<Int>] {
-        stride(from: 0, to: tokenCount, by: pieceLength).map { $0..<min($0 + pieceLength, tokenCount) }
+    /// Where a document's tokens are cut: ranges of ``pieceLength``, the last one shorter where they end.
+    ///
+    /// They follow each other without a gap, except where a later piece would start with the prefix, as in a document of
+    /// several texts with BOS between them: that piece starts behind it, since every sequence has the prefix once.
+    public func pieces(of tokens: [Int32]) -> [Range<Int>] {
+        var pieces: [Range<Int>] = []
+        var start = 0
+        while start < tokens.count {
+            if start > 0, !prefix.isEmpty, tokens[start...].starts(with: prefix) { start += prefix.count }
+            let end = min(start + pieceLength, tokens.count)
+            if start < end { pieces.append(start..<end) }
+            start = end
+        }
+        return pieces
     }
 }

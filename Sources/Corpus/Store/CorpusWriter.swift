@@ -7,7 +7,7 @@ struct PreparedDocument: Sendable {
     enum Content: Sendable {
         /// The text was in the corpus already when it was prepared, in this document.
         case known(document: Int64)
-        /// The text's own tokens, without prefix.
+        /// The document's tokens, without prefix.
         case tokens([Int32])
     }
 
@@ -120,7 +120,8 @@ private struct CorpusWriter {
             outcome.summary.empty += 1
             return
         }
-        let pieces = identity.pieces(ofTokenCount: tokens.count)
+        let pieces = identity.pieces(of: tokens)
+        let tokenCount = pieces.reduce(0) { $0 + $1.count }
         guard let name = try freeName(for: document, pieces: Int64(pieces.count)) else {
             refuse(document)
             return
@@ -146,10 +147,10 @@ private struct CorpusWriter {
         state.contentSum.add(document.hash)
         state.statistics.documents += 1
         state.statistics.sequences += pieces.count
-        state.statistics.tokens += tokens.count
+        state.statistics.tokens += tokenCount
         outcome.summary.documents += 1
         outcome.summary.sequences += pieces.count
-        outcome.summary.tokens += tokens.count
+        outcome.summary.tokens += tokenCount
     }
 
     private mutating func appendCopy(_ document: PreparedDocument, of id: Int64) throws {

@@ -17,7 +17,9 @@ struct RetrainingRecipe: Sendable {
         let length = settings.sequenceLength
         sequences = try subject.corpus.sequences(rowids: subject.rowids).map { sequence in
             let isLastPiece = sequence.piece == sequence.pieceCount - 1
-            guard let end, isLastPiece, sequence.tokens.count < length else { return sequence.tokens }
+            guard let end, isLastPiece, sequence.tokens.count < length, sequence.tokens.last != end else {
+                return sequence.tokens
+            }
             return sequence.tokens + [end]
         }
     }

@@ -79,9 +79,27 @@ public final class Tokenizer: Sendable {
     ///
     /// - Parameters:
     ///   - text: Special tokens spelled out in it become those tokens.
-    ///   - addSpecialTokens: Whether ``prefixTokens`` and ``suffixTokens`` are put around it; what of the prefix the text
-    ///     spells out itself is not put there again.
+    ///   - addSpecialTokens: Whether ``prefixTokens`` and ``suffixTokens`` are put around it; what of these the text spells
+    ///     out itself, at its start or its end, is not put there again.
     public func encode(_ text: String, addSpecialTokens: Bool = true) -> [Int32] {
+        let tokens = tokens(of: text)
+        let template = description.template
+        guard addSpecialTokens, !template.isEmpty else { return tokens }
+        let own = template.behindPrefix(tokens)
+        return template.prefix + own + template.missingSuffix(of: own)
+    }
+
+    /// The tokens of a training document that follow ``prefixTokens``: those of ``encode(_:addSpecialTokens:)`` without the
+    /// prefix, and none for a text that has no tokens of its own.
+    public func encodeDocument(_ text: String) -> [Int32] {
+        let tokens = tokens(of: text)
+        let template = description.template
+        guard !template.isEmpty else { return tokens }
+        let own = template.behindPrefix(tokens)
+        return own.isEmpty ? [] : Array(own) + template.missingSuffix(of: own)
+    }
+
+    private func tokens(of text: String) -> [Int32] {
         var tokens: [Int32] = []
         tokens.reserveCapacity(text.utf8.count / 4 + 8)
         withScratch { scratch in
@@ -96,7 +114,7 @@ public final class Tokenizer: Sendable {
                 }
             }
         }
-        return addSpecialTokens ? description.template.prefixed(tokens) + suffixTokens : tokens
+        return tokens
     }
 
     /// The tokens of a prompt and its completion as those of one text.
@@ -130,7 +148,7 @@ public final class Tokenizer: Sendable {
             }
         }
         let textCount = tokens.count
-        if addSpecialTokens { tokens = description.template.prefixed(tokens) }
+        if addSpecialTokens { tokens = prefixTokens + description.template.behindPrefix(tokens) }
         let index = start?.index ?? textCount
         return (tokens, index + tokens.count - textCount, start?.isInside ?? false)
     }

@@ -73,6 +73,8 @@ struct TokenizerDescription: Sendable, Equatable {
         if let metaspace = preTokenizer.metaspace {
             add("metaspace \(metaspace.replacement) \(metaspace.prefix) \(metaspace.startsWords)")
         }
+        // Documents once had a second BOS where they spell it out, and no EOS: a corpus of that time is another corpus.
+        if !template.isEmpty { add("template around each document, once") }
         return digest.hexadecimal
     }
 }

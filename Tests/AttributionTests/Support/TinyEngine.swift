@@ -34,9 +34,7 @@ final class TinyEngine: Sendable {
         folder = try TemporaryFolder()
         let corpus = try CorpusStore(
             folder: URL(fileURLWithPath: folder.path),
-            tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest, sequenceLength: sequenceLength, prefix: tokenizer.prefixTokens
-            ) { tokenizer.encode($0, addSpecialTokens: false) })
+            tokenization: CorpusTokenization(tokenizer, sequenceLength: sequenceLength))
         let lines = try texts.enumerated().map { index, text in
             let fields: [String: Any] = [
                 "id": "text-\(index)", "text": text, "source": index % 2 == 0 ? "even" : "odd",

@@ -1,3 +1,4 @@
+import Attribution
 import Corpus
 import Curvature
 import Foundation
@@ -20,9 +21,7 @@ struct TinySubject {
         folder = try TemporaryFolder()
         let corpus = try CorpusStore(
             folder: URL(fileURLWithPath: folder.path),
-            tokenization: CorpusTokenization(
-                tokenizerDigest: tokenizer.digest, sequenceLength: 32, prefix: tokenizer.prefixTokens
-            ) { tokenizer.encode($0, addSpecialTokens: false) })
+            tokenization: CorpusTokenization(tokenizer, sequenceLength: 32))
         let lines = try oracle.texts().prefix(sequences).enumerated().map { number, text in
             var record = ["text": text]
             record["id"] = identifiers(number)

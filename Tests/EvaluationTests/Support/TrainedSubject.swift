@@ -1,3 +1,4 @@
+import Attribution
 import Corpus
 import Curvature
 import Foundation
@@ -59,10 +60,7 @@ struct TrainedSubject {
         let checkpoint = try Checkpoint(folder: path)
         let corpus = try CorpusStore(
             folder: URL(fileURLWithPath: folder.path),
-            tokenization: CorpusTokenization(
-                tokenizerDigest: checkpoint.tokenizer.digest, sequenceLength: settings.sequenceLength,
-                prefix: checkpoint.tokenizer.prefixTokens
-            ) { checkpoint.tokenizer.encode($0, addSpecialTokens: false) })
+            tokenization: CorpusTokenization(checkpoint.tokenizer, sequenceLength: settings.sequenceLength))
         let lines = try Self.texts.map {
             String(decoding: try JSONSerialization.data(withJSONObject: ["text": $0]), as: UTF8.self)
         }
