@@ -200,9 +200,12 @@ struct TokenizerComponents {
         var sequences = 0
         for (index, item) in items.enumerated() {
             if let name = item.specialToken?.id {
-                guard let identifiers = component?.specialTokens?[name]?.ids else {
+                // To a dictionary, a name in another normalization form is the same one.
+                guard let token = component?.specialTokens?[name], (token.id ?? name).utf8.elementsEqual(name.utf8)
+                else {
                     throw missing("\(field).special_tokens.\(name)")
                 }
+                let identifiers = token.ids
                 guard identifiers.allSatisfy(isAssigned) else {
                     throw .unknownToken(file: file, field: "\(field).special_tokens.\(name).ids", token: name)
                 }

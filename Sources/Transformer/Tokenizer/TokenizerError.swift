@@ -15,6 +15,8 @@ public enum TokenizerError: Error, Equatable {
     case duplicateIdentifier(file: String, field: String, identifier: Int, tokens: [String])
     /// An added token whose identifier is not the one that its place in the file gives it.
     case misplacedAddedToken(file: String, token: String, identifier: Int, expected: Int)
+    /// `tokenizer_config.json` and the template of `tokenizer.json` ask for different tokens around a text.
+    case contradictoryTemplate(file: String, field: String, value: Bool, tokenizerClass: String?, puts: String)
     case missingByteSymbol(file: String, byte: UInt8, token: String)
     case unknownToken(file: String, field: String, token: String)
     /// A vocabulary too small for its byte symbols and special tokens.
@@ -48,6 +50,10 @@ extension TokenizerError: CustomStringConvertible, LocalizedError {
         case .misplacedAddedToken(let file, let token, let identifier, let expected):
             "\(file): added_tokens: token \(quoted(token)) has the id \(identifier), but by the vocabulary and the tokens "
                 + "listed before it its id is \(expected). Added tokens are listed in order of their ids."
+        case .contradictoryTemplate(let file, let field, let value, let tokenizerClass, let puts):
+            "tokenizer_config.json: \(field) is \(value)\(tokenizerClass.map { " for the tokenizer_class \($0)" } ?? ""), but "
+                + "post_processor in \(file) puts \(puts). Versions of Hugging Face transformers differ in which they follow. "
+                + "Let both say what the model was trained with."
         case .missingByteSymbol(let file, let byte, let token):
             "\(file): the vocabulary has no token for the byte 0x\(String(byte, radix: 16, uppercase: true)) (written "
                 + "\(quoted(token))), so not every text could be encoded. A tokenizer needs one for each byte of UTF-8."

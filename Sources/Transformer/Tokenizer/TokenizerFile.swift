@@ -96,7 +96,11 @@ struct TokenizerFile: Decodable {
         }
     }
 
-    struct TemplateToken: Decodable { let ids: [Int] }
+    struct TemplateToken: Decodable {
+        /// The name that it is listed under.
+        let id: String?
+        let ids: [Int]
+    }
 
     struct Model: Decodable {
         let type: String?
@@ -149,14 +153,18 @@ struct TokenizerFile: Decodable {
     }
 }
 
-/// The fields of a `tokenizer_config.json` that say what is put before a sequence.
+/// The fields of a `tokenizer_config.json` that name special tokens and say which are put around a sequence.
 struct TokenizerConfigurationFile: Decodable {
+    let tokenizerClass: String?
     let addBosToken: Bool?
+    let addEosToken: Bool?
     let bosToken: SpecialToken?
     let eosToken: SpecialToken?
 
     enum CodingKeys: String, CodingKey {
+        case tokenizerClass = "tokenizer_class"
         case addBosToken = "add_bos_token"
+        case addEosToken = "add_eos_token"
         case bosToken = "bos_token"
         case eosToken = "eos_token"
     }

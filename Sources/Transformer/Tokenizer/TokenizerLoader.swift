@@ -76,21 +76,12 @@ struct TokenizerLoader {
         }
         description.eosToken = configuration?.eosToken.flatMap { anyToken($0.content) }
         description.bosToken = configuration?.bosToken.flatMap { anyToken($0.content) }
-        if configuration?.addBosToken == true, description.template.prefix.isEmpty {
-            description.template.prefix = [try bosToken(description.bosToken)]
-        }
-        if description.bosToken == nil, description.template.prefix.count == 1 {
-            description.bosToken = description.template.prefix[0]
-        }
+        let template = description.template
+        if description.bosToken == nil, template.prefix.count == 1 { description.bosToken = template.prefix[0] }
+        try SpecialTokenOptions(configuration, file: file).check(
+            against: template, bos: description.bosToken,
+            eos: description.eosToken ?? (template.suffix.count == 1 ? template.suffix[0] : nil))
         return description
-    }
-
-    private func bosToken(_ identifier: Int32?) throws(TokenizerError) -> Int32 {
-        if let identifier { return identifier }
-        guard let token = configuration?.bosToken else {
-            throw .missingField(file: "tokenizer_config.json", field: "bos_token")
-        }
-        throw .unknownToken(file: "tokenizer_config.json", field: "bos_token", token: token.content)
     }
 
     // MARK: The model
@@ -148,7 +139,7 @@ struct TokenizerLoader {
             }
         case .lines(let lines):
             merges.reserveCapacity(lines.count)
-            for (index, line) in lines.enumerated() where !line.hasPrefix("#version") {
+            for (index, line) in lines.enumerated() where !line.utf8.starts(with: "#version".utf8) {
                 merges.append(try reader.merge(line: line, field: "model.merges[\(index)]"))
             }
         case nil:
