@@ -47,7 +47,7 @@ extension InfluenceEngine: InfluenceAnswering {
             temperature: request.temperature, seed: request.seed, maximumTokens: request.maximumTokens,
             endOfText: tokenizer.eosToken)
         let continuation = generation.continue(prompt, with: decoder)
-        let pieces = tokenTexts(continuation.tokens)
+        let pieces = tokenizer.tokenTexts(continuation.tokens)
         return CompletionResult(
             prompt: request.prompt, completion: tokenizer.decode(continuation.tokens),
             tokens: zip(continuation.tokens, zip(pieces, continuation.logProbabilities)).map {
@@ -74,25 +74,6 @@ extension InfluenceEngine: InfluenceAnswering {
                     sequences: $0.sequences, leading: $0.layout.leading, signs: $0.layout.signs,
                     bytes: $0.sequences * $0.recordBytes)
             })
-    }
-
-    /// The text of each token, arranged so that they join to the whole text: bytes of a character that is spread over several
-    /// tokens are shown with the last of them.
-    func tokenTexts(_ tokens: [Int32]) -> [String] {
-        var texts: [String] = []
-        var pending: [Int32] = []
-        for token in tokens {
-            pending.append(token)
-            let text = tokenizer.decode(pending)
-            if text.hasSuffix("\u{FFFD}"), pending.count < 4 {
-                texts.append("")
-            } else {
-                texts.append(text)
-                pending = []
-            }
-        }
-        if !pending.isEmpty, !texts.isEmpty { texts[texts.count - 1] = tokenizer.decode(pending) }
-        return texts
     }
 }
 

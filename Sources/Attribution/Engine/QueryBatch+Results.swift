@@ -60,7 +60,7 @@ extension QueryBatch {
     private func shown(
         _ continuation: TokenizedContinuation, _ logProbabilities: [Double]
     ) -> [InfluenceResult.QueryToken] {
-        zip(continuation.tokens, engine.tokenTexts(continuation.tokens)).enumerated().map { position, token in
+        zip(continuation.tokens, engine.tokenizer.tokenTexts(continuation.tokens)).enumerated().map { position, token in
             let place = position - continuation.completionStart
             return InfluenceResult.QueryToken(
                 id: token.0, text: token.1, logProbability: place >= 0 ? logProbabilities[place] : nil)
@@ -123,6 +123,6 @@ extension QueryBatch {
     }
 
     private func scored(_ tokens: [Int32], _ scores: [Double]) -> [InfluentialSequence.TokenScore] {
-        zip(engine.tokenTexts(tokens), scores).map { InfluentialSequence.TokenScore(text: $0, score: $1) }
+        zip(engine.tokenizer.tokenTexts(tokens), scores).map { InfluentialSequence.TokenScore(text: $0, score: $1) }
     }
 }
