@@ -58,37 +58,47 @@ struct AddedTokenMatcher: Sendable {
 
     var isEmpty: Bool { nodes[0].children.isEmpty }
 
+    /// How far a text has been cut.
+    struct Cursor: Sendable {
+        fileprivate var covered = 0
+        fileprivate var position = 0
+        /// A token that follows the text before it, which was handed over first.
+        fileprivate var waiting: Segment?
+    }
+
     /// Cuts `text` into added tokens and what lies between them, leaving nothing out.
-    func segments(of text: Span<UInt8>) -> [Segment] {
-        guard !isEmpty else {
-            return text.isEmpty ? [] : [Segment(range: 0..<text.count, identifier: nil)]
+    ///
+    /// - Returns: The next stretch; nil at the end.
+    func next(_ cursor: inout Cursor, in text: Span<UInt8>) -> Segment? {
+        if let waiting = cursor.waiting {
+            cursor.waiting = nil
+            return waiting
         }
-        var segments: [Segment] = []
-        var covered = 0
-        var position = 0
-        while position < text.count {
-            guard startsToken[Int(text[position])], let match = longestMatch(at: position, in: text) else {
-                position += 1
+        while !isEmpty, cursor.position < text.count {
+            guard startsToken[Int(text[cursor.position])], let match = longestMatch(at: cursor.position, in: text)
+            else {
+                cursor.position += 1
                 continue
             }
-            var range = position..<match.end
-            position = match.end
+            var range = cursor.position..<match.end
+            cursor.position = match.end
             let token = tokens[match.token]
             if token.isSingleWord, touchesWord(range, in: text) { continue }
             if token.stripsLeft {
                 // White space that the token before took along is taken; a token that is only such is not found again.
-                guard covered < range.upperBound else { continue }
-                range = max(covered, startOfSpaces(before: range.lowerBound, in: text))..<range.upperBound
+                guard cursor.covered < range.upperBound else { continue }
+                range = max(cursor.covered, startOfSpaces(before: range.lowerBound, in: text))..<range.upperBound
             }
             if token.stripsRight { range = range.lowerBound..<endOfSpaces(after: range.upperBound, in: text) }
-            if covered < range.lowerBound {
-                segments.append(Segment(range: covered..<range.lowerBound, identifier: nil))
-            }
-            segments.append(Segment(range: range, identifier: token.identifier))
-            covered = range.upperBound
+            let before = cursor.covered..<max(cursor.covered, range.lowerBound)
+            let found = Segment(range: range, identifier: token.identifier)
+            cursor.covered = range.upperBound
+            guard !before.isEmpty else { return found }
+            cursor.waiting = found
+            return Segment(range: before, identifier: nil)
         }
-        if covered < text.count { segments.append(Segment(range: covered..<text.count, identifier: nil)) }
-        return segments
+        defer { cursor.covered = text.count }
+        return cursor.covered < text.count ? Segment(range: cursor.covered..<text.count, identifier: nil) : nil
     }
 
     private func longestMatch(at start: Int, in text: Span<UInt8>) -> (token: Int, end: Int)? {

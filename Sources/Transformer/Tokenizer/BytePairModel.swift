@@ -26,6 +26,7 @@ struct BytePairModel: Sendable {
     struct Scratch: Sendable {
         fileprivate var merger = PairMerger()
         fileprivate var cache = WordCache()
+        fileprivate var longWord = LongWordMerger()
     }
 
     /// Appends the tokens of the word `bytes[range]`, which is not empty and valid UTF-8.
@@ -63,13 +64,10 @@ struct BytePairModel: Sendable {
     ) {
         // A piece of a longer word is no word, though it may be written like one.
         if borders == nil, let token = wholeWord(bytes, in: range) { return tokens.append(token) }
-        scratch.merger.start { start in
-            switch symbols {
-            case .bytes(let tokens):
-                for index in range where tokens[Int(bytes[index])] >= 0 { start.append(tokens[Int(bytes[index])]) }
-            case .characters(let characters): characters.append(bytes, in: range, to: &start)
-            }
+        guard range.count <= scratch.longWord.chunkLength else {
+            return scratch.longWord.appendTokens(of: bytes, in: range, by: self, to: &tokens)
         }
+        scratch.merger.start { symbols.append(bytes, in: range, to: &$0) }
         scratch.merger.merge(by: merges)
         tokens.append(contentsOf: scratch.merger.symbols)
     }
@@ -83,6 +81,27 @@ struct BytePairModel: Sendable {
     private func wholeWord(_ bytes: Span<UInt8>, in range: Range<Int>) -> Int32? {
         guard let wholeWords, range.count <= wholeWords.longest else { return nil }
         return wholeWords.table.number(of: bytes, in: range).map { wholeWords.tokens[$0] }
+    }
+}
+
+extension BytePairModel.Symbols {
+    /// Appends what the letters of `bytes[range]`, valid UTF-8, start out as, until there are `limit` symbols or a few more.
+    ///
+    /// - Returns: Where the first letter starts that is left, or the range's end.
+    @discardableResult
+    func append(_ bytes: Span<UInt8>, in range: Range<Int>, to symbols: inout [Int32], limit: Int = .max) -> Int {
+        switch self {
+        case .bytes(let tokens):
+            var position = range.lowerBound
+            while position < range.upperBound, symbols.count < limit {
+                let token = tokens[Int(bytes[position])]
+                if token >= 0 { symbols.append(token) }
+                position += 1
+            }
+            return position
+        case .characters(let characters):
+            return characters.append(bytes, in: range, to: &symbols, limit: limit)
+        }
     }
 }
 

@@ -63,13 +63,17 @@ public struct BytePairTrainer: Sendable {
         var words = PreTokenizer.Words()
         for text in texts {
             let bytes = text.utf8Span.span
-            for segment in special.segments(of: bytes) where segment.identifier == nil {
+            var cursor = AddedTokenMatcher.Cursor()
+            while let segment = special.next(&cursor, in: bytes) {
+                guard segment.identifier == nil else { continue }
                 let piece = bytes.extracting(segment.range)
-                PreTokenizer.gpt2.split(piece, into: &words)
-                var start = 0
-                for end in words.ends {
-                    counts.add(piece, in: start..<end)
-                    start = end
+                PreTokenizer.gpt2.start(&words, on: piece)
+                while PreTokenizer.gpt2.next(&words, of: piece) {
+                    var start = words.start
+                    for end in words.ends {
+                        counts.add(piece, in: start..<end)
+                        start = end
+                    }
                 }
             }
         }

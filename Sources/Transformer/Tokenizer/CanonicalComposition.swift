@@ -117,22 +117,42 @@ struct CanonicalComposition: Sendable {
     /// Marks in order of their combining classes, those of one class as they were (Unicode 3.11, D109).
     private func inOrder(_ scalars: [UInt32]) -> [UInt32] {
         var ordered: [UInt32] = []
-        var marks: [(combiningClass: UInt8, place: Int)] = []
-        func appendMarks() {
-            ordered += marks.sorted { $0 < $1 }.map { scalars[$0.place] }
-            marks.removeAll(keepingCapacity: true)
+        ordered.reserveCapacity(scalars.count)
+        var start = 0
+        while start < scalars.count {
+            let end = scalars[start...].firstIndex { Self.combiningClass($0) == 0 } ?? scalars.count
+            appendMarks(scalars[start..<end], to: &ordered)
+            if end < scalars.count { ordered.append(scalars[end]) }
+            start = end + 1
         }
-        for (place, value) in scalars.enumerated() {
-            let combiningClass = Self.combiningClass(value)
-            if combiningClass == 0 {
-                appendMarks()
-                ordered.append(value)
-            } else {
-                marks.append((combiningClass, place))
-            }
-        }
-        appendMarks()
         return ordered
+    }
+
+    private func appendMarks(_ marks: ArraySlice<UInt32>, to ordered: inout [UInt32]) {
+        let first = ordered.count
+        ordered += marks
+        guard marks.count < 32 else { return countMarks(marks, into: &ordered, from: first) }
+        for place in ordered.indices.dropFirst(first + 1) {
+            var place = place
+            let (mark, combiningClass) = (ordered[place], Self.combiningClass(ordered[place]))
+            while place > first, Self.combiningClass(ordered[place - 1]) > combiningClass {
+                ordered[place] = ordered[place - 1]
+                place -= 1
+            }
+            ordered[place] = mark
+        }
+    }
+
+    /// Sorts by counting: a text may be one letter with millions of marks.
+    private func countMarks(_ marks: ArraySlice<UInt32>, into ordered: inout [UInt32], from first: Int) {
+        var places = [Int](repeating: first, count: 257)
+        for mark in marks { places[Int(Self.combiningClass(mark)) + 1] += 1 }
+        for index in 1...256 { places[index] += places[index - 1] - first }
+        for mark in marks {
+            let combiningClass = Int(Self.combiningClass(mark))
+            ordered[places[combiningClass]] = mark
+            places[combiningClass] += 1
+        }
     }
 
     /// Composes each character with the last starter unless one between them blocks it (Unicode 3.11, D115 to D117).

@@ -9,8 +9,9 @@ struct CharacterSymbols: Sendable {
 
     /// The byte that a token so written stands for.
     static func byte(named token: String) -> UInt8? {
-        guard token.utf8.count == 6, token.hasPrefix("<0x"), token.hasSuffix(">") else { return nil }
-        guard let byte = UInt8(token.dropFirst(3).dropLast(), radix: 16), name(of: byte) == token else { return nil }
+        guard token.utf8.count == 6, token.utf8.starts(with: "<0x".utf8) else { return nil }
+        let digits = String(decoding: token.utf8.dropFirst(3).dropLast(), as: UTF8.self)
+        guard let byte = UInt8(digits, radix: 16), token.utf8.elementsEqual(name(of: byte).utf8) else { return nil }
         return byte
     }
 
@@ -43,10 +44,13 @@ struct CharacterSymbols: Sendable {
         self.byteTokens = byteTokens
     }
 
-    /// Appends what the characters of `bytes[range]`, valid UTF-8, start out as.
-    func append(_ bytes: Span<UInt8>, in range: Range<Int>, to symbols: inout [Int32]) {
+    /// Appends what the characters of `bytes[range]`, valid UTF-8, start out as, until there are `limit` symbols or a few more.
+    ///
+    /// - Returns: Where the first character starts that is left, or the range's end.
+    @discardableResult
+    func append(_ bytes: Span<UInt8>, in range: Range<Int>, to symbols: inout [Int32], limit: Int = .max) -> Int {
         var position = range.lowerBound
-        while position < range.upperBound {
+        while position < range.upperBound, symbols.count < limit {
             let (value, length) = scalar(at: position, in: bytes)
             let token = tokens[Int(blocks[Int(value >> 8)]) + Int(value & 0xFF)]
             if token != Self.none {
@@ -56,6 +60,7 @@ struct CharacterSymbols: Sendable {
             }
             position += length
         }
+        return position
     }
 }
 

@@ -16,8 +16,12 @@ struct LiteralSplit: Sendable, Equatable {
     var pattern: String
     var behavior: Behavior
 
-    /// Appends the end of each word of `bytes[range]`, which is not empty.
-    func appendWordEnds(of bytes: Span<UInt8>, in range: Range<Int>, to ends: inout [Int]) {
+    /// Appends the end of each word of `bytes[range]`, which is not empty, until there are `limit` ends or one more.
+    ///
+    /// - Returns: Where the first word starts that is left, or the range's end.
+    func appendWordEnds(
+        of bytes: Span<UInt8>, in range: Range<Int>, to ends: inout [Int], limit: Int = .max
+    ) -> Int {
         let literal = Array(pattern.utf8)
         let text = bytes.extracting(range)
         var start = 0
@@ -41,7 +45,9 @@ struct LiteralSplit: Sendable, Equatable {
                 ends.append(range.lowerBound + cut)
                 start = cut
             }
+            if ends.count >= limit { return range.lowerBound + start }
         }
         if start < text.count { ends.append(range.upperBound) }
+        return range.upperBound
     }
 }

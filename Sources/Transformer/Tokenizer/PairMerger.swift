@@ -5,6 +5,8 @@
 struct PairMerger: Sendable {
     /// The word's symbols: its bytes' at first, its tokens when it is merged.
     private(set) var symbols: [Int32] = []
+    /// Where each token of a long word ends, in symbols that it started out as. Of a word that was not long there are none.
+    private(set) var ends: [Int] = []
     /// For each symbol, its merge with the next one.
     private var entries: [MergeTable.Entry] = []
 
@@ -30,6 +32,7 @@ struct PairMerger: Sendable {
     /// - Parameter fill: Appends the word's symbols to an empty list.
     mutating func start(_ fill: (inout [Int32]) -> Void) {
         symbols.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
         fill(&symbols)
     }
 
@@ -97,6 +100,7 @@ struct PairMerger: Sendable {
             symbols[kept] = symbols[position]
             kept += 1
             position = next[position]
+            ends.append(position < 0 ? count : position)
         }
         symbols.removeLast(count - kept)
     }

@@ -24,23 +24,26 @@ enum SplitPattern: String, Sendable, CaseIterable {
         self.init(rawValue: plain)
     }
 
-    /// Appends the end of each word of `bytes[range]`, which is taken for a whole text, in order.
-    func appendWordEnds(of bytes: Span<UInt8>, in range: Range<Int>, to ends: inout [Int]) {
+    /// Appends the end of each word of `bytes[range]`, which is taken for a whole text, in order, until there are `limit` ends.
+    ///
+    /// - Returns: Where the first word starts that is left, or the range's end.
+    func appendWordEnds(of bytes: Span<UInt8>, in range: Range<Int>, to ends: inout [Int], limit: Int) -> Int {
         let classes = CharacterClasses.shared
         var position = range.lowerBound
         switch self {
         case .gpt2:
-            while position < range.upperBound {
+            while position < range.upperBound, ends.count < limit {
                 position = classes.endOfGPT2Word(at: position, in: bytes, limit: range.upperBound)
                 ends.append(position)
             }
         case .llama3, .qwen2:
             let digits = self == .llama3 ? 3 : 1
-            while position < range.upperBound {
+            while position < range.upperBound, ends.count < limit {
                 position = classes.endOfWord(at: position, in: bytes, limit: range.upperBound, digits: digits)
                 ends.append(position)
             }
         }
+        return position
     }
 }
 

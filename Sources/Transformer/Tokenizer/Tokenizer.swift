@@ -40,7 +40,7 @@ public final class Tokenizer: Sendable {
     private let normalizedAddedTokens: AddedTokenMatcher
     /// The bytes that each id stands for.
     private let decoded: DecodedTokens
-    /// What encoding needs besides; as many as were ever in use at once.
+    /// What encoding needs besides, none larger than a few megabytes; as many as were ever in use at once.
     private let idle = Mutex<[Scratch]>([])
 
     private struct Scratch: Sendable {
@@ -104,7 +104,8 @@ public final class Tokenizer: Sendable {
         tokens.reserveCapacity(text.utf8.count / 4 + 8)
         withScratch { scratch in
             let bytes = text.utf8Span.span
-            for segment in addedTokens.segments(of: bytes) {
+            var cursor = AddedTokenMatcher.Cursor()
+            while let segment = addedTokens.next(&cursor, in: bytes) {
                 if let token = segment.identifier {
                     tokens.append(token)
                 } else {
@@ -132,7 +133,8 @@ public final class Tokenizer: Sendable {
         var start: Start?
         withScratch { scratch in
             let bytes = text.utf8Span.span
-            for segment in addedTokens.segments(of: bytes) {
+            var cursor = AddedTokenMatcher.Cursor()
+            while let segment = addedTokens.next(&cursor, in: bytes) {
                 let range = segment.range
                 let holdsCompletion = start == nil && range.upperBound > border
                 if let token = segment.identifier {
@@ -192,7 +194,8 @@ public final class Tokenizer: Sendable {
         ofNormalized text: Span<UInt8>, isFirst: Bool, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
     ) -> Start? {
         var start: Start?
-        for segment in normalizedAddedTokens.segments(of: text) {
+        var cursor = AddedTokenMatcher.Cursor()
+        while let segment = normalizedAddedTokens.next(&cursor, in: text) {
             let range = segment.range
             let holdsBorder = border.map { start == nil && range.upperBound > $0 } ?? false
             if let token = segment.identifier {
@@ -216,33 +219,40 @@ public final class Tokenizer: Sendable {
     ) -> Start? {
         let first = tokens.count
         guard let metaspace = description.preTokenizer.metaspace else {
-            description.preTokenizer.split(text, into: &scratch.words)
-            appendTokens(ofWords: text, scratch: &scratch, to: &tokens)
+            let spaces = appendTokens(ofWordsIn: text, border: border, scratch: &scratch, to: &tokens)
             guard let border else { return nil }
-            let spaces = scratch.words.insertions.prefix { $0 < border }.count
             let encoded = model.encodedCount(of: text.extracting(0..<border))
             return start(at: encoded + spaces, amongTokensFrom: first, of: tokens)
         }
         let marked = metaspace.applied(to: text, isFirst: isFirst)
-        description.preTokenizer.split(marked.span, into: &scratch.words)
-        appendTokens(ofWords: marked.span, scratch: &scratch, to: &tokens)
+        _ = appendTokens(ofWordsIn: marked.span, border: nil, scratch: &scratch, to: &tokens)
         guard let border else { return nil }
         let markedBorder = metaspace.applied(to: text.extracting(0..<border), isFirst: isFirst).count
         return start(at: markedBorder, amongTokensFrom: first, of: tokens)
     }
 
-    private func appendTokens(ofWords text: Span<UInt8>, scratch: inout Scratch, to tokens: inout [Int32]) {
-        if let spaced = scratch.words.spacedText {
-            appendTokens(ofWordsIn: spaced.span, scratch: &scratch, to: &tokens)
-        } else {
-            appendTokens(ofWordsIn: text, scratch: &scratch, to: &tokens)
+    /// - Returns: How many spaces were put in before the border.
+    private func appendTokens(
+        ofWordsIn text: Span<UInt8>, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
+    ) -> Int {
+        description.preTokenizer.start(&scratch.words, on: text, border: border)
+        while description.preTokenizer.next(&scratch.words, of: text) {
+            if let spaced = scratch.words.spacedText {
+                appendTokens(of: scratch.words, in: spaced.span, scratch: &scratch.model, to: &tokens)
+            } else {
+                appendTokens(of: scratch.words, in: text, scratch: &scratch.model, to: &tokens)
+            }
         }
+        return scratch.words.spacesBeforeBorder
     }
 
-    private func appendTokens(ofWordsIn text: Span<UInt8>, scratch: inout Scratch, to tokens: inout [Int32]) {
-        var position = 0
-        for end in scratch.words.ends {
-            model.appendTokens(of: text, in: position..<end, scratch: &scratch.model, to: &tokens)
+    private func appendTokens(
+        of words: PreTokenizer.Words, in text: Span<UInt8>, scratch: inout BytePairModel.Scratch,
+        to tokens: inout [Int32]
+    ) {
+        var position = words.start
+        for end in words.ends {
+            model.appendTokens(of: text, in: position..<end, scratch: &scratch, to: &tokens)
             position = end
         }
     }
@@ -269,6 +279,7 @@ public final class Tokenizer: Sendable {
     private func withScratch(_ body: (inout Scratch) -> Void) {
         var scratch = idle.withLock { $0.popLast() } ?? Scratch()
         body(&scratch)
+        scratch.words.clearSpacedText()
         idle.withLock { $0.append(scratch) }
     }
 

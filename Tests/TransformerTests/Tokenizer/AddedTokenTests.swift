@@ -7,10 +7,13 @@ struct AddedTokenTests {
     static func found(_ tokens: [AddedToken], in text: String) -> [String] {
         let matcher = AddedTokenMatcher(tokens, contents: tokens.map { Array($0.content.utf8) })
         let bytes = Array(text.utf8)
-        return matcher.segments(of: bytes.span).map { segment in
+        var found: [String] = []
+        var cursor = AddedTokenMatcher.Cursor()
+        while let segment = matcher.next(&cursor, in: bytes.span) {
             let piece = String(decoding: bytes[segment.range], as: UTF8.self)
-            return segment.identifier.map { "\($0):\(piece)" } ?? piece
+            found.append(segment.identifier.map { "\($0):\(piece)" } ?? piece)
         }
+        return found
     }
 
     @Test("are found leftmost, and the longest of those that start there")

@@ -8,7 +8,7 @@ struct LiteralSplitTests {
         let bytes = Array("(\(text))".utf8)
         var ends: [Int] = []
         let range = 1..<bytes.count - 1
-        LiteralSplit(pattern: pattern, behavior: behavior).appendWordEnds(of: bytes.span, in: range, to: &ends)
+        _ = LiteralSplit(pattern: pattern, behavior: behavior).appendWordEnds(of: bytes.span, in: range, to: &ends)
         return zip([range.lowerBound] + ends, ends).map { String(decoding: bytes[$0..<$1], as: UTF8.self) }
     }
 

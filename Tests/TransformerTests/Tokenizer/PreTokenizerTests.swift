@@ -4,12 +4,51 @@ import Testing
 
 @Suite("Words")
 struct PreTokenizerTests {
-    static func words(_ text: String, _ stages: [PreTokenizer.Stage]) -> [String] {
+    static func words(
+        _ text: String, _ stages: [PreTokenizer.Stage], batchSize: Int = PreTokenizer.batchSize
+    ) -> [String] {
+        words(text, PreTokenizer(stages: stages), batchSize: batchSize)
+    }
+
+    static func words(_ text: String, _ preTokenizer: PreTokenizer, batchSize: Int) -> [String] {
         var words = PreTokenizer.Words()
         let text = Array(text.utf8)
-        PreTokenizer(stages: stages).split(text.span, into: &words)
-        let source = words.spacedText ?? text
-        return zip([0] + words.ends, words.ends).map { String(decoding: source[$0..<$1], as: UTF8.self) }
+        var found: [String] = []
+        preTokenizer.start(&words, on: text.span, batchSize: batchSize)
+        while preTokenizer.next(&words, of: text.span) {
+            let source = words.spacedText ?? text
+            found += zip([words.start] + words.ends, words.ends).map {
+                String(decoding: source[$0..<$1], as: UTF8.self)
+            }
+        }
+        return found
+    }
+
+    @Test("are the same however many are found at a time", arguments: [1, 2, 3, 7, 50])
+    func batches(size: Int) throws {
+        let dash: (LiteralSplit.Behavior) -> PreTokenizer.Stage = {
+            .literal(LiteralSplit(pattern: "e", behavior: $0))
+        }
+        let spaces = PreTokenizer.Stage.byteLevel(addsPrefixSpace: true, splits: false)
+        let preTokenizers =
+            ([
+                [], Self.gpt2, [.split(.llama3)], [.split(.qwen2), spaces], [.digits(individually: true)] + Self.gpt2,
+                [.digits(individually: false)] + Self.gpt2, [.byteLevel(addsPrefixSpace: true, splits: true)],
+                [.split(.llama3), .byteLevel(addsPrefixSpace: true, splits: true)],
+            ]
+            + [.isolated, .mergedWithPrevious, .mergedWithNext, .contiguous].flatMap {
+                [[dash($0)], [dash($0)] + Self.gpt2]
+            })
+            .map { PreTokenizer(stages: $0) }
+            + [PreTokenizer(metaspace: Metaspace(replacement: "e", prefix: .never, startsWords: true), stages: [])]
+        let texts = try TokenizerFixture.texts() + [String(repeating: "ee1 2e  \n 33e", count: 9)]
+        for preTokenizer in preTokenizers {
+            for text in texts {
+                #expect(
+                    Self.words(text, preTokenizer, batchSize: size)
+                        == Self.words(text, preTokenizer, batchSize: .max), "of \(text.debugDescription)")
+            }
+        }
     }
 
     static let gpt2: [PreTokenizer.Stage] = [.byteLevel(addsPrefixSpace: false, splits: true)]
