@@ -67,6 +67,14 @@ struct BadInputTests {
         BadLine(#"{"text": "a\u0000b"}"#, .nulCharacter(location: .line(3), field: "text")),
         BadLine(#"{"text": "a", "id": "i\u0000"}"#, .nulCharacter(location: .line(3), field: "id")),
         BadLine(#"{"text": "a", "source": "\u0000"}"#, .nulCharacter(location: .line(3), field: "source")),
+        BadLine(
+            "{\"text\": \"a\", \"id\": \"\(String(repeating: "é", count: 1_025))\"}",
+            .nameTooLong(location: .line(3), field: "id", bytes: 2_050, limit: 2_048)),
+        BadLine(
+            "{\"text\": \"a\", \"source\": \"\(String(repeating: "s", count: 2_049))\"}",
+            .nameTooLong(location: .line(3), field: "source", bytes: 2_049, limit: 2_048)),
+        BadLine(#"{"text": "a", "id": "."}"#, .dotSegment(location: .line(3), id: ".")),
+        BadLine(#"{"text": "a", "id": ".."}"#, .dotSegment(location: .line(3), id: "..")),
         BadLine(#"{"text": "a", "id": "one"}"#, .identifierTaken(location: .line(3), id: "one")),
     ]
 

@@ -44,6 +44,12 @@ public enum CorpusImportError: Error, Equatable {
     /// A field has a NUL character in it.
     case nulCharacter(location: CorpusInputLocation, field: String)
 
+    /// An identifier or a source is longer than a URL can carry.
+    case nameTooLong(location: CorpusInputLocation, field: String, bytes: Int, limit: Int)
+
+    /// The identifier is `.` or `..`, which cannot be asked for by URL.
+    case dotSegment(location: CorpusInputLocation, id: String)
+
     /// The identifier is that of another text, or of a piece of one.
     case identifierTaken(location: CorpusInputLocation, id: String)
 
@@ -91,6 +97,11 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(location): \"\(field)\" is empty. Remove the \(field == "text" ? "record" : "field"), or fill it in."
         case .nulCharacter(let location, let field):
             "\(location): \"\(field)\" has a NUL character in it, which text cannot have. Remove it."
+        case .nameTooLong(let location, let field, let bytes, let limit):
+            "\(location): \"\(field)\" has \(bytes) bytes; at most \(limit) are expected, so that it fits into a URL. "
+                + "Shorten it, or keep it in \"metadata\"."
+        case .dotSegment(let location, let id):
+            "\(location): \"id\" is \"\(id)\", which URLs cannot name. Give the text another id."
         case .identifierTaken(let location, let id):
             "\(location): the id \"\(id)\" belongs to another text of the corpus, or to a piece of one. "
                 + "Give each text an id of its own."

@@ -71,7 +71,8 @@ extension CorpusImportError {
         switch self {
         case .tooLong(let location, _), .invalidUTF8(let location, _), .malformedJSON(let location, _),
             .wrongType(let location, _, _, _), .missingText(let location), .emptyField(let location, _),
-            .nulCharacter(let location, _), .identifierTaken(let location, _), .untokenizable(let location, _):
+            .nulCharacter(let location, _), .nameTooLong(let location, _, _, _), .dotSegment(let location, _),
+            .identifierTaken(let location, _), .untokenizable(let location, _):
             location
         case .missingFile, .isFolder, .unreadable, .truncatedGzip, .corruptGzip, .tooLarge, .tooManyRecords,
             .cancelled, .store:
@@ -83,7 +84,8 @@ extension CorpusImportError {
     public var field: String? {
         switch self {
         case .wrongType(_, let field, _, _): field
-        case .emptyField(_, let field), .nulCharacter(_, let field): field
+        case .emptyField(_, let field), .nulCharacter(_, let field), .nameTooLong(_, let field, _, _): field
+        case .dotSegment: "id"
         case .missingText, .untokenizable: "text"
         case .identifierTaken: "id"
         default: nil

@@ -21,12 +21,18 @@ extension CorpusRecord {
 
     /// Refuses what must not get into a corpus.
     func validate() throws(CorpusImportError) {
+        // Clients take these two out of a path before they send it, percent-encoded or not (RFC 3986 section 5.2.4).
+        if let id, id == "." || id == ".." { throw .dotSegment(location: location, id: id) }
         guard !text.utf8.allSatisfy(\.isWhitespace) else { throw .emptyField(location: location, field: "text") }
         for (field, value) in [("id", id), ("text", text), ("source", source)] {
             guard let value else { continue }
             // SQLite's text ends at the first NUL character for much of its interface (sqlite.org/nulinstr.html).
             guard !value.utf8.contains(0) else { throw .nulCharacter(location: location, field: field) }
             guard !value.isEmpty else { throw .emptyField(location: location, field: field) }
+            guard field == "text" || value.utf8.count <= CorpusDocument.maximumNameBytes else {
+                throw .nameTooLong(
+                    location: location, field: field, bytes: value.utf8.count, limit: CorpusDocument.maximumNameBytes)
+            }
         }
     }
 }

@@ -1,5 +1,11 @@
 /// One document of a corpus, kept once however often its text was imported.
 public struct CorpusDocument: Sendable, Equatable, Identifiable {
+    /// The most bytes, in UTF-8, of an identifier and of a source.
+    ///
+    /// Both are asked for by URL, where each byte can take three (`%2F`), and RFC 9110 section 4.1 wants URLs of 8,000 bytes to work.
+    /// A corpus that was made with longer ones can still be used.
+    public static let maximumNameBytes = 2_048
+
     /// The external identifier under which the text was first imported, or one made from its content hash.
     public let id: String
 

@@ -48,7 +48,8 @@ public struct ConfigurationSetting: Sendable {
         integer(
             "server.maximum_connections_per_address", \.server.maximumConnectionsPerAddress, 0...1_000_000),
         integer("server.backlog", \.server.backlog, 1...65_535),
-        integer("server.maximum_target_bytes", \.server.maximumTargetBytes, 256...65_536),
+        // RFC 9110 section 4.1 asks for 8,000 at least, and the longest ids of sequences need most of them.
+        integer("server.maximum_target_bytes", \.server.maximumTargetBytes, 8_000...65_536),
         integer("server.maximum_header_fields", \.server.maximumHeaderFields, 8...10_000),
         integer("server.maximum_header_bytes", \.server.maximumHeaderBytes, 1_024...1_048_576),
         integer("server.maximum_body_bytes", \.server.maximumBodyBytes, 1_024...1_073_741_824),

@@ -1,3 +1,5 @@
+import Corpus
+
 extension Schema {
     static let sequence = object(
         "A training sequence: a document, or a piece of one.",
@@ -25,19 +27,30 @@ extension Schema {
                     .required("score", number("TF-IDF: the sum of the shared tokens' weights, in nats.", from: 0)),
                     .required("sequence", reference(.sequence))))))
 
+    private static let nameBytes = String(CorpusDocument.maximumNameBytes)
+
     static let sequenceRecord = object(
         "A document to add. Other members are ignored.", isOpen: true,
         .optional(
             "id",
             Schema(tree: [
-                "description": "Names the document; without one it is named after its content.",
+                "description": .string(
+                    "Names the document, in at most \(nameBytes) bytes of UTF-8, and not as . or ..; without one it is named after its "
+                        + "content."),
                 "anyOf": [
-                    ["type": "string", "minLength": 1], ["type": "integer"], ["type": "null"],
+                    ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)], ["type": "integer"],
+                    ["type": "null"],
                 ],
             ])),
         .required(
             "text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
-        .optional("source", string("Where it is from; candidates can be filtered by it.", atLeast: 1).orNull),
+        .optional(
+            "source",
+            Schema(tree: [
+                "type": ["string", "null"], "minLength": 1, "maxLength": .number(nameBytes),
+                "description": .string(
+                    "Where it is from, in at most \(nameBytes) bytes of UTF-8; candidates can be filtered by it."),
+            ])),
         .optional(
             "metadata",
             Schema(tree: [
