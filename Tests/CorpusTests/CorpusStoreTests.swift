@@ -115,6 +115,28 @@ struct CorpusStoreTests {
         #expect(statistics.sequences == 2)
     }
 
+    @Test("can be inspected where it can only be read, while another process has it open and after")
+    func readOnlyInspection() throws {
+        // A name that a URI would take for a query and a fragment.
+        let outer = try TemporaryFolder()
+        let folder = outer.url.appendingPathComponent("a b?c#d%20é")
+        let store = try CorpusStore(
+            folder: folder,
+            tokenization: CorpusTokenization(
+                tokenizerDigest: "d", sequenceLength: 5, prefix: [], encode: ToyTokenizer.bytes))
+        try CorpusImport(into: store).run([.bytes(Array("abcd".utf8), name: "x")])
+        let expected = try store.statistics()
+        #expect(expected.documents == 1)
+        #expect(try CorpusStore.inspect(folder: folder, isWritable: false).statistics == expected)
+        try store.close()
+        // The last to write moves the log into the database.
+        #expect(try CorpusStore.inspect(folder: folder).statistics == expected)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(names == [CorpusStore.fileName])
+        #expect(try CorpusStore.inspect(folder: folder, isWritable: false).statistics == expected)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == names, "nothing was written")
+    }
+
     @Test("has a digest of its texts and its tokenization, but not of their order, names and copies")
     func digests() throws {
         let folder = try TemporaryFolder()

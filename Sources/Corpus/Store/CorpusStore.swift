@@ -62,17 +62,24 @@ public final class CorpusStore: Sendable {
         }
     }
 
-    /// What the corpus of a workspace folder was made for and how large it is, without opening it for use.
+    /// What the corpus of a workspace folder was made for and how large it is, without opening it for use. The folder may be one that
+    /// can only be read.
     ///
     /// - Throws: ``CorpusError/missing(file:)`` if the folder has no corpus; other ``CorpusError``s if it cannot be read.
     public static func inspect(
         folder: URL
     ) throws -> (tokenization: CorpusTokenizationIdentity, statistics: CorpusStatistics) {
+        let paths = [folder.path, folder.appendingPathComponent(fileName).path]
+        return try inspect(folder: folder, isWritable: paths.allSatisfy(FileManager.default.isWritableFile))
+    }
+
+    static func inspect(
+        folder: URL, isWritable: Bool
+    ) throws -> (tokenization: CorpusTokenizationIdentity, statistics: CorpusStatistics) {
         let file = folder.appendingPathComponent(fileName).path
         guard FileManager.default.fileExists(atPath: file) else { throw CorpusError.missing(file: file) }
         do {
-            let database = try DatabaseQueue(path: file, configuration: configuration)
-            return try database.read { db in
+            return try openForInspection(file, isWritable: isWritable).read { db in
                 try requireCorpus(db, file: file)
                 guard
                     try db.tableExists("corpus"),
@@ -83,6 +90,21 @@ public final class CorpusStore: Sendable {
         } catch {
             throw CorpusError.mapped(error, file: file)
         }
+    }
+
+    private static func openForInspection(_ file: String, isWritable: Bool) throws -> DatabaseQueue {
+        var configuration = configuration
+        configuration.readonly = !isWritable
+        // A database in WAL mode is read by way of a log and an index of it, which must be there or be made
+        // (sqlite.org/wal.html#read_only_databases). Without a log all is in the database itself, which nobody changes meanwhile: a
+        // writer would have made the log.
+        guard !isWritable, !FileManager.default.fileExists(atPath: file + "-wal") else {
+            return try DatabaseQueue(path: file, configuration: configuration)
+        }
+        var location = URLComponents()
+        (location.scheme, location.path) = ("file", file)
+        location.queryItems = [URLQueryItem(name: "immutable", value: "1")]
+        return try DatabaseQueue(path: location.string ?? file, configuration: configuration)
     }
 
     /// How large the corpus is. Takes constant time.
