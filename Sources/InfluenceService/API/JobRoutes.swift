@@ -44,7 +44,7 @@ extension API {
                         status: .ok,
                         content: .init(
                             description: "The events, until the job ends.",
-                            forms: [("text/event-stream", .reference(.event))])),
+                            forms: [("text/event-stream", .stream("Server-sent events.", of: .event))])),
                     Operation.Answer(status: .noContent, content: .init(description: "The end was seen.", forms: [])),
                 ], problems: [.unknownJob, .unknownRoute], getEvents),
             Operation(

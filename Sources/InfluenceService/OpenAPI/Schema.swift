@@ -103,6 +103,13 @@ struct Schema: Sendable, Equatable {
             ]))
     }
 
+    /// Text that consists of items. OpenAPI 3.1 describes content as a whole, and so the schema is that of a text: what an item is
+    /// stands under the name that version 3.2 has for it, as an extension that clients of 3.1 pass over.
+    static func stream(_ description: String, of item: SchemaName) -> Schema {
+        Schema(
+            tree: ["type": "string", "description": .string(description), "x-itemSchema": reference(item).tree])
+    }
+
     /// Any JSON value.
     static func anything(_ description: String) -> Schema { Schema(tree: ["description": .string(description)]) }
 
