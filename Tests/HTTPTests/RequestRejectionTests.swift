@@ -2,6 +2,27 @@ import Testing
 
 @testable import HTTP
 
+@Suite("Extensions of a chunk")
+struct ChunkExtensionTests {
+    @Test(
+        "are what RFC 9112 section 7.1.1 allows",
+        arguments: [
+            "", ";a", ";a;b", ";a=b", ";a=\"\"", ";a=\"b;c\\\"d\\\\\";e", " ; a = b\t;\tc =\"é\"", ";a = \"x\" ;b",
+            ";!#$=*+-.^_`|~",
+        ])
+    func valid(text: String) { #expect(ChunkExtensions.areValid(Array(text.utf8)[...])) }
+
+    @Test(
+        "are nothing else",
+        arguments: [
+            ";", ";;", ";;a", ";a;", " ", "\t", ";a ", ";a=b ", ";a=", ";a= ", ";=b", ";a b", ";a==b", ";a=b=c",
+            ";a=\"b",
+            ";a=\"b\\\"", ";a=\"b\\", ";a=\"b\"c", ";a=b\"c\"", ";\"a\"", ";a,b", ";a(b)", ";é", "a", "=a", "\"a\"",
+            ";a=é",
+        ])
+    func invalid(text: String) { #expect(!ChunkExtensions.areValid(Array(text.utf8)[...])) }
+}
+
 @Suite("A request parser refuses")
 struct RequestRejectionTests {
     struct Refused: Sendable, CustomTestStringConvertible {

@@ -74,6 +74,12 @@ struct StrictnessTests {
             [400]),
         Line("no chunk size", post("Transfer-Encoding: chunked", body: ";a\r\nhello\r\n0\r\n\r\n"), [400]),
         Line(
+            "an extension without a name: 7.1.1",
+            post("Transfer-Encoding: chunked", body: "5;\r\nhello\r\n0\r\n\r\n"), [400]),
+        Line(
+            "an extension's value without its end",
+            post("Transfer-Encoding: chunked", body: "5;a=\"b\r\nhello\r\n0\r\n\r\n"), [400]),
+        Line(
             "a chunk longer than its size", post("Transfer-Encoding: chunked", body: "4\r\nhello\r\n0\r\n\r\n"), [400]),
         Line(
             "a chunk that ends with a bare LF", post("Transfer-Encoding: chunked", body: "5\r\nhello\n0\r\n\r\n"), [400]

@@ -19,8 +19,8 @@ public struct CrossOrigin: Middleware {
     public init(
         origins: [String],
         requestFields: [String] = [
-            "Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer",
-            "X-Request-Id",
+            "Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
+            "Prefer", "X-Request-Id",
         ],
         exposedFields: [String] = ["ETag", "Location", "Retry-After", "X-Request-Id"],
         methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete],
@@ -38,7 +38,7 @@ public struct CrossOrigin: Middleware {
         if text == "*" { return true }
         for scheme in ["https://", "http://"] where text.hasPrefix(scheme) {
             let authority = Array(text.utf8.dropFirst(scheme.utf8.count))[...]
-            return Authority.isValid(authority) && authority.lowercasedASCII.utf8.elementsEqual(authority)
+            return Authority(authority) != nil && authority.lowercasedASCII.utf8.elementsEqual(authority)
         }
         return false
     }

@@ -46,7 +46,7 @@ public struct TrustedProxies: Sendable, Equatable {
             origin.scheme = scheme
         }
         if let host = Self.element(hop: hops, of: "x-forwarded-host", in: fields),
-            Authority.isValid(Array(host.utf8)[...])
+            Authority(host) != nil
         {
             origin.authority = host
         }

@@ -70,13 +70,13 @@ struct ChunkedDecoder: Sendable {
         try line.read(&input, limit: limit, orReject: .malformed(sentence))
     }
 
-    /// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1). Extensions are read over, as section 7.1.1 asks.
+    /// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1). Extensions that are well-formed are ignored, as section 7.1.1 asks.
     private mutating func chunkSize(of bytes: [UInt8]) throws(RequestRejection) -> Int {
         let digits = bytes.prefix { $0.hexadecimalValue != nil }
         guard !digits.isEmpty else { throw .malformed("A chunk size is not a hexadecimal number.") }
         let rest = bytes[digits.endIndex...]
-        guard rest.isEmpty || rest.trimmingWhitespace.first == UInt8(ascii: ";") else {
-            throw .malformed("A chunk size is followed by something other than an extension.")
+        guard ChunkExtensions.areValid(rest) else {
+            throw .malformed("A chunk size is followed by something other than extensions such as \";name=value\".")
         }
         extensionBytes += rest.count
         guard extensionBytes <= limits.headerBytes else { throw .headerTooLarge(limit: limits.headerBytes) }

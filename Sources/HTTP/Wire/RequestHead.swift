@@ -106,7 +106,7 @@ struct RequestHeadBuilder: Sendable {
             guard version == .http10 else { throw .malformed("The request has no Host field.") }
             return target.authority
         }
-        guard Authority.isValid(Array(host.utf8)[...]) else {
+        guard Authority(host) != nil else {
             throw .malformed("The Host field is not a host with an optional port.")
         }
         // RFC 9112 section 3.2.2: the host of an absolute-form target takes the place of the Host field.

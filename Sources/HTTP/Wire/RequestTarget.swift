@@ -66,7 +66,7 @@ struct RequestTarget: Sendable, Equatable {
         let authorityBytes = afterScheme.dropFirst(3).prefix {
             $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?")
         }
-        guard Authority.isValid(authorityBytes) else {
+        guard Authority(authorityBytes) != nil else {
             throw .malformed("The request target's authority is not a host with an optional port.")
         }
         rest = rest[authorityBytes.endIndex...]
@@ -99,28 +99,5 @@ struct RequestTarget: Sendable, Equatable {
             throw .malformed("The request target's percent-encoded bytes are not UTF-8.")
         }
         return string
-    }
-}
-
-/// `uri-host [ ":" port ]`, the value of a Host field (RFC 9110 section 7.2).
-enum Authority {
-    static func isValid(_ bytes: ArraySlice<UInt8>) -> Bool {
-        var rest = bytes
-        if rest.first == UInt8(ascii: "[") {
-            guard let end = rest.firstIndex(of: UInt8(ascii: "]")) else { return false }
-            let address = rest[..<end].dropFirst()
-            guard address.contains(UInt8(ascii: ":")),
-                address.allSatisfy({ $0.hexadecimalValue != nil || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") })
-            else { return false }
-            rest = rest[(end + 1)...]
-        } else {
-            // http URIs have a host that is not empty (RFC 9110 section 4.2.1).
-            let host = rest.prefix(while: \.isHostCharacter)
-            guard !host.isEmpty else { return false }
-            rest = rest[host.endIndex...]
-        }
-        guard let colon = rest.first else { return true }
-        let port = rest.dropFirst()
-        return colon == UInt8(ascii: ":") && port.count <= 5 && port.allSatisfy(\.isDigit)
     }
 }
