@@ -58,18 +58,35 @@ struct ServerTimeoutTests {
         }
     }
 
-    @Test("bears with a body that is long but comes along")
-    func slowBody() async throws {
+    @Test("gives up a body of which almost all came at once, and then nothing")
+    func frontLoadedBody() async throws {
         let configuration = Self.timeouts {
             $0.body = .milliseconds(100)
+            // At this rate the bytes that came would take longer than the test's client waits.
             $0.minimumBodyRate = 1
         }
         try await withServer(configuration: configuration) { port, _ in
             let client = try RawClient(port: port)
-            try client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789")
-            // The ten bytes have earned ten seconds, of which this takes more than the timeout.
-            usleep(400_000)
-            #expect(try client.exchange("0123456789").body == "01234567890123456789")
+            let body = String(repeating: "x", count: 9_999)
+            let response = try client.exchange("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n\(body)")
+            #expect(response.status == 408 && response.body.contains("body"))
+        }
+    }
+
+    @Test("bears with a body that takes longer than a pause may, and comes along")
+    func slowBody() async throws {
+        let configuration = Self.timeouts {
+            $0.body = .seconds(2)
+            $0.minimumBodyRate = 1
+        }
+        try await withServer(configuration: configuration) { port, _ in
+            let client = try RawClient(port: port)
+            try client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n")
+            for _ in 0..<5 {
+                usleep(500_000)
+                try client.send("0123456789")
+            }
+            #expect(try client.response().body == String(repeating: "0123456789", count: 5))
         }
     }
 

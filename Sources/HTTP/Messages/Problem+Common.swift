@@ -53,7 +53,7 @@ extension Problem {
             case .tunnel: .noTunnels
             case .unsupportedVersion: .unsupportedVersion
             case .timedOut: .requestTimeout
-            case .overloaded: .unavailable
+            case .overloaded, .displaced: .unavailable
             case .tooManyConnections: .tooManyConnections
             }
         let isPassing = kind.status == .serviceUnavailable

@@ -24,6 +24,8 @@ public struct Request: Sendable {
     /// The route that was chosen, such as `/v1/jobs/{id}`. Filled in by ``Router``; its values are few, so that it suits
     /// metrics.
     public var routePattern: String?
+    /// Counts the body among those that the server holds; nil for a request that came over no connection.
+    var bodyHold: BodyHold?
 
     public init(
         method: HTTPRequest.Method, path: String, pathSegments: [String], query: [QueryItem] = [],
@@ -45,6 +47,15 @@ public struct Request: Sendable {
     /// The value of the first query item of a name, or nil.
     public func query(_ name: String) -> String? {
         query.first { $0.name == name }?.value
+    }
+
+    /// Counts memory that the body takes beyond what was sent, as when it is decompressed, among the bodies of all requests under way.
+    /// It is counted until the response is sent or, where the client is gone, until nobody refers to the request.
+    ///
+    /// - Throws: A ``Problem`` with status 503 where they are together over their limit.
+    public func holdMore(_ bytes: Int) throws(Problem) {
+        guard bytes > 0, let bodyHold else { return }
+        guard bodyHold.take(bytes) else { throw Problem(RequestRejection.overloaded) }
     }
 
     /// What stands in the place of a pattern's `{name}`.

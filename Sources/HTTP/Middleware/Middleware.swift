@@ -11,7 +11,20 @@ public protocol Middleware: Sendable {
 extension Router {
     /// The router's handler within some middleware, the first of them outermost.
     public func handler(within middleware: [any Middleware]) -> HTTPServer.Handler {
-        let innermost: HTTPServer.Handler = { await respond(to: $0) }
-        return middleware.reversed().reduce(innermost) { handler, layer in layer.wrapping(handler) }
+        Self.wrapping({ await respond(to: $0) }, in: middleware)
+    }
+
+    /// ``refusal(of:)`` within some middleware, which does to a refusal what it does to any response.
+    public func screen(within middleware: [any Middleware]) -> HTTPServer.Screen {
+        { request in
+            guard let refusal = await refusal(of: request) else { return nil }
+            return await Self.wrapping({ _ in refusal }, in: middleware)(request)
+        }
+    }
+
+    private static func wrapping(
+        _ handler: @escaping HTTPServer.Handler, in middleware: [any Middleware]
+    ) -> HTTPServer.Handler {
+        middleware.reversed().reduce(handler) { handler, layer in layer.wrapping(handler) }
     }
 }

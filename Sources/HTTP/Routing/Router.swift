@@ -58,27 +58,68 @@ public struct Router: Sendable {
 
     /// Answers a request. Never throws: what goes wrong is answered with a problem.
     public func respond(to request: Request) async -> Response {
-        if request.path == "*" { return Self.options(allowed: Set(routes.map(\.method))) }
+        switch find(request) {
+        case .answer(let response): response
+        case .route(let route, let request):
+            await respond(to: request, with: route) { try await route.handler(request) }
+        }
+    }
+
+    /// Looks at a request before its body has come.
+    ///
+    /// - Returns: What it is answered with whatever its body; nil where the body is wanted.
+    public func refusal(of request: Request) async -> Response? {
+        switch find(request) {
+        case .answer(let response):
+            return response.status.kind == .clientError ? response : nil
+        case .route(let route, let request):
+            let nothing = Response(status: .continue)
+            let response = await respond(to: request, with: route) {
+                try await route.screen(request)
+                return nothing
+            }
+            return response.status == nothing.status ? nil : response
+        }
+    }
+
+    private enum Finding {
+        /// The request needs no route.
+        case answer(Response)
+        /// The request has the path's parameters.
+        case route(Route, Request)
+    }
+
+    private func find(_ request: Request) -> Finding {
+        if request.path == "*" { return .answer(Self.options(allowed: Set(routes.map(\.method)))) }
         guard let match = Self.match(request.pathSegments[...], in: root) else {
-            return Problem.unknownRoute(path: request.path).response(path: request.path)
+            return .answer(Problem.unknownRoute(path: request.path).response(path: request.path))
         }
         guard let endpoint = Self.endpoint(for: request.method, among: match.endpoints) else {
             let methods = Set(match.endpoints.keys)
-            if request.method == .options { return Self.options(allowed: methods) }
-            return Problem.methodNotAllowed(request.method, path: request.path, allowed: Self.allowed(methods))
-                .response(path: request.path)
+            if request.method == .options { return .answer(Self.options(allowed: methods)) }
+            let problem = Problem.methodNotAllowed(
+                request.method, path: request.path, allowed: Self.allowed(methods))
+            return .answer(problem.response(path: request.path))
         }
         var request = request
         request.routePattern = endpoint.route.pattern
         for (name, value) in zip(endpoint.parameters, match.values) { request.parameters[name] = value }
-        var response = await respond(to: request, with: endpoint.route)
-        response.routePattern = endpoint.route.pattern
+        return .route(endpoint.route, request)
+    }
+
+    private func respond(
+        to request: Request, with route: Route, _ body: () async throws -> Response
+    ) async -> Response {
+        var response = await answering(request, with: route, body)
+        response.routePattern = route.pattern
         return response
     }
 
-    private func respond(to request: Request, with route: Route) async -> Response {
+    private func answering(
+        _ request: Request, with route: Route, _ body: () async throws -> Response
+    ) async -> Response {
         do {
-            return try await route.handler(request)
+            return try await body()
         } catch let problem as Problem {
             return problem.response(path: request.path)
         } catch is CancellationError {

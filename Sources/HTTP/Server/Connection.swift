@@ -12,6 +12,8 @@ actor Connection: EventHandler {
     enum Phase {
         /// Waiting for a request, or in the middle of one.
         case receiving
+        /// The head of a request is looked at, and its body waits.
+        case screening(Task<Void, Never>)
         /// A handler is at work.
         case handling(Exchange)
         /// A response is being sent.
@@ -40,8 +42,11 @@ actor Connection: EventHandler {
     var deadline: ContinuousClock.Instant?
     var input: InputState
     var output = OutputBuffer()
-    /// What the request under way has taken of the server's budget for bodies.
+    /// What the body that is arriving takes of the server's budget, and how much that is.
+    var bodyHold: BodyHold?
     var bodyBytesHeld = 0
+    /// When a connection that lingers ends, whatever the client does.
+    private var lingerEnd: ContinuousClock.Instant?
     /// The stream that waits for the client to take what is buffered.
     var waitingForRoom: CheckedContinuation<Void, any Error>?
 
@@ -119,7 +124,7 @@ actor Connection: EventHandler {
         switch phase {
         case .receiving where input.parser.isIdle: close()
         case .receiving: reject(.timedOut(input.parser.isInBody ? .body : .header))
-        case .handling: break
+        case .screening, .handling: break
         case .responding, .lingering, .closed: close()
         }
         updateInterest()
@@ -131,6 +136,7 @@ actor Connection: EventHandler {
         switch phase {
         case .closed: return
         case .receiving: wanted = readInterest
+        case .screening: break
         case .lingering: wanted = mustFinishWriting ? [.readable, .writable] : [.readable, .peerFinished]
         case .handling, .responding: if input.hasRoom { wanted = readInterest }
         }
@@ -150,7 +156,7 @@ actor Connection: EventHandler {
     /// Goes on to the next request after a response is sent, or to the end.
     func finish(_ exchange: Exchange) {
         report(exchange, outcome: .done)
-        releaseBody()
+        exchange.bodyHold?.release()
         guard exchange.keepsAlive, !isDraining else { return linger() }
         phase = .receiving
         deadline = .now + environment.timeouts.idle
@@ -162,7 +168,9 @@ actor Connection: EventHandler {
         finishWriting()
         input = InputState(parser: RequestParser(limits: environment.limits))
         phase = .lingering
-        deadline = .now + environment.timeouts.linger
+        let now = ContinuousClock.now
+        deadline = now + environment.timeouts.linger
+        lingerEnd = now + max(environment.timeouts.linger, environment.timeouts.body)
     }
 
     private func finishWriting() {
@@ -171,7 +179,10 @@ actor Connection: EventHandler {
 
     private func discard() {
         switch transport?.discard(upTo: 1 << 20) {
-        case .bytes, .wouldBlock: break
+        case .bytes:
+            // A client that sends its whole request before it reads would lose the response to an earlier end.
+            if let lingerEnd { deadline = min(.now + environment.timeouts.linger, lingerEnd) }
+        case .wouldBlock: break
         case .finished, .failed, nil: close()
         }
     }
@@ -199,6 +210,9 @@ actor Connection: EventHandler {
         case .handling(let exchange), .responding(let exchange):
             exchange.task?.cancel()
             report(exchange, outcome: .aborted)
+        case .screening(let task):
+            task.cancel()
+            finishWriting()
         case .receiving:
             // An orderly end, unlike that of a response which is cut off: its client must not take it for whole.
             finishWriting()
@@ -208,7 +222,7 @@ actor Connection: EventHandler {
         deadline = nil
         input.pending = []
         output.removeAll()
-        releaseBody()
+        forgetBody()
         waitingForRoom?.resume(throwing: CancellationError())
         waitingForRoom = nil
         loop.remove(self, descriptor: descriptor)
@@ -218,10 +232,9 @@ actor Connection: EventHandler {
         environment.registry.remove(self)
     }
 
-    private func releaseBody() {
-        guard bodyBytesHeld > 0 else { return }
-        environment.bodies.give(bodyBytesHeld)
-        bodyBytesHeld = 0
+    /// Counts no body any more. One that a handler works on is counted until it is done.
+    func forgetBody() {
+        (bodyHold, bodyBytesHeld) = (nil, 0)
     }
 
     private func report(_ exchange: Exchange, outcome: RequestReport.Outcome) {

@@ -2,13 +2,14 @@ import HTTPTypes
 import Logging
 import Synchronization
 
-/// What all connections of a server share.
+/// What all connections of a listener share.
 struct ConnectionEnvironment: Sendable {
     let limits: RequestLimits
     let timeouts: HTTPServerConfiguration.Timeouts
     /// Where connections speak TLS, what they speak it with.
     let tls: TLSContextSource?
     let proxies: TrustedProxies
+    let screen: HTTPServer.Screen?
     let handler: HTTPServer.Handler
     /// Where handlers run; Swift's own pool if `nil`.
     let executor: (any TaskExecutor)?
@@ -16,31 +17,9 @@ struct ConnectionEnvironment: Sendable {
     let observers: [any ConnectionObserving]
     let registry: ConnectionRegistry
     let bodies: BodyBudget
-    let identifiers = RequestIdentifiers()
+    let identifiers: RequestIdentifiers
 
     var scheme: String { tls == nil ? "http" : "https" }
-}
-
-/// Counts the bytes of all request bodies that the server holds, so that uploads cannot use up the memory.
-final class BodyBudget: Sendable {
-    private let limit: Int
-    private let used = Atomic<Int>(0)
-
-    init(limit: Int) {
-        self.limit = max(limit, 0)
-    }
-
-    /// Counts some bytes more, unless they do not fit.
-    func take(_ bytes: Int) -> Bool {
-        if used.add(bytes, ordering: .relaxed).newValue <= limit { return true }
-        give(bytes)
-        return false
-    }
-
-    /// Counts bytes no longer that were taken.
-    func give(_ bytes: Int) {
-        used.subtract(bytes, ordering: .relaxed)
-    }
 }
 
 /// Names requests: a prefix drawn once a server, and a number.

@@ -12,6 +12,8 @@ struct Exchange: Sendable {
     let bytesReceived: Int
     /// Whether another request may follow.
     var keepsAlive: Bool
+    /// What the request's body takes of the server's budget.
+    var bodyHold: BodyHold?
     /// Runs the handler and sends the response.
     var task: Task<Void, Never>?
     var status: HTTPResponse.Status?

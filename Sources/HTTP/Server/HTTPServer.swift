@@ -17,6 +17,8 @@ import Synchronization
 public actor HTTPServer {
     /// Answers every request. What can go wrong is answered, too: see ``Router/respond(to:)``.
     public typealias Handler = @Sendable (Request) async -> Response
+    /// Looks at a request before its body has come: see ``Router/refusal(of:)``.
+    public typealias Screen = @Sendable (Request) async -> Response?
 
     private enum State {
         case new
@@ -26,6 +28,7 @@ public actor HTTPServer {
 
     public nonisolated let configuration: HTTPServerConfiguration
     private let logger: Logger
+    private let screen: Screen?
     private let handler: Handler
     private let observers: [any ConnectionObserving]
     private let executor: (any TaskExecutor)?
@@ -38,12 +41,15 @@ public actor HTTPServer {
     /// - Parameters:
     ///   - observers: Who is told of connections and requests; without any given, a ``RequestLog``.
     ///   - executor: Where handlers run. Without one that is Swift's own pool, which other tasks of the process may block.
+    ///   - screen: Refuses requests whose body is not worth waiting for. It is asked about large bodies, about those of a length
+    ///     that is not said, and before 100 Continue; a small body is read, and the request left to the handler.
     public init(
         configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
-        executor: (any TaskExecutor)? = nil, handler: @escaping Handler
+        executor: (any TaskExecutor)? = nil, screen: Screen? = nil, handler: @escaping Handler
     ) {
         self.configuration = configuration
         self.logger = logger
+        self.screen = screen
         self.handler = handler
         self.observers = observers ?? [RequestLog(logger: logger)]
         self.executor = executor
@@ -55,9 +61,9 @@ public actor HTTPServer {
         configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
         executor: (any TaskExecutor)? = nil, router: Router
     ) {
-        self.init(configuration: configuration, logger: logger, observers: observers, executor: executor) {
-            await router.respond(to: $0)
-        }
+        self.init(
+            configuration: configuration, logger: logger, observers: observers, executor: executor,
+            screen: { await router.refusal(of: $0) }, handler: { await router.respond(to: $0) })
     }
 
     /// How many connections are open now, those in a TLS handshake and those being closed included.
@@ -72,13 +78,8 @@ public actor HTTPServer {
         guard case .new = state else { throw .alreadyStarted }
         state = .stopped
         let tls = try makeTLS()
-        let environment = ConnectionEnvironment(
-            limits: configuration.limits, timeouts: configuration.timeouts, tls: tls,
-            proxies: configuration.trustedProxies, handler: handler, executor: executor, logger: logger,
-            observers: observers, registry: registry,
-            bodies: BodyBudget(limit: configuration.maximumBodyBytesInFlight))
         let loops = try makeLoops()
-        let listeners = try bind(loops: loops, environment: environment)
+        let listeners = try bind(loops: loops, environment: environments(tls: tls))
         for loop in loops { loop.start() }
         do {
             for listener in listeners { try listener.open() }
@@ -88,8 +89,24 @@ public actor HTTPServer {
         }
         addresses = listeners.map(\.address)
         state = .running(listeners: listeners, loops: loops, tls: tls)
-        logger.info("listening", metadata: ["addresses": "\(addresses)", "scheme": "\(environment.scheme)"])
+        logger.info("listening", metadata: ["addresses": "\(addresses)", "scheme": "\(tls == nil ? "http" : "https")"])
         return addresses
+    }
+
+    /// What the connections of a listener share, by the address that it listens on.
+    private func environments(tls: TLSContextSource?) -> (SocketAddress) -> ConnectionEnvironment {
+        let timeouts = configuration.timeouts
+        let largestBodyRate = Double(configuration.limits.clamped.bodyBytes) / max(timeouts.body / .seconds(1), 0.001)
+        let bodies = BodyBudget(
+            limit: configuration.maximumBodyBytesInFlight,
+            safeRate: max(largestBodyRate, Double(timeouts.minimumBodyRate)))
+        let identifiers = RequestIdentifiers()
+        return { [self] _ in
+            ConnectionEnvironment(
+                limits: configuration.limits, timeouts: timeouts, tls: tls, proxies: configuration.trustedProxies,
+                screen: screen, handler: handler, executor: executor, logger: logger, observers: observers,
+                registry: registry, bodies: bodies, identifiers: identifiers)
+        }
     }
 
     private func makeTLS() throws(HTTPServerError) -> TLSContextSource? {
@@ -135,7 +152,7 @@ public actor HTTPServer {
 
     /// Binds every address that the host name stands for, with the same port on each.
     private func bind(
-        loops: [EventLoop], environment: ConnectionEnvironment
+        loops: [EventLoop], environment: (SocketAddress) -> ConnectionEnvironment
     ) throws(HTTPServerError) -> [Listener] {
         let candidates: [RawSocketAddress]
         do {
@@ -152,7 +169,9 @@ public actor HTTPServer {
                 let address = try socket.localAddress()
                 port = address.port
                 listeners.append(
-                    Listener(socket: socket, address: address, loops: loops, on: loops[0], environment: environment))
+                    Listener(
+                        socket: socket, address: address, loops: loops, on: loops[0], environment: environment(address))
+                )
             } catch {
                 // A name may stand for addresses of a family that this machine does not have: one that works is enough.
                 let isLast = index == candidates.count - 1

@@ -20,7 +20,8 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
     public var limits: RequestLimits
-    /// The most bytes that the bodies of all requests under way may have together. A request whose body does not fit is
+    /// The most bytes that the bodies of all requests under way may have together. Where more come, the slowest bodies are given
+    /// up if they would not arrive within ``Timeouts/body`` at that speed, or else the request whose body does not fit; either is
     /// answered with 503.
     public var maximumBodyBytesInFlight: Int
     public var timeouts: Timeouts
@@ -29,15 +30,15 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     public struct Timeouts: Sendable, Equatable {
         /// For a whole header section, from a request's first byte; and for the first byte of a new connection.
         public var header: Duration
-        /// For a whole body, from the end of the header section, to which each ``minimumBodyRate`` bytes add a second.
+        /// How long a client may be silent in a body, and how far it may fall behind ``minimumBodyRate``.
         public var body: Duration
-        /// Bytes a second below which a body is given up.
+        /// Bytes per second below which a body is given up.
         public var minimumBodyRate: Int
         /// For the next request on a connection that has served one.
         public var idle: Duration
         /// For the client to take some of a response.
         public var write: Duration
-        /// For the client to close after the last response.
+        /// For the client to close after the last response, or to send more of what it is still sending.
         public var linger: Duration
 
         public init(

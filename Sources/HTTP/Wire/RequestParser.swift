@@ -50,6 +50,9 @@ struct RequestParser: Sendable {
     /// Whether a header section is complete and its body is not.
     var isInBody: Bool { state == .fixedBody || state == .chunkedBody }
 
+    /// The bytes of the body so far, decoded from chunks.
+    var bodyBytes: Int { chunks?.body.count ?? body.count }
+
     /// Takes bytes from the front of the input up to the next event.
     ///
     /// - Returns: The event, with the bytes after it left in the input; nil when the input is used up.
@@ -115,6 +118,11 @@ struct RequestParser: Sendable {
     private mutating func parseFixedBody(_ input: inout ArraySlice<UInt8>) -> Event? {
         // Memory grows with what has arrived and not with what was announced.
         let taken = input.prefix(remaining)
+        let length = body.count + remaining
+        if body.count + taken.count > body.capacity {
+            // Doubled as an array doubles it, but never beyond the length.
+            body.reserveCapacity(min(length, max(body.capacity * 2, body.count + taken.count)))
+        }
         body.append(contentsOf: taken)
         input = input[taken.endIndex...]
         remaining -= taken.count

@@ -22,6 +22,8 @@ enum RequestRejection: Error, Equatable {
     case overloaded
     /// The client's address has as many connections as it may.
     case tooManyConnections(limit: Int)
+    /// The body came more slowly than others, and their bytes needed its memory.
+    case displaced
 
     /// What the server was waiting for.
     enum Phase: Equatable {
@@ -41,7 +43,7 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
         case .unknownTransferCoding, .tunnel: .notImplemented
         case .unsupportedVersion: .httpVersionNotSupported
         case .timedOut: .requestTimeout
-        case .overloaded, .tooManyConnections: .serviceUnavailable
+        case .overloaded, .displaced, .tooManyConnections: .serviceUnavailable
         }
     }
 
@@ -80,3 +82,5 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
 
     var errorDescription: String? { description }
 }
+        case .displaced:
+            "The body came more slowly than others while the server held as many bytes of bodies as it can: try again."

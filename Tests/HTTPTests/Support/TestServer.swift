@@ -73,11 +73,11 @@ func withServer(
 }
 
 func get(_ path: String, _ fields: String = "") -> String {
-    "GET \(path) HTTP/1.1\r\nHost: test\r\n\(fields)\r\n"
+    "GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(fields)\r\n"
 }
 
 func post(_ path: String, _ body: String, _ fields: String = "") -> String {
-    "POST \(path) HTTP/1.1\r\nHost: test\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
+    "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
 }
 
 extension [Route] {
