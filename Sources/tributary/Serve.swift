@@ -34,6 +34,14 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The port to listen on; 0 for any that is free. (default: 8080)")
     var port: Int?
 
+    @Option(
+        name: .customLong("host-name"),
+        help: ArgumentHelp(
+            """
+            A name that requests may be for, besides localhost and addresses, such as that of a proxy; may be repeated.
+            """, valueName: "name"))
+    var hostNames: [String] = []
+
     @Option(help: "Threads that compute. (default: one a core)")
     var workers: Int?
 
@@ -116,6 +124,7 @@ struct Serve: AsyncParsableCommand {
     private var options: [(name: String, key: String, value: String)] {
         [
             ("--host", "server.host", host), ("--port", "server.port", port.map(String.init)),
+            ("--host-name", "server.host_names", hostNames.isEmpty ? nil : hostNames.joined(separator: ",")),
             ("--model", "model.path", location.model), ("--workspace", "workspace.path", location.workspace),
             ("--workers", "compute.workers", workers.map(String.init)),
             ("--precision", "compute.precision", precision),

@@ -108,6 +108,9 @@ struct StrictnessTests {
         Line("a Host with a user", get("Host: u@a"), [400]),
         Line("a Host that is a list", get("Host: a, b"), [400]),
         Line("an empty Host", get("Host:"), [400]),
+        Line("a Host with half a percent-encoding", get("Host: a%"), [400]),
+        Line("a Host that is no IPv6 address", get("Host: [:::::]"), [400]),
+        Line("a Host that this server does not answer for", get("Host: rebound.example"), [421]),
         Line("absolute-form: its host counts (3.2.2)", get("Host: b", line: "GET http://a/authority HTTP/1.1"), [200]),
         Line("absolute-form does without no Host", get("X: y", line: "GET http://a/hello HTTP/1.1"), [400]),
         Line(

@@ -37,6 +37,14 @@ struct ServerSettingsTests {
                 "cors_origins: [https://a.example/]",
                 "a list of origins such as https://notebook.example, or \"*\", but is \"https://a.example/\""
             ),
+            (
+                "host_names: [https://a.example]",
+                "a list of names such as tributary.example, without ports, but is \"https://a.example\""
+            ),
+            (
+                "host_names: [a.example:80]",
+                "a list of names such as tributary.example, without ports, but is \"a.example:80\""
+            ),
             ("compression: br", "one of gzip, none, but is \"br\""),
             ("tls_minimum_version: 1.1", "one of 1.2, 1.3, but is \"1.1\""),
         ])
@@ -57,6 +65,7 @@ struct ServerSettingsTests {
         settings.tlsKey = "k"
         settings.tlsMinimumVersion = .tls13
         settings.trustedProxies = [AddressBlock("10.0.0.1")].compactMap { $0 }
+        settings.hostNames = [HostName("tributary.example")].compactMap { $0 }
         settings.ioThreads = 3
         settings.maximumConnections = 4
         settings.maximumConnectionsPerAddress = 5
@@ -73,7 +82,7 @@ struct ServerSettingsTests {
         settings.writeTimeoutSeconds = 16
         let expected = HTTPServerConfiguration(
             host: "::1", port: 1, threads: 3, maximumConnections: 4, maximumConnectionsPerAddress: 5, backlog: 6,
-            trustedProxies: TrustedProxies(settings.trustedProxies),
+            trustedProxies: TrustedProxies(settings.trustedProxies), hostNames: settings.hostNames,
             tls: TLSConfiguration(certificateFile: "c", keyFile: "k", minimumVersion: .tls13),
             limits: RequestLimits(targetBytes: 7, headerBytes: 9, headerCount: 8, bodyBytes: 10),
             maximumBodyBytesInFlight: 11,

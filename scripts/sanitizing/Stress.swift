@@ -53,6 +53,7 @@ enum Stress {
         var configuration = HTTPServerConfiguration(port: 0, threads: 3, maximumConnections: 40)
         configuration.maximumConnectionsPerAddress = 30
         configuration.timeouts.linger = .milliseconds(200)
+        configuration.hostNames = ["a"].compactMap { HostName($0) }
         if speaksTLS {
             configuration.tls = TLSConfiguration(
                 certificateFile: certificates.path("server.pem"), keyFile: certificates.path("server.key"))

@@ -48,7 +48,7 @@ extension Problem {
             case .headerTooLarge, .tooManyFields: .headerTooLarge
             case .bodyTooLarge: .bodyTooLarge
             case .unknownExpectation: .unknownExpectation
-            case .misdirected: .misdirectedRequest
+            case .misdirected, .unservedHost: .misdirectedRequest
             case .unknownTransferCoding: .unknownTransferCoding
             case .tunnel: .noTunnels
             case .unsupportedVersion: .unsupportedVersion

@@ -58,7 +58,9 @@ extension ProblemKind {
         "The field Expect asks for something else than 100-continue. Leave it out.")
     public static let misdirectedRequest = ProblemKind(
         "misdirected-request", "Misdirected request", .misdirectedRequest,
-        "The request target names another scheme than the connection's.")
+        "The request is for another scheme than the connection's, or for a host that the server does not answer for: on "
+            + "a loopback address that is any but localhost, the loopback addresses and the names in its configuration."
+    )
     public static let unknownTransferCoding = ProblemKind(
         "unknown-transfer-coding", "Unknown transfer coding", .notImplemented,
         "The body is in another transfer coding than chunked. Send it chunked, or with its Content-Length.")

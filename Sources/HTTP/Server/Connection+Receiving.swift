@@ -132,6 +132,7 @@ extension Connection {
     // MARK: Before the body
 
     private func expectBody(of head: RequestHead) {
+        guard isServed(head) else { return }
         input.expectBody(by: environment.timeouts)
         let isLong =
             switch head.framing {
@@ -140,6 +141,14 @@ extension Connection {
             case .chunked: true
             }
         if isLong || head.expectsContinue { input.headToScreen = head }
+    }
+
+    /// Refuses a request for a host that the listener does not answer for.
+    private func isServed(_ head: RequestHead) -> Bool {
+        if environment.hosts.contain(head.authority) { return true }
+        let problem = Problem(RequestRejection.unservedHost(head.authority ?? ""))
+        refuse(head, as: request(of: head, body: []), with: problem.response(path: head.target.path))
+        return false
     }
 
     /// Asks whether a request is refused whatever its body, and reads nothing of it meanwhile.
@@ -188,6 +197,7 @@ extension Connection {
     // MARK: Requests
 
     private func accept(_ head: RequestHead, body: [UInt8]) {
+        guard isServed(head) else { return }
         guard hold(body.count) else { return reject(.overloaded) }
         bodyHold?.complete()
         var request = request(of: head, body: body)

@@ -9,6 +9,8 @@ struct ConnectionEnvironment: Sendable {
     /// Where connections speak TLS, what they speak it with.
     let tls: TLSContextSource?
     let proxies: TrustedProxies
+    /// Whom the listener answers for.
+    let hosts: ServedHosts
     let screen: HTTPServer.Screen?
     let handler: HTTPServer.Handler
     /// Where handlers run; Swift's own pool if `nil`.

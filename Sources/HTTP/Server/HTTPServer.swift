@@ -101,9 +101,10 @@ public actor HTTPServer {
             limit: configuration.maximumBodyBytesInFlight,
             safeRate: max(largestBodyRate, Double(timeouts.minimumBodyRate)))
         let identifiers = RequestIdentifiers()
-        return { [self] _ in
+        return { [self] address in
             ConnectionEnvironment(
                 limits: configuration.limits, timeouts: timeouts, tls: tls, proxies: configuration.trustedProxies,
+                hosts: ServedHosts(configuration.hostNames, host: configuration.host, listeningOn: address),
                 screen: screen, handler: handler, executor: executor, logger: logger, observers: observers,
                 registry: registry, bodies: bodies, identifiers: identifiers)
         }

@@ -17,6 +17,10 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     public var maximumConnectionsPerAddress: Int
     /// The reverse proxies whose X-Forwarded-For, -Proto and -Host fields are believed.
     public var trustedProxies: TrustedProxies
+    /// Names that requests may be for. A server on a loopback address answers for these, for localhost and for the loopback
+    /// addresses, so that no web page can reach it by a name of its own; one on another address answers for these and for any
+    /// address, or, where there are none, for all names. Others are answered with 421.
+    public var hostNames: [HostName]
     /// Certificate and key, where the server speaks TLS itself.
     public var tls: TLSConfiguration?
     public var limits: RequestLimits
@@ -58,7 +62,7 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         host: String = "127.0.0.1", port: UInt16 = 8080,
         threads: Int = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount / 2)),
         maximumConnections: Int = 4096, maximumConnectionsPerAddress: Int = 0, backlog: Int = 1024,
-        trustedProxies: TrustedProxies = TrustedProxies(), tls: TLSConfiguration? = nil,
+        trustedProxies: TrustedProxies = TrustedProxies(), hostNames: [HostName] = [], tls: TLSConfiguration? = nil,
         limits: RequestLimits = RequestLimits(),
         maximumBodyBytesInFlight: Int = 256 << 20, timeouts: Timeouts = Timeouts()
     ) {
@@ -69,6 +73,7 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         self.backlog = backlog
         self.maximumConnectionsPerAddress = maximumConnectionsPerAddress
         self.trustedProxies = trustedProxies
+        self.hostNames = hostNames
         self.tls = tls
         self.limits = limits
         self.maximumBodyBytesInFlight = maximumBodyBytesInFlight

@@ -14,16 +14,18 @@ enum RequestRejection: Error, Equatable {
     case unknownExpectation(String)
     /// The request asks for a resource of another scheme than the connection's (RFC 9110 section 7.4).
     case misdirected(scheme: String, expected: String)
+    /// The request is for a host that this server does not answer for.
+    case unservedHost(String)
     case unknownTransferCoding(String)
     case tunnel
     case unsupportedVersion(String)
     case timedOut(Phase)
     /// The bodies of all requests under way are together over their limit.
     case overloaded
-    /// The client's address has as many connections as it may.
-    case tooManyConnections(limit: Int)
     /// The body came more slowly than others, and their bytes needed its memory.
     case displaced
+    /// The client's address has as many connections as it may.
+    case tooManyConnections(limit: Int)
 
     /// What the server was waiting for.
     enum Phase: Equatable {
@@ -39,7 +41,7 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
         case .headerTooLarge, .tooManyFields: .requestHeaderFieldsTooLarge
         case .bodyTooLarge: .contentTooLarge
         case .unknownExpectation: .expectationFailed
-        case .misdirected: .misdirectedRequest
+        case .misdirected, .unservedHost: .misdirectedRequest
         case .unknownTransferCoding, .tunnel: .notImplemented
         case .unsupportedVersion: .httpVersionNotSupported
         case .timedOut: .requestTimeout
@@ -63,6 +65,9 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
             "The expectation \"\(expectation)\" is not known: the only one is 100-continue."
         case .misdirected(let scheme, let expected):
             "The request target's scheme is \(scheme), but this connection serves \(expected)."
+        case .unservedHost(let host):
+            "This server does not answer for the host \"\(host)\": ask for localhost or for its address, or have the name added "
+                + "to its host names (server.host_names)."
         case .unknownTransferCoding(let coding):
             "The transfer coding \"\(coding)\" is not implemented: the only one is chunked."
         case .tunnel:
@@ -77,10 +82,10 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
             "Your address has more than \(limit) connections open: close some, or keep fewer and send more requests on each."
         case .overloaded:
             "The server holds as many request bodies as it can: try again when others are done."
+        case .displaced:
+            "The body came more slowly than others while the server held as many bytes of bodies as it can: try again."
         }
     }
 
     var errorDescription: String? { description }
 }
-        case .displaced:
-            "The body came more slowly than others while the server held as many bytes of bodies as it can: try again."

@@ -32,7 +32,8 @@ extension HTTPServerConfiguration {
             host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
             maximumConnections: settings.maximumConnections,
             maximumConnectionsPerAddress: settings.maximumConnectionsPerAddress, backlog: settings.backlog,
-            trustedProxies: TrustedProxies(settings.trustedProxies), tls: try settings.tls,
+            trustedProxies: TrustedProxies(settings.trustedProxies), hostNames: settings.hostNames,
+            tls: try settings.tls,
             limits: RequestLimits(
                 targetBytes: settings.maximumTargetBytes, headerBytes: settings.maximumHeaderBytes,
                 headerCount: settings.maximumHeaderFields, bodyBytes: settings.maximumBodyBytes),

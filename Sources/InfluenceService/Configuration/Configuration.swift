@@ -33,6 +33,8 @@ public struct Configuration: Sendable, Equatable {
         public var tlsMinimumVersion = TLSConfiguration.Version.tls12
         /// Addresses and CIDR blocks of the reverse proxies whose X-Forwarded fields are believed.
         public var trustedProxies: [AddressBlock] = []
+        /// Names that requests may be for, besides localhost and addresses.
+        public var hostNames: [HostName] = []
         /// The origins whose pages may read responses, or "*".
         public var corsOrigins: [String] = []
         public var compression = Coding.gzip

@@ -40,6 +40,9 @@ public struct ConfigurationSetting: Sendable {
             "server.trusted_proxies", \.server.trustedProxies, "a list of addresses and blocks such as 10.0.0.0/8",
             AddressBlock.init, text: \.description),
         list(
+            "server.host_names", \.server.hostNames, "a list of names such as tributary.example, without ports",
+            HostName.init, text: \.description),
+        list(
             "server.cors_origins", \.server.corsOrigins, "a list of origins such as https://notebook.example, or \"*\"",
             { CrossOrigin.isOrigin($0) ? $0 : nil }, text: \.self),
         choice("server.compression", \.server.compression, Configuration.Server.Coding.allCases),

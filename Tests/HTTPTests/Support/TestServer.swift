@@ -42,6 +42,7 @@ extension HTTPServerConfiguration {
     /// Any free port, two threads, and timeouts that not even a very busy machine comes to, with changes.
     static func with(_ change: (inout HTTPServerConfiguration) -> Void) -> HTTPServerConfiguration {
         var configuration = HTTPServerConfiguration(port: 0, threads: 2)
+        configuration.hostNames = ["a"].compactMap { HostName($0) }
         configuration.timeouts = Timeouts(
             header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120))
         change(&configuration)
