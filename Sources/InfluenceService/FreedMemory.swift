@@ -25,13 +25,17 @@ final class FreedMemory: ConnectionObserving {
     func requestFinished(_ report: RequestReport) { note() }
 
     /// Gives memory back at most once in each interval, until the task is cancelled.
+    ///
+    /// It is given back once more in the interval after the last activity: what was done says so before all that it held is freed.
     func watch(every interval: Duration = .seconds(10)) async {
         var seen = 0
+        var wasActive = false
         while (try? await Task.sleep(for: interval)) != nil {
             let now = activity.load(ordering: .relaxed)
-            guard now != seen else { continue }
+            let isActive = now != seen
             seen = now
-            await lane.run(giveBack)
+            if isActive || wasActive { await lane.run(giveBack) }
+            wasActive = isActive
         }
     }
 }

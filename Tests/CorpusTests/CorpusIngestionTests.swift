@@ -133,4 +133,17 @@ struct CorpusIngestionTests {
             try Gzip.decompress(Array("plain".utf8), name: "body", limit: 4_000)
         }
     }
+
+    @Test("asks before what it decompresses takes memory, and ends where it may not")
+    func growth() throws {
+        var bytes = 0
+        _ = try Gzip.decompress(GzipFixture.deflated, name: "body", limit: 4_000) { bytes += $0 }
+        #expect(bytes == 4_000)
+        #expect(throws: CancellationError.self) {
+            try Gzip.decompress(GzipFixture.deflated, name: "body", limit: 4_000) { _ in throw CancellationError() }
+        }
+        // What a stream says of its length is no reason to believe it.
+        let lying = GzipFixture.deflated.dropLast(4) + [0xFF, 0xFF, 0xFF, 0x7F]
+        #expect(throws: CorpusImportError.self) { try Gzip.decompress(Array(lying), name: "body", limit: 1 << 30) }
+    }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Freed memory", .timeLimit(.minutes(10)))
 struct FreedMemoryTests {
-    @Test("is given back once after something was done, and not again until something more is")
+    @Test("is given back after something was done and once more, and not again until something more is")
     func activity() async throws {
         let returns = CallCounter()
         let memory = FreedMemory { returns.increment() }
@@ -12,10 +12,11 @@ struct FreedMemoryTests {
         for expected in 1...3 {
             memory.note()
             memory.note()
-            while returns.value < expected { try await Task.sleep(for: .milliseconds(1)) }
+            // What was done may have said so before all that it held was freed.
+            while returns.value < 2 * expected { try await Task.sleep(for: .milliseconds(1)) }
             for _ in 0..<50 { try await Task.sleep(for: .milliseconds(1)) }
             // Both notes at once, or the second after the first had been seen.
-            #expect(returns.value <= 2 * expected)
+            #expect(returns.value <= 3 * expected)
         }
         let before = returns.value
         for _ in 0..<50 { try await Task.sleep(for: .milliseconds(1)) }
