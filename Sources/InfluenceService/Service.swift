@@ -53,6 +53,7 @@ public final class Service: Sendable {
         server = HTTPServer(
             configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
             observers: [AccessLog(logger: logger), metrics, freedMemory],
+            screen: router.screen(within: configuration.server.middleware),
             handler: router.handler(within: configuration.server.middleware))
         memoryWatch = Task { await freedMemory.watch(every: .seconds(3)) }
     }

@@ -30,6 +30,34 @@ struct EntityTagTests {
     }
 
     @Test(
+        "that If-Match asks for must be the resource's own, in either coding and strong",
+        arguments: [
+            ("\"abc\"", true), ("\"x\", \"abc-gzip\"", true), ("*", true), (" * ", true), ("W/\"abc\"", false),
+            ("\"x\"", false), ("abc", false), ("", false),
+        ])
+    func ifMatch(condition: String, isMet: Bool) {
+        for method in [HTTPRequest.Method.get, .head, .post, .delete] {
+            let request = Request(method: method, path: "/", pathSegments: [], headers: [.ifMatch: condition])
+            #expect(request.meetsPreconditions(of: Response(headers: [.eTag: "\"abc\""])) == isMet)
+            #expect(!request.meetsPreconditions(of: Response(headers: [.eTag: "W/\"abc\""])) || condition.contains("*"))
+            #expect(request.meetsPreconditions(of: Response()) == condition.contains("*"))
+            #expect(!request.meetsPreconditions(of: nil))
+        }
+    }
+
+    @Test("that If-None-Match does not want keeps a request from doing anything")
+    func ifNoneMatch() {
+        for (condition, isMet) in [("\"abc\"", false), ("W/\"abc\"", false), ("*", false), ("\"x\"", true)] {
+            var request = Request(method: .delete, path: "/", pathSegments: [], headers: [.ifNoneMatch: condition])
+            #expect(request.meetsPreconditions(of: Response(headers: [.eTag: "\"abc\""])) == isMet)
+            #expect(request.meetsPreconditions(of: Response()) == (condition != "*"))
+            #expect(request.meetsPreconditions(of: nil))
+            request.method = .get
+            #expect(request.meetsPreconditions(of: Response(headers: [.eTag: "\"abc\""])), "304 is for that")
+        }
+    }
+
+    @Test(
         "that the client does not have is not",
         arguments: [
             nil, "", "abc", "\"ABC\"", "\"ab\"", "\"abcd\"", "\"abc", "\"abc-br\"", "\"x*\"", "W/abc",

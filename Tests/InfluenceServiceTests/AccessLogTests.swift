@@ -43,6 +43,24 @@ struct AccessLogTests {
         #expect(line["remote_address"]?.string?.hasPrefix("127.0.0.1:") == true)
     }
 
+    @Test("shows that a request without a token is refused before its body is read")
+    func unread() async throws {
+        let lines = LogLines()
+        let folder = try TemporaryFolder()
+        try TokenFile(folder.url.appending(path: TokenFile.name)).add(AccessToken.create(name: "a", scope: .read).token)
+        try await TestServer.run(in: folder, logger: lines.logger(format: .json)) {
+            $0.authentication.required = .always
+        } test: { server in
+            let reply = try await server.client.post("/v1/influence", json: String(repeating: " ", count: 4_000_000))
+            try reply.expectProblem("token-missing", status: 401)
+        }
+        let line = try #require(
+            try lines.all.map { try JSONReader.read(Array($0.utf8)) }.first { $0["message"] == "request" })
+        #expect(line["status"] == 401 && line["route"] == "/v1/influence" && line["method"] == "POST")
+        guard case .number(let received)? = line["received_bytes"] else { throw CancellationError() }
+        #expect(Int(received).map { $0 < 100_000 } == true, "\(line.text)")
+    }
+
     @Test("names the job that a request was about, as do the lines of what it has caused")
     func jobs() async throws {
         let lines = try await lines { server in

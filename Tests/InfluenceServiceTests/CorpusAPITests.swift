@@ -52,6 +52,25 @@ struct CorpusAPITests {
         }
     }
 
+    @Test("count what they decompress among the bodies of all requests")
+    func decompressedInFlight() async throws {
+        try await TestServer.run {
+            $0.server.maximumBodyBytesInFlight = 3_000
+        } test: { server in
+            let body = try #require(
+                Data(base64Encoded: "H4sIAAAAAAACA+3FIREAQAgAMP8xaPCWNuTg6E4MzGbWUZF/Xtu2bdu27bMX1mRFzKAPAAA="))
+            for _ in 0..<3 {
+                let reply = try await server.client.send(
+                    "POST", "/v1/sequences",
+                    headers: ["Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"], body: body)
+                try reply.expectProblem("unavailable", status: 503)
+            }
+            #expect(server.engine.uploads.isEmpty)
+            let small = try await post("{\"text\": \"a\"}\n", to: server)
+            #expect(small.status == 200, "what was counted is given back: \(small.text)")
+        }
+    }
+
     @Test("refuse what grows too large once it is decompressed")
     func tooLarge() async throws {
         try await TestServer.run {

@@ -25,6 +25,12 @@ extension Problem {
         Problem(.invalidField, detail: detail, field: field)
     }
 
+    /// The resource is not in a state that the request asks for.
+    public static let preconditionFailed = Problem(
+        .preconditionFailed,
+        detail: "The resource is not in a state that If-Match or If-None-Match asks for, and nothing was done: get it "
+            + "again, or leave the field out.")
+
     /// The server failed. The details are in its log, under the request's id, and not in the response.
     public static func internalError(
         detail: String = "The server failed to answer: its log has the reason under this response's X-Request-Id."

@@ -31,7 +31,10 @@ extension ProblemKind {
         "The path has calls, but none with the request's method. The field Allow lists those there are.")
     public static let invalidField = ProblemKind(
         "invalid-field", "Invalid field", .badRequest,
-        "A query item or a header field is malformed or unknown; the member field names it.")
+        "A query item or a header field is malformed, unknown or given twice; the member field names it.")
+    public static let preconditionFailed = ProblemKind(
+        "precondition-failed", "Precondition failed", .preconditionFailed,
+        "The field If-Match or If-None-Match asks for a state that the resource is not in, and nothing was done.")
     public static let internalError = ProblemKind(
         "internal-error", "Internal error", .internalServerError,
         "The server failed to answer. Its log has the reason under the response's X-Request-Id.")
@@ -75,7 +78,8 @@ extension ProblemKind {
 
     /// All of the above.
     public static let http: [ProblemKind] = [
-        .unknownRoute, .methodNotAllowed, .invalidField, .internalError, .unavailable, .tooManyConnections,
+        .unknownRoute, .methodNotAllowed, .invalidField, .preconditionFailed, .internalError, .unavailable,
+        .tooManyConnections,
         .malformedRequest, .targetTooLong, .headerTooLarge, .bodyTooLarge, .unknownExpectation, .misdirectedRequest,
         .unknownTransferCoding, .noTunnels, .unsupportedVersion, .requestTimeout,
     ]

@@ -53,6 +53,9 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
     /// Whether two tags stand for the same state (RFC 9110 section 8.8.3.2, weak comparison).
     func matchesWeakly(_ other: EntityTag) -> Bool { state == other.state }
 
+    /// Whether two tags stand for the same state, byte by byte in one of its codings (strong comparison).
+    func matchesStrongly(_ other: EntityTag) -> Bool { !isWeak && !other.isWeak && state == other.state }
+
     /// The tags of a list such as If-None-Match has, over all its lines. What is no tag is left out.
     static func list(_ values: [String]) -> [EntityTag] {
         values.flatMap { value in
@@ -83,16 +86,43 @@ extension Request {
     ///   - headers: The fields of the 200 that caches need, such as Cache-Control (RFC 9110 section 15.4.5).
     public func notModified(_ tag: EntityTag, headers: HTTPFields = [:]) -> Response? {
         guard method == .get || method == .head, self.headers.contains(.ifNoneMatch) else { return nil }
-        let values = self.headers[values: .ifNoneMatch]
-        var answered: EntityTag?
-        if values.contains(where: { Array($0.utf8)[...].trimmingWhitespace.elementsEqual("*".utf8) }) {
-            answered = tag
-        } else {
-            answered = EntityTag.list(values).first { $0.matchesWeakly(tag) }
-        }
+        let answered =
+            self.headers.isAny(.ifNoneMatch)
+            ? tag : EntityTag.list(self.headers[values: .ifNoneMatch]).first { $0.matchesWeakly(tag) }
         guard let answered else { return nil }
         var response = Response(status: .notModified, headers: headers)
         response.headers[.eTag] = EntityTag(answered.opaque, isWeak: tag.isWeak).description
         return response
+    }
+
+    /// Whether the state that a resource is in is one that the request asks for (RFC 9110 sections 13.1.1 and 13.1.2).
+    ///
+    /// If-None-Match is a condition on what a request does only where it does something; for GET and HEAD it is ``notModified(_:headers:)``'s.
+    ///
+    /// - Parameter current: What a GET of the resource is answered with: nil where there is nothing to get. A resource without an ETag
+    ///   is in some state, `*`, and in none that a tag could name.
+    public func meetsPreconditions(of current: Response?) -> Bool {
+        let tag = current?.headers[.eTag].flatMap(EntityTag.init(field:))
+        if headers.contains(.ifMatch) {
+            let isMet =
+                headers.isAny(.ifMatch)
+                ? current != nil
+                : EntityTag.list(headers[values: .ifMatch]).contains { listed in
+                    tag.map(listed.matchesStrongly) ?? false
+                }
+            guard isMet else { return false }
+        }
+        guard headers.contains(.ifNoneMatch), method != .get, method != .head else { return true }
+        if headers.isAny(.ifNoneMatch) { return current == nil }
+        return !EntityTag.list(headers[values: .ifNoneMatch]).contains { listed in
+            tag.map(listed.matchesWeakly) ?? false
+        }
+    }
+}
+
+extension HTTPFields {
+    /// Whether a condition is `*`: any state.
+    fileprivate func isAny(_ name: HTTPField.Name) -> Bool {
+        self[values: name].contains { Array($0.utf8)[...].trimmingWhitespace.elementsEqual("*".utf8) }
     }
 }

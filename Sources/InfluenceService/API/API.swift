@@ -43,33 +43,59 @@ struct API: Sendable {
         return operations + descriptionOperations(of: operations)
     }
 
-    var routes: [Route] { operations.map(route) }
+    var routes: [Route] {
+        let operations = operations
+        return operations.map { operation in
+            route(operation, lookup: operations.first { $0.pattern == operation.pattern && $0.method == .get })
+        }
+    }
+
+    /// Refuses a request that its head alone shows to be none for a call.
+    ///
+    /// - Parameter counting: Whether the request counts among those that its token may send in a minute.
+    private func check(
+        _ request: Request, for operation: Operation, counting: Bool
+    ) throws(Problem) -> AccessToken? {
+        var caller: AccessToken?
+        if let scope = operation.scope { caller = try authenticator.admit(request, to: scope, counting: counting) }
+        try request.refuseItems(besides: operation.queryItems)
+        try operation.body?.checkForm(of: request)
+        return caller
+    }
 
     /// A call as a route, whose handler may throw the errors of the engine and the store besides ``Problem``s.
-    private func route(_ operation: Operation) -> Route {
-        Route(operation.method, operation.pattern, summary: operation.summary) { request in
-            try await RequestScope.$identifier.withValue(request.id) {
-                do {
-                    let caller = try operation.scope.flatMap { try authenticator.admit(request, to: $0) }
-                    try request.refuseItems(besides: operation.queryItems)
-                    var response = try await Authenticator.$caller.withValue(caller) {
-                        try await operation.handler(request)
-                    }
-                    response = try responses.counted(response)
-                    response.annotations["token"] = caller?.id
-                    response.annotations["job_id"] = job(of: request, response)
-                    return response
-                } catch let error as QueryError {
-                    throw Problem(QueryFailure(error))
-                } catch let error as IngestionError {
-                    throw Problem(error)
-                } catch let error as SubmissionError {
-                    throw Problem(error)
-                } catch JobStoreError.diskFull {
-                    throw Problem.storageFull
+    ///
+    /// - Parameter lookup: The call that gets what is at the same path.
+    private func route(_ operation: Operation, lookup: Operation?) -> Route {
+        Route(
+            operation.method, operation.pattern, summary: operation.summary,
+            screen: { request in
+                _ = try RequestScope.$identifier.withValue(request.id) {
+                    try check(request, for: operation, counting: false)
                 }
-            }
-        }
+            },
+            handler: { request in
+                try await RequestScope.$identifier.withValue(request.id) {
+                    do {
+                        let caller = try check(request, for: operation, counting: true)
+                        var response = try await Authenticator.$caller.withValue(caller) {
+                            try await request.answered(with: operation.handler, lookingUpWith: lookup?.handler)
+                        }
+                        response = try responses.counted(response)
+                        response.annotations["token"] = caller?.id
+                        response.annotations["job_id"] = job(of: request, response)
+                        return response
+                    } catch let error as QueryError {
+                        throw Problem(QueryFailure(error))
+                    } catch let error as IngestionError {
+                        throw Problem(error)
+                    } catch let error as SubmissionError {
+                        throw Problem(error)
+                    } catch JobStoreError.diskFull {
+                        throw Problem.storageFull
+                    }
+                }
+            })
     }
 
     /// The job that a request was about, for the log: the one it names, or has made.

@@ -19,7 +19,8 @@ extension API {
                 body: .init(
                     description: "One document, or a document a line.",
                     forms: [("application/json", .reference(.sequenceRecord))]
-                        + Self.lineTypes.map { ($0, .string("A document a line, each as in application/json.")) }),
+                        + Self.lineTypes.map { ($0, .string("A document a line, each as in application/json.")) },
+                    codings: ["gzip"]),
                 answers: [.json("What was added.", .ingestion)],
                 problems: [
                     .malformedJSON, .malformedCompression, .unsupportedMediaType, .unusableRecord, .tooManyRecords,
@@ -58,11 +59,6 @@ extension API {
 
     @Sendable private func postSequences(_ request: Request) async throws -> Response {
         let type = request.mediaType
-        guard type == "application/json" || Self.lineTypes.contains(type) else {
-            throw Problem.unsupportedMediaType(
-                "The body's Content-Type is \"\(type)\": send a document as application/json, or a document a line as "
-                    + "\(Self.lineTypes[0]).")
-        }
         let engine = try readiness.engine()
         let limits = configuration.ingestion
         let summary = try await ingestions.run {

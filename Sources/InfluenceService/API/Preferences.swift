@@ -52,7 +52,10 @@ enum ContentNegotiation {
         init(_ text: Substring) {
             let parts = text.split(separator: ";").map { $0.trimmingCharacters(in: .whitespaces).lowercased() }
             pattern = parts.first ?? ""
-            for part in parts.dropFirst() where part.hasPrefix("q=") { quality = Double(part.dropFirst(2)) ?? 0 }
+            for part in parts.dropFirst() where part.hasPrefix("q=") {
+                // From 0 to 1 (RFC 9110 section 12.4.2). What is not understood is not taken as a wish.
+                quality = Double(part.dropFirst(2)).flatMap { (0...1).contains($0) ? $0 : nil } ?? 0
+            }
         }
     }
 }

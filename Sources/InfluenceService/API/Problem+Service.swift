@@ -14,10 +14,8 @@ extension Problem {
             detail: "The body is not JSON: line \(mistake.line), column \(mistake.column): \(mistake.reason).")
     }
 
-    static func unsupportedMediaType(_ detail: String) -> Problem {
-        Problem(
-            .unsupportedMediaType,
-            detail: detail)
+    static func unsupportedMediaType(_ detail: String, headers: HTTPFields) -> Problem {
+        Problem(.unsupportedMediaType, detail: detail, headers: headers)
     }
 
     static func notAcceptable(available: [String]) -> Problem {

@@ -8,16 +8,8 @@ import JSON
 extension Request {
     /// The body as JSON.
     ///
-    /// - Throws: A ``Problem``: 415 if the body is of another type, 400 if it is not JSON.
+    /// - Throws: A ``Problem`` with status 400 if it is not JSON.
     func json() throws(Problem) -> JSONTree {
-        guard mediaType == "application/json" else {
-            let sent = headers[.contentType] ?? ""
-            let found = sent.isEmpty ? "The body has no Content-Type" : "The body's Content-Type is \"\(sent)\""
-            throw .unsupportedMediaType("\(found): send JSON with \"Content-Type: application/json\".")
-        }
-        if let coding = headers[.contentEncoding], coding.lowercased() != "identity" {
-            throw .unsupportedMediaType("The body's Content-Encoding is \"\(coding)\": send it uncompressed.")
-        }
         do {
             return try JSONReader.read(body)
         } catch {
@@ -27,21 +19,29 @@ extension Request {
 
     /// The body's media type in small letters, without parameters. Empty where the request does not say.
     var mediaType: String {
-        (headers[.contentType] ?? "").prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
+        // Characters would be compared by canonical equivalence, and there is another semicolon.
+        let type = Substring((headers[.contentType] ?? "").utf8.prefix { $0 != UInt8(ascii: ";") })
+        return type.trimmingCharacters(in: .whitespaces).lowercased()
+    }
+
+    /// The body's content coding in small letters, and `identity` where it has none.
+    var contentCoding: String {
+        let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
+        // RFC 9110 section 8.4.1.3.
+        return coding == "x-gzip" ? "gzip" : coding
     }
 
     /// The body as it was before its Content-Encoding.
     ///
+    /// What it grows by counts among the bodies of all requests under way.
+    ///
     /// - Parameter limit: The most bytes that it may have.
-    /// - Throws: A ``Problem``: 415 if it is in another coding than gzip, 400 if it is damaged, 413 if it is too long.
+    /// - Throws: A ``Problem``: 400 if it is damaged, 413 if it is too long, 503 if it is too long for now.
     func decompressedBody(limit: Int) throws -> [UInt8] {
-        let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
-        guard ["identity", "gzip", "x-gzip"].contains(coding) else {
-            throw Problem.unsupportedMediaType(
-                "The body's Content-Encoding is \"\(coding)\": send it uncompressed, or compressed with gzip.")
-        }
         do {
-            if coding != "identity" { return try Gzip.decompress(body, name: "body", limit: limit) }
+            if contentCoding == "gzip" {
+                return try Gzip.decompress(body, name: "body", limit: limit) { try holdMore($0) }
+            }
             guard body.count <= limit else { throw CorpusImportError.tooLarge(name: "body", limit: limit) }
             return body
         } catch CorpusImportError.tooLarge {
@@ -78,11 +78,42 @@ extension Request {
         }
     }
 
-    /// Refuses query items beside the known ones: a misspelt one would otherwise be silently ignored.
+    /// Refuses query items beside the known ones, and known ones that stand twice: a misspelt one, or all but the first, would otherwise
+    /// be silently ignored.
     func refuseItems(besides known: [String]) throws(Problem) {
-        guard let unknown = query.first(where: { !known.contains($0.name) }) else { return }
-        let list = known.isEmpty ? "there are none here" : "known here are \(known.joined(separator: ", "))"
-        throw .invalidField(unknown.name, detail: "The query item \"\(unknown.name)\" is unknown; \(list).")
+        var seen: Set<String> = []
+        for item in query {
+            // Known names are ASCII, and no other name is equal to one of these byte by byte.
+            guard let name = known.first(where: { $0.utf8.elementsEqual(item.name.utf8) }) else {
+                let list = known.isEmpty ? "there are none here" : "known here are \(known.joined(separator: ", "))"
+                throw .invalidField(item.name, detail: "The query item \"\(item.name)\" is unknown; \(list).")
+            }
+            guard seen.insert(name).inserted else {
+                throw .invalidField(name, detail: "The query item \"\(name)\" stands twice: send it once.")
+            }
+        }
+    }
+}
+
+extension Operation.Content {
+    /// Refuses a request whose body is in none of the forms.
+    ///
+    /// - Throws: A ``Problem`` with status 415, with the field that RFC 9110 section 15.5.16 asks for.
+    func checkForm(of request: Request) throws(Problem) {
+        let types = forms.map(\.mediaType)
+        guard types.contains(request.mediaType) else {
+            let sent = request.headers[.contentType] ?? ""
+            let found = sent.isEmpty ? "The body has no Content-Type" : "The body's Content-Type is \"\(sent)\""
+            throw .unsupportedMediaType(
+                "\(found): send \(types.joined(separator: " or ")).", headers: [.accept: types.joined(separator: ", ")])
+        }
+        let codings = codings + ["identity"]
+        guard codings.contains(request.contentCoding) else {
+            let advice = self.codings.map { "compressed with \($0), or " }.joined()
+            throw .unsupportedMediaType(
+                "The body's Content-Encoding is \"\(request.contentCoding)\": send it \(advice)as it is.",
+                headers: [.acceptEncoding: codings.joined(separator: ", ")])
+        }
     }
 }
 

@@ -40,9 +40,10 @@ final class Authenticator: Sendable {
 
     /// Admits a request to what needs a scope.
     ///
+    /// - Parameter counting: Whether the request counts among those that its token may send in a minute.
     /// - Returns: The token that the request bears, if it bears one.
     /// - Throws: ``Problem``: 401 without a valid token, 403 if its scope is too small, 429 if it has sent too many requests.
-    func admit(_ request: Request, to scope: Scope) throws(Problem) -> AccessToken? {
+    func admit(_ request: Request, to scope: Scope, counting: Bool = true) throws(Problem) -> AccessToken? {
         guard let field = request.headers[.authorization] else {
             guard isRequired else { return nil }
             throw .tokenMissing
@@ -50,7 +51,9 @@ final class Authenticator: Sendable {
         let parts = field.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw .tokenMalformed }
         let token = try token(parts[1].trimmingCharacters(in: .whitespaces))
-        if let limit = token.requestsPerMinute, let wait = rates.take(token.id, perMinute: limit) {
+        if let limit = token.requestsPerMinute,
+            let wait = rates.take(token.id, perMinute: limit, counting: counting)
+        {
             throw .tooManyRequests(limit: limit, retryAfter: max(1, Int(wait.rounded(.up))))
         }
         guard token.scope >= scope else { throw .scopeTooSmall(needed: scope, has: token.scope) }

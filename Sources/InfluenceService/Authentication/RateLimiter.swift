@@ -12,8 +12,11 @@ final class RateLimiter: Sendable {
 
     /// Takes one request off a token's account.
     ///
-    /// - Returns: Nil if there was one left, else after how many seconds there will be.
-    func take(_ id: String, perMinute limit: Int, now: ContinuousClock.Instant = .now) -> Double? {
+    /// - Parameter counting: Whether it is taken; otherwise only looks whether there is one.
+    /// - Returns: Nil if there was one left, otherwise after how many seconds there will be.
+    func take(
+        _ id: String, perMinute limit: Int, counting: Bool = true, now: ContinuousClock.Instant = .now
+    ) -> Double? {
         let capacity = Double(max(limit, 1))
         return buckets.withLock { buckets in
             var bucket = buckets[id] ?? Bucket(level: capacity, updated: now)
@@ -22,7 +25,7 @@ final class RateLimiter: Sendable {
             bucket.updated = now
             defer { buckets[id] = bucket }
             guard bucket.level < 1 else {
-                bucket.level -= 1
+                if counting { bucket.level -= 1 }
                 return nil
             }
             return (1 - bucket.level) * 60 / capacity

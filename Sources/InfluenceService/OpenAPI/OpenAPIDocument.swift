@@ -172,7 +172,14 @@ struct OpenAPIDocument: Sendable {
     private static let headersOfProblems: [Int: [(name: String, schema: Schema)]] = {
         let retry = [(name: "Retry-After", schema: Schema.integer("When to try again, in seconds.", from: 0))]
         let challenge = [(name: "WWW-Authenticate", schema: Schema.string("What is wanted (RFC 6750 section 3)."))]
-        return [401: challenge, 403: challenge, 429: retry, 503: retry]
+        let forms = [
+            (name: "Accept", schema: Schema.string("The media types that are taken, where the body's is not.")),
+            (
+                name: "Accept-Encoding",
+                schema: Schema.string("The content codings that are taken, where the body's is not.")
+            ),
+        ]
+        return [401: challenge, 403: challenge, 415: forms, 429: retry, 503: retry]
     }()
 
     private static func headers(_ own: [(name: String, schema: Schema)]) -> JSONTree {

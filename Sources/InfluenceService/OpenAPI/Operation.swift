@@ -88,6 +88,8 @@ struct Operation: Sendable {
     struct Content: Sendable {
         var description: String
         var forms: [(mediaType: String, schema: Schema)]
+        /// The content codings that a request's body may have.
+        var codings: [String] = []
     }
 
     /// A response that is not a problem.
@@ -136,8 +138,8 @@ extension ProblemKind {
 
     /// What any call may be answered with.
     static let ofEveryCall: [ProblemKind] = [
-        .malformedRequest, .invalidField, .requestTimeout, .bodyTooLarge, .targetTooLong, .unknownExpectation,
-        .misdirectedRequest, .headerTooLarge, .internalError, .unknownTransferCoding, .unavailable,
+        .malformedRequest, .invalidField, .preconditionFailed, .requestTimeout, .bodyTooLarge, .targetTooLong,
+        .unknownExpectation, .misdirectedRequest, .headerTooLarge, .internalError, .unknownTransferCoding, .unavailable,
         .tooManyConnections, .unsupportedVersion,
     ]
 
