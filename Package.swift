@@ -25,9 +25,10 @@ let package = Package(
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
-        // Floor 1: files, JSON, digests, numerics, storage and the wire; the latter three know nothing of each other.
+        // Floor 1: files, JSON, limits of input, digests, numerics, storage and the wire; the last three know nothing of each other.
         .target(name: "Files", dependencies: ["CLinux"]),
         .target(name: "JSON"),
+        .target(name: "Limits"),
         .target(name: "Digest", dependencies: ["COpenSSL"]),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
@@ -44,7 +45,7 @@ let package = Package(
             ]),
 
         // Floor 2: the model.
-        .target(name: "Transformer", dependencies: ["LinearAlgebra", "Digest", "Files", "JSON"]),
+        .target(name: "Transformer", dependencies: ["LinearAlgebra", "Digest", "Files", "JSON", "Limits"]),
 
         // Floor 3: the factors.
         .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra", "Files"]),
@@ -52,14 +53,15 @@ let package = Package(
         // Floor 4: influence.
         .target(
             name: "Attribution",
-            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus", "Digest", "Files", "JSON"],
+            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus", "Digest", "Files", "JSON", "Limits"],
             resources: [.copy("Resources/default")]),
 
         // Floor 5: the service, the only room where HTTP and the numerics meet.
         .target(
             name: "InfluenceService",
             dependencies: [
-                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "Digest", "Files", "JSON", "CLinux",
+                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "LinearAlgebra", "Digest", "Files",
+                "JSON", "Limits", "CLinux",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
@@ -70,14 +72,16 @@ let package = Package(
         // Floor 5 too: what scores are worth.
         .target(
             name: "Evaluation",
-            dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus", "Files", "JSON"]),
+            dependencies: [
+                "Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
+            ]),
 
         // Floor 6: the command line.
         .executableTarget(
             name: "tributary",
             dependencies: [
                 "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Corpus", "Files", "JSON",
-                "CLinux",
+                "Limits", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -91,6 +95,7 @@ let package = Package(
         .testTarget(name: "DigestTests", dependencies: ["Digest"]),
         .testTarget(name: "FilesTests", dependencies: ["Files"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "COpenSSL", "CZlib"]),

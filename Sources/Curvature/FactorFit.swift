@@ -26,6 +26,14 @@ public struct FactorFit: Sendable {
         }
     }
 
+    /// What the options of a fit are allowed to be.
+    public enum Limits {
+        public static let sequences = 1...1_000_000_000
+        /// Smaller blocks leave out most of the curvature.
+        public static let largestBlock = 16...1_048_576
+        public static let seed = UInt64.min...UInt64.max
+    }
+
     public enum Stage: String, Sendable, Codable, CaseIterable {
         case covariances, eigendecomposition, eigenvalues
     }

@@ -18,8 +18,8 @@ public enum EvaluationError: Error, Equatable, CustomStringConvertible {
         case .unusableText(let text, let tokens, let room):
             "the text \"\(text)\" has \(tokens) tokens: expected 2 to \(room), as training sequences have"
         case .tooLong(let what, let seconds, let bytes, let limit):
-            "\(what) would take about \(Int((seconds / 60).rounded(.up))) minutes and \(bytes / 1_000_000) MB on this machine; "
-                + "without being told to go on, an evaluation may take \(Int(limit / 60)) minutes. Ask for less, or go on with "
+            "\(what) would take about \(Int(saturating: (seconds / 60).rounded(.up))) minutes and \(bytes / 1_000_000) MB on this machine; "
+                + "without being told to go on, an evaluation may take \(Int(saturating: limit / 60)) minutes. Ask for less, or go on with "
                 + "--anyway."
         case .cancelled:
             "the evaluation was interrupted; run the same command again to go on from there"

@@ -5,6 +5,8 @@ import Synchronization
 /// How many workers compute at once, one a core.
 public struct Workers: Sendable, Equatable {
     public let count: Int
+    /// How many there can be.
+    public static let limit = 1...4_096
     /// How far the workers stand back behind the machine's other threads, as nice(2) has it: from 0, not at all, to 19.
     public let niceness: Int
 

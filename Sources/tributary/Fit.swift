@@ -1,6 +1,7 @@
 import ArgumentParser
 import Curvature
 import Foundation
+import Limits
 import Transformer
 
 /// `tributary fit`: EK-FAC factors from a workspace's corpus.
@@ -54,18 +55,8 @@ struct Fit: ParsableCommand {
     }
 
     func validate() throws {
-        if let maxSequences, maxSequences < 1 {
-            throw ValidationError("--max-sequences: expected at least 1, found \(maxSequences)")
-        }
-        try Self.validate(largestBlock: largestBlock)
-    }
-
-    private static let smallestBlock = 16
-
-    static func validate(largestBlock: Int?) throws {
-        if let largestBlock, largestBlock < smallestBlock {
-            throw ValidationError("--largest-block: expected at least \(smallestBlock), found \(largestBlock)")
-        }
+        try FactorFit.Limits.sequences.check(maxSequences, of: "--max-sequences")
+        try FactorFit.Limits.largestBlock.check(largestBlock, of: "--largest-block")
     }
 
     func run() throws {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Corpus
 import Foundation
+import Limits
 
 /// `tributary import`: documents into a workspace's corpus.
 struct Import: ParsableCommand {
@@ -44,9 +45,7 @@ struct Import: ParsableCommand {
     }
 
     func validate() throws {
-        if let sequenceLength, sequenceLength < 2 {
-            throw ValidationError("--sequence-length: expected at least 2, found \(sequenceLength)")
-        }
+        try Workspace.sequenceLengths.check(sequenceLength, of: "--sequence-length")
     }
 
     func run() throws {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Attribution
+import Curvature
 import Foundation
 import InfluenceService
+import Limits
 import LinearAlgebra
 import Transformer
 
@@ -65,10 +67,8 @@ struct Inspect: ParsableCommand {
     private static let assumedSequences = 1_000
 
     func validate() throws {
-        if let sequences, sequences < 1 {
-            throw ValidationError("--sequences: expected at least 1, found \(sequences)")
-        }
-        try Fit.validate(largestBlock: largestBlock)
+        try CorpusLoad.limit.check(sequences, of: "--sequences")
+        try FactorFit.Limits.largestBlock.check(largestBlock, of: "--largest-block")
     }
 
     func run() throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Attribution
+import Limits
 
 /// What a query asks for beside its text.
 struct QueryOptions: ParsableArguments {
@@ -65,25 +66,24 @@ struct QueryOptions: ParsableArguments {
     var outputTokens = false
 
     func validate() throws {
-        try refuse(candidateLimit < 1, "--candidate-limit: expected at least 1, found \(candidateLimit)")
-        try refuse(!(1...10_000).contains(topK), "--top-k: expected a number from 1 to 10000, found \(topK)")
-        try refuse(!(0...10_000).contains(rescore), "--rescore: expected a number from 0 to 10000, found \(rescore)")
-        if case .limited(let rank) = rank {
-            try refuse(!(1...4_096).contains(rank), "--rank: expected a number from 1 to 4096, or full, found \(rank)")
+        typealias Limits = InfluenceQuery.Limits
+        try Limits.candidates.check(candidateLimit, of: "--candidate-limit")
+        try Limits.name.check(each: candidateIDs, of: "--candidate")
+        try Limits.name.check(source, of: "--source")
+        try Limits.adHocText.check(each: texts, of: "--text")
+        try Limits.probe.check(probe, of: "--probe")
+        try Limits.topK.check(topK, of: "--top-k")
+        try Limits.rescore.check(rescore, of: "--rescore")
+        try Limits.damping.check(damping, of: "--damping")
+        if case .limited(let rank) = rank, let refusal = Limits.rank.refusal(of: rank) {
+            throw ValidationError("--rank: \(refusal), or full for no compression")
         }
         try refuse(
             !texts.isEmpty && !(candidateIDs.isEmpty && source == nil),
             "--text: texts are scored in place of sequences of the corpus: leave out --candidate and --source")
-        if let probe {
-            let range = CandidateSelection.probes
-            try refuse(
-                !range.contains(probe),
-                "--probe: expected a number from \(range.lowerBound) to \(range.upperBound), found \(probe)")
-            try refuse(!texts.isEmpty, "--probe: texts are not chosen from the corpus: leave out --text or --probe")
-        }
-        if let damping {
-            try refuse(!(damping > 0 && damping.isFinite), "--damping: expected a positive number, found \(damping)")
-        }
+        try refuse(
+            probe != nil && !texts.isEmpty,
+            "--probe: texts are not chosen from the corpus: leave out --text or --probe")
     }
 
     private func refuse(_ isWrong: Bool, _ message: String) throws {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import Foundation
 import InfluenceService
+import Limits
 
 /// `tributary token`: who may ask a server.
 struct Token: ParsableCommand {
@@ -63,14 +64,9 @@ extension Token {
 
         func validate() throws {
             if name.isEmpty { throw ValidationError("--name: expected at least one character") }
-            if let days, !(days > 0 && days <= 36_500) {
-                throw ValidationError("--days: expected more than 0 and at most 36500, found \(days)")
-            }
-            for (option, value) in [
-                ("--requests-per-minute", requestsPerMinute), ("--queued-queries", queuedQueries),
-            ] {
-                if let value, value < 1 { throw ValidationError("\(option): expected at least 1, found \(value)") }
-            }
+            try AccessToken.Limits.days.check(days, of: "--days")
+            try AccessToken.Limits.requestsPerMinute.check(requestsPerMinute, of: "--requests-per-minute")
+            try AccessToken.Limits.queuedQueries.check(queuedQueries, of: "--queued-queries")
         }
 
         func run() throws {

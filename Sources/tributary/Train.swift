@@ -2,6 +2,7 @@ import ArgumentParser
 import Corpus
 import Files
 import Foundation
+import Limits
 import LinearAlgebra
 import Transformer
 import Yams
@@ -54,6 +55,7 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         if corpus.isEmpty { throw ValidationError("name at least one file with --corpus") }
+        try Workers.limit.check(workers, of: "--workers")
     }
 
     func run() throws {

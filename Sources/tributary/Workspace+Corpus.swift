@@ -9,6 +9,9 @@ extension Workspace {
     /// the sweep, on few and long sequences.
     static let longestDefaultSequence = 512
 
+    /// What the sequence length of a corpus is allowed to be, beside the model's context: there is nothing to predict in one token.
+    static let sequenceLengths = 2...16_777_216
+
     /// Opens the corpus, and imports the embedded one on first use.
     ///
     /// - Parameter display: Makes the display of an import.

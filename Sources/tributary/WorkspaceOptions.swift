@@ -1,5 +1,6 @@
 import ArgumentParser
 import Attribution
+import Limits
 import LinearAlgebra
 
 /// The options that say which model and which workspace a command works on.
@@ -50,6 +51,6 @@ struct WorkerOptions: ParsableArguments {
     var value: Workers { workers.map { Workers(count: $0) } ?? Workers() }
 
     func validate() throws {
-        if let workers, workers < 1 { throw ValidationError("--workers: expected at least 1, found \(workers)") }
+        try Workers.limit.check(workers, of: "--workers")
     }
 }

@@ -77,6 +77,23 @@ struct GradientIndexTests {
         #expect(found.candidates.considered == 3 && found.sequences.allSatisfy { $0.source == "odd" })
     }
 
+    @Test(
+        "finds every sequence for a limit beyond their number, up to the largest that there is",
+        arguments: [CandidateSelection.Prefilter.index, .both], [InfluenceQuery.Direction.positive, .both])
+    func limits(prefilter: CandidateSelection.Prefilter, direction: InfluenceQuery.Direction) throws {
+        let tiny = try TinyEngine(index: Self.complete)
+        let most = InfluenceQuery.Limits.candidates.upperBound
+        let found = try tiny.answer(query(prefilter, limit: most, direction: direction))
+        #expect(found.candidates.considered == tiny.texts.count)
+        let index = try #require(tiny.engine.index.index)
+        let gradients = try tiny.engine.gradients(of: [tiny.engine.tokenize(query())])
+        for limit in [Int.max, 1 << 62, most] {
+            let asked = index.query(gradients[0], damping: nil, limit: limit, direction: direction)
+            let rowids = try index.search([asked], asOf: .max, workers: Workers(count: 2))
+            #expect(rowids == [Array(1...Int64(tiny.texts.count))])
+        }
+    }
+
     @Test("lets words decide between equal estimates, and estimates between sequences that share as much")
     func combined() {
         let combined = CombinedScores(estimates: [1, 1, -3, -3, 1, .nan], words: [0, 4, 4, 0, 1])

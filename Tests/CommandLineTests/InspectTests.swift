@@ -87,7 +87,7 @@ struct InspectTests {
         let text = try await Program.run(arguments, in: folder)
         #expect(text.output.contains("blocks of at most 16 rows"), "\(text.output)")
         let refused = try await Program.run(["inspect", "--largest-block", "3"], in: folder)
-        #expect(refused.status != 0 && refused.error.contains("expected at least 16, found 3"))
+        #expect(refused.status != 0 && refused.error.contains("expected a whole number from 16 to 1048576, found 3"))
     }
 
     @Test("tells people the same, in plain text where the output is no terminal")

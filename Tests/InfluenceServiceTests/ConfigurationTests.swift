@@ -94,7 +94,7 @@ struct ConfigurationTests {
             ),
             (
                 "jobs:\n  keep_days: .nan",
-                "a.yaml, line 2: jobs.keep_days must be a number of days from 0.001 to 36500.0, but is \".nan\""
+                "a.yaml, line 2: jobs.keep_days must be a number of days from 0.001 to 36500, but is \".nan\""
             ),
             ("logging:\n  format: xml", "a.yaml, line 2: logging.format must be one of text, json, but is \"xml\""),
             ("server: 80", "a.yaml, line 1: server must be a section, but is \"80\""),

@@ -105,7 +105,7 @@ struct InfluenceAPITests {
         arguments: [
             ("\"texts\": [\"a\", \"b\", \"c\"]", "candidates.texts", "at most 2 texts, found 3"),
             ("\"texts\": [\"a\", \"éé\"]", "candidates.texts[1]", "at most 3 bytes, found 4"),
-            ("\"texts\": []", "candidates.texts", "at least one text"),
+            ("\"texts\": []", "candidates.texts", "at least one"),
             ("\"texts\": [\"a\"], \"ids\": [\"b\"]", "candidates.texts", "leave out ids and source"),
             ("\"texts\": [\"a\"], \"source\": \"b\"", "candidates.texts", "leave out ids and source"),
         ])
@@ -154,8 +154,8 @@ struct InfluenceAPITests {
         "refuses a query that is wrong in form by the path of its field",
         arguments: [
             ("{\"prompt\": 7, \"completion\": \"b\"}", "prompt", "expected a string, found 7"),
-            ("{\"prompt\": \"\", \"completion\": \"b\"}", "prompt", "expected a prompt"),
-            ("{\"prompt\": \"a\", \"completion\": \"\"}", "completion", "expected a completion"),
+            ("{\"prompt\": \"\", \"completion\": \"b\"}", "prompt", "expected at least one character"),
+            ("{\"prompt\": \"a\", \"completion\": \"\"}", "completion", "expected at least one character"),
             ("{\"prompt\": \"a\"}", "completion", "missing"),
             (
                 "{\"prompt\": \"a\", \"completion\": \"b\", \"topk\": 3}", "topk",
@@ -189,7 +189,7 @@ struct InfluenceAPITests {
                 "prompt"
             ),
             ("[{\"prompt\": \"a\", \"completion\": \"b\"}, 3]", "[1]", "expected an object, found 3"),
-            ("[]", nil, "empty list"), ("\"Paris\"", nil, "expected an object, found a string"),
+            ("[]", nil, "found 0"), ("\"Paris\"", nil, "expected an object, found a string"),
             ("null", nil, "found null"),
             ("[1, 2, 3]", nil, "at most 2 queries"),
         ])

@@ -50,6 +50,31 @@ struct JobStoreTests {
         #expect(JobTitle([whole])?.prompt == whole.prompt && JobTitle([whole])?.completion == whole.completion)
     }
 
+    @Test(
+        "fails a job of an earlier version whose numbers are out of their limits, and says which",
+        arguments: [
+            (#""candidates": {"limit": 4611686018427387904}"#, "candidates.limit"), (#""top_k": -1"#, "top_k"),
+            (#""damping": 1e300"#, "damping"),
+            (#""spans": [{"start": 0, "end": 9223372036854775807}]"#, "spans[0].end"),
+        ])
+    func outOfLimits(members: String, field: String) async throws {
+        let (kept, old) = (
+            try await store.add([query("a")], isList: false), try await store.add([query("b")], isList: false)
+        )
+        let request = #"[{"prompt": "b", "completion": "x", \#(members)}]"#
+        try await store.database.write { database in
+            try database.execute(
+                sql: "UPDATE job SET request = ?, status = 'running', attempts = 1 WHERE id = ?",
+                arguments: [request, old.id.description])
+        }
+        let recovery = try await store.recover(maximumAttempts: 3)
+        #expect(recovery.jobs.map(\.id) == [kept.id])
+        let job = try #require(try await store.job(old.id))
+        #expect(job.status == .failed && job.failedQueryCount == 1 && job.finished != nil)
+        #expect(job.failure?.detail.contains("\(field): expected ") == true, "\(String(describing: job.failure))")
+        #expect(try await store.recover(maximumAttempts: 3).jobs.map(\.id) == [kept.id])
+    }
+
     @Test("names the jobs of an earlier version too, but for one that it cannot read")
     func oldTitles() async throws {
         let (kept, broken) = (

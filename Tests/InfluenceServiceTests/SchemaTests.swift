@@ -86,7 +86,8 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"probe\": 1}}", false),
         ] {
             let body = try JSONReader.read(Array(text.utf8))
-            let asked = try? InfluenceRequest(body, defaults: Configuration.Query(), maximumQueries: 9)
+            let asked = try? InfluenceRequest(
+                body, defaults: Configuration.Query(), limit: Configuration.Jobs().queriesPerRequest)
             #expect((asked != nil) == isUsable, "\(text)")
             #expect(validator.mistakes(in: body, schema).isEmpty == isUsable, "\(text)")
         }
@@ -284,7 +285,7 @@ struct SchemaTests {
         ] {
             #expect(!validator.mistakes(in: try JSONReader.read(Array(text.utf8)), schema).isEmpty, "\(text)")
         }
-        #expect(!validator.mistakes(in: "a", ["maxLength": 1]).isEmpty)
+        #expect(!validator.mistakes(in: "a", ["maxProperties": 1]).isEmpty)
         #expect(!validator.mistakes(in: "a", ["$ref": "#/components/schemas/Nothing"]).isEmpty)
     }
 }

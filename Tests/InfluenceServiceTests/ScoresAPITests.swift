@@ -195,7 +195,7 @@ struct ScoresAPITests {
         arguments: [
             ("\"texts\": [\"a\", \"b\", \"c\"]", "texts", "at most 2 texts, found 3"),
             ("\"texts\": [\"a\", \"\u{e9}\u{e9}\"]", "texts[1]", "at most 3 bytes, found 4"),
-            ("\"texts\": []", "texts", "at least one text"),
+            ("\"texts\": []", "texts", "at least one"),
             ("\"texts\": [{\"id\": \"a\"}]", "texts[0].text", "texts[0].text"),
             ("\"texts\": [\"a\"], \"top_k\": 3", "top_k", "unknown field"),
             ("\"texts\": [\"a\"], \"spans\": [{\"start\": 1, \"end\": 9}]", "spans", "within the completion's 2"),

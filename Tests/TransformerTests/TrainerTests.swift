@@ -281,7 +281,7 @@ struct TrainerTests {
         #expect(problem { $0.keyValueHeads = 4 }.hasPrefix("key_value_heads:"))
         #expect(problem { $0.width = 0 }.hasPrefix("width:"))
         #expect(problem { $0.width = .max }.hasPrefix("width:"))
-        #expect(problem { $0.vocabulary = 256 }.hasPrefix("vocabulary: expected a number from 257"))
+        #expect(problem { $0.vocabulary = 256 }.hasPrefix("vocabulary: expected a whole number from 257"))
         #expect(problem { $0.sequenceLength = 1 }.hasPrefix("sequence_length:"))
         #expect(problem { $0.layers = 0 }.hasPrefix("layers:"))
         #expect(problem { $0.feedForwardWidth = 0 }.hasPrefix("feed_forward_width:"))

@@ -17,7 +17,7 @@ public func fuzzQuery(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let again = try? JSONReader.read(Array(tree.text.utf8)) else { preconditionFailure("written, it is no JSON") }
     precondition(again == tree, "written and read, it is another value")
     do {
-        let request = try InfluenceRequest(tree, defaults: Configuration.Query(), maximumQueries: 8)
+        let request = try InfluenceRequest(tree, defaults: Configuration.Query(), limit: Configuration.Jobs().queriesPerRequest)
         for query in request.queries {
             let text = try JSONEncoder().encode(query)
             let again = try JSONReader.read(Array(text)).decoded(as: InfluenceQuery.self)

@@ -31,7 +31,7 @@ extension InfluenceEngine {
     ///
     /// - Throws: ``QueryError/unusable(field:reason:)``
     func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
-        guard !query.prompt.isEmpty else { throw QueryError.unusable(field: "prompt", reason: "it is empty") }
+        if let (field, reason) = query.refusal() { throw QueryError.unusable(field: field, reason: reason) }
         let completion = try tokenize(query.prompt, query.completion, field: "completion")
         let contrast = try query.contrast.map { try tokenize(query.prompt, $0, field: "contrast") }
         guard contrast?.tokens != completion.tokens else {
@@ -45,7 +45,6 @@ extension InfluenceEngine {
     }
 
     private func tokenize(_ prompt: String, _ completion: String, field: String) throws -> TokenizedContinuation {
-        guard !completion.isEmpty else { throw QueryError.unusable(field: field, reason: "it is empty") }
         let joined = tokenizer.encodeJoined(prompt: prompt, completion: completion)
         let context = decoder.description.contextLength
         guard joined.completionStart < joined.tokens.count else {
@@ -77,7 +76,7 @@ extension InfluenceEngine {
         of spans: [CompletionSpan], in query: InfluenceQuery, _ whole: TokenizedContinuation
     ) throws -> [Int] {
         if let fault = spans.fault(in: query.completion) {
-            throw QueryError.unusable(field: "spans", reason: "expected \(fault)")
+            throw QueryError.unusable(field: "spans", reason: fault)
         }
         let scalars = query.completion.unicodeScalars
         // The text is the same wherever a completion is said to begin in it, and so are its tokens.

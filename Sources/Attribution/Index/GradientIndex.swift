@@ -172,7 +172,7 @@ public final class GradientIndex: Sendable {
         // Enough pieces for the workers to be done together, and few enough lists to be merged.
         let pieces = min(blocks, workers.count * 8)
         let found = try workers.map(0..<pieces) { _, piece in
-            var best = queries.map { DirectedMatches($0) }
+            var best = queries.map { DirectedMatches($0, of: sequences) }
             var estimates = queries.map { _ in [Float]() }
             var scores: [Float] = []
             for block in (piece * blocks / pieces)..<((piece + 1) * blocks / pieces) {
@@ -193,12 +193,12 @@ public final class GradientIndex: Sendable {
             return (best: best, estimates: estimates)
         }
         return try workers.map(queries.indices) { _, index in
-            var merged = DirectedMatches(queries[index])
+            var merged = DirectedMatches(queries[index], of: sequences)
             for piece in found { merged.insert(piece.best[index]) }
             if let words = queries[index].words {
                 var combined = CombinedScores(
                     estimates: found.flatMap { $0.estimates[index] }, words: words.scores)
-                var shortlist = DirectedMatches(queries[index], times: Self.shortlist)
+                var shortlist = DirectedMatches(queries[index], of: sequences, times: Self.shortlist)
                 shortlist.insert(combined.proponents, opponents: combined.opponents)
                 combined.add(pairs: try words.pairCounts(in: shortlist.rowids), of: shortlist.rowids)
                 merged.insert(combined.proponents, opponents: combined.opponents)
@@ -214,9 +214,11 @@ private struct DirectedMatches: Sendable {
     private var opponents: TopMatches?
     private let within: [ClosedRange<Int64>]?
 
-    /// - Parameter factor: For so many times as many matches as the query asks for.
-    init(_ query: GradientIndex.Query, times factor: Int = 1) {
-        let limit = query.limit * factor
+    /// - Parameters:
+    ///   - sequences: How many there are, of which neither direction can find more.
+    ///   - factor: For this many times as many matches as the query asks for.
+    init(_ query: GradientIndex.Query, of sequences: Int, times factor: Int = 1) {
+        let limit = min(query.limit, 2 * sequences) * factor
         let (most, least) = ((limit + 1) / 2, limit / 2)
         switch query.direction {
         case .positive: proponents = TopMatches(limit: limit)

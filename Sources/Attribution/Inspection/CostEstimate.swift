@@ -1,4 +1,5 @@
 import Foundation
+import Limits
 import Transformer
 
 /// The sequences that a fit and a sweep go over.
@@ -13,9 +14,12 @@ public struct CorpusLoad: Sendable, Encodable {
 
     var meanLength: Double { Double(tokens) / Double(max(sequences, 1)) }
 
+    /// How many sequences costs can be asked for.
+    public static let limit = 1...1_000_000_000
+
     /// As many sequences of the same mean length.
     public func resized(to count: Int) -> CorpusLoad {
-        CorpusLoad(sequences: count, tokens: Int((meanLength * Double(count)).rounded()))
+        CorpusLoad(sequences: count, tokens: Int(saturating: (meanLength * Double(count)).rounded()))
     }
 }
 

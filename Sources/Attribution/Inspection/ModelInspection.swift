@@ -1,4 +1,5 @@
 import Curvature
+import Limits
 import Transformer
 
 /// What a model is, and what it would take to answer for it.
@@ -68,7 +69,7 @@ public struct ModelInspection: Sendable, Encodable {
         self.tracked = zip(tracked.layers, factors).map(TrackedLayerInspection.init)
         self.largestBlock = largestBlock
         memory = MemoryEstimate(
-            of: decoder, factors: factors, length: Int(load.meanLength.rounded(.up)), workers: workers,
+            of: decoder, factors: factors, length: Int(saturating: load.meanLength.rounded(.up)), workers: workers,
             measurement: measurement)
         self.measurement = measurement
         costs = CostEstimate(

@@ -1,7 +1,9 @@
+import Limits
+
 /// What is scored: sequences of the corpus, or texts of the asker's own.
 public struct CandidateSelection: Sendable, Equatable, Codable {
     public var prefilter: Prefilter
-    /// How many sequences the prefilter keeps.
+    /// How many sequences the prefilter keeps: all of them where the corpus has fewer.
     public var limit: Int
     /// Sequences or documents named by id: these, and no others, are scored.
     public var ids: [String]?
@@ -28,9 +30,6 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
         case all
     }
 
-    /// From fewer there is no telling how much they differ.
-    public static let probes = 2...100_000
-
     public init(
         prefilter: Prefilter = .tfidf, limit: Int = 1_000, ids: [String]? = nil, source: String? = nil,
         texts: [String]? = nil, probe: Int? = nil, probeSeed: UInt64? = nil
@@ -53,28 +52,21 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
         try decoder.refuseUnknownKeys(of: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
         prefilter = try container.decodeIfPresent(Prefilter.self, forKey: .prefilter) ?? .tfidf
-        limit = try container.decodeIfPresent(Int.self, forKey: .limit) ?? 1_000
-        ids = try container.decodeIfPresent([String].self, forKey: .ids)
-        source = try container.decodeIfPresent(String.self, forKey: .source)
-        texts = try container.decodeIfPresent([String].self, forKey: .texts)
-        probe = try container.decodeIfPresent(Int.self, forKey: .probe)
-        probeSeed = try container.decodeIfPresent(UInt64.self, forKey: .probeSeed)
+        typealias Limits = InfluenceQuery.Limits
+        limit = try container.decodeIfPresent(.limit, within: Limits.candidates) ?? 1_000
+        ids = try container.decodeIfPresent(.ids, within: Limits.ids, each: Limits.name)
+        source = try container.decodeIfPresent(.source, within: Limits.name)
+        texts = try container.decodeIfPresent(.texts, within: Limits.texts, each: Limits.adHocText)
+        probe = try container.decodeIfPresent(.probe, within: Limits.probe)
+        probeSeed = try container.decodeIfPresent(.probeSeed, within: Limits.seed)
         func refuse(_ isWrong: Bool, _ key: CodingKeys, _ description: String) throws {
             guard isWrong else { return }
             throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: description)
         }
-        try refuse(limit <= 0, .limit, "expected a positive number")
-        try refuse(ids?.isEmpty == true, .ids, "expected at least one id, or null for the prefilter's choice")
-        try refuse(
-            texts?.isEmpty == true, .texts, "expected at least one text, or null for sequences of the corpus")
         try refuse(
             texts != nil && (ids != nil || source != nil), .texts,
             "texts are scored in place of sequences of the corpus: leave out ids and source")
         try refuse(
             texts != nil && probe != nil, .probe, "texts are not chosen from the corpus: there is nothing to probe")
-        if let probe {
-            let (least, most) = (Self.probes.lowerBound, Self.probes.upperBound)
-            try refuse(!Self.probes.contains(probe), .probe, "expected a number from \(least) to \(most)")
-        }
     }
 }

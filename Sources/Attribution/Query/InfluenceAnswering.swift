@@ -1,5 +1,6 @@
 import Corpus
 import JSON
+import Limits
 
 /// What answers influence queries: the engine, or a stand-in for it in tests.
 public protocol InfluenceAnswering: Sendable {
@@ -105,6 +106,15 @@ public struct CompletionRequest: Sendable, Equatable, Codable {
     /// The same seed gives the same completion.
     public var seed: UInt64
 
+    /// What the members are allowed to be.
+    public enum Limits {
+        public static let prompt = InfluenceQuery.Limits.text
+        public static let maximumTokens = 1...4_096
+        /// Far below the upper end, all tokens are as likely as each other.
+        public static let temperature = NumberLimit.from(0, to: 100)
+        public static let seed = InfluenceQuery.Limits.seed
+    }
+
     public init(prompt: String, maximumTokens: Int = 32, temperature: Double = 0, seed: UInt64 = 0) {
         self.prompt = prompt
         self.maximumTokens = maximumTokens
@@ -121,22 +131,10 @@ public struct CompletionRequest: Sendable, Equatable, Codable {
     public init(from decoder: any Swift.Decoder) throws {
         try decoder.refuseUnknownKeys(of: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        prompt = try container.decode(String.self, forKey: .prompt)
-        maximumTokens = try container.decodeIfPresent(Int.self, forKey: .maximumTokens) ?? 32
-        temperature = try container.decodeIfPresent(Double.self, forKey: .temperature) ?? 0
-        seed = try container.decodeIfPresent(UInt64.self, forKey: .seed) ?? 0
-        guard !prompt.isEmpty else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .prompt, in: container, debugDescription: "expected a prompt of at least one character")
-        }
-        guard (1...4_096).contains(maximumTokens) else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .maximumTokens, in: container, debugDescription: "expected a number from 1 to 4096")
-        }
-        guard temperature >= 0, temperature.isFinite else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .temperature, in: container, debugDescription: "expected 0 or a positive number")
-        }
+        prompt = try container.decode(.prompt, within: Limits.prompt)
+        maximumTokens = try container.decodeIfPresent(.maximumTokens, within: Limits.maximumTokens) ?? 32
+        temperature = try container.decodeIfPresent(.temperature, within: Limits.temperature) ?? 0
+        seed = try container.decodeIfPresent(.seed, within: Limits.seed) ?? 0
     }
 }
 

@@ -1,3 +1,5 @@
+import Limits
+
 /// A question: which training sequences made the model continue this prompt with this completion?
 ///
 /// Decodes from JSON with the defaults below for what is absent; a field that is unknown or out of range is refused by name.
@@ -42,11 +44,17 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
             if let word = try? container.decode(String.self) {
                 guard word == "full" else {
                     throw DecodingError.dataCorruptedError(
-                        in: container, debugDescription: "expected a positive integer or \"full\", found \"\(word)\"")
+                        in: container,
+                        debugDescription: "expected \(Limits.rank.expected), or \"full\", found \"\(word)\"")
                 }
                 self = .full
             } else {
-                self = .limited(try container.decode(Int.self))
+                let rank = try container.decode(Int.self)
+                if let refusal = Limits.rank.refusal(of: rank) {
+                    throw DecodingError.dataCorruptedError(
+                        in: container, debugDescription: "\(refusal), or \"full\" for no compression")
+                }
+                self = .limited(rank)
             }
         }
 
@@ -117,39 +125,25 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         try decoder.refuseUnknownKeys(of: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
         let defaults = InfluenceQuery(prompt: "", completion: "")
-        id = try container.decodeIfPresent(String.self, forKey: .id)
-        prompt = try container.decode(String.self, forKey: .prompt)
-        completion = try container.decode(String.self, forKey: .completion)
-        spans = try container.decodeIfPresent([CompletionSpan].self, forKey: .spans)
-        contrast = try container.decodeIfPresent(String.self, forKey: .contrast)
-        topK = try container.decodeIfPresent(Int.self, forKey: .topK) ?? defaults.topK
+        id = try container.decodeIfPresent(.id, within: Limits.id)
+        prompt = try container.decode(.prompt, within: Limits.text)
+        completion = try container.decode(.completion, within: Limits.text)
+        spans = try container.decodeIfPresent(.spans, within: Limits.spans)
+        contrast = try container.decodeIfPresent(.contrast, within: Limits.text)
+        topK = try container.decodeIfPresent(.topK, within: Limits.topK) ?? defaults.topK
         direction = try container.decodeIfPresent(Direction.self, forKey: .direction) ?? defaults.direction
         candidates = try container.decodeIfPresent(CandidateSelection.self, forKey: .candidates) ?? defaults.candidates
         rank = try container.decodeIfPresent(Rank.self, forKey: .rank) ?? defaults.rank
-        rescore = try container.decodeIfPresent(Int.self, forKey: .rescore) ?? defaults.rescore
-        damping = try container.decodeIfPresent(Double.self, forKey: .damping)
+        rescore = try container.decodeIfPresent(.rescore, within: Limits.rescore) ?? defaults.rescore
+        damping = try container.decodeIfPresent(.damping, within: Limits.damping)
         estimator = try container.decodeIfPresent(Estimator.self, forKey: .estimator) ?? defaults.estimator
         attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
-        try refuse(prompt.isEmpty, .prompt, "a prompt of at least one character", in: container)
-        try refuse(completion.isEmpty, .completion, "a completion of at least one character", in: container)
-        if let fault = spans?.fault(in: completion) { try refuse(true, .spans, fault, in: container) }
-        try refuse(contrast?.isEmpty == true, .contrast, "a completion of at least one character", in: container)
-        try refuse(
-            contrast == completion, .contrast, "another completion than the one it is held against", in: container)
-        try refuse(!(1...10_000).contains(topK), .topK, "a number from 1 to 10000", in: container)
-        try refuse(!(0...10_000).contains(rescore), .rescore, "a number from 0 to 10000", in: container)
-        if case .limited(let rank) = rank {
-            try refuse(!(1...4_096).contains(rank), .rank, "a number from 1 to 4096, or \"full\"", in: container)
+        if let fault = spans?.fault(in: completion) {
+            throw DecodingError.dataCorruptedError(forKey: .spans, in: container, debugDescription: fault)
         }
-        if let damping {
-            try refuse(!(damping > 0 && damping.isFinite), .damping, "a positive number", in: container)
+        guard contrast != completion else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .contrast, in: container, debugDescription: "expected another completion than the query's own")
         }
-    }
-
-    private func refuse(
-        _ isWrong: Bool, _ key: CodingKeys, _ expected: String, in container: KeyedDecodingContainer<CodingKeys>
-    ) throws {
-        guard isWrong else { return }
-        throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "expected \(expected)")
     }
 }

@@ -1,3 +1,5 @@
+import Limits
+
 /// How the scores of all the candidates of a query are distributed, of which a result shows only the ends.
 public struct ScoreDistribution: Sendable, Equatable, Codable {
     /// How many sequences were scored.
@@ -50,7 +52,7 @@ public struct ScoreDistribution: Sendable, Equatable, Codable {
         bounds = (0..<bars).map { low + Double($0) * width } + [high]
         counts = [Int](repeating: 0, count: bars)
         for score in scores {
-            let bar = width > 0 ? Int((score - low) / width) : 0
+            let bar = width > 0 ? Int(saturating: (score - low) / width) : 0
             counts[min(bar, bars - 1)] += 1
         }
         powerLaw = PowerLawTail(scores)

@@ -1,3 +1,5 @@
+import Limits
+
 /// Training sequences to add to the corpus while it is in use.
 public struct SequenceUpload: Sendable {
     /// JSON text, not compressed.
@@ -5,6 +7,13 @@ public struct SequenceUpload: Sendable {
     public var form: Form
     /// How many records there may be.
     public var maximumRecords: Int
+
+    /// What a server is allowed to take at a time.
+    public enum Limits {
+        public static let records = 1...10_000_000
+        /// Once decompressed.
+        public static let bytes = 1_024...17_179_869_184
+    }
 
     public enum Form: Sendable, Equatable {
         /// A JSON object a line.

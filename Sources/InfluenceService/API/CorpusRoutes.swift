@@ -89,11 +89,10 @@ extension API {
 
     @Sendable private func getSequences(_ request: Request) async throws -> Response {
         let source = try request.item("source", expected: "the name of a source") { $0.isEmpty ? nil : $0 }
-        let limit = try request.number("limit", in: 1...1_000, default: 50)
-        let cursor = try request.cursor()
+        let asked = try PageQuery(request, defaultLimit: 50)
         let engine = try readiness.engine()
         let page = try await lookups.run {
-            try engine.sequences(after: cursor ?? 0, source: source, limit: limit)
+            try engine.sequences(after: asked.cursor ?? 0, source: source, limit: asked.limit)
         }
         return try .json(encoding: SequenceList(sequences: page.sequences, nextCursor: page.next.map(String.init)))
     }
@@ -111,19 +110,10 @@ extension API {
         guard let text = request.query("q"), !text.isEmpty else {
             throw Problem.invalidField("q", detail: "The query item \"q\" must hold the words to search for.")
         }
-        let limit = try request.number("limit", in: 1...1_000, default: 20)
+        let limit = try request.limit(default: 20)
         let engine = try readiness.engine()
         return try .json(encoding: SearchResult(hits: try await lookups.run { try engine.search(text, limit: limit) }))
     }
-}
-
-extension Operation.Parameter {
-    static func limit(default fallback: Int) -> Operation.Parameter {
-        .query("limit", "How many to return at most.", .integer("A number.", from: 1, to: 1_000, default: fallback))
-    }
-
-    static let cursor = Operation.Parameter.query(
-        "cursor", "The next_cursor of the page before.", .string("A cursor.", pattern: "^[1-9][0-9]{0,17}$"))
 }
 
 struct SearchResult: Encodable {

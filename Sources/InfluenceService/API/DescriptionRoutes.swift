@@ -42,7 +42,8 @@ extension API {
         ]
         let list = CallList(calls: (others + operations).map(CallList.Call.init))
         let document = OpenAPIDocument(
-            others + operations, version: Service.version, needsTokens: authenticator.isRequired)
+            others + operations, version: Service.version, needsTokens: authenticator.isRequired,
+            configuration: configuration)
         let bytes = Array((document.tree.text + "\n").utf8)
         operations[0] = rootOperation { try .json(encoding: list) }
         operations[1].handler = { _ in .json(bytes) }

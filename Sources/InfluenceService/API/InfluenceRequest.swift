@@ -1,6 +1,7 @@
 import Attribution
 import HTTP
 import JSON
+import Limits
 
 /// The body of POST /v1/influence: a query, or a list of them.
 struct InfluenceRequest: Equatable {
@@ -10,18 +11,15 @@ struct InfluenceRequest: Equatable {
     /// Reads the body and fills in what the queries leave open.
     ///
     /// - Throws: A ``Problem`` with status 422 that names the field, in a list behind its query's index: `[3].prompt`.
-    init(_ body: JSONTree, defaults: Configuration.Query, maximumQueries: Int) throws {
+    init(_ body: JSONTree, defaults: Configuration.Query, limit: ListLimit<InfluenceQuery>) throws {
         guard case .array(let elements) = body else {
             queries = [try Self.query(body, defaults, at: [])]
             isList = false
             return
         }
-        guard !elements.isEmpty else {
-            throw Problem.unusableField("", "expected at least one query, found an empty list")
-        }
-        guard elements.count <= maximumQueries else {
-            throw Problem.unusableField(
-                "", "expected at most \(maximumQueries) queries in a list, found \(elements.count): post it in parts")
+        guard limit.count.allows(elements.count) else {
+            let advice = elements.isEmpty ? "" : ": post the list in parts"
+            throw Problem.unusableField("", "expected \(limit.expected), found \(elements.count)\(advice)")
         }
         queries = try elements.enumerated().map { try Self.query($0.element, defaults, at: [IndexKey($0.offset)]) }
         isList = true
@@ -44,7 +42,12 @@ struct InfluenceRequest: Equatable {
             .decoded(as: InfluenceQuery.self, at: path)
         let place = JSONTree.text(of: path)
         try defaults.refuseTooMany(
-            query.candidates.texts ?? [], field: (place.isEmpty ? "" : place + ".") + "candidates.texts")
+            query.candidates.texts, field: (place.isEmpty ? "" : place + ".") + "candidates.texts")
         return query
     }
+}
+
+extension Configuration.Jobs {
+    /// How many queries one request can have.
+    var queriesPerRequest: ListLimit<InfluenceQuery> { ListLimit(1...max(maximumQueriesPerRequest, 1), of: "queries") }
 }

@@ -56,7 +56,7 @@ extension API {
     @Sendable private func postInfluence(_ request: Request) async throws -> Response {
         let body = try request.json()
         let asked = try InfluenceRequest(
-            body, defaults: configuration.query, maximumQueries: configuration.jobs.maximumQueriesPerRequest)
+            body, defaults: configuration.query, limit: configuration.jobs.queriesPerRequest)
         let key = try IdempotencyKey(of: request, body: body)
         let submission = try await submission(of: asked, key: key)
         let job = submission.job

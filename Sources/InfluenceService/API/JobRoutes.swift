@@ -59,14 +59,14 @@ extension API {
     @Sendable private func getJobs(_ request: Request) async throws -> Response {
         let statuses = Job.Status.allCases.map(\.rawValue).joined(separator: ", ")
         let status = try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:))
-        let limit = try request.number("limit", in: 1...1_000, default: 50)
-        let cursor = try request.cursor()
+        let asked = try PageQuery(request, defaultLimit: 50)
         // They have no place in the order of those that the store has, and are on the first page alone.
-        let passing = cursor == nil ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
-        let shown = passing.prefix(limit)
+        let passing =
+            asked.cursor == nil ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
+        let shown = passing.prefix(asked.limit)
         var page = JobPage(jobs: [], next: .max)
-        if shown.count < limit {
-            page = try await store.jobs(status: status, limit: limit - shown.count, after: cursor)
+        if shown.count < asked.limit {
+            page = try await store.jobs(status: status, limit: asked.limit - shown.count, after: asked.cursor)
         }
         let documents =
             shown.map { JobDocument($0.job, progress: $0.progress) }

@@ -63,21 +63,6 @@ extension Request {
         return value
     }
 
-    /// A whole number among the query's items.
-    func number(_ name: String, in range: ClosedRange<Int>, default fallback: Int) throws(Problem) -> Int {
-        try item(name, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)") { text in
-            Int(text).flatMap { range.contains($0) ? $0 : nil }
-        } ?? fallback
-    }
-
-    /// The place in a list from which the client wants it: what an earlier page named as `next_cursor`.
-    func cursor() throws(Problem) -> Int64? {
-        try item("cursor", expected: "the next_cursor of an earlier page") { text in
-            guard let number = Int64(text), number > 0, String(number) == text else { return nil }
-            return number
-        }
-    }
-
     /// Refuses query items beside the known ones, and known ones that stand twice: a misspelt one, or all but the first, would otherwise
     /// be silently ignored.
     func refuseItems(besides known: [String]) throws(Problem) {

@@ -1,6 +1,7 @@
 import Attribution
 import HTTP
 import JSON
+import Limits
 
 /// The body of POST /v1/scores: texts, and the query whose completion they are held against.
 struct ScoresRequest {
@@ -33,10 +34,6 @@ struct ScoresRequest {
             try decoder.refuseUnknownKeys(of: CodingKeys.self)
             let container = try decoder.container(keyedBy: CodingKeys.self)
             texts = try container.decode([Text].self, forKey: .texts)
-            guard !texts.isEmpty else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: .texts, in: container, debugDescription: "expected at least one text")
-            }
         }
     }
 
@@ -54,7 +51,7 @@ struct ScoresRequest {
             }
             try decoder.refuseUnknownKeys(of: CodingKeys.self)
             let container = try decoder.container(keyedBy: CodingKeys.self)
-            id = try container.decodeIfPresent(String.self, forKey: .id)
+            id = try container.decodeIfPresent(.id, within: InfluenceQuery.Limits.id)
             text = try container.decode(String.self, forKey: .text)
         }
     }
@@ -69,19 +66,23 @@ extension JSONTree {
 }
 
 extension Configuration.Query {
+    /// How many ad-hoc texts a query can have.
+    var texts: ListLimit<String> { ListLimit(1...max(maximumTexts, 1), of: "texts") }
+
+    /// How long each of them can be.
+    var text: TextLimit { TextLimit(bytes: 1...max(maximumTextBytes, 1)) }
+
     /// Refuses more texts, or longer ones, than are allowed.
     ///
     /// - Throws: A ``Problem`` with status 422 that names the field.
-    func refuseTooMany(_ texts: [String], field: String) throws {
-        guard texts.count <= maximumTexts else {
-            throw Problem.unusableField(
-                field,
-                "expected at most \(maximumTexts) texts, found \(texts.count): ask for them in several requests")
+    func refuseTooMany(_ texts: [String]?, field: String) throws {
+        guard let texts else { return }
+        if let refusal = self.texts.refusal(of: texts) {
+            throw Problem.unusableField(field, texts.isEmpty ? refusal : "\(refusal): send them in several requests")
         }
-        for (index, text) in texts.enumerated() where text.utf8.count > maximumTextBytes {
-            throw Problem.unusableField(
-                "\(field)[\(index)]",
-                "expected at most \(maximumTextBytes) bytes, found \(text.utf8.count): give it in pieces")
+        for (index, text) in texts.enumerated() {
+            guard let refusal = self.text.refusal(of: text) else { continue }
+            throw Problem.unusableField("\(field)[\(index)]", text.isEmpty ? refusal : "\(refusal): split the text")
         }
     }
 }

@@ -1,5 +1,6 @@
 import Digest
 import Foundation
+import Limits
 
 /// A bearer token as it is kept: enough to recognise its secret, not enough to use it.
 ///
@@ -22,6 +23,13 @@ public struct AccessToken: Sendable, Equatable, Codable {
     private let salt: Data
     /// SHA-256 of the salt and the secret.
     private let hash: Data
+
+    /// What a token can be limited to.
+    public enum Limits {
+        public static let days = NumberLimit.above(0, to: 36_500)
+        public static let requestsPerMinute = 1...1_000_000
+        public static let queuedQueries = 1...10_000_000
+    }
 
     private static let prefix = "trb"
     private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)

@@ -1,6 +1,8 @@
 import Attribution
 import Foundation
 import HTTP
+import Limits
+import LinearAlgebra
 import Logging
 
 /// One key of the configuration: its name, what it accepts, and the property it sets.
@@ -71,7 +73,7 @@ public struct ConfigurationSetting: Sendable {
         path("authentication.tokens_file", \.authentication.tokensFile),
         path("model.path", \.model.path),
         path("workspace.path", \.workspace.path),
-        integer("compute.workers", \.compute.workers, 0...4_096),
+        integer("compute.workers", \.compute.workers, 0...Workers.limit.upperBound),
         integer("compute.niceness", \.compute.niceness, 0...19),
         choice("compute.precision", \.compute.precision, SweepPrecision.allCases),
         integer("batching.window_milliseconds", \.batching.windowMilliseconds, 0...60_000),
@@ -81,7 +83,7 @@ public struct ConfigurationSetting: Sendable {
             "batching.maximum_sweep_bytes", \.batching.maximumSweepBytes, 1_048_576...1_099_511_627_776_000),
         seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, 0.001...86_400),
         integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, 1...100_000),
-        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, 1...10_000_000),
+        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, AccessToken.Limits.queuedQueries),
         integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, 65_536...1_099_511_627_776),
         seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, 0...86_400),
         integer(
@@ -90,14 +92,15 @@ public struct ConfigurationSetting: Sendable {
         integer("jobs.keep_count", \.jobs.keepCount, 1...1_000_000_000),
         number("jobs.keep_days", \.jobs.keepDays, 0.001...36_500, "a number of days"),
         integer("jobs.keep_result_bytes", \.jobs.keepResultBytes, 1...1_000_000_000_000_000),
-        integer("query.top_k", \.query.topK, 1...10_000),
-        integer("query.candidate_limit", \.query.candidateLimit, 1...1_000_000_000),
-        integer("query.rank", \.query.rank, 1...4_096),
-        integer("query.rescore", \.query.rescore, 0...10_000),
-        integer("query.maximum_texts", \.query.maximumTexts, 1...100_000),
-        integer("query.maximum_text_bytes", \.query.maximumTextBytes, 1...1_073_741_824),
-        integer("ingestion.maximum_records", \.ingestion.maximumRecords, 1...10_000_000),
-        integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, 1_024...17_179_869_184),
+        integer("query.top_k", \.query.topK, InfluenceQuery.Limits.topK),
+        integer("query.candidate_limit", \.query.candidateLimit, InfluenceQuery.Limits.candidates),
+        integer("query.rank", \.query.rank, InfluenceQuery.Limits.rank),
+        integer("query.rescore", \.query.rescore, InfluenceQuery.Limits.rescore),
+        integer("query.maximum_texts", \.query.maximumTexts, InfluenceQuery.Limits.texts.count),
+        integer(
+            "query.maximum_text_bytes", \.query.maximumTextBytes, InfluenceQuery.Limits.adHocText.bytes),
+        integer("ingestion.maximum_records", \.ingestion.maximumRecords, SequenceUpload.Limits.records),
+        integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, SequenceUpload.Limits.bytes),
         choice("logging.level", \.logging.level, Logger.Level.allCases),
         choice("logging.format", \.logging.format, Configuration.Logging.Format.allCases),
         flag("logging.queries", \.logging.queries),
@@ -155,9 +158,8 @@ extension ConfigurationSetting {
     private static func integer(
         _ key: String, _ property: Property<Int>, _ range: ClosedRange<Int>
     ) -> ConfigurationSetting {
-        let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        return ConfigurationSetting(key: key, expected: expected, isText: false) { configuration, text in
-            guard let value = text.flatMap({ Int($0) }), range.contains(value) else { return false }
+        ConfigurationSetting(key: key, expected: range.expected, isText: false) { configuration, text in
+            guard let value = text.flatMap({ Int($0) }), range.allows(value) else { return false }
             configuration[keyPath: property] = value
             return true
         } read: {
@@ -174,9 +176,9 @@ extension ConfigurationSetting {
     private static func number(
         _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>, _ meaning: String
     ) -> ConfigurationSetting {
-        let expected = "\(meaning) from \(range.lowerBound) to \(range.upperBound)"
-        return ConfigurationSetting(key: key, expected: expected, isText: false) { configuration, text in
-            guard let value = text.flatMap({ Double($0) }), range.contains(value) else { return false }
+        let limit = NumberLimit.from(range.lowerBound, to: range.upperBound, meaning)
+        return ConfigurationSetting(key: key, expected: limit.expected, isText: false) { configuration, text in
+            guard let value = text.flatMap({ Double($0) }), limit.allows(value) else { return false }
             configuration[keyPath: property] = value
             return true
         } read: {

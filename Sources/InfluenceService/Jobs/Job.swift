@@ -1,5 +1,6 @@
 import Attribution
 import Foundation
+import JSON
 
 /// One accepted request for influence: a query, or a list of them, and how far it has come.
 public struct Job: Sendable, Equatable {
@@ -108,6 +109,19 @@ public struct QueryFailure: Sendable, Equatable, Codable {
 
     /// The most bytes of ``detail``.
     static let detailBytes = 4_096
+
+    /// Of a job that an earlier version accepted, and whose queries this one refuses or cannot read.
+    init(ofUnusableJob error: any Error) {
+        var reason = "\(error)"
+        if case .dataCorrupted(let context) = error as? DecodingError {
+            let field = JSONTree.text(of: context.codingPath)
+            reason = field.isEmpty ? context.debugDescription : "\(field): \(context.debugDescription)"
+        }
+        self.init(
+            kind: .failed,
+            detail: "another version of the server accepted the job, and this one cannot run it: \(reason). "
+                + "Post it again")
+    }
 
     public init(_ error: QueryError) {
         switch error {

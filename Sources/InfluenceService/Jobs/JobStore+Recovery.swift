@@ -93,8 +93,7 @@ extension JobStore {
             throw error
         } catch {
             recovery.faults.append(.job(id: row["id"], reason: "\(error)"))
-            let failure = QueryFailure(
-                kind: .failed, detail: "this version of the server cannot read the job: post it again")
+            let failure = QueryFailure(ofUnusableJob: error)
             try database.execute(
                 sql: """
                     UPDATE job SET status = 'failed', finished = ?, failure = ?, failed_query_count = query_count,

@@ -9,7 +9,10 @@ struct OpenAPIDocument: Sendable {
     /// - Parameters:
     ///   - operations: Every call there is.
     ///   - needsTokens: Whether calls with a scope are refused without a token.
-    init(_ operations: [Operation], version: String, needsTokens: Bool) {
+    ///   - configuration: Has the defaults of queries, and limits.
+    init(
+        _ operations: [Operation], version: String, needsTokens: Bool, configuration: Configuration = Configuration()
+    ) {
         tree = [
             "openapi": "3.1.0",
             "info": [
@@ -24,7 +27,8 @@ struct OpenAPIDocument: Sendable {
                 Operation.Tag.allCases.map { ["name": .string($0.rawValue), "description": .string($0.description)] }),
             "paths": Self.paths(operations, needsTokens: needsTokens),
             "components": [
-                "schemas": .object(SchemaName.allCases.map { .init(name: $0.rawValue, value: $0.schema.tree) }),
+                "schemas": .object(
+                    SchemaName.allCases.map { .init(name: $0.rawValue, value: $0.schema(under: configuration).tree) }),
                 "responses": .object(
                     Self.grouped(ProblemKind.ofEveryCall).map { status, kinds in
                         .init(name: Self.name(ofProblems: status), value: Self.response(status, kinds))

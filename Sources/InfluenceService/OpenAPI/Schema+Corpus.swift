@@ -1,4 +1,5 @@
 import Corpus
+import JSON
 
 extension Schema {
     static let sequence = object(
@@ -38,7 +39,8 @@ extension Schema {
                     "Names the document, in at most \(nameBytes) bytes of UTF-8, and not as . or ..; without one it is named after its "
                         + "content."),
                 "anyOf": [
-                    ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)], ["type": "integer"],
+                    ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)],
+                    ["type": "integer", "minimum": .number("\(Int64.min)"), "maximum": .number("\(UInt64.max)")],
                     ["type": "null"],
                 ],
             ])),

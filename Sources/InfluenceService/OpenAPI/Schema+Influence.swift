@@ -1,62 +1,83 @@
 import Attribution
+import JSON
+import Limits
 
-// Queries, and what is answered to them.
+// Queries, as clients send them. What is allowed is stated by ``InfluenceQuery/Limits``; the configuration has the defaults and may allow
+// less.
 extension Schema {
-    static let influenceRequest = oneOf(
-        "One query, or a list of them.", reference(.query),
-        array("Queries that are answered together.", of: reference(.query), atLeast: 1))
+    private typealias Limits = InfluenceQuery.Limits
 
-    static let query = object(
-        "Which training sequences made the model continue this prompt with this completion?",
-        .optional("id", string("The asker's own name for the query, returned with its result.").orNull),
-        .required("prompt", string("What the model was given.", atLeast: 1, example: "The capital of France is")),
-        .required(
-            "completion",
-            string(
-                "What it went on with. The two are joined as they are: a completion normally begins with a space.",
-                atLeast: 1, example: " Paris")),
-        .optional(
-            "spans",
+    static func influenceRequest(under configuration: Configuration) -> Schema {
+        oneOf(
+            "One query, or a list of them.", reference(.query),
             array(
-                "The parts of the completion that are to be explained, each widened to whole tokens; all of it where they are left "
-                    + "out. The rest is read, but its probability is not measured.",
-                of: reference(.completionSpan), atLeast: 1
-            ).orNull),
-        .optional(
-            "contrast",
-            string(
-                "Another completion of the same prompt: scores then tell what made the completion likelier than this one.",
-                atLeast: 1, example: " Lyon"
-            ).orNull),
-        .optional(
-            "top_k", integer("How many sequences to return in each direction.", from: 1, to: 10_000).orNull),
-        .optional(
-            "direction",
-            choice(
-                "positive: sequences that make the completion likelier; negative: less likely; both: each apart.",
-                of: InfluenceQuery.Direction.self, default: .positive
-            ).orNull),
-        .optional("candidates", reference(.candidateSelection).orNull),
-        .optional(
-            "rank",
-            Schema(tree: [
-                "description":
-                    "The rank to which the query's gradient is compressed for the sweep, or full for none.",
-                "anyOf": [
-                    ["type": "integer", "minimum": 1, "maximum": 4096], ["type": "string", "enum": ["full"]],
-                    ["type": "null"],
-                ],
-            ])),
-        .optional(
-            "rescore",
-            integer(
-                "How many of the best candidates are scored again with the gradient as it is.", from: 0, to: 10_000
-            ).orNull),
-        .optional(
-            "damping",
-            number("Damping in place of 0.1 times the mean eigenvalue of each layer.", over: 0).orNull),
-        .optional("estimator", estimator.orNull),
-        .optional("attribution", reference(.breakdown).orNull))
+                "Queries that are answered together.", of: reference(.query),
+                within: configuration.jobs.queriesPerRequest))
+    }
+
+    static func query(under configuration: Configuration) -> Schema {
+        let defaults = configuration.query
+        return object(
+            "Which training sequences made the model continue this prompt with this completion?",
+            .optional(
+                "id", string("The client's own name for the query, returned with its result.", within: Limits.id).orNull
+            ),
+            .required("prompt", givenPrompt), .required("completion", givenCompletion),
+            .optional("spans", spans.orNull),
+            .optional("contrast", contrast.orNull),
+            .optional(
+                "top_k",
+                integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)
+                    .orNull),
+            .optional(
+                "direction",
+                choice(
+                    "positive: sequences that make the completion likelier; negative: sequences that make it less likely; both: "
+                        + "first the former, then the latter.",
+                    of: InfluenceQuery.Direction.self, default: .positive
+                ).orNull),
+            .optional("candidates", reference(.candidateSelection).orNull),
+            .optional("rank", rank(default: defaults.rank)),
+            .optional(
+                "rescore",
+                integer(
+                    "How many of the best candidates are scored again with the uncompressed gradient.",
+                    in: Limits.rescore,
+                    default: defaults.rescore
+                ).orNull),
+            .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),
+            .optional("attribution", reference(.breakdown).orNull))
+    }
+
+    private static let givenPrompt = string(
+        "What the model was given.", within: Limits.text, example: "The capital of France is")
+
+    private static let givenCompletion = string(
+        "What the model continued the prompt with. The two are joined as they are: a completion normally begins with a space.",
+        within: Limits.text, example: " Paris")
+
+    private static let contrast = string(
+        "Another completion of the same prompt: scores then tell what made the completion likelier than this one.",
+        within: Limits.text, example: " Lyon")
+
+    private static let spans = array(
+        "The parts of the completion to explain, each widened to whole tokens; without them, the whole completion. The model reads the "
+            + "other parts as well, but their probability is not measured.",
+        of: reference(.completionSpan), within: Limits.spans)
+
+    private static func rank(default fallback: Int) -> Schema {
+        Schema(tree: [
+            "description":
+                "The rank to which the query's gradient is compressed for the sweep, or full for no compression.",
+            "default": .number(String(fallback)),
+            "anyOf": [
+                integer("A rank.", in: Limits.rank).tree, choice("No compression.", ["full"]).tree, ["type": "null"],
+            ],
+        ])
+    }
+
+    private static let damping = number(
+        "Replaces the default damping, which is 0.1 times the mean eigenvalue of each layer.", in: Limits.damping)
 
     private static let estimator = choice(
         "How the inverse curvature is estimated. ekfac: by the fitted factors; astra: by an iteration on the model's exact "
@@ -77,63 +98,72 @@ extension Schema {
 
     static let completionSpan = object(
         "A part of a completion, in Unicode code points.",
-        .required("start", integer("The first code point.", from: 0)),
-        .required("end", integer("The one behind the last.", from: 1)))
+        .required("start", integer("The index of its first code point, from 0.", in: Limits.spanStart)),
+        .required("end", integer("The index after that of its last code point.", in: Limits.spanEnd)))
 
-    static let candidateSelection = object(
-        "What is scored: sequences of the corpus, or texts that come with the query.",
-        .optional(
-            "prefilter",
-            choice(
-                "tfidf: those that share words with the query; index: those of largest influence as the gradient index "
-                    + "estimates it; both: by the sum of the two; all: every sequence.",
-                of: CandidateSelection.Prefilter.self, default: .tfidf
-            ).orNull),
-        .optional("limit", integer("How many the prefilter keeps.", from: 1).orNull),
-        .optional(
-            "ids",
-            array(
-                "Sequences or documents by id: these, and no others, are scored.", of: string("An id."), atLeast: 1
-            ).orNull),
-        .optional("source", string("Only sequences of this source.").orNull),
-        .optional(
-            "texts",
-            array(
-                "Texts that need not be in the corpus, each scored in full as if it were a training sequence. All are returned, "
-                    + "whatever top_k, direction, rank and rescore say. Neither ids, source nor probe may be given beside them.",
-                of: string("A text of at most a sequence's length.", atLeast: 1), atLeast: 1
-            ).orNull),
-        .optional(
-            "probe",
-            integer(
-                "How many sequences that were not chosen, drawn at random, are scored beside those that were, to estimate what the "
-                    + "choice has missed.",
-                from: CandidateSelection.probes.lowerBound, to: CandidateSelection.probes.upperBound
-            ).orNull),
-        .optional("probe_seed", integer("The same seed draws the same sequences.", from: 0, default: 0).orNull))
+    static func candidateSelection(under configuration: Configuration) -> Schema {
+        object(
+            "What is scored: sequences of the corpus, or texts that come with the query.",
+            .optional(
+                "prefilter",
+                choice(
+                    "tfidf: the sequences with the highest TF-IDF scores; index: those whose influence the gradient index estimates to "
+                        + "be largest; both: those with the largest sum of the two, in standard deviations; all: every sequence.",
+                    of: CandidateSelection.Prefilter.self, default: .tfidf
+                ).orNull),
+            .optional(
+                "limit",
+                integer(
+                    "How many sequences the prefilter keeps: all of them where the corpus has fewer.",
+                    in: Limits.candidates,
+                    default: configuration.query.candidateLimit
+                ).orNull),
+            .optional(
+                "ids",
+                array(
+                    "Sequences or documents by id: these, and no others, are scored.",
+                    of: string("An id.", within: Limits.name), within: Limits.ids
+                ).orNull),
+            .optional("source", string("Only sequences of this source.", within: Limits.name).orNull),
+            .optional(
+                "texts",
+                array(
+                    "Texts that need not be in the corpus, each scored in full as if it were a training sequence. All of them are "
+                        + "returned, whatever top_k, direction, rank and rescore say. They cannot be combined with ids, source or "
+                        + "probe.",
+                    of: string(
+                        "A text with at most as many tokens as a sequence can have.", within: configuration.query.text),
+                    within: configuration.query.texts
+                ).orNull),
+            .optional(
+                "probe",
+                integer(
+                    "How many of the other sequences, drawn at random, are scored as well, to estimate how much influence the choice "
+                        + "of candidates has missed.", in: Limits.probe
+                ).orNull),
+            .optional(
+                "probe_seed", integer("The same seed draws the same sequences.", in: Limits.seed, default: 0).orNull))
+    }
 
-    static let scoresRequest = object(
-        "A query, and texts whose influence on it is asked for; the members are as in a query.",
-        .required("prompt", string("What the model was given.", atLeast: 1, example: "The capital of France is")),
-        .required("completion", string("What it went on with.", atLeast: 1, example: " Paris")),
-        .optional(
-            "spans",
-            array("The parts of the completion that are to be explained.", of: reference(.completionSpan), atLeast: 1)
-                .orNull),
-        .optional("contrast", string("Another completion of the same prompt.", atLeast: 1).orNull),
-        .required(
-            "texts",
-            array(
-                "Texts that need not be in the corpus, each of at most a sequence's length.",
-                of: oneOf(
-                    "A text, by itself or with a name.", string("A text.", atLeast: 1),
-                    object(
-                        "A text with a name.", .optional("id", string("The asker's own name of it.").orNull),
-                        .required("text", string("The text.", atLeast: 1)))),
-                atLeast: 1)),
-        .optional(
-            "damping",
-            number("Damping in place of 0.1 times the mean eigenvalue of each layer.", over: 0).orNull),
-        .optional("estimator", estimator.orNull),
-        .optional("attribution", reference(.breakdown).orNull))
+    static func scoresRequest(under configuration: Configuration) -> Schema {
+        let text = string("The text.", within: configuration.query.text)
+        return object(
+            "A query, and texts whose influence on it is asked for; the members are as in a query.",
+            .required("prompt", givenPrompt), .required("completion", givenCompletion),
+            .optional("spans", spans.orNull),
+            .optional("contrast", contrast.orNull),
+            .required(
+                "texts",
+                array(
+                    "Texts that need not be in the corpus, each with at most as many tokens as a sequence can have.",
+                    of: oneOf(
+                        "A text, by itself or with a name.", text,
+                        object(
+                            "A text with a name.",
+                            .optional("id", string("The client's own name for it.", within: Limits.id).orNull),
+                            .required("text", text))),
+                    within: configuration.query.texts)),
+            .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),
+            .optional("attribution", reference(.breakdown).orNull))
+    }
 }

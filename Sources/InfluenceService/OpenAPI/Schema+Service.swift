@@ -1,16 +1,25 @@
+import Attribution
+import JSON
+import Limits
+
 // The model, the server and its problems.
 extension Schema {
     static let completionRequest = object(
-        "A prompt to continue.", .required("prompt", string("What the model is given.", atLeast: 1)),
-        .optional("max_tokens", integer("Tokens at most.", from: 1, to: 4_096, default: 32).orNull),
+        "A prompt to continue.",
+        .required("prompt", string("What the model is given.", within: CompletionRequest.Limits.prompt)),
         .optional(
-            "temperature", number("0 takes the likeliest token at each step; it is the default.", from: 0).orNull),
+            "max_tokens",
+            integer(
+                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32
+            ).orNull),
+        .optional(
+            "temperature",
+            number(
+                "0 takes the likeliest token at each step.", in: CompletionRequest.Limits.temperature, default: 0
+            ).orNull),
         .optional(
             "seed",
-            Schema(tree: [
-                "type": ["integer", "null"], "description": "The same seed gives the same completion.",
-                "minimum": 0, "maximum": .number(String(UInt64.max)), "default": 0,
-            ])))
+            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0).orNull))
 
     static let completion = object(
         "What the model says.", .required("prompt", string("What it was given.")),
@@ -43,10 +52,7 @@ extension Schema {
                 .optional("tokens", integer("Tokens that they were fitted on.", from: 0)),
                 .optional(
                     "seed",
-                    Schema(tree: [
-                        "type": "integer", "description": "The fit's seed.", "minimum": 0,
-                        "maximum": .number(String(UInt64.max)),
-                    ])),
+                    integer("The fit's seed.", in: UInt64.min...UInt64.max)),
                 .required("bytes", integer("Memory that they take.", from: 0)))),
         .required("corpus", reference(.corpusStatistics)),
         .optional(

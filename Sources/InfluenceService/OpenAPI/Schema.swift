@@ -1,4 +1,5 @@
 import JSON
+import Limits
 
 /// What a JSON value may be: a schema of JSON Schema 2020-12, as OpenAPI 3.1 has it.
 struct Schema: Sendable, Equatable {
@@ -38,11 +39,35 @@ struct Schema: Sendable, Equatable {
             ]))
     }
 
-    static func array(_ description: String, of element: Schema, atLeast minimum: Int? = nil) -> Schema {
+    /// - Parameter limit: Of a list that is sent to the server.
+    static func array<Element>(
+        _ description: String, of element: Schema, within limit: ListLimit<Element>
+    ) -> Schema {
+        let (minimum, maximum) = (limit.count.lowerBound, limit.count.upperBound)
+        return Schema(
+            tree: JSONTree(members: [
+                ("type", "array"), ("description", .string(description)), ("items", element.tree),
+                ("minItems", .number(String(minimum))), ("maxItems", .number(String(maximum))),
+            ]))
+    }
+
+    static func array(_ description: String, of element: Schema) -> Schema {
         Schema(
             tree: JSONTree(members: [
                 ("type", "array"), ("description", .string(description)), ("items", element.tree),
-                ("minItems", minimum.map { .number(String($0)) }),
+            ]))
+    }
+
+    /// A text that is sent to the server. JSON Schema counts code points, of which a text has at most as many as bytes in UTF-8.
+    static func string(
+        _ description: String, within limit: TextLimit, example: String? = nil
+    ) -> Schema {
+        let (minimum, maximum) = (limit.bytes.lowerBound, limit.bytes.upperBound)
+        return Schema(
+            tree: JSONTree(members: [
+                ("type", "string"), ("description", .string("\(description) At most \(maximum) bytes in UTF-8.")),
+                ("minLength", minimum > 0 ? .number(String(minimum)) : nil), ("maxLength", .number(String(maximum))),
+                ("examples", example.map { [.string($0)] }),
             ]))
     }
 
@@ -83,6 +108,30 @@ struct Schema: Sendable, Equatable {
                 ("type", "integer"), ("description", .string(description)),
                 ("minimum", minimum.map { .number(String($0)) }), ("maximum", maximum.map { .number(String($0)) }),
                 ("default", fallback.map { .number(String($0)) }),
+            ]))
+    }
+
+    /// A whole number that is sent to the server.
+    static func integer<Integer: FixedWidthInteger & Sendable>(
+        _ description: String, in limit: ClosedRange<Integer>, default fallback: Integer? = nil
+    ) -> Schema {
+        Schema(
+            tree: JSONTree(members: [
+                ("type", "integer"), ("description", .string(description)),
+                ("minimum", .number("\(limit.lowerBound)")), ("maximum", .number("\(limit.upperBound)")),
+                ("default", fallback.map { .number("\($0)") }),
+            ]))
+    }
+
+    /// A number that is sent to the server.
+    static func number(_ description: String, in limit: NumberLimit, default fallback: Double? = nil) -> Schema {
+        let bounds = [limit.lowest, limit.highest].map { JSONTree.number(NumberLimit.text($0)) }
+        return Schema(
+            tree: JSONTree(members: [
+                ("type", "number"), ("description", .string(description)),
+                (limit.isAboveLowest ? "exclusiveMinimum" : "minimum", bounds[0]),
+                (limit.isBelowHighest ? "exclusiveMaximum" : "maximum", bounds[1]),
+                ("default", fallback.map { .number(NumberLimit.text($0)) }),
             ]))
     }
 

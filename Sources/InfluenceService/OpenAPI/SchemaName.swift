@@ -44,11 +44,14 @@ enum SchemaName: String, Sendable, CaseIterable {
     case problemKind = "ProblemKind"
     case problemKindList = "ProblemKindList"
 
-    var schema: Schema {
+    /// With the defaults and limits of the default configuration.
+    var schema: Schema { schema(under: Configuration()) }
+
+    func schema(under configuration: Configuration) -> Schema {
         switch self {
-        case .influenceRequest: .influenceRequest
-        case .query: .query
-        case .candidateSelection: .candidateSelection
+        case .influenceRequest: .influenceRequest(under: configuration)
+        case .query: .query(under: configuration)
+        case .candidateSelection: .candidateSelection(under: configuration)
         case .queryResults: .queryResults
         case .queryResult: .queryResult
         case .resultList: .resultList
@@ -66,7 +69,7 @@ enum SchemaName: String, Sendable, CaseIterable {
         case .layerScores: .layerScores
         case .tokenScores: .tokenScores
         case .outputTokenScores: .outputTokenScores
-        case .scoresRequest: .scoresRequest
+        case .scoresRequest: .scoresRequest(under: configuration)
         case .scores: .scores
         case .queryToken: .queryToken
         case .influentialSequence: .influentialSequence

@@ -1,3 +1,5 @@
+import Limits
+
 /// How a model is trained.
 public struct TrainingConfiguration: Sendable, Equatable, Codable {
     /// Tokens of the byte-level BPE tokenizer that is trained on the corpus first.
@@ -48,6 +50,27 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         case seed
     }
 
+    /// What the settings are allowed to be, each by itself.
+    public enum Limits {
+        public static let vocabulary = 257...1_048_576
+        public static let sequenceLength = 2...1_048_576
+        public static let width = 1...65_536
+        public static let layers = 1...1_024
+        public static let heads = 1...4_096
+        public static let feedForwardWidth = 1...262_144
+        public static let batchSequences = 1...1_048_576
+        public static let epochs = 1...1_000_000
+        public static let learningRate = NumberLimit.above(0, to: 1_000)
+        public static let share = NumberLimit.from(0, to: 1)
+        public static let weightDecay = NumberLimit.from(0, to: 1_000)
+        public static let beta = NumberLimit.from(0, below: 1)
+        public static let epsilon = NumberLimit.above(0, to: 1)
+        public static let gradientClip = NumberLimit.from(0, to: 1e30)
+        public static let seed = UInt64.min...UInt64.max
+        /// Of the model as a whole. In training, each takes 16 bytes and more.
+        public static let parameters = 1...4_000_000_000
+    }
+
     public init(from decoder: any Swift.Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         func read<Value: Decodable>(_ key: CodingKeys, into value: inout Value) throws {
@@ -73,42 +96,38 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         try read(.seed, into: &seed)
     }
 
-    /// What is wrong with the numbers, if anything.
+    /// What is wrong with the settings by themselves or together, if anything is.
     public var problem: String? {
-        let counts = [
-            ("vocabulary", vocabulary, 257), ("sequence_length", sequenceLength, 2), ("width", width, 1),
-            ("layers", layers, 1), ("heads", heads, 1), ("key_value_heads", keyValueHeads, 1),
-            ("feed_forward_width", feedForwardWidth, 1), ("batch_sequences", batchSequences, 1), ("epochs", epochs, 1),
+        let refusals: [(CodingKeys, String?)] = [
+            (.vocabulary, Limits.vocabulary.refusal(of: vocabulary)),
+            (.sequenceLength, Limits.sequenceLength.refusal(of: sequenceLength)),
+            (.width, Limits.width.refusal(of: width)), (.layers, Limits.layers.refusal(of: layers)),
+            (.heads, Limits.heads.refusal(of: heads)), (.keyValueHeads, Limits.heads.refusal(of: keyValueHeads)),
+            (.feedForwardWidth, Limits.feedForwardWidth.refusal(of: feedForwardWidth)),
+            (.batchSequences, Limits.batchSequences.refusal(of: batchSequences)),
+            (.epochs, Limits.epochs.refusal(of: epochs)),
+            (.learningRate, Limits.learningRate.refusal(of: learningRate)),
+            (.finalLearningRateShare, Limits.share.refusal(of: finalLearningRateShare)),
+            (.warmupShare, Limits.share.refusal(of: warmupShare)),
+            (.weightDecay, Limits.weightDecay.refusal(of: weightDecay)), (.beta1, Limits.beta.refusal(of: beta1)),
+            (.beta2, Limits.beta.refusal(of: beta2)), (.epsilon, Limits.epsilon.refusal(of: epsilon)),
+            (.gradientClip, Limits.gradientClip.refusal(of: gradientClip)),
         ]
-        for (name, value, least) in counts where value < least || value > Self.largestCount {
-            return "\(name): expected a number from \(least) to \(Self.largestCount), found \(value)"
-        }
+        for case (let key, let refusal?) in refusals { return "\(key.rawValue): \(refusal)" }
         if width % heads != 0 || (width / heads) % 2 != 0 {
             return "heads: expected a divisor of width (\(width)) that leaves an even head, found \(heads)"
         }
         if heads % keyValueHeads != 0 {
             return "key_value_heads: expected a divisor of heads (\(heads)), found \(keyValueHeads)"
         }
-        for (name, value) in [("learning_rate", learningRate), ("epsilon", epsilon)]
-        where !(value > 0 && value.isFinite) {
-            return "\(name): expected a positive number, found \(value)"
-        }
-        for (name, value) in [("weight_decay", weightDecay), ("gradient_clip", gradientClip)]
-        where !(value >= 0 && value.isFinite) {
-            return "\(name): expected a number that is not negative, found \(value)"
-        }
-        let shares = [("warmup_share", warmupShare), ("final_learning_rate_share", finalLearningRateShare)]
-        for (name, value) in shares where !(0...1).contains(value) {
-            return "\(name): expected a number from 0 to 1, found \(value)"
-        }
-        for (name, value) in [("beta1", beta1), ("beta2", beta2)] where !(0..<1).contains(value) {
-            return "\(name): expected a number from 0 to less than 1, found \(value)"
-        }
-        return nil
+        return Limits.parameters.refusal(of: matrixParameters).map { "the model's parameters: \($0)" }
     }
 
-    /// More than any model that is trained here has of anything.
-    private static let largestCount = 16_777_216
+    /// Parameters of all matrices: the embedding, attention and the feed-forward layers.
+    private var matrixParameters: Int {
+        let attention = 2 * width * (width + width / heads * keyValueHeads)
+        return vocabulary * width + layers * (attention + 3 * width * feedForwardWidth)
+    }
 
     /// A llama-like decoder of these dimensions, its head tied to the embedding.
     var description: DecoderDescription {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate estimators`: how alike estimators rank, and what they take.
 struct EvaluateEstimators: ParsableCommand {
@@ -29,12 +30,8 @@ struct EvaluateEstimators: ParsableCommand {
     var damping: Double?
 
     func validate() throws {
-        guard candidates >= 10 else {
-            throw ValidationError("--candidates: expected at least 10, found \(candidates)")
-        }
-        if let damping, !(damping > 0 && damping.isFinite) {
-            throw ValidationError("--damping: expected a positive number, found \(damping)")
-        }
+        try EvaluationLimits.candidates.check(candidates, of: "--candidates")
+        try EvaluationLimits.damping.check(damping, of: "--damping")
     }
 
     func run() throws {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Evaluation
 import Foundation
+import Limits
 
 /// `tributary evaluate findings`: do findings about large models hold of this one?
 struct EvaluateFindings: ParsableCommand {
@@ -38,7 +39,7 @@ struct EvaluateFindings: ParsableCommand {
     var top = InfluenceFindings.Settings().top
 
     func validate() throws {
-        guard top >= 1 else { throw ValidationError("--top: expected at least 1, found \(top)") }
+        try EvaluationLimits.top.check(top, of: "--top")
         if questions == nil, options.location.model != nil {
             throw ValidationError("--questions: a model of your own needs questions of its own")
         }

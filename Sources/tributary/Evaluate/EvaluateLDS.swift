@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate lds`: the linear datamodeling score.
 struct EvaluateLDS: ParsableCommand {
@@ -39,10 +40,8 @@ struct EvaluateLDS: ParsableCommand {
     var scores: [String] = []
 
     func validate() throws {
-        guard subsets >= 3 else { throw ValidationError("--subsets: expected at least 3, found \(subsets)") }
-        guard share > 0, share < 1 else {
-            throw ValidationError("--share: expected a number between 0 and 1, found \(share)")
-        }
+        try EvaluationLimits.subsets.check(subsets, of: "--subsets")
+        try EvaluationLimits.trainedShare.check(share, of: "--share")
     }
 
     func run() throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate mislabel`: does self-influence find what was garbled on purpose?
 struct EvaluateMislabel: ParsableCommand {
@@ -28,12 +29,8 @@ struct EvaluateMislabel: ParsableCommand {
     var damping: Double?
 
     func validate() throws {
-        guard share > 0, share <= 0.5 else {
-            throw ValidationError("--share: expected a number above 0 and at most 0.5, found \(share)")
-        }
-        if let damping, !(damping > 0 && damping.isFinite) {
-            throw ValidationError("--damping: expected a positive number, found \(damping)")
-        }
+        try EvaluationLimits.corruptedShare.check(share, of: "--share")
+        try EvaluationLimits.damping.check(damping, of: "--damping")
     }
 
     func run() throws {

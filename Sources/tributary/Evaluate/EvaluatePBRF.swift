@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate pbrf`: scores beside what they promise to predict.
 struct EvaluatePBRF: ParsableCommand {
@@ -53,20 +54,14 @@ struct EvaluatePBRF: ParsableCommand {
     var damping: Double?
 
     func validate() throws {
-        for (name, value) in [("sequences", sequences), ("iterations", iterations), ("held", held ?? 1)]
-            + lissaIterations.map({ ("lissa-iterations", $0) }) where value < 1
-        {
-            throw ValidationError("--\(name): expected at least 1, found \(value)")
-        }
-        guard copies != 0, copies.isFinite else {
-            throw ValidationError("--copies: expected a number other than 0, found \(copies)")
-        }
-        guard tolerance > 0, tolerance < 1 else {
-            throw ValidationError("--tolerance: expected a number between 0 and 1, found \(tolerance)")
-        }
-        if let damping, !(damping > 0 && damping.isFinite) {
-            throw ValidationError("--damping: expected a positive number, found \(damping)")
-        }
+        try EvaluationLimits.responses.check(sequences, of: "--sequences")
+        try EvaluationLimits.iterations.check(iterations, of: "--iterations")
+        try EvaluationLimits.sample.check(held, of: "--held")
+        try EvaluationLimits.iterations.check(each: lissaIterations, of: "--lissa-iterations")
+        try EvaluationLimits.copies.check(copies, of: "--copies")
+        guard copies != 0 else { throw ValidationError("--copies: expected a number other than 0") }
+        try EvaluationLimits.tolerance.check(tolerance, of: "--tolerance")
+        try EvaluationLimits.damping.check(damping, of: "--damping")
     }
 
     func run() throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate remove`: training without a query's top sequences.
 struct EvaluateRemove: ParsableCommand {
@@ -33,9 +34,9 @@ struct EvaluateRemove: ParsableCommand {
     var wholes = 4
 
     func validate() throws {
-        for (name, value) in [("top", top), ("repeats", repeats), ("wholes", wholes)] where value < 1 {
-            throw ValidationError("--\(name): expected at least 1, found \(value)")
-        }
+        try EvaluationLimits.top.check(top, of: "--top")
+        try EvaluationLimits.trainings.check(repeats, of: "--repeats")
+        try EvaluationLimits.trainings.check(wholes, of: "--wholes")
     }
 
     func run() throws {

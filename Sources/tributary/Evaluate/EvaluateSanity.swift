@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate sanity`: what any score of training sequences should pass.
 struct EvaluateSanity: ParsableCommand {
@@ -26,11 +27,10 @@ struct EvaluateSanity: ParsableCommand {
     var dampings = SanityChecks.Settings().dampings
 
     func validate() throws {
-        guard top >= 1 else { throw ValidationError("--top: expected at least 1, found \(top)") }
+        try EvaluationLimits.top.check(top, of: "--top")
         guard Set(dampings).count == dampings.count else { throw ValidationError("--dampings: one is given twice") }
-        for damping in dampings where !(damping > 0 && damping.isFinite) {
-            throw ValidationError("--dampings: expected positive numbers, found \(damping)")
-        }
+        try EvaluationLimits.relativeDampings.check(dampings, of: "--dampings")
+        try EvaluationLimits.relativeDamping.check(each: dampings, of: "--dampings")
     }
 
     func run() throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Limits
 
 /// `tributary evaluate tailpatch`: one training step on each top sequence.
 struct EvaluateTailPatch: ParsableCommand {
@@ -29,10 +30,8 @@ struct EvaluateTailPatch: ParsableCommand {
     var step = 1e-3
 
     func validate() throws {
-        guard top >= 1 else { throw ValidationError("--top: expected at least 1, found \(top)") }
-        guard step > 0, step.isFinite else {
-            throw ValidationError("--step: expected a positive number, found \(step)")
-        }
+        try EvaluationLimits.top.check(top, of: "--top")
+        try EvaluationLimits.step.check(step, of: "--step")
     }
 
     func run() throws {

@@ -1,5 +1,6 @@
 import Attribution
 import Foundation
+import Limits
 
 /// How influence is spread over what was scored, and what may be missing, in a few lines.
 struct InfluenceSpread {
@@ -25,7 +26,8 @@ struct InfluenceSpread {
             return "\(source.source?.printable ?? "(none)") \(signs.isEmpty ? "0" : signs.joined(separator: " ")) "
                 + "of \(source.sequences)"
         }
-        let more = sources.count - named.count + (result.otherSources?.sources ?? 0)
+        // In a result from a file, the number of other sources can be anything.
+        let more = (sources.count - named.count) &+ (result.otherSources?.sources ?? 0)
         return "by source: \(named.joined(separator: ", "))" + (more > 0 ? ", and \(more) more" : "")
     }
 
@@ -51,7 +53,8 @@ struct InfluenceSpread {
     }
 
     private static func percent(_ share: Double) -> String {
-        share >= 0.1 || share == 0 ? "\(Int((100 * share).rounded())) %" : "\(String(format: "%.2g", 100 * share)) %"
+        share >= 0.1 || share == 0
+            ? "\(Int(saturating: (100 * share).rounded())) %" : "\(String(format: "%.2g", 100 * share)) %"
     }
 
     private static func format(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }

@@ -2,6 +2,7 @@ import Attribution
 import Curvature
 import Foundation
 import InfluenceService
+import Limits
 
 /// An inspection as a text for people: sections of a label and what is to be said of it.
 struct InspectionText {
@@ -179,7 +180,7 @@ struct InspectionText {
             let half = measured.halfProductOperationsPerSecond.map { ", \(Self.operations($0))/s in those of bf16" }
             lines.append(
                 style.styled(
-                    "  measured on \(measured.workers == 1 ? "one worker" : "\(measured.workers) workers"): \(Self.count(Int(measured.tokensPerSecond))) tokens/s in a pass, "
+                    "  measured on \(measured.workers == 1 ? "one worker" : "\(measured.workers) workers"): \(Self.count(Int(saturating: measured.tokensPerSecond))) tokens/s in a pass, "
                         + "\(products)/s in products\(half ?? "")", .dim))
         } else {
             lines.append(style.styled("  no times: nothing was measured", .dim))

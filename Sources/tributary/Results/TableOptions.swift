@@ -1,4 +1,5 @@
 import ArgumentParser
+import Limits
 
 /// How results look as a table.
 struct TableOptions: ParsableArguments {
@@ -10,6 +11,8 @@ struct TableOptions: ParsableArguments {
 
     @Option(help: "Lines of each sequence's text; 0 for all of it.")
     var lines = 3
+
+    private static let lineLimit = 0...10_000
 
     enum Color: String, CaseIterable, ExpressibleByArgument {
         case auto, always, never
@@ -25,6 +28,6 @@ struct TableOptions: ParsableArguments {
     }
 
     func validate() throws {
-        if lines < 0 { throw ValidationError("--lines: expected 0 or more, found \(lines)") }
+        try Self.lineLimit.check(lines, of: "--lines")
     }
 }

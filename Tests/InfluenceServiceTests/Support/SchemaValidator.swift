@@ -60,6 +60,10 @@ struct SchemaValidator {
             return elements.enumerated().flatMap { mistakes(in: $0.element, argument, at: "\(path)[\($0.offset)]") }
         case ("minItems", .number(let count), .array(let elements)):
             return refuse(elements.count < Int(count) ?? 0, "too few elements")
+        case ("maxItems", .number(let count), .array(let elements)):
+            return refuse(elements.count > Int(count) ?? 0, "too many elements")
+        case ("maxLength", .number(let count), .string(let text)):
+            return refuse(text.unicodeScalars.count > Int(count) ?? 0, "too long")
         case ("minLength", .number(let count), .string(let text)):
             return refuse(text.unicodeScalars.count < Int(count) ?? 0, "too short")
         case ("pattern", .string(let pattern), .string(let text)):
@@ -74,7 +78,10 @@ struct SchemaValidator {
             return refuse(Double(number) ?? 0 > Double(bound) ?? 0, "more than \(bound)")
         case ("exclusiveMinimum", .number(let bound), .number(let number)):
             return refuse(Double(number) ?? 0 <= Double(bound) ?? 0, "not more than \(bound)")
+        case ("exclusiveMaximum", .number(let bound), .number(let number)):
+            return refuse(Double(number) ?? 0 >= Double(bound) ?? 0, "not less than \(bound)")
         case ("properties", _, _), ("required", _, _), ("additionalProperties", _, _), ("items", _, _),
+            ("maxItems", _, _), ("maxLength", _, _), ("exclusiveMaximum", _, _),
             ("minItems", _, _), ("minLength", _, _), ("pattern", _, _), ("format", _, _), ("minimum", _, _),
             ("maximum", _, _), ("exclusiveMinimum", _, _):
             return []

@@ -1,0 +1,55 @@
+import Limits
+
+extension InfluenceQuery {
+    /// What the members of a query are allowed to be, for requests, queries in files, options of the command line, defaults of the
+    /// configuration and the description of the API alike.
+    public enum Limits {
+        /// The asker's own name for a query or a text.
+        public static let id = TextLimit(bytes: 0...1_024)
+        /// Prompts, completions and contrasts. A model's context is far shorter.
+        public static let text = TextLimit(bytes: 1...1_048_576)
+        public static let spans = ListLimit<CompletionSpan>(1...64, of: "spans")
+        /// In code points, of which a text has at most as many as bytes.
+        public static let spanStart = 0...(text.bytes.upperBound - 1)
+        public static let spanEnd = 1...text.bytes.upperBound
+        public static let topK = 1...10_000
+        public static let rank = 1...4_096
+        public static let rescore = 0...10_000
+        /// Factors are divided by it in Float32, in which a smaller number is zero and a larger one infinite.
+        public static let damping = NumberLimit.from(
+            Double(Float.leastNonzeroMagnitude), to: Double(Float.greatestFiniteMagnitude),
+            "a positive number that Float32 can hold,")
+        /// More than the corpus has is as many as it has.
+        public static let candidates = 1...1_000_000_000
+        public static let ids = ListLimit<String>(1...100_000, of: "ids")
+        /// The name of a sequence, a document or a source.
+        public static let name = TextLimit(bytes: 1...4_096)
+        /// Ad-hoc texts; the configuration of a server allows fewer and shorter ones.
+        public static let texts = ListLimit<String>(1...100_000, of: "texts")
+        public static let adHocText = TextLimit(bytes: 1...1_073_741_824)
+        /// Fewer tell too little of how sequences differ.
+        public static let probe = 2...100_000
+        public static let seed = UInt64.min...UInt64.max
+    }
+
+    /// What is wrong with the query's numbers, lists and texts by themselves, whatever the model: the same as its decoder refuses.
+    ///
+    /// - Returns: The path of the first member at fault, and why it is refused; nil if nothing is.
+    func refusal() -> (field: String, reason: String)? {
+        var refusals: [(field: String, reason: String?)] = [
+            ("id", id.flatMap(Limits.id.refusal)), ("prompt", Limits.text.refusal(of: prompt)),
+            ("completion", Limits.text.refusal(of: completion)), ("contrast", contrast.flatMap(Limits.text.refusal)),
+            ("spans", spans.flatMap(Limits.spans.refusal)), ("top_k", Limits.topK.refusal(of: topK)),
+            ("rescore", Limits.rescore.refusal(of: rescore)), ("damping", damping.flatMap(Limits.damping.refusal)),
+        ]
+        if case .limited(let rank) = rank { refusals.append(("rank", Limits.rank.refusal(of: rank))) }
+        refusals += [
+            ("candidates.limit", Limits.candidates.refusal(of: candidates.limit)),
+            ("candidates.ids", candidates.ids.flatMap(Limits.ids.refusal)),
+            ("candidates.source", candidates.source.flatMap(Limits.name.refusal)),
+            ("candidates.texts", candidates.texts.flatMap(Limits.texts.refusal)),
+            ("candidates.probe", candidates.probe.flatMap(Limits.probe.refusal)),
+        ]
+        return refusals.lazy.compactMap { field, reason in reason.map { (field, $0) } }.first
+    }
+}
