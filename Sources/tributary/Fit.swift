@@ -9,35 +9,36 @@ struct Fit: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Fit a model's EK-FAC factors on its corpus.",
         discussion: """
-            Two passes over the sequences, with an eigendecomposition between them. An interrupted fit keeps its state: the same \
-            command goes on from there, and gives the factors that an undisturbed fit gives. Factors that are there already are \
-            replaced when the new ones are complete. A state that cannot be saved costs the fit nothing but that; one that was \
-            damaged is not used.
+            A fit makes two passes over the sequences, with an eigendecomposition between them. An interrupted fit keeps its state: \
+            the same command continues from there, and gives the same factors as an undisturbed fit. Existing factors are replaced \
+            when the new ones are complete. A fit goes on where its state cannot be saved, and starts again where the saved state \
+            is damaged.
             """)
 
     @OptionGroup var location: WorkspaceOptions
 
     @Option(
         help: """
-            Whose labels the gradients are of: sampled from the model's own output distribution (the true Fisher), or empirical, \
-            the text's own next tokens.
+            The labels of the gradients: sampled, from the model's own output distribution (the true Fisher matrix); or empirical, \
+            the next tokens of the text.
             """)
     var fisher = FactorProvenance.Fisher.sampled
 
-    @Option(help: "Sequences to fit on, evenly spread over the corpus. (default: all)")
+    @Option(help: "How many sequences to fit on, evenly spread over the corpus. (default: all)")
     var maxSequences: Int?
 
     @Option(
         help: """
-            Split the covariances of layers wider than this into blocks on the diagonal, no larger: less memory and time for layers \
-            that would not fit, and a coarser curvature. (default: all whole)
+            Split the covariances of layers wider than this into diagonal blocks of at most this size. That takes less memory and \
+            time, and makes the curvature coarser. (default: do not split)
             """)
     var largestBlock: Int?
 
-    @Option(help: "Decides which labels are sampled. One seed and number of workers give the same factors bit for bit.")
+    @Option(
+        help: "The seed for sampled labels. The same seed and number of workers give the same factors, bit for bit.")
     var seed: UInt64 = 0
 
-    @Option(help: "Whose influence is computed: that of the linear layers of every mlp, of attention, or of all.")
+    @Option(help: "Which linear layers' parameters count: mlp, those of every MLP; attention; or all.")
     var track = Track.mlp
 
     @OptionGroup var workers: WorkerOptions

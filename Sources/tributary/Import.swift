@@ -8,10 +8,10 @@ struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Import the text that a model was trained on.",
         discussion: """
-            JSON lines have an object a line: {"text", and optionally "id", "source", "metadata"}. Plain text has a document a \
-            paragraph, with blank lines between them. Both may be compressed with gzip. Documents longer than the sequence length \
-            are split into several sequences. A text that is there already is counted and kept once, so importing a file again \
-            after an interruption goes on from where it was.
+            JSON lines have one object per line: {"text", and optionally "id", "source", "metadata"}. Plain text has one document per \
+            paragraph, with blank lines between them. Both can be compressed with gzip. Documents longer than the sequence length \
+            are split into several sequences. A text that the corpus already has is counted and not kept twice, so that importing a \
+            file again after an interruption continues where it stopped.
 
               tributary import --model M corpus.jsonl.gz
               zcat *.gz | tributary import --model M --format jsonl -
@@ -22,7 +22,7 @@ struct Import: ParsableCommand {
 
     @OptionGroup var location: WorkspaceOptions
 
-    @Option(help: "jsonl or text. (default: by the file's name, or its first character)")
+    @Option(help: "jsonl or text. (default: what the file's name or its first character suggests)")
     var format: Format?
 
     @Option(help: "The source of documents that do not name one.")
@@ -30,12 +30,13 @@ struct Import: ParsableCommand {
 
     @Option(
         help: """
-            Tokens of a sequence at most, no more than the model's context; it is fixed with the first import. (default: the \
-            context, or \(Workspace.longestDefaultSequence) if that is less)
+            The longest sequence, in tokens: no more than the model's context. The first import fixes it. (default: the context, or \
+            \(Workspace.longestDefaultSequence) if that is less)
             """)
     var sequenceLength: Int?
 
-    @Flag(help: "Leave out records that something is wrong with, and count them; else the import stops at the first.")
+    @Flag(
+        help: "Leave out records that cannot be used, and count them. Otherwise the import stops at the first of them.")
     var skipBad = false
 
     enum Format: String, CaseIterable, ExpressibleByArgument {

@@ -7,8 +7,8 @@ struct Index: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Index the corpus by its gradients, to find candidates by influence itself.",
         discussion: """
-            One pass over the sequences keeps each one's gradient in a few kilobytes. Queries with --candidates index or both \
-            then find sequences that share no word with them. An interrupted run keeps what is done: the same command goes on \
+            One pass over the sequences stores each one's gradient in a few kilobytes. Queries with --candidates index or both \
+            then also find sequences without lexical overlap. An interrupted run keeps what is done: the same command continues \
             from there. Sequences that are added later are indexed by the same command, or when the index is next used.
             """)
 
@@ -16,19 +16,19 @@ struct Index: ParsableCommand {
 
     @Option(
         help: """
-            Signs kept of each tracked layer, a multiple of 64 up to \(SketchLayout.signRange.upperBound): more of them estimate \
-            influence better, and take an eighth of a byte each. (default: \(SketchLayout().signs))
+            How many signs to store per tracked layer: a multiple of 64 up to \(SketchLayout.signRange.upperBound). More signs \
+            estimate influence better, and take an eighth of a byte each. (default: \(SketchLayout().signs))
             """)
     var signs: Int?
 
     @Option(
         help: """
-            Leading eigenvectors of each side of a layer that count, from 1 to \(SketchLayout.leadingRange.upperBound). \
+            How many leading eigenvectors to use on each side of a layer, from 1 to \(SketchLayout.leadingRange.upperBound). \
             (default: \(SketchLayout().leading))
             """)
     var leading: Int?
 
-    @Flag(help: "Make the index anew, also where there is one.")
+    @Flag(help: "Build the index from scratch, even if there is one.")
     var rebuild = false
 
     @OptionGroup var workers: WorkerOptions

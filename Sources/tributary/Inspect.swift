@@ -10,10 +10,10 @@ import Transformer
 /// `tributary inspect`: what a model or a workspace is, and what it would cost to use it.
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Tell what a model or a workspace is, what fits in memory, and what a fit and a sweep would cost.",
+        abstract: "Describe a model or a workspace, the memory it needs, and what a fit and a sweep would cost.",
         discussion: """
-            A model is loaded as any command loads it, so that what is told here of it is what is supported. Times come from a \
-            short measurement on this machine, in its present state: a few seconds for small models, longer for large ones.
+            A model is loaded as every other command loads it: a model that is described here is supported. Times come from a short \
+            measurement on this machine in its present state, which takes a few seconds for small models and longer for large ones.
 
               tributary inspect SmolLM2-135M-Instruct.Q4_1.gguf
               tributary inspect ~/.local/share/tributary/SmolLM2-135M-1a2b3c4d --model SmolLM2-135M --json
@@ -28,32 +28,32 @@ struct Inspect: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "With a workspace: its model, whose costs on the workspace's corpus are told too.", valueName: "path"),
+            "The model of the workspace, to estimate its costs on the workspace's corpus.", valueName: "path"),
         completion: .file())
     var model: String?
 
     @Option(
-        help: "A YAML file of settings, with which a server's memory is added up. (default: those that serve has)",
+        help: "A YAML file of settings, for the estimate of a server's memory. (default: the settings that serve has)",
         completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "Which layers are tracked: the linear layers of every mlp, of attention, or all.")
+    @Option(help: "Which linear layers' parameters count: mlp, those of every MLP; attention; or all.")
     var track = Fit.Track.mlp
 
     @Option(
         help: """
-            Reckon with covariances split into blocks on the diagonal, no larger, as fit has it. (default: as the workspace's factors \
-            are, or whole)
+            Estimate for covariances split into diagonal blocks of at most this size, as by fit --largest-block. (default: as the \
+            workspace's factors are, otherwise not split)
             """)
     var largestBlock: Int?
 
     @Option(
         help: """
-            Tell the costs of this many sequences. (default: those of the workspace, or 1000 where there is no corpus)
+            Estimate the costs of this many sequences. (default: as many as the workspace has, or 1000 if there is no corpus)
             """)
     var sequences: Int?
 
-    @Flag(inversion: .prefixedNo, help: "Measure how fast this machine is with the model.")
+    @Flag(inversion: .prefixedNo, help: "Measure how fast this machine runs the model.")
     var measure = true
 
     @Flag(help: "Print JSON.")

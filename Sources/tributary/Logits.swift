@@ -11,10 +11,10 @@ struct Logits: ParsableCommand {
     @Option(help: "A checkpoint folder or a GGUF file.", completion: .file())
     var model: String
 
-    @Option(help: "Token ids, separated by commas; may be given several times.")
+    @Option(help: "Token ids, separated by commas; can be given several times.")
     var tokens: [String] = []
 
-    @Option(help: "Text to tokenise; may be given several times.")
+    @Option(help: "Text to tokenise; can be given several times.")
     var text: [String] = []
 
     @Flag(help: "Print the loss of each token but the first, in nats, instead of all logits.")

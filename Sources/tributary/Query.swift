@@ -14,8 +14,8 @@ struct Query: ParsableCommand {
               tributary query --prompt "The capital of France is" --completion " Paris" --contrast " London"
               tributary query --queries questions.jsonl --format ndjson > answers.ndjson
 
-            In a table, the tokens of a sequence that carry most of its influence are marked; each stands before the token that it \
-            predicts. JSON is what the server answers with.
+            A table marks the tokens that carry most of a sequence's influence; each stands before the token that it predicts. JSON \
+            has the same form as the server's.
             """)
 
     @OptionGroup(title: "Model") var location: WorkspaceOptions
@@ -23,7 +23,7 @@ struct Query: ParsableCommand {
     @Option(help: "The text that the model was given.")
     var prompt: String?
 
-    @Option(help: "The text that it went on with.")
+    @Option(help: "The text that the model continued it with.")
     var completion: String?
 
     @Option(
@@ -34,16 +34,16 @@ struct Query: ParsableCommand {
         name: .customLong("span"),
         help: ArgumentHelp(
             """
-            Explain this part of the completion alone, and others given so: words of it, or START:END in characters (Unicode code \
-            points) from 0.
+            Explain only this part of the completion: some of its words, or START:END in Unicode code points, counted from 0. Can be \
+            given several times.
             """, valueName: "part"))
     var spans: [String] = []
 
     @Option(
         help: ArgumentHelp(
             """
-            A file of queries, a JSON object a line: {"prompt", "completion", and optionally "id"}; any of the fields of a query \
-            to the server may be there too and goes before the options given here. - is standard input.
+            A file of queries with one JSON object per line: {"prompt", "completion", and optionally "id"}. A line can also have any \
+            other field of a query to the server, which takes precedence over the options given here. - is standard input.
             """, valueName: "file"),
         completion: .file(extensions: ["jsonl"]))
     var queries: String?
@@ -52,7 +52,7 @@ struct Query: ParsableCommand {
 
     @Option(
         help:
-            "table for people; json, ndjson (a line a query) or csv (a line a sequence) for programs. (default: table)"
+            "table, for people; json, ndjson (one line per query) or csv (one line per sequence), for programs. (default: table)"
     )
     var format: Format?
 
@@ -60,8 +60,8 @@ struct Query: ParsableCommand {
 
     @Flag(
         help: """
-            Fit factors if there are none, on at most \(FitSettings.briefSequences) sequences. The embedded model does that \
-            unasked.
+            If there are no factors, fit them on at most \(FitSettings.briefSequences) sequences. For the embedded model, this is \
+            the default.
             """)
     var fit = false
 

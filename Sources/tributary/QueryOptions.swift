@@ -4,64 +4,75 @@ import Limits
 
 /// What a query asks for beside its text.
 struct QueryOptions: ParsableArguments {
-    @Option(help: "Which sequences are scored: the best of a text search (tfidf), or all.")
+    @Option(
+        help: """
+            Which sequences to score: tfidf, those with the highest TF-IDF scores; index, those whose influence the gradient index \
+            estimates to be largest; both, those with the largest sum of the two; all.
+            """)
     var candidates = CandidateSelection.Prefilter.tfidf
 
-    @Option(help: "How many sequences the text search keeps.")
+    @Option(help: "How many sequences to score, except with --candidates all.")
     var candidateLimit = 1_000
 
     @Option(
         name: .customLong("candidate"),
         help: ArgumentHelp(
-            "Score just this sequence or document, and others named so; may be given several times.", valueName: "id"))
+            "Score only the sequence or document with this id; can be given several times.", valueName: "id"))
     var candidateIDs: [String] = []
 
-    @Option(help: "Score only sequences of this source.")
+    @Option(help: "Score only sequences from this source.")
     var source: String?
 
     @Option(
         name: .customLong("text"),
         help: ArgumentHelp(
-            "Score this text, which need not be in the corpus, and others given so; all are shown.", valueName: "text"))
+            "Score this text, which need not be in the corpus; can be given several times. All texts are shown.",
+            valueName: "text"))
     var texts: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "Score so many other sequences too, drawn at random, to estimate what the choice of candidates has missed.",
+            """
+            Also score this many of the other sequences, drawn at random, to estimate how much influence the choice of candidates \
+            has missed.
+            """,
             valueName: "number"))
     var probe: Int?
 
-    @Option(help: "Sequences to show in each direction.")
+    @Option(help: "How many sequences to show in each direction.")
     var topK = 20
 
-    @Option(help: "positive: sequences that make the completion likelier; negative: less likely; both.")
+    @Option(
+        help: """
+            Which sequences to show: positive, those that make the completion likelier; negative, those that make it less likely; both.
+            """)
     var direction = InfluenceQuery.Direction.positive
 
-    @Option(help: "The rank to which the query's gradient is compressed for the sweep, or full.")
+    @Option(help: "The rank to which the query's gradient is compressed for the sweep, or full for no compression.")
     var rank = InfluenceQuery.Rank.limited(32)
 
-    @Option(help: "How many of the best are scored again with the full gradient.")
+    @Option(help: "How many of the best candidates to score again with the uncompressed gradient.")
     var rescore = 100
 
-    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    @Option(help: "The damping of the curvature. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
     @Option(
         help: """
-            How the inverse curvature is estimated: by the fitted factors (ekfac), by an iteration that starts there (astra, \
-            slower), or not at all (identity).
+            How to estimate the inverse curvature: ekfac, by the fitted factors; astra, by an iteration that starts from them and \
+            is slower; identity, not at all.
             """)
     var estimator = InfluenceQuery.Estimator.ekfac
 
     @Flag(help: "Break scores down by layer.")
     var layers = false
 
-    @Flag(help: "Break scores down by token. A table always does.")
+    @Flag(help: "Break scores down by token. Tables always do.")
     var tokens = false
 
     @Flag(
         help: """
-            Break scores down by the tokens that become likelier if the model moves towards the query; in JSON and NDJSON.
+            Break scores down by the tokens that become likelier if the model moves towards the query. Only JSON and NDJSON show it.
             """)
     var outputTokens = false
 

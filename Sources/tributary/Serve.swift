@@ -10,13 +10,13 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer influence queries over HTTP.",
         discussion: """
-            The server listens at once and answers queries when the model and its factors are loaded: GET /readyz says how far it \
-            is. Jobs are kept in the workspace, and those that a process left unfinished run again at the next start. Ctrl-C or \
-            SIGTERM stops it when the running sweep is done, or after server.shutdown_grace_seconds. SIGHUP has it read its TLS \
-            certificate and key again.
+            The server listens at once, and answers queries as soon as the model and its factors are loaded: GET /readyz reports its \
+            progress. Jobs are kept in the workspace, and jobs that a process left unfinished run again at the next start. Ctrl-C or \
+            SIGTERM stops the server when the running sweep is done, or after server.shutdown_grace_seconds. SIGHUP makes it read its \
+            TLS certificate and key again.
 
             Settings come from the file given by --config (config/tributary.yaml describes them all), from the environment \
-            (TRIBUTARY__SERVER__PORT=9000), and from options, each over the one before.
+            (TRIBUTARY__SERVER__PORT=9000), and from options. Options override the environment, which overrides the file.
 
               tributary serve --port 8080
               curl -s -H 'Prefer: wait=60' --json '{"prompt": "The Beatles were an English rock", "completion": " band"}' \\
@@ -31,35 +31,36 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The address or host name to listen on. (default: 127.0.0.1)")
     var host: String?
 
-    @Option(help: "The port to listen on; 0 for any that is free. (default: 8080)")
+    @Option(help: "The port to listen on; 0 for any free port. (default: 8080)")
     var port: Int?
 
     @Option(
         name: .customLong("host-name"),
         help: ArgumentHelp(
-            """
-            A name that requests may be for, besides localhost and addresses, such as that of a proxy; may be repeated.
-            """, valueName: "name"))
+            "A host name that the server answers for, besides localhost and addresses; can be repeated.",
+            valueName: "name"))
     var hostNames: [String] = []
 
-    @Option(help: "Threads that compute. (default: one a core)")
+    @Option(help: "How many threads compute. (default: one per core)")
     var workers: Int?
 
     @Option(
-        help: "The precision of a sweep's products: fp32 or bf16, which needs a processor that has it. (default: fp32)")
+        help:
+            "The precision of a sweep's products: fp32, or bf16, which needs a processor that supports it. (default: fp32)"
+    )
     var precision: String?
 
     @Flag(
         help: """
-            Fit factors if there are none, on at most \(FitSettings.briefSequences) sequences. The embedded model does that \
-            unasked.
+            If there are no factors, fit them on at most \(FitSettings.briefSequences) sequences. For the embedded model, this is \
+            the default.
             """)
     var fit = false
 
     @Flag(
         help: """
-            Take requests without tokens on an address that other machines reach: all who reach it may ask and add to the \
-            corpus.
+            Accept requests without tokens on an address that other machines can reach. Whoever reaches it can then ask, and add to \
+            the corpus.
             """)
     var insecure = false
 

@@ -7,10 +7,10 @@ import Limits
 /// `tributary token`: who may ask a server.
 struct Token: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make, list and revoke the tokens that a server takes.",
+        abstract: "Create, list and revoke the tokens that a server accepts.",
         discussion: """
-            A server on an address that other machines reach wants a token with every request, in its Authorization field. \
-            Tokens are kept in the workspace, as salted hashes; a running server takes up changes by itself.
+            A server on an address that other machines can reach requires a token with every request, in the Authorization field. \
+            Tokens are stored in the workspace as salted hashes. A running server notices changes by itself.
 
               tributary token create --name dashboard --scope read
               curl -H 'Authorization: Bearer trb_…' https://tributary.example.org/v1/jobs
@@ -23,7 +23,7 @@ struct Token: ParsableCommand {
 
         @Option(
             help:
-                "The file with the tokens: authentication.tokens_file of the server. (default: tokens.json in the workspace)",
+                "The file with the tokens: the server's authentication.tokens_file. (default: tokens.json in the workspace)",
             completion: .file(extensions: ["json"]))
         var tokensFile: String?
 
@@ -40,7 +40,7 @@ struct Token: ParsableCommand {
 extension Token {
     struct Create: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make a token and print it, once.",
+            abstract: "Create a token and print it, once.",
             discussion: """
                 Only the token goes to standard output. It cannot be shown again: the server keeps no more than its hash.
                 """)
@@ -50,16 +50,20 @@ extension Token {
         @Option(help: "What the token is for; shown in lists and logs.")
         var name: String
 
-        @Option(help: "read: look at jobs, results and the corpus; query: ask, too; admin: add to the corpus, too.")
+        @Option(
+            help: """
+                What the token allows: read, to look at jobs, results and the corpus; query, also to ask; admin, also to add to the corpus.
+                """)
         var scope = Scope.query
 
-        @Option(help: "Days after which it is refused. (default: never)")
+        @Option(help: "The number of days after which the token expires. (default: never)")
         var days: Double?
 
-        @Option(help: "Requests that it may send in a minute. (default: any number)")
+        @Option(help: "How many requests per minute the token can send. (default: any number)")
         var requestsPerMinute: Int?
 
-        @Option(help: "Queries of it that may wait or run at a time. (default: as many as the server takes)")
+        @Option(
+            help: "How many of the token's queries can wait or run at a time. (default: as many as the server accepts)")
         var queuedQueries: Int?
 
         func validate() throws {
@@ -109,11 +113,11 @@ extension Token {
     }
 
     struct Revoke: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Take a token back, at once.")
+        static let configuration = CommandConfiguration(abstract: "Revoke a token, at once.")
 
         @OptionGroup var location: Location
 
-        @Argument(help: "Its id, or its name if no other has the same.")
+        @Argument(help: "The token's id, or its name if no other token has the same name.")
         var token: String
 
         func run() throws {

@@ -12,33 +12,36 @@ struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a small model on a corpus.",
         discussion: """
-            Trains a byte-level BPE tokenizer on the corpus and then a decoder of the llama family, and writes a checkpoint
-            folder that Tributary and Hugging Face transformers load. Documents longer than the context are split; the end of a
-            document is marked by the end-of-text token. An interrupted run goes on with --resume.
+            Trains a byte-level BPE tokenizer on the corpus, then a decoder of the llama family, and writes a checkpoint folder that \
+            Tributary and Hugging Face transformers can load. Documents longer than the context are split. The end-of-text token marks \
+            the end of each document. --resume continues an interrupted run.
             """)
 
-    @Option(help: "JSONL or plain text, also as .gz; - is standard input.", completion: .file())
+    @Option(
+        help:
+            "A file of JSON lines or plain text, optionally compressed with gzip; - is standard input. Can be given several times.",
+        completion: .file())
     var corpus: [String]
 
     @Option(help: "Where to write the checkpoint folder.", completion: .directory)
     var output: String
 
-    @Option(help: "Text that is not trained on, for the held-out loss.", completion: .file())
+    @Option(help: "A file of text that is not trained on, for the held-out loss.", completion: .file())
     var heldOut: [String] = []
 
     @Option(help: "A YAML file of training settings.", completion: .file())
     var config: String?
 
-    @Option(help: "Decides initial weights and the order of sequences.")
+    @Option(help: "The seed for initial weights and the order of sequences.")
     var seed: UInt64?
 
-    @Option(help: "How weights are stored: float32, float16 or bfloat16.")
+    @Option(help: "The number format of the stored weights: float32, float16 or bfloat16.")
     var precision: Precision = .float32
 
-    @Option(help: "Threads that compute; one a core by default.")
+    @Option(help: "How many threads compute. (default: one per core)")
     var workers: Int?
 
-    @Flag(help: "Go on from where an interrupted run stopped.")
+    @Flag(help: "Continue an interrupted run where it stopped.")
     var resume = false
 
     enum Precision: String, CaseIterable, ExpressibleByArgument {

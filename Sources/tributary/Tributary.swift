@@ -7,15 +7,15 @@ import InfluenceService
 struct Tributary: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tributary",
-        abstract: "Tells which training sequences made a language model complete a prompt as it did.",
+        abstract: "Find which training sequences made a language model complete a prompt as it did.",
         discussion: """
             Influence functions with EK-FAC factors (Grosse et al. 2023), as a server and as a command.
 
-            Without --model, a small model that comes with Tributary is used, and the corpus it was trained on; try:
+            Without --model, commands use a small embedded model and the corpus it was trained on. Try:
 
               tributary query --prompt "Hamlet is a tragedy written by William" --completion " Shakespeare"
 
-            For a model of your own, import the text it was trained on, fit the factors, then ask:
+            For your own model, import the text it was trained on, fit its factors, then ask:
 
               tributary import --model M corpus.jsonl
               tributary fit --model M

@@ -17,8 +17,8 @@ struct WorkspaceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            The folder with the corpus, the factors and the jobs of one model. One process uses it at a time. (default: one \
-            under $XDG_DATA_HOME or ~/.local/share, named after the model)
+            The folder with the corpus, the factors and the jobs of one model. Only one process can use it at a time. (default: a \
+            folder named after the model, in $XDG_DATA_HOME or ~/.local/share)
             """, valueName: "folder"),
         completion: .directory)
     var workspace: String?
@@ -33,8 +33,8 @@ struct WorkspaceOptions: ParsableArguments {
 struct PrecisionOptions: ParsableArguments {
     @Option(
         help: """
-            The precision of a sweep's products: fp32, or bf16, which some processors multiply several times as fast and others \
-            not at all (`tributary inspect` measures both); what ranks first is scored in fp32 in any case. (default: fp32)
+            The precision of a sweep's products: fp32, or bf16, which is several times as fast on some processors and not \
+            supported by others (`tributary inspect` measures both). The best candidates are scored again in fp32. (default: fp32)
             """)
     var precision: SweepPrecision?
 
@@ -45,7 +45,7 @@ extension SweepPrecision: ExpressibleByArgument {}
 
 /// How many threads compute.
 struct WorkerOptions: ParsableArguments {
-    @Option(help: "Threads that compute. (default: one a core)")
+    @Option(help: "How many threads compute. (default: one per core)")
     var workers: Int?
 
     var value: Workers { workers.map { Workers(count: $0) } ?? Workers() }

@@ -126,7 +126,7 @@ struct AuthenticationTests {
         try await run { server in
             for _ in 0..<2 { #expect(try await server.client.get("/v1/jobs", headers: limited).status == 200) }
             let reply = try await server.client.get("/v1/jobs", headers: limited)
-            try reply.expectProblem("too-many-requests", status: 429, says: "2 requests a minute")
+            try reply.expectProblem("too-many-requests", status: 429, says: "2 requests per minute")
             #expect(reply.headers["retry-after"].flatMap { Int($0) }.map { $0 > 0 } == true)
             #expect(try await server.client.get("/v1/jobs", headers: other).status == 200)
         }

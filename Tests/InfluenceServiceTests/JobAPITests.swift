@@ -94,7 +94,7 @@ struct JobAPITests {
             let path = try await server.post("a")
             _ = try await server.job(path, until: "running")
             try await server.client.get(path + "/result").expectProblem(
-                "job-not-finished", status: 409, says: "The job is running")
+                "job-not-finished", status: 409, says: "The job is still running")
             server.engine.release()
             _ = try await server.job(path, until: "succeeded")
             #expect(try await server.client.get(path + "/result").status == 200)

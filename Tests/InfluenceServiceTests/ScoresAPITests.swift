@@ -157,7 +157,7 @@ struct ScoresAPITests {
         try await TestServer.run { server in
             server.engine.hold()
             let reply = try await server.client.post("/v1/scores", json: body(), headers: ["Prefer": "wait=0"])
-            try reply.expectProblem("unavailable", status: 503, says: "try again")
+            try reply.expectProblem("unavailable", status: 503, says: "Try again")
             #expect(Int(reply.headers["retry-after"] ?? "").map { $0 > 0 } == true)
             #expect(try await server.client.get("/v1/jobs").count("jobs") == 0)
             server.engine.release()

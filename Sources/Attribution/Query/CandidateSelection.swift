@@ -20,11 +20,11 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
     public var probeSeed: UInt64?
 
     public enum Prefilter: String, Sendable, Codable, CaseIterable {
-        /// The top of equation 28 of Grosse et al. 2023: sequences that share words with the query.
+        /// The sequences with the highest scores by TF-IDF: equation 28 of Grosse et al. 2023.
         case tfidf
         /// Those of largest influence as the ``GradientIndex`` estimates it, in the query's direction.
         case index
-        /// Half of the limit by the index, and half by TF-IDF.
+        /// Those of the largest sum of the index's estimate and TF-IDF, each in standard deviations: ``CombinedScores``.
         case both
         /// Every sequence of the corpus.
         case all

@@ -5,7 +5,7 @@ extension Problem {
     /// No route has the request's path.
     public static func unknownRoute(path: String) -> Problem {
         Problem(
-            .unknownRoute, detail: "There is nothing at \(path): check the path for spelling and a slash at the end.")
+            .unknownRoute, detail: "There is nothing at \(path): check its spelling, and whether it ends with a slash.")
     }
 
     /// The path has routes, but none with the request's method.
@@ -33,7 +33,7 @@ extension Problem {
 
     /// The server failed. The details are in its log, under the request's id, and not in the response.
     public static func internalError(
-        detail: String = "The server failed to answer: its log has the reason under this response's X-Request-Id."
+        detail: String = "The server failed to answer. Its log has the reason under this response's X-Request-Id."
     ) -> Problem {
         Problem(.internalError, detail: detail)
     }

@@ -25,10 +25,10 @@ public struct ProblemKind: Sendable, Hashable {
 extension ProblemKind {
     public static let unknownRoute = ProblemKind(
         "unknown-route", "Unknown route", .notFound,
-        "No call has the request's path. Check it for spelling and for a slash at the end.")
+        "No call has the request's path. Check its spelling, and whether it ends with a slash.")
     public static let methodNotAllowed = ProblemKind(
         "method-not-allowed", "Method not allowed", .methodNotAllowed,
-        "The path has calls, but none with the request's method. The field Allow lists those there are.")
+        "The path does not answer the request's method. The Allow field lists the methods that it answers.")
     public static let invalidField = ProblemKind(
         "invalid-field", "Invalid field", .badRequest,
         "A query item or a header field is malformed, unknown or given twice; the member field names it.")
@@ -40,25 +40,25 @@ extension ProblemKind {
         "The server failed to answer. Its log has the reason under the response's X-Request-Id.")
     public static let unavailable = ProblemKind(
         "unavailable", "Unavailable", .serviceUnavailable,
-        "The server has too much to do just now. Try again after as many seconds as Retry-After says.")
+        "The server is too busy at the moment. Try again after the number of seconds in Retry-After.")
     public static let tooManyConnections = ProblemKind(
         "too-many-connections", "Too many connections", .serviceUnavailable,
-        "The client's address has more connections open than it may. Keep fewer, and send more requests on each.")
+        "The client's address has too many connections open. Open fewer, and send more requests on each.")
     public static let malformedRequest = ProblemKind(
         "malformed-request", "Malformed request", .badRequest,
-        "The bytes are not a request that HTTP/1.1 (RFC 9112) allows. The connection is closed.")
+        "What the client sent is not a valid HTTP/1.1 request (RFC 9112). The server closes the connection.")
     public static let targetTooLong = ProblemKind(
         "target-too-long", "Request target too long", .uriTooLong,
-        "Path and query together are too long. Send long input in the body.")
+        "The path and the query together are too long. Send long input in the body.")
     public static let headerTooLarge = ProblemKind(
         "header-too-large", "Header section too large", .requestHeaderFieldsTooLarge,
-        "The header section has too many bytes or too many fields. Send fewer.")
+        "The header section has too many bytes or too many fields. Send fewer or shorter fields.")
     public static let bodyTooLarge = ProblemKind(
         "body-too-large", "Body too large", .contentTooLarge,
-        "The body has too many bytes, as sent or once it is decompressed. Send it in parts.")
+        "The body is too large, as it was sent or after decompression. Send its content in several requests.")
     public static let unknownExpectation = ProblemKind(
         "unknown-expectation", "Unknown expectation", .expectationFailed,
-        "The field Expect asks for something else than 100-continue. Leave it out.")
+        "The Expect field has an expectation other than 100-continue. Leave the field out.")
     public static let misdirectedRequest = ProblemKind(
         "misdirected-request", "Misdirected request", .misdirectedRequest,
         "The request is for another scheme than the connection's, or for a host that the server does not answer for: on "
@@ -66,15 +66,15 @@ extension ProblemKind {
     )
     public static let unknownTransferCoding = ProblemKind(
         "unknown-transfer-coding", "Unknown transfer coding", .notImplemented,
-        "The body is in another transfer coding than chunked. Send it chunked, or with its Content-Length.")
+        "The body has a transfer coding other than chunked. Send it chunked, or with a Content-Length.")
     public static let noTunnels = ProblemKind(
-        "no-tunnels", "No tunnels", .notImplemented, "The method CONNECT is not implemented.")
+        "no-tunnels", "No tunnels", .notImplemented, "The server does not implement the method CONNECT.")
     public static let unsupportedVersion = ProblemKind(
         "unsupported-version", "Unsupported HTTP version", .httpVersionNotSupported,
-        "The request is of another HTTP version than 1.0 and 1.1.")
+        "The server supports only HTTP/1.0 and HTTP/1.1.")
     public static let requestTimeout = ProblemKind(
         "request-timeout", "Request timeout", .requestTimeout,
-        "The request did not arrive in time. Send it at once and without pauses.")
+        "The request did not arrive in time. Send it all at once, without pauses.")
 
     /// All of the above.
     public static let http: [ProblemKind] = [

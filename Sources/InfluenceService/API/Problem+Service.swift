@@ -47,7 +47,7 @@ extension Problem {
     static func unknownJob(_ id: String) -> Problem {
         Problem(
             .unknownJob,
-            detail: "There is no job \"\(id)\": the id is wrong, or its result has expired.")
+            detail: "There is no job \"\(id)\": the id is wrong, or the job has expired.")
     }
 
     static func unknownSequence(_ id: String) -> Problem {
@@ -58,14 +58,14 @@ extension Problem {
 
     static func unknownProblem(_ name: String) -> Problem {
         Problem(
-            .unknownProblem, detail: "There is no kind of problem \"\(name)\": GET /problems lists them all.")
+            .unknownProblem, detail: "There is no kind of problem named \"\(name)\": GET /problems lists them all.")
     }
 
     /// The result of a job that has not ended was asked for.
     static func jobNotFinished(_ job: Job) -> Problem {
         Problem(
             .jobNotFinished,
-            detail: "The job is \(job.status.rawValue): ask for its result when its status is succeeded.",
+            detail: "The job is still \(job.status.rawValue): ask for its result when its status is succeeded.",
             headers: [.retryAfter: "1"])
     }
 
@@ -79,7 +79,7 @@ extension Problem {
     static func jobFinished(_ job: Job) -> Problem {
         Problem(
             .jobFinished,
-            detail: "The job has already \(job.status.rawValue): there is nothing to cancel.")
+            detail: "The job has already \(job.status.rawValue), so it can no longer be cancelled.")
     }
 
     /// Another request has had the same Idempotency-Key.
@@ -91,7 +91,8 @@ extension Problem {
     static func queueFull(queries: Int, limit: Int) -> Problem {
         Problem(
             .queueFull,
-            detail: "\(queries) queries are waiting and at most \(limit) may: try again when some have finished.",
+            detail:
+                "The queue is full: \(queries) queries are waiting, of at most \(limit). Try again when some of them have finished.",
             headers: [.retryAfter: "10"])
     }
 
@@ -117,7 +118,8 @@ extension Problem {
     static func starting(stage: String) -> Problem {
         Problem(
             .starting,
-            detail: "The server is starting (\(stage)): /readyz tells when it is ready.", headers: [.retryAfter: "2"])
+            detail: "The server is starting (\(stage)). Try again when /readyz reports that it is ready.",
+            headers: [.retryAfter: "2"])
     }
 
     static func startFailed(_ reason: String) -> Problem {
@@ -128,12 +130,12 @@ extension Problem {
 
     static let stopping = Problem(
         .stopping,
-        detail: "The server is stopping: send the request again when it is back.", headers: [.retryAfter: "10"])
+        detail: "The server is stopping. Send the request again after its next start.", headers: [.retryAfter: "10"])
 
     static let storageFull = Problem(
         .storageFull,
         detail:
-            "The disk with the workspace is full: nothing of the request was kept. Try again when there is space on it."
+            "The disk with the workspace is full, and nothing of the request was kept. Try again when it has free space."
     )
 
     /// Why a query has no result.
@@ -167,7 +169,7 @@ extension Problem {
                 .unusableRecord(line: line, field: field, reason: reason)
             case .tooManyRecords(let limit):
                 Problem(
-                    .tooManyRecords, detail: "The body has more than \(limit) records: send them in parts.")
+                    .tooManyRecords, detail: "The body has more than \(limit) records: send them in several requests.")
             case .diskFull: .storageFull
             case .failed(let reason): Problem(.ingestionFailed, detail: reason)
             }

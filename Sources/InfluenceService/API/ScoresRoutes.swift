@@ -8,12 +8,12 @@ extension API {
         [
             Operation(
                 .post, "/v1/scores", id: "postScores", tag: .influence, scope: .query,
-                "Ask what influence texts of one's own would have, and wait for the answer",
+                "Score ad-hoc texts, and wait for the scores",
                 details: """
-                    The texts need not be in the corpus. They are scored with the gradient as it is, in the queue with all other \
-                    queries, where a request so small goes first. Nothing of it is written to disk. While it waits and runs, GET \
-                    /v1/jobs lists it without what it asks; when it has ended, or its client has closed the connection, it is \
-                    gone. Sent again, it gives the same scores.
+                    The texts need not be in the corpus. They are scored with the uncompressed gradient. The request waits in the \
+                    same queue as all other queries, where such small ones go first. Nothing of it is written to disk. While it \
+                    waits and runs, GET /v1/jobs lists it without its texts. When it has ended, or its client has closed the \
+                    connection, the server forgets it. Sent again, it gives the same scores.
                     """,
                 parameters: [
                     .header(
@@ -59,8 +59,8 @@ extension API {
             if await batcher.isStopping { throw Problem.stopping }
             throw Problem.unavailable(
                 detail: """
-                    Too much is under way to score the texts in time: try again, with fewer texts if there are many, or post them \
-                    to /v1/influence as candidates.texts and fetch the result later.
+                    The server is too busy to score the texts in time. Try again, with fewer texts if there are many; or post them \
+                    to /v1/influence as candidates.texts, and fetch the result later.
                     """,
                 retryAfter: 5)
         }

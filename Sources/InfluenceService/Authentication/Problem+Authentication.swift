@@ -5,25 +5,26 @@ import HTTPTypes
 extension Problem {
     static let tokenMissing = unauthorized(
         .tokenMissing,
-        "This server wants a token: send \"Authorization: Bearer TOKEN\". tributary token create makes one.",
+        "The server requires a token: send \"Authorization: Bearer TOKEN\". tributary token create makes a token.",
         challenge: [])
 
     static let tokenMalformed = unauthorized(
-        .tokenInvalid, "The Authorization field is not \"Bearer TOKEN\".",
+        .tokenInvalid, "The Authorization field is not of the form \"Bearer TOKEN\".",
         challenge: ["error=\"invalid_request\""])
 
     static let tokenInvalid = unauthorized(
-        .tokenInvalid, "The token is not one of this server's, or was revoked.",
+        .tokenInvalid, "The server does not know the token, or the token was revoked.",
         challenge: ["error=\"invalid_token\""])
 
     static let tokenExpired = unauthorized(
-        .tokenExpired, "The token has expired: ask for a new one.",
+        .tokenExpired, "The token has expired: ask the operator for a new one.",
         challenge: ["error=\"invalid_token\""])
 
     static func scopeTooSmall(needed: Scope, has: Scope) -> Problem {
         Problem(
             .scopeTooSmall,
-            detail: "This needs a token of scope \"\(needed.rawValue)\", and yours has \"\(has.rawValue)\".",
+            detail:
+                "The call needs a token of scope \"\(needed.rawValue)\", and this token's scope is \"\(has.rawValue)\".",
             headers: [
                 .wwwAuthenticate: bearer(["error=\"insufficient_scope\"", "scope=\"\(needed.rawValue)\""])
             ])
@@ -32,7 +33,7 @@ extension Problem {
     static func tooManyRequests(limit: Int, retryAfter seconds: Int) -> Problem {
         Problem(
             .tooManyRequests,
-            detail: "This token may send \(limit) requests a minute: wait before you send the next.",
+            detail: "The token is limited to \(limit) requests per minute: wait before you send the next.",
             headers: [.retryAfter: String(seconds)])
     }
 
@@ -40,7 +41,7 @@ extension Problem {
         Problem(
             .tooManyQueries,
             detail:
-                "\(waiting) queries of this token are waiting, and \(limit) may: try again when some have finished.",
+                "\(waiting) queries of this token are waiting, of at most \(limit): try again when some of them have finished.",
             headers: [.retryAfter: "10"])
     }
 

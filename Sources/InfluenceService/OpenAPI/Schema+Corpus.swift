@@ -3,14 +3,14 @@ import JSON
 
 extension Schema {
     static let sequence = object(
-        "A training sequence: a document, or a piece of one.",
-        .required("id", string("The document's, and for one of several pieces # and its number.")),
+        "A training sequence: a document, or a chunk of one.",
+        .required("id", string("The document's id; for one of several chunks followed by # and its number.")),
         .required("document_id", string("The document's id.")),
-        .required("piece", integer("Which piece of its document, from 0.", from: 0)),
-        .required("token_offset", integer("Tokens of the document before it.", from: 0)),
-        .required("token_count", integer("Its tokens, with those that the tokenizer puts in front.", from: 0)),
-        .required("text", string("Its text.")), .optional("source", string("Where its document is from.")),
-        .optional("metadata", anything("What came with its document.")))
+        .required("piece", integer("Which chunk of its document, from 0.", from: 0)),
+        .required("token_offset", integer("How many tokens of the document come before it.", from: 0)),
+        .required("token_count", integer("How many tokens it has, including those that the tokenizer adds.", from: 0)),
+        .required("text", string("Its text.")), .optional("source", string("The source of its document.")),
+        .optional("metadata", anything("The metadata of its document.")))
 
     static let sequenceList = object(
         "Some sequences, in the order in which they were added.",
@@ -36,7 +36,7 @@ extension Schema {
             "id",
             Schema(tree: [
                 "description": .string(
-                    "Names the document, in at most \(nameBytes) bytes of UTF-8, and not as . or ..; without one it is named after its "
+                    "The document's id, in at most \(nameBytes) bytes of UTF-8, and not . or ..; without one, its id comes from its "
                         + "content."),
                 "anyOf": [
                     ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)],
@@ -51,33 +51,36 @@ extension Schema {
             Schema(tree: [
                 "type": ["string", "null"], "minLength": 1, "maxLength": .number(nameBytes),
                 "description": .string(
-                    "Where it is from, in at most \(nameBytes) bytes of UTF-8; candidates can be filtered by it."),
+                    "The source of the document, in at most \(nameBytes) bytes of UTF-8; candidates can be filtered by it."),
             ])),
         .optional(
             "metadata",
             Schema(tree: [
-                "type": ["object", "null"], "description": "Kept, and returned with the sequence.",
+                "type": ["object", "null"], "description": "Stored, and returned with the document's sequences.",
             ])))
 
     static let ingestion = object(
         "What was added.",
-        .required("added", integer("Documents that are new.", from: 0)),
+        .required("added", integer("How many documents are new.", from: 0)),
         .required(
             "duplicates",
-            integer("Records whose text was there already, earlier ones of the request included.", from: 0)),
-        .required("empty", integer("Records whose text gives no tokens; nothing is kept of them.", from: 0)),
-        .required("sequences", integer("Sequences that are new: a long document is several.", from: 0)),
-        .required("tokens", integer("The new documents' tokens.", from: 0)),
+            integer(
+                "How many records have a text that the corpus already has, or that an earlier record of the request has.",
+                from: 0)),
+        .required("empty", integer("How many records have a text without tokens; they are not added.", from: 0)),
+        .required("sequences", integer("How many sequences are new: a long document has several.", from: 0)),
+        .required("tokens", integer("How many tokens the new documents have.", from: 0)),
         .required(
             "ids",
             array(
-                "Of each record, in order, the id of the document with its text; null for an empty one.",
+                "For each record, in order, the id of the document with its text; null for a text without tokens.",
                 of: string("An id.").orNull)),
         .required("corpus", reference(.corpusStatistics)))
 
     static let corpusStatistics = object(
-        "How large the corpus is.", .required("documents", integer("Documents of different text.", from: 0)),
-        .required("sequences", integer("Sequences.", from: 0)),
-        .required("tokens", integer("Tokens of all documents.", from: 0)),
-        .required("duplicates", integer("Further copies of texts that were met.", from: 0)))
+        "The size of the corpus.",
+        .required("documents", integer("How many documents with different texts it has.", from: 0)),
+        .required("sequences", integer("How many sequences it has.", from: 0)),
+        .required("tokens", integer("How many tokens all documents have.", from: 0)),
+        .required("duplicates", integer("How many further copies of these texts were sent.", from: 0)))
 }

@@ -4,7 +4,7 @@ import ArgumentParser
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract:
-            "Check scores against other estimators, and against what happens when the model is trained otherwise.",
+            "Check scores against other estimators, and against models that are trained on other data.",
         subcommands: [
             EvaluateEstimators.self, EvaluateLDS.self, EvaluateRemove.self, EvaluateTailPatch.self,
             EvaluateMislabel.self, EvaluatePBRF.self, EvaluateSanity.self, EvaluateFindings.self,

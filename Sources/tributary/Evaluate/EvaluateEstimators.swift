@@ -6,9 +6,9 @@ import Limits
 struct EvaluateEstimators: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "estimators",
-        abstract: "Compare estimators of influence with each other, in their scores, in time and in memory.",
+        abstract: "Compare estimators of influence: their scores, their time and their memory.",
         discussion: """
-            Scores the same candidates of each query by every estimator, and correlates the scores: EK-FAC, K-FAC, the diagonal, \
+            Scores the same candidates of each query with every estimator, and correlates the scores: EK-FAC, K-FAC, the diagonal, \
             inner products and cosines of gradients, LiSSA, conjugate gradients and ASTRA on the Gauss-Newton matrix, and TF-IDF.
 
               tributary evaluate estimators
@@ -20,13 +20,13 @@ struct EvaluateEstimators: ParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var estimators: [EstimatorKind] = []
 
-    @Option(help: "Sequences scored for each query: half by words in common, half at random.")
+    @Option(help: "How many sequences to score per query: half chosen by TF-IDF, half at random.")
     var candidates = 200
 
-    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    @Option(help: "The damping of the curvature. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
     func validate() throws {

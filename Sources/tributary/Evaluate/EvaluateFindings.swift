@@ -7,11 +7,11 @@ import Limits
 struct EvaluateFindings: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "findings",
-        abstract: "See which findings of Grosse et al. 2023 hold of a model.",
+        abstract: "See which findings of Grosse et al. 2023 hold for a model.",
         discussion: """
-            How concentrated influence is, in which blocks it lies, whether it depends on the order of words and on dialogue, \
-            and, with --models, whether larger models share fewer words with what moves them. Models that are compared must \
-            have factors of their own.
+            Measures how concentrated influence is, in which blocks it lies, whether it depends on word order and on dialogue, \
+            and, with --models, whether larger models have less lexical overlap with the sequences that influence them. Each model \
+            needs fitted factors.
 
               tributary evaluate findings
               tributary evaluate findings --model M --questions questions.json --models SMALLER LARGER
@@ -23,7 +23,7 @@ struct EvaluateFindings: ParsableCommand {
         help: ArgumentHelp(
             """
             A file of questions as JSON: {"kinds": [{"kind", "prompt", "completion"}], "word_order": [{"prompt", "completion", \
-            "texts": [{"kind", "text"}]}], "register": […]}. (default: questions to the embedded model)
+            "texts": [{"kind", "text"}]}], "register": […]}. (default: questions for the embedded model)
             """, valueName: "file"),
         completion: .file(extensions: ["json"]))
     var questions: String?
@@ -31,17 +31,18 @@ struct EvaluateFindings: ParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Further models to compare how abstract their influence is, each with its own workspace.",
+            "Other models to compare by how abstract their influence is, each with its own workspace.",
             valueName: "folders"))
     var models: [String] = []
 
-    @Option(help: "How many of a query's top sequences are split by blocks.")
+    @Option(help: "How many of each query's top sequences to break down by block.")
     var top = InfluenceFindings.Settings().top
 
     func validate() throws {
         try EvaluationLimits.top.check(top, of: "--top")
         if questions == nil, options.location.model != nil {
-            throw ValidationError("--questions: a model of your own needs questions of its own")
+            throw ValidationError(
+                "--questions: with --model, give a file of questions: the default ones are for the embedded model")
         }
     }
 

@@ -7,11 +7,11 @@ struct EvaluateLDS: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lds",
         abstract:
-            "Train the model anew on random parts of the corpus, and see whether scores predict what it then says.",
+            "Train the model again on random parts of the corpus, and see whether scores predict how its outputs change.",
         discussion: """
-            Correlates each query's log-probability under the trained models with the sum of the scores of what each was \
-            trained on (the linear datamodeling score). The model must be one that tributary train made: its recipe is \
-            used again. Models that are trained are kept as records, and a run that was interrupted goes on behind them.
+            Correlates each query's log-probability under the trained models with the sum of the scores of the sequences that each \
+            was trained on (the linear datamodeling score). The model must be one that tributary train made, since its recipe is \
+            used again. Results are recorded for each trained model, and an interrupted run continues after them.
 
               tributary evaluate lds --model M --queries questions.jsonl
             """)
@@ -19,22 +19,22 @@ struct EvaluateLDS: ParsableCommand {
     @OptionGroup var options: EvaluationOptions
     @OptionGroup var questions: QuestionOptions
 
-    @Option(help: "How many models are trained.")
+    @Option(help: "How many models to train.")
     var subsets = 100
 
-    @Option(help: "The share of the corpus that each is trained on.")
+    @Option(help: "The share of the corpus that each model is trained on.")
     var share = 0.5
 
     @Option(
         parsing: .upToNextOption,
-        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
     var estimators: [EstimatorKind] = [.ekfac, .kfac, .identity, .cosine, .astra, .tfidf]
 
     @Option(
         help: ArgumentHelp(
             """
-            Scores of another program to be judged as well: JSON of {"name", "scores"}, a row a query, a number a sequence in the \
-            corpus's order.
+            A JSON file with another program's scores to evaluate as well: {"name", "scores"}, with one row per query, and in it one \
+            number per sequence in the corpus's order. Can be given several times.
             """, valueName: "file"),
         completion: .file(extensions: ["json"]))
     var scores: [String] = []

@@ -7,9 +7,9 @@ struct EvaluateMislabel: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mislabel",
         abstract:
-            "Garble some of the corpus, train the model on it, and see whether self-influence finds what was garbled.",
+            "Corrupt some of the corpus, train the model on it, and see whether self-influence finds the corrupted sequences.",
         discussion: """
-            The model must be one that tributary train made: its recipe is used again.
+            The model must be one that tributary train made, since its recipe is used again.
 
               tributary evaluate mislabel --model M
             """)
@@ -18,14 +18,15 @@ struct EvaluateMislabel: ParsableCommand {
 
     @Option(
         help: """
-            How: shuffled, the tokens of the second half are in random order; exchanged, the second half is that of another.
+            How to corrupt a sequence: shuffled, put the tokens of its second half in random order; exchanged, replace its second \
+            half by another sequence's.
             """)
     var corruption = Corruption.shuffled
 
-    @Option(help: "The share of the corpus that is garbled.")
+    @Option(help: "The share of the corpus to corrupt.")
     var share = 0.1
 
-    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    @Option(help: "The damping of the curvature. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
     func validate() throws {

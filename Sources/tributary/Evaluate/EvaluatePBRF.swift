@@ -7,12 +7,12 @@ struct EvaluatePBRF: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pbrf",
         abstract:
-            "Train the model with more weight on single sequences, and see whether scores predict what that does.",
+            "Train the model with more weight on single sequences, and see whether scores predict the effect.",
         discussion: """
-            Finds the proximal Bregman response to some sequences: the parameters that a sequence of more weight would lead \
-            to, the model being held to its own outputs and parameters otherwise. Each query's change of log-probability is \
-            then correlated with the scores of every estimator. Any checkpoint will do. Responses are kept as records, and a run \
-            that was interrupted goes on behind them.
+            Finds the proximal Bregman response to some sequences: the parameters that more weight on a sequence would lead to, \
+            while the model otherwise stays close to its own outputs and parameters. The change of each query's log-probability is \
+            then correlated with the scores of every estimator. Any checkpoint will do. Responses are recorded, and an interrupted \
+            run continues after them.
 
               tributary evaluate pbrf
               tributary evaluate pbrf --model M --queries questions.jsonl --sequences 32
@@ -21,36 +21,36 @@ struct EvaluatePBRF: ParsableCommand {
     @OptionGroup var options: EvaluationOptions
     @OptionGroup var questions: QuestionOptions
 
-    @Option(help: "Sequences whose response is found: half by words in common with the queries, half at random.")
+    @Option(help: "How many sequences to find the response to: half chosen by TF-IDF, half at random.")
     var sequences = 64
 
     @Option(
         parsing: .upToNextOption,
-        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
     var estimators: [EstimatorKind] = []
 
     @Option(
         help: """
-            How much weight a sequence is given, in copies of it. Influence is what little weight does; too little is \
-            lost in rounding.
+            How much weight to add to a sequence, in copies of it. Influence predicts the effect of a small weight; the effect of \
+            too small a one is lost in rounding.
             """)
     var copies = ResponseComparison.Settings().copies
 
-    @Option(help: "Steps of the minimisation for each response, at most.")
+    @Option(help: "The most minimisation steps per response.")
     var iterations = ResponseComparison.Settings().iterations
 
-    @Option(help: "Share of the objective's gradient that may be left where the minimum counts as reached.")
+    @Option(help: "The share of the objective's initial gradient at which the minimum counts as reached.")
     var tolerance = ResponseComparison.Settings().tolerance
 
-    @Option(help: "Sequences on which the model is held to its outputs, evenly spread. (default: all)")
+    @Option(help: "How many sequences, evenly spread, keep the model close to its outputs. (default: all)")
     var held: Int?
 
     @Option(
         parsing: .upToNextOption,
-        help: "Iterations of LiSSA; several compare it with itself. (default: 200)")
+        help: "The number of LiSSA iterations. Each of several numbers is an estimator of its own. (default: 200)")
     var lissaIterations: [Int] = []
 
-    @Option(help: "Damping. (default: 0.1 times the mean eigenvalue of each layer)")
+    @Option(help: "The damping of the curvature. (default: 0.1 times the mean eigenvalue of each layer)")
     var damping: Double?
 
     func validate() throws {

@@ -7,11 +7,11 @@ struct EvaluateRemove: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
         abstract:
-            "Train the model anew without each query's top sequences, and see how much less likely its completion is.",
+            "Train the model again without each query's top sequences, and see how much less likely its completion becomes.",
         discussion: """
-            Takes the top sequences by each estimator, and as many at random, out of the corpus, and trains a model on the rest. \
-            The model must be one that tributary train made. Trained models are kept as records, and a run that was \
-            interrupted goes on behind them.
+            Removes each estimator's top sequences, or as many random ones, from the corpus, and trains a model on the remaining \
+            sequences. The model must be one that tributary train made, since its recipe is used again. Results are recorded for \
+            each trained model, and an interrupted run continues after them.
 
               tributary evaluate remove --model M --queries questions.jsonl --top 20
             """)
@@ -19,18 +19,18 @@ struct EvaluateRemove: ParsableCommand {
     @OptionGroup var options: EvaluationOptions
     @OptionGroup var questions: QuestionOptions
 
-    @Option(help: "How many sequences are taken out.")
+    @Option(help: "How many sequences to remove.")
     var top = 20
 
     @Option(
         parsing: .upToNextOption,
-        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
     var estimators: [EstimatorKind] = [.ekfac, .tfidf]
 
-    @Option(help: "Models trained for each query and choice, from other initial weights each.")
+    @Option(help: "How many models to train per query and choice of sequences, each from other initial weights.")
     var repeats = 1
 
-    @Option(help: "Models trained on the whole corpus, for comparison.")
+    @Option(help: "How many models to train on the whole corpus, for comparison.")
     var wholes = 4
 
     func validate() throws {

@@ -6,10 +6,10 @@ import Limits
 struct EvaluateSanity: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sanity",
-        abstract: "Check that scores depend on the weights and on the query, and not on the damping.",
+        abstract: "Check that scores depend on the weights and on the query, and hardly on the damping.",
         discussion: """
-            Scores every sequence for every query by the model, by one of the same shape with random weights, and with \
-            dampings of two orders of magnitude; and counts how many distinct sequences are at the top of all queries.
+            Scores every sequence for every query with the model, with a model of the same shape and random weights, and with \
+            dampings over two orders of magnitude. Also counts the distinct sequences among the top sequences of all queries.
 
               tributary evaluate sanity
               tributary evaluate sanity --model M --queries questions.jsonl --top 20
@@ -18,17 +18,19 @@ struct EvaluateSanity: ParsableCommand {
     @OptionGroup var options: EvaluationOptions
     @OptionGroup var questions: QuestionOptions
 
-    @Option(help: "How many of a query's top sequences are looked at.")
+    @Option(help: "How many of each query's top sequences to look at.")
     var top = 10
 
     @Option(
         parsing: .upToNextOption,
-        help: "Dampings, in units of the mean eigenvalue of each layer; the usual is 0.1.")
+        help: "The dampings to compare, in units of each layer's mean eigenvalue; queries use 0.1 by default.")
     var dampings = SanityChecks.Settings().dampings
 
     func validate() throws {
         try EvaluationLimits.top.check(top, of: "--top")
-        guard Set(dampings).count == dampings.count else { throw ValidationError("--dampings: one is given twice") }
+        guard Set(dampings).count == dampings.count else {
+            throw ValidationError("--dampings: expected different numbers, but one is given twice")
+        }
         try EvaluationLimits.relativeDampings.check(dampings, of: "--dampings")
         try EvaluationLimits.relativeDamping.check(each: dampings, of: "--dampings")
     }

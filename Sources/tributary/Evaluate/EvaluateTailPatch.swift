@@ -7,9 +7,9 @@ struct EvaluateTailPatch: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tailpatch",
         abstract:
-            "Take one training step on each of a query's top sequences, and see how much likelier its completion is.",
+            "Take one training step on each of a query's top sequences, and see how much likelier its completion becomes.",
         discussion: """
-            No model is trained anew: any checkpoint will do.
+            No model is trained from scratch: any checkpoint will do.
 
               tributary evaluate tailpatch
               tributary evaluate tailpatch --model M --queries questions.jsonl
@@ -18,15 +18,15 @@ struct EvaluateTailPatch: ParsableCommand {
     @OptionGroup var options: EvaluationOptions
     @OptionGroup var questions: QuestionOptions
 
-    @Option(help: "How many of a query's top sequences are looked at.")
+    @Option(help: "How many of each query's top sequences to look at.")
     var top = 10
 
     @Option(
         parsing: .upToNextOption,
-        help: "Which estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")).")
     var estimators: [EstimatorKind] = [.ekfac, .identity, .cosine, .tfidf]
 
-    @Option(help: "How far a step moves the parameters, as a share of their norm, in the mean.")
+    @Option(help: "How far an average step moves the parameters, as a share of their norm.")
     var step = 1e-3
 
     func validate() throws {

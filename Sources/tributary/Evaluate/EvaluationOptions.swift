@@ -10,19 +10,22 @@ import Transformer
 struct EvaluationOptions: ParsableArguments {
     @OptionGroup(title: "Model") var location: WorkspaceOptions
 
-    @Option(help: "Decides everything that is drawn.")
+    @Option(help: "The seed for everything that is drawn at random.")
     var seed: UInt64 = 0
 
     @Option(
         help: ArgumentHelp(
             """
-            A folder for the result as JSON, the report as HTML, and the finished parts of a long run, from which an interrupted \
-            one goes on. (default: evaluation in the workspace)
+            The folder for the result as JSON, the report as HTML, and the records from which an interrupted run continues. \
+            (default: evaluation in the workspace)
             """, valueName: "folder"),
         completion: .directory)
     var output: String?
 
-    @Flag(help: "Go on however long it takes; otherwise what would take over half an hour is refused with an estimate.")
+    @Flag(
+        help:
+            "Run however long it takes. Otherwise, a run that would take over half an hour is refused with an estimate."
+    )
     var anyway = false
 
     @OptionGroup var workers: WorkerOptions
@@ -36,8 +39,8 @@ struct QuestionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            A file of queries, a JSON object a line: {"prompt", "completion"}. - is standard input. (default: some questions to the \
-            embedded model)
+            A file of queries with one JSON object per line: {"prompt", "completion"}. - is standard input. (default: some questions \
+            for the embedded model)
             """, valueName: "file"),
         completion: .file(extensions: ["jsonl"]))
     var queries: String?
@@ -45,7 +48,8 @@ struct QuestionOptions: ParsableArguments {
     func questions(to model: String?) throws -> [EvaluationQuery] {
         guard let queries else {
             guard model == nil else {
-                throw ValidationError("--queries: a model of your own needs questions of its own")
+                throw ValidationError(
+                    "--queries: with --model, give a file of queries: the default ones are for the embedded model")
             }
             return Self.questions.map { EvaluationQuery(prompt: $0.0, completion: $0.1) }
         }

@@ -5,11 +5,11 @@ import Limits
 struct TableOptions: ParsableArguments {
     @Option(
         help: """
-            Colour: auto (on a terminal), always or never. Without it, influential tokens are marked with asterisks.
+            Whether to use colour: auto (on a terminal), always or never. Without colour, asterisks mark influential tokens.
             """)
     var color = Color.auto
 
-    @Option(help: "Lines of each sequence's text; 0 for all of it.")
+    @Option(help: "How many lines of each sequence's text to show; 0 for the whole text.")
     var lines = 3
 
     private static let lineLimit = 0...10_000
