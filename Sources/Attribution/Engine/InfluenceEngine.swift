@@ -27,6 +27,8 @@ public final class InfluenceEngine: Sendable {
 
     /// The most memory that full-rank queries of one rescoring pass may take.
     public static let fullRankBytes = 1 << 30
+    /// The most memory that a sweep's queries take multiplied out: where they would take more, they are left in their thin factors.
+    public static let wholeQueryBytes = ScoringCost.gradientBytes
 
     public init(
         name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore,

@@ -12,7 +12,7 @@ public enum QueryExcess: Error, Equatable {
     /// The largest part of a cost that is too large.
     init(of cost: SweepCost, _ policy: SweepPolicy, _ jobs: Configuration.Jobs) {
         let rest = cost.bytes - cost.resultBytes
-        let gradients = cost.gradientBytes + cost.fullGradientBytes
+        let gradients = cost.gradientBytes
         let resultLimit = min(jobs.maximumResponseBytesInFlight, policy.maximumBytes)
         if cost.scores > policy.maximumScores {
             self = .candidates(cost.scores, limit: policy.maximumScores)

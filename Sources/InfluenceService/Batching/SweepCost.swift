@@ -10,7 +10,9 @@ struct SweepCost: Sendable, Equatable {
     private(set) var solved = 0
     private(set) var queries = 0
     /// Memory of the queries' gradients.
-    private(set) var gradientBytes = 0
+    private(set) var keptBytes = 0
+    /// Memory of them as they are compared with candidates.
+    private(set) var comparedBytes = 0
     /// Memory of the gradients of those queries whose candidates are scored again in full.
     private(set) var fullGradientBytes = 0
     /// Memory of the results.
@@ -51,7 +53,8 @@ struct SweepCost: Sendable, Equatable {
             rescored += 2 * (selection.texts != nil ? own : min(own, directions * query.topK))
         }
         solved += query.estimator.sequences(ofCorpus: corpusSequences)
-        gradientBytes += shape.gradientBytes(of: query)
+        keptBytes += shape.keptBytes(of: query)
+        comparedBytes += shape.comparedBytes(of: query)
         if query.rescore > 0 || selection.texts != nil { fullGradientBytes += shape.fullGradientBytes }
         resultBytes += shape.resultBytes(
             of: query, sequences: selection.texts != nil ? own : min(own, directions * query.topK))
@@ -62,7 +65,8 @@ struct SweepCost: Sendable, Equatable {
         candidates += other.candidates
         rescored += other.rescored
         solved += other.solved
-        gradientBytes += other.gradientBytes
+        keptBytes += other.keptBytes
+        comparedBytes += other.comparedBytes
         fullGradientBytes += other.fullGradientBytes
         resultBytes += other.resultBytes
         queries += other.queries
@@ -79,10 +83,14 @@ struct SweepCost: Sendable, Equatable {
 
     /// What it takes in memory, beside what the engine has anyway.
     var bytes: Int {
+        scores * Self.bytesPerScore + swept * Self.bytesPerCandidate + gradientBytes + resultBytes
+    }
+
+    /// Memory of the queries' gradients in the sweep, or when the first candidates are scored again, whichever is more.
+    var gradientBytes: Int {
         // Queries are scored again in groups, of which the engine says how large they are.
-        let group = max(shape.fullGradientBytes, InfluenceEngine.fullRankBytes)
-        return scores * Self.bytesPerScore + swept * Self.bytesPerCandidate + gradientBytes
-            + min(fullGradientBytes, group) + resultBytes
+        let group = min(fullGradientBytes, max(shape.fullGradientBytes, InfluenceEngine.fullRankBytes))
+        return keptBytes + max(comparedBytes + shape.wholeBytes(of: queries), group)
     }
 
     /// The sequences that are left when a sweep has come so far.
