@@ -1,0 +1,36 @@
+/// Why a fit ended without factors.
+public enum FitError: Error, Equatable, CustomStringConvertible {
+    case noSequences
+    case notFinite
+    case interrupted(stage: FactorFit.Stage, done: Int, total: Int)
+    /// Interrupted, and the state could not be saved.
+    case interruptedUnsaved(stage: FactorFit.Stage, done: Int, total: Int, reason: String)
+    /// The factors are fitted, and could not be written; nil where there is no state either.
+    case factorsNotWritten(reason: String, statePath: String?)
+
+    public var description: String {
+        switch self {
+        case .noSequences: "the corpus has no sequences to fit on: import some first"
+        case .notFinite: "the model's loss is not finite on a sequence of the corpus: its weights may be damaged"
+        case .interrupted(let stage, let done, let total):
+            "interrupted in \(stage.rawValue) at \(done) of \(total); run the same command again to go on from there"
+        case .interruptedUnsaved(let stage, let done, let total, let reason):
+            """
+            interrupted in \(stage.rawValue) at \(done) of \(total), and the state could not be saved: \(reason) The same command goes on \
+            from an earlier state, if there is one
+            """
+        case .factorsNotWritten(let reason, let statePath):
+            if let statePath {
+                """
+                the factors are fitted, and cannot be written: \(reason) The state of the fit is kept in \(statePath): when the \
+                factors can be written, run the same command again to go on from there
+                """
+            } else {
+                """
+                the factors are fitted, and cannot be written: \(reason) No state of the fit could be saved either: when there is \
+                space for both, fit again
+                """
+            }
+        }
+    }
+}
