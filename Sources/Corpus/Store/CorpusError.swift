@@ -92,6 +92,8 @@ extension CorpusError: CustomStringConvertible, LocalizedError {
     /// What a database error means for the corpus in `file`; every other error is left as it is.
     static func mapped(_ error: any Error, file: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
+        // The memory that connections share is a file: a full disk shows itself there first, and by a code of its own.
+        if error.extendedResultCode == .SQLITE_IOERR_SHMSIZE { return CorpusError.diskFull(file: file) }
         return switch error.resultCode {
         case .SQLITE_FULL: CorpusError.diskFull(file: file)
         case .SQLITE_NOTADB: CorpusError.notACorpus(file: file)

@@ -27,7 +27,10 @@ public enum JobStoreError: Error, Equatable, CustomStringConvertible, LocalizedE
     init(_ error: any Error, file: String) {
         switch error {
         case let error as JobStoreError: self = error
-        case let error as DatabaseError where error.resultCode == .SQLITE_FULL: self = .diskFull(file: file)
+        // The memory that connections share is a file: a full disk shows itself there first, and by a code of its own.
+        case let error as DatabaseError
+        where error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE:
+            self = .diskFull(file: file)
         case let error as DatabaseError: self = .failed(file: file, reason: error.description)
         default: self = .failed(file: file, reason: "\(error)")
         }
