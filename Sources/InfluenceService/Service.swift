@@ -56,6 +56,12 @@ public final class Service: Sendable {
             screen: router.screen(within: configuration.server.middleware),
             handler: router.handler(within: configuration.server.middleware))
         memoryWatch = Task { await freedMemory.watch(every: .seconds(3)) }
+        let settings = configuration.server
+        if settings.isLoopback, !settings.trustedProxies.isEmpty, settings.hostNames.isEmpty {
+            logger.warning(
+                "a proxy that passes a public name on in Host is answered with 421: put the name into server.host_names"
+            )
+        }
     }
 
     deinit { memoryWatch.cancel() }
