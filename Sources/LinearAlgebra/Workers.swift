@@ -25,7 +25,8 @@ public struct Workers: Sendable, Equatable {
             let result = Result { try body(worker) }
             results.withLock { $0[worker] = result }
         }
-        return try results.withLock { results in try (0..<count).compactMap { try results[$0]?.get() } }
+        let found = results.withLock { $0 }
+        return try (0..<count).compactMap { try found[$0]?.get() }
     }
 
     private func perform(_ body: @Sendable (_ worker: Int) -> Void) {
@@ -72,16 +73,46 @@ public struct Workers: Sendable, Equatable {
 }
 
 /// What one worker keeps from task to task, such as its workspace.
+///
+/// The state is lent to its worker, and the lock that guards it is not held meanwhile: the worker's task may wait, call back and read
+/// files. Invariant: a slot is used by one task at a time.
 public final class WorkerSlot<State: Sendable>: Sendable {
-    private let state: Mutex<State>
+    /// `nil` while the state is lent.
+    private let state: Mutex<State?>
 
     public init(_ state: State) {
         self.state = Mutex(state)
     }
 
-    /// Gives the worker its state; another that asked for the same at the same time would wait.
+    /// Lends the worker its state until the body returns or throws.
+    ///
+    /// - Precondition: No other task has the state.
     public func withState<Value: Sendable>(_ body: (inout State) throws -> Value) rethrows -> Value {
-        try state.withLock { try body(&$0) }
+        guard var lent = state.withLock({ $0.take() }) else {
+            preconditionFailure("a worker's state is asked for while another task has it")
+        }
+        defer { state.withLock { $0 = lent } }
+        return try body(&lent)
+    }
+}
+
+/// What tasks leave to whichever comes next, such as workspaces: as many states as were ever in use at a time.
+///
+/// As a ``WorkerSlot``'s, a state is lent and no lock is held meanwhile, and here any number of tasks may ask for one at a time.
+public final class SparePool<State: Sendable>: Sendable {
+    private let spare = Mutex<[State]>([])
+    private let make: @Sendable () -> State
+
+    /// - Parameter make: Makes another state where all are lent.
+    public init(_ make: @escaping @Sendable () -> State) {
+        self.make = make
+    }
+
+    /// Lends a state until the body returns or throws. It is as another task has left it.
+    public func withState<Value: Sendable>(_ body: (inout State) throws -> Value) rethrows -> Value {
+        var lent = spare.withLock { $0.popLast() } ?? make()
+        defer { spare.withLock { $0.append(lent) } }
+        return try body(&lent)
     }
 }
 

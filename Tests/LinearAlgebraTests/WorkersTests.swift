@@ -99,10 +99,30 @@ struct WorkersTests {
 
     @Test("keep a slot's state from task to task")
     func slots() throws {
-        let slot = WorkerSlot([Int]())
-        _ = try Workers(count: 4).map(0..<100) { _, index in slot.withState { $0.append(index) } }
-        #expect(slot.withState { $0.sorted() } == Array(0..<100))
-        #expect(throws: Failure(index: 1)) { try slot.withState { _ in throw Failure(index: 1) } }
-        #expect(slot.withState { $0.count } == 100)
+        let slots = (0..<4).map { _ in WorkerSlot([Int]()) }
+        _ = try Workers(count: 4).map(0..<100) { worker, index in slots[worker].withState { $0.append(index) } }
+        #expect(slots.flatMap { $0.withState { $0 } }.sorted() == Array(0..<100))
+        let counts = slots.map { $0.withState { $0.count } }
+        #expect(throws: Failure(index: 1)) {
+            try slots[0].withState { state in
+                state.append(100)
+                throw Failure(index: 1)
+            }
+        }
+        #expect(slots.map { $0.withState { $0.count } } == [counts[0] + 1] + counts.dropFirst())
+    }
+
+    @Test("borrow spare states, as many as are in use at a time, even within each other")
+    func spares() throws {
+        let made = Mutex(0)
+        let pool = SparePool {
+            made.withLock { $0 += 1 }
+            return [Int]()
+        }
+        _ = try Workers(count: 4).map(0..<100) { _, index in pool.withState { $0.append(index) } }
+        #expect((1...4).contains(made.withLock { $0 }))
+        let found = pool.withState { first in pool.withState { second in first.count + second.count } }
+        #expect((0...100).contains(found))
+        #expect(throws: Failure(index: 1)) { try pool.withState { _ in throw Failure(index: 1) } }
     }
 }

@@ -14,7 +14,8 @@ public struct GaussNewtonMatrix: Sendable {
     let workers: Workers
     /// Tokens of a micro-batch, at least one sequence.
     let batchTokens: Int
-    private let slots: [WorkerSlot<Passes>]
+    /// Several products may be formed at a time.
+    private let passes = SparePool { Passes() }
 
     /// What a worker keeps from product to product.
     private struct Passes: Sendable {
@@ -45,7 +46,6 @@ public struct GaussNewtonMatrix: Sendable {
         self.source = source
         self.workers = workers
         self.batchTokens = batchTokens
-        slots = (0..<workers.count).map { _ in WorkerSlot(Passes()) }
     }
 
     /// How many sequences there are.
@@ -66,7 +66,7 @@ public struct GaussNewtonMatrix: Sendable {
         guard !sequences.isEmpty else { throw SolveError.noSequences }
         let batches = try batches(of: sequences) { _ in .nextTokens }
         let partials = try workers.run { worker in
-            try slots[worker].withState { passes in
+            try passes.withState { passes in
                 passes.prepare(vectors.count, tracked)
                 for index in stride(from: worker, to: batches.count, by: workers.count) {
                     try control.step()
@@ -97,7 +97,7 @@ public struct GaussNewtonMatrix: Sendable {
     ) throws -> [Tap] {
         let batches = try batches(of: sequences, labels: labels)
         return try workers.run { worker in
-            try slots[worker].withState { passes in
+            try passes.withState { passes in
                 var tap = tap()
                 for index in stride(from: worker, to: batches.count, by: workers.count) {
                     try control.step()
