@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// Which queries of a sweep still want their scores, and of which candidates.
@@ -21,7 +22,10 @@ final class SweepInterest: Sendable {
     /// The form in which some of the queries are scored, given the share of pairs that they want.
     private let isInHalfPrecision: Bool
     private let form: @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm
+    /// Guards what has been arranged, and is not held while it is arranged.
     private let state: Mutex<Current>
+    /// Whose turn it is to arrange queries. The others wait for it: that is arithmetic alone, which waits for nobody.
+    private let turn = DispatchSemaphore(value: 1)
 
     init(
         queries: [PreconditionedQuery], candidateCount: Int, isInHalfPrecision: Bool, control: SweepControl,
@@ -33,20 +37,32 @@ final class SweepInterest: Sendable {
         self.control = control
         self.form = form
         state = Mutex(Current(generation: 0, queries: [], arranged: ScoringQueries([]), pairs: nil))
-        state.withLock { $0 = arranged(Array(queries.indices), generation: 0) }
+        let all = arranged(Array(queries.indices), generation: 0)
+        state.withLock { $0 = all }
     }
 
     /// Looks at what has been cancelled.
     ///
     /// - Throws: ``QueryError/cancelled`` when no query is left.
     func current() throws -> Current {
-        let now = state.withLock { state in
-            let left = state.queries.filter { !control.isCancelled($0) }
-            if left.count < state.queries.count { state = arranged(left, generation: state.generation + 1) }
-            return state
-        }
-        guard !now.queries.isEmpty else { throw QueryError.cancelled }
-        return now
+        let now = state.withLock { $0 }
+        let left = now.queries.filter { !control.isCancelled($0) }
+        if left.count == now.queries.count, !left.isEmpty { return now }
+        let next = left.isEmpty ? nil : rearranged(without: Set(now.queries).subtracting(left))
+        guard let next, !next.queries.isEmpty else { throw QueryError.cancelled }
+        return next
+    }
+
+    private func rearranged(without cancelled: Set<Int>) -> Current {
+        turn.wait()
+        defer { turn.signal() }
+        let now = state.withLock { $0 }
+        let left = now.queries.filter { !cancelled.contains($0) }
+        // Another worker may have seen the same.
+        guard left.count < now.queries.count else { return now }
+        let next = arranged(left, generation: now.generation + 1)
+        state.withLock { $0 = next }
+        return next
     }
 
     private func arranged(_ left: [Int], generation: Int) -> Current {
