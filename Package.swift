@@ -103,10 +103,11 @@ let package = Package(
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
         .testTarget(name: "AttributionTests", dependencies: ["Attribution", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
-        .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService"]),
+        .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService", "TestSupport"]),
         .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
         .target(
-            name: "TestSupport", dependencies: ["Curvature", "Transformer", "LinearAlgebra"], path: "Tests/TestSupport"),
+            name: "TestSupport", dependencies: ["Attribution", "Corpus", "Curvature", "Transformer", "LinearAlgebra"],
+            path: "Tests/TestSupport"),
     ],
     swiftLanguageModes: [.v6]
 )

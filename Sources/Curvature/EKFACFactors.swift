@@ -19,8 +19,12 @@ public struct LayerFactors: Sendable {
         didSet { defaultDamping = Self.defaultDamping(eigenvalues) }
     }
 
-    /// The damping `λ` that is used unless another is asked for: 0.1 times the mean of `Λ`.
+    /// The damping `λ` that is used unless another is asked for: 0.1 times the mean of `Λ`. Zero where there is no curvature.
     public private(set) var defaultDamping: Double
+
+    /// Whether any gradient of the fit reached the layer, as far as Float32 can tell. Where `Λ` is zero throughout there is nothing to
+    /// divide by, not even the default damping, and the layer has no influence: `(Λ + λ)⁻¹` counts as zero whatever damping is asked for.
+    public var hasCurvature: Bool { Float(defaultDamping) > 0 }
 
     public init(
         activationVectors: BlockDiagonal, gradientVectors: BlockDiagonal, activationValues: [Double],
@@ -38,6 +42,9 @@ public struct LayerFactors: Sendable {
         let sum = eigenvalues.withSpan { span in span.indices.reduce(0.0) { $0 + Double(span[$1]) } }
         return 0.1 * sum / Double(max(eigenvalues.count, 1))
     }
+
+    /// No influence at all: out × in zeros.
+    public var zero: Matrix { Matrix(rows: eigenvalues.rows, columns: eigenvalues.columns) }
 
     /// A matrix given in the eigenbasis, in the layer's own coordinates: `Qs M Qaᵀ`, out × in.
     public func unrotated(_ matrix: Matrix) -> Matrix {
@@ -61,6 +68,21 @@ public struct EKFACFactors: Sendable {
         self.tracked = tracked
         self.layers = layers
         self.provenance = provenance
+    }
+
+    /// The names of the layers that no gradient of the fit reached, and that therefore have no influence: ``LayerFactors/hasCurvature``.
+    public var layersWithoutCurvature: [String] {
+        zip(tracked.layers, layers).filter { !$1.hasCurvature }.map(\.0.name)
+    }
+
+    /// A sentence that names ``layersWithoutCurvature``, a few of them; `nil` if there is none.
+    public var warning: String? {
+        let names = layersWithoutCurvature
+        guard !names.isEmpty else { return nil }
+        let others = names.count > 8 ? " and \(names.count - 8) others" : ""
+        let shown = names.prefix(8).joined(separator: ", ") + others
+        return "the curvature of \(names.count) of \(layers.count) layers is zero, as no gradient reaches them: "
+            + "nothing has influence through \(shown)"
     }
 
     /// Bytes of all factors in memory, what is shared counted once.

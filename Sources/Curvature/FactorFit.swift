@@ -182,7 +182,7 @@ public struct FactorFit: Sendable {
         let sums = merged(consume workerSums) { $0.merge($1) }
         var provenance = identity
         provenance.tokens = sums.tokens
-        return EKFACFactors(
+        let factors = EKFACFactors(
             tracked: tracked,
             layers: zip(bases, sums.sums).map { basis, sum in
                 LayerFactors(
@@ -191,6 +191,15 @@ public struct FactorFit: Sendable {
                     eigenvalues: sum.mean(over: Double(sums.sequences)))
             },
             provenance: provenance)
+        try requireFinite(factors)
+        return factors
+    }
+
+    /// - Throws: ``FitError/overflow(layer:)``: a finite gradient may have a square that Float32 does not hold.
+    private func requireFinite(_ factors: EKFACFactors) throws {
+        for (layer, own) in zip(tracked.layers, factors.layers) where !own.eigenvalues.isFinite {
+            throw FitError.overflow(layer: layer.name)
+        }
     }
 
     /// Runs every remaining micro-batch through its worker's tap.
@@ -258,8 +267,15 @@ public struct FactorFit: Sendable {
         return (batches, next)
     }
 
+    /// - Throws: ``FitError`` if all gradients were zero, so that there is no curvature to find. One layer's may be.
+    private static func requireGradients(in covariances: CovarianceTap) throws {
+        guard covariances.gradients.allSatisfy(\.isZero) else { return }
+        throw covariances.tokens == covariances.sequences ? FitError.nothingToPredict : FitError.withoutGradients
+    }
+
     /// The eigendecompositions of all covariances, as many at once as there are workers.
     private func decompose(_ covariances: CovarianceTap, progress: (Progress) -> Void) throws -> [Eigenbasis] {
+        try Self.requireGradients(in: covariances)
         let owners = covariances.activations.keys.sorted()
         let count = Double(covariances.tokens)
         let sums = owners.compactMap { covariances.activations[$0] } + covariances.gradients

@@ -2,6 +2,11 @@
 public enum FitError: Error, Equatable, CustomStringConvertible {
     case noSequences
     case notFinite
+    /// Every sequence is a single token, so that there is nothing to predict.
+    case nothingToPredict
+    /// The loss depends on none of the tracked layers.
+    case withoutGradients
+    case overflow(layer: String)
     case interrupted(stage: FactorFit.Stage, done: Int, total: Int)
     /// Interrupted, and the state could not be saved.
     case interruptedUnsaved(stage: FactorFit.Stage, done: Int, total: Int, reason: String)
@@ -12,6 +17,14 @@ public enum FitError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .noSequences: "the corpus has no sequences to fit on: import some first"
         case .notFinite: "the model's loss is not finite on a sequence of the corpus: its weights may be damaged"
+        case .nothingToPredict:
+            "no sequence of the corpus has a token to predict: expected texts of two tokens or more, found only texts of one. "
+                + "Import longer texts"
+        case .withoutGradients:
+            "the model's loss on the corpus depends on none of the tracked layers: their gradients are all zero, so that there is "
+                + "no curvature to fit. Track other layers with --track, or check the model's weights"
+        case .overflow(let layer):
+            "the squared gradients of layer \"\(layer)\" are too large for single precision: its weights may be damaged"
         case .interrupted(let stage, let done, let total):
             "interrupted in \(stage.rawValue) at \(done) of \(total); run the same command again to go on from there"
         case .interruptedUnsaved(let stage, let done, let total, let reason):

@@ -25,6 +25,7 @@ public struct SelfInfluenceTap: GradientTap, Sendable {
     public mutating func record(_ pass: LayerPass) {
         let layer = factors.layers[pass.layer.index]
         if sums.isEmpty { sums = [Double](repeating: 0, count: pass.batch.sequences.count) }
+        guard layer.hasCurvature else { return }
         if rotatedInputsOwner != pass.layer.inputOwner {
             rotatedInputs.formProduct(pass.inputs, layer.activationVectors)  // tokens × in
             rotatedInputsOwner = pass.layer.inputOwner

@@ -28,7 +28,9 @@ public struct LowRank: Sendable {
     ///   - oversampling: Additional directions followed, at least, and dropped at the end.
     ///   - iterations: Multiplications by the matrix and its transpose; each sharpens the subspace.
     /// - Throws: ``EigenError`` if the matrix is not finite.
-    public init(approximating matrix: Matrix, rank: Int, oversampling: Int = 24, iterations: Int = 0) throws {
+    public init(
+        approximating matrix: Matrix, rank: Int, oversampling: Int = 24, iterations: Int = 0
+    ) throws(EigenError) {
         precondition(rank > 0, "a rank is positive")
         // Whole vectors of the processor: products of 64 columns take no longer than of 56.
         let width = (rank + oversampling + 15) / 16 * 16
@@ -55,7 +57,7 @@ public struct LowRank: Sendable {
     }
 
     /// The best approximation by way of the smaller Gram matrix's eigenvectors.
-    private init(truncating matrix: Matrix, to rank: Int) throws {
+    private init(truncating matrix: Matrix, to rank: Int) throws(EigenError) {
         let isWide = matrix.rows <= matrix.columns
         let order = min(matrix.rows, matrix.columns)
         let gram = matrix.gramInDouble(ofRows: isWide)
@@ -112,7 +114,7 @@ extension Matrix {
     /// 2015), the first time with a Gram matrix in Float64. LAPACK's own orthogonalisation goes through memory once for each of so few columns.
     ///
     /// - Throws: ``EigenError/notFinite`` if a value is not finite.
-    fileprivate mutating func orthonormalizeColumns() throws {
+    fileprivate mutating func orthonormalizeColumns() throws(EigenError) {
         guard isFinite else { throw EigenError.notFinite }
         guard let coefficients = Self.orthonormalizing(gramInDouble(ofRows: false), order: columns) else {
             // All zeros: any direction will do.

@@ -54,6 +54,9 @@ public struct SymmetricAccumulator: Sendable {
         }
     }
 
+    /// Whether nothing but zeros has been added.
+    public var isZero: Bool { upperTriangle.allSatisfy { $0 == 0 } }
+
     /// Adds another sum.
     public mutating func merge(_ other: SymmetricAccumulator) {
         precondition(blocks == other.blocks)

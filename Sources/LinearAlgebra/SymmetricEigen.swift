@@ -36,7 +36,7 @@ public struct SymmetricEigen: Sendable {
     ///   - matrix: The whole matrix, row-major, `order · order` values.
     ///   - order: Its number of rows.
     /// - Throws: ``EigenError``.
-    public init(of matrix: [Double], order: Int) throws {
+    public init(of matrix: [Double], order: Int) throws(EigenError) {
         var solver = SymmetricEigenSolver()
         var matrix = matrix
         self = try solver.decomposition(of: &matrix, order: order)

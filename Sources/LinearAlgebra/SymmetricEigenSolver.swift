@@ -39,7 +39,7 @@ public struct SymmetricEigenSolver: Sendable {
     ///     unspecified.
     ///   - order: Its number of rows.
     /// - Throws: ``EigenError``.
-    public mutating func decomposition(of matrix: inout [Double], order: Int) throws -> SymmetricEigen {
+    public mutating func decomposition(of matrix: inout [Double], order: Int) throws(EigenError) -> SymmetricEigen {
         precondition(matrix.count >= order * order, "not a square matrix")
         guard order <= Self.largestOrder else {
             throw EigenError.tooLarge(order: order, limit: Self.largestOrder)
@@ -56,7 +56,7 @@ public struct SymmetricEigenSolver: Sendable {
     }
 
     /// Multiplies a matrix of extreme values by a number that it returns; of others this is 1.
-    private func bringToOrdinarySize(_ matrix: inout [Double], order: Int) throws -> Double {
+    private func bringToOrdinarySize(_ matrix: inout [Double], order: Int) throws(EigenError) -> Double {
         let largest = matrix[..<(order * order)].reduce(0) { max($0, $1.magnitude) }
         // A maximum passes over what is not a number; a sum does not.
         let sum = matrix[..<(order * order)].reduce(0, +)
@@ -68,7 +68,9 @@ public struct SymmetricEigenSolver: Sendable {
     }
 
     /// The matrix becomes the reflections, below its diagonal in LAPACK's order of values; room is made for all that is needed.
-    private mutating func decomposeTridiagonal(_ matrix: inout [Double], order: Int, values: inout [Double]) throws {
+    private mutating func decomposeTridiagonal(
+        _ matrix: inout [Double], order: Int, values: inout [Double]
+    ) throws(EigenError) {
         var size = Int32(order)
         var status: Int32 = 0
         scalars.makeRoom(order)

@@ -36,6 +36,11 @@ struct EngineStart: Sendable {
         let factors = try workspace.openFactors(
             for: checkpoint, on: corpus, fitting: fitting, workers: workers, display: display,
             isCancelled: interruption.question)
+        if !factors.layersWithoutCurvature.isEmpty {
+            logger.warning(
+                "nothing has influence through layers without curvature",
+                metadata: ["layers": "\(factors.layersWithoutCurvature.joined(separator: ", "))"])
+        }
         let engine = try workspace.makeEngine(
             checkpoint, factors: factors, corpus: corpus, precision: precision, workers: workers)
         if case .unusable(let error) = engine.index {

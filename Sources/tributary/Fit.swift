@@ -72,6 +72,7 @@ struct Fit: ParsableCommand {
                 fisher: fisher, selection: track.selection, maximumSequences: maxSequences, seed: seed,
                 largestBlock: largestBlock, workers: workers.value),
             display: { ProgressLine($0) }, isCancelled: interruption.question)
+        if let warning = factors.warning { printError("tributary: warning: \(warning)") }
         let provenance = factors.provenance
         print(
             """

@@ -19,9 +19,11 @@ extension Workspace {
         let checkpoint = try loadModel()
         let corpus = try openCorpus(
             for: checkpoint, display: { ProgressLine($0) }, isCancelled: interruption.question)
+        let wereThere = FactorFile.exists(at: factorsFolder)
         let factors = try openFactors(
             for: checkpoint, on: corpus, fitting: fitting, workers: workers, display: { ProgressLine($0) },
             isCancelled: interruption.question)
+        if !wereThere, let warning = factors.warning { printError("tributary: warning: \(warning)") }
         return WorkspaceContents(checkpoint: checkpoint, corpus: corpus, factors: factors)
     }
 

@@ -47,6 +47,30 @@ struct FactorFitTests {
         }
     }
 
+    @Test("is refused on sequences of one token, in which nothing is predicted")
+    func singleTokens() {
+        let single = FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest, source: .init((1...20).map { [$0] }))
+        #expect(throws: FitError.nothingToPredict) { try single.run() }
+    }
+
+    @Test("is refused where no gradient reaches any layer")
+    func noGradients() {
+        let sequences = sequences
+        let unlabelled = fit().with { _, index in
+            .given([Int32](repeating: TokenBatch.noTarget, count: sequences[index].count))
+        }
+        #expect(throws: FitError.withoutGradients) { try unlabelled.run() }
+    }
+
+    @Test("may have sequences of one token among others")
+    func someSingleTokens() throws {
+        let mixed = FactorFit(
+            decoder: checkpoint.decoder, modelDigest: checkpoint.digest,
+            source: .init(Array(sequences.prefix(6)) + [[5], [7]]))
+        #expect(try mixed.run().layersWithoutCurvature.isEmpty)
+    }
+
     @Test("samples labels from the model: the data's own labels give other factors")
     func sampledIsNotEmpirical() throws {
         let sampled = try fit().run()

@@ -1,21 +1,17 @@
+import Attribution
 import Corpus
 import Curvature
 import Foundation
 import LinearAlgebra
-import Synchronization
-import TestSupport
-import Testing
 import Transformer
 
-@testable import Attribution
-
 /// An engine of a tiny model with a corpus of short texts, each one sequence.
-final class TinyEngine: Sendable {
-    let engine: InfluenceEngine
-    let texts: [String]
+public final class TinyEngine: Sendable {
+    public let engine: InfluenceEngine
+    public let texts: [String]
     /// Goes with its corpus when the test lets go of it.
-    let folder: TemporaryFolder
-    let indexFile: String
+    public let folder: TemporaryFolder
+    public let indexFile: String
     private let makeEngine: @Sendable (IndexAvailability, SweepPrecision) -> InfluenceEngine
 
     /// - Parameters:
@@ -23,9 +19,10 @@ final class TinyEngine: Sendable {
     ///   - isReversed: Whether the texts are imported from the last to the first.
     ///   - index: If given, there is an index of this layout, without sequences.
     ///   - batchTokens: A micro-batch's tokens; 1 makes one of each sequence.
-    init(
+    ///   - change: What is done to each layer's factors, by its number.
+    public init(
         texts count: Int = 60, isReversed: Bool = false, sequenceLength: Int = 128, index: SketchLayout? = nil,
-        workers: Int = 2, batchTokens: Int = 1_024
+        workers: Int = 2, batchTokens: Int = 1_024, change: (_ layer: Int, inout LayerFactors) -> Void = { _, _ in }
     ) throws {
         let oracle = Oracle.all[1]
         let checkpoint = try oracle.checkpoint()
@@ -49,8 +46,11 @@ final class TinyEngine: Sendable {
                     format: .jsonLines)
             ])
         }
-        let factors = try FactorFile.load(
+        let loaded = try FactorFile.load(
             folder: oracle.factorFolder, for: checkpoint.decoder, modelDigest: checkpoint.digest)
+        var layers = loaded.layers
+        for layer in layers.indices { change(layer, &layers[layer]) }
+        let factors = EKFACFactors(tracked: loaded.tracked, layers: layers, provenance: loaded.provenance)
         let indexFile = folder.file("gradients.index")
         let built = try index.map {
             try GradientIndex.create(path: indexFile, layout: $0, modelDigest: checkpoint.digest, factors: factors)
@@ -66,42 +66,20 @@ final class TinyEngine: Sendable {
     }
 
     /// An engine of the same model and corpus with another index.
-    func engine(with index: GradientIndex) -> InfluenceEngine { makeEngine(.ready(index), .float32) }
+    public func engine(with index: GradientIndex) -> InfluenceEngine { makeEngine(.ready(index), .float32) }
 
     /// An engine of the same model and corpus that sweeps in another precision.
-    func engine(in precision: SweepPrecision) -> InfluenceEngine { makeEngine(engine.index, precision) }
+    public func engine(in precision: SweepPrecision) -> InfluenceEngine { makeEngine(engine.index, precision) }
 
     /// Answers one query that nobody cancels.
-    func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
-        try #require(engine.answer([query], progress: { _ in }, isCancelled: { _ in false }).first).get()
+    public func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
+        try engine.answer([query], progress: { _ in }, isCancelled: { _ in false })[0].get()
     }
 
     /// Asks about every sequence of the corpus.
-    static func query(_ completion: String = " the heaven and the earth.", rescore: Int = 10) -> InfluenceQuery {
+    public static func query(_ completion: String = " the heaven and the earth.", rescore: Int = 10) -> InfluenceQuery {
         InfluenceQuery(
             prompt: "In the beginning God created", completion: completion, topK: 100, direction: .both,
             candidates: CandidateSelection(prefilter: .all), rescore: rescore)
     }
-}
-
-/// Counts the micro-batches of an engine's work, which reports each when it is done, and the steps before them.
-final class StepCounter: Sendable {
-    private let microBatches = Mutex<[InfluenceProgress.Stage: Int]>([:])
-    private let steps = Mutex(0)
-    private let last = Mutex<InfluenceProgress?>(nil)
-
-    /// What was reported last.
-    var latest: InfluenceProgress? { last.withLock { $0 } }
-
-    func note(_ progress: InfluenceProgress) {
-        last.withLock { $0 = progress }
-        if progress.done > 0 { microBatches.withLock { $0[progress.stage, default: 0] += 1 } }
-    }
-
-    func step() { steps.withLock { $0 += 1 } }
-
-    /// How often room was made, for whatever follows.
-    var stepCount: Int { steps.withLock { $0 } }
-
-    subscript(stage: InfluenceProgress.Stage) -> Int { microBatches.withLock { $0[stage, default: 0] } }
 }

@@ -67,7 +67,8 @@ extension InfluenceEngine: InfluenceAnswering {
             },
             factors: ModelSummary.Factors(
                 fisher: provenance.fisher.rawValue, sequences: provenance.sequences, tokens: provenance.tokens,
-                seed: provenance.seed, bytes: factors.byteCount),
+                seed: provenance.seed, bytes: factors.byteCount,
+                layersWithoutCurvature: factors.layersWithoutCurvature),
             corpus: ModelSummary.Statistics(try corpus.statistics()),
             index: index.index.map {
                 ModelSummary.Index(

@@ -65,9 +65,10 @@ public final class InfluenceEngine: Sendable {
     /// iterates must have its solution.
     ///
     /// - Parameter step: Called before each layer of each query, on the thread that computes it; what it throws ends the work.
+    /// - Returns: For each query its preconditioned gradient, or why it has none: that does not concern the other queries.
     public func precondition(
         _ gradients: [QueryGradient], for queries: [InfluenceQuery], step: @Sendable () throws -> Void = {}
-    ) throws -> [PreconditionedQuery] {
+    ) throws -> [Result<PreconditionedQuery, QueryError>] {
         let slots = (0..<workers.count).map { _ in WorkerSlot(LayerPreconditioning()) }
         let layers = try workers.map(factors.layers.indices) { worker, layer in
             try slots[worker].withState { preconditioning in
@@ -78,25 +79,35 @@ public final class InfluenceEngine: Sendable {
                             gradients[query].layers[layer], damping: queries[query].damping, rank: queries[query].rank)
                     }, factors: factors.layers[layer], step: step
                 )[...]
-                return try queries.indices.map { query in
+                return try queries.indices.map { query -> Result<PreconditionedLayer, EigenError> in
                     let (gradient, asked) = (gradients[query], queries[query])
                     switch asked.estimator {
                     case .ekfac: return preconditioned.removeFirst()
                     case .identity:
                         try step()
-                        return try PreconditionedLayer(gradient.layers[layer].whole, rank: asked.rank)
+                        return PreconditionedLayer.compressed(gradient.layers[layer].whole, rank: asked.rank)
                     case .astra:
                         try step()
                         guard let solution = gradient.solution else {
                             throw QueryError.failed(
                                 reason: "the query's gradient was not solved for before it was scored")
                         }
-                        return try PreconditionedLayer(solution.layers[layer], rank: asked.rank)
+                        return PreconditionedLayer.compressed(solution.layers[layer], rank: asked.rank)
                     }
                 }
             }
         }
-        return queries.indices.map { query in PreconditionedQuery(layers: layers.map { $0[query] }) }
+        return queries.indices.map { query in
+            var own: [PreconditionedLayer] = []
+            for (layer, found) in zip(factors.tracked.layers, layers) {
+                switch found[query] {
+                case .success(let preconditioned): own.append(preconditioned)
+                case .failure(let error):
+                    return .failure(QueryError(error, in: layer.name, damping: queries[query].damping))
+                }
+            }
+            return .success(PreconditionedQuery(layers: own))
+        }
     }
 
     /// The gradients of queries, in order.
@@ -124,5 +135,24 @@ public final class InfluenceEngine: Sendable {
         let bytes = factors.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
         let size = max(1, Self.fullRankBytes / max(bytes, 1))
         return stride(from: 0, to: queries.count, by: size).map { queries[$0..<min($0 + size, queries.count)] }
+    }
+}
+
+extension QueryError {
+    /// Why a query's gradient could not be preconditioned in a layer.
+    fileprivate init(_ error: EigenError, in layer: String, damping: Double?) {
+        let place = "the query's gradient in layer \"\(layer)\""
+        switch (error, damping) {
+        case (.notFinite, let damping?):
+            self = .unusable(
+                field: "damping",
+                reason: "with \(damping), \(place) times the inverse curvature leaves the range of single precision: "
+                    + "give another")
+        case (.notFinite, nil):
+            self = .failed(
+                reason: "\(place) is not finite: the model overflows on this prompt and completion, or its weights "
+                    + "are damaged")
+        default: self = .failed(reason: "\(place) could not be compressed: \(error)")
+        }
     }
 }

@@ -12,15 +12,16 @@ extension QueryBatch {
     ///
     /// - Returns: How many sequences that were.
     func rescore(
-        _ rankings: inout [Int: Ranking], gradients: [QueryGradient], corpusSequences: Int
+        _ rankings: inout [Int: Ranking], gradients: [QueryGradient], corpusSequences: Int,
+        _ failures: inout [Int: QueryError]
     ) throws -> Int {
         let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
         let leading = chosen.map { ($0, rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? []) }
-        let done = try score(leading, rank: .full, &rankings, gradients, corpusSequences, after: 0)
+        let done = try score(leading, rank: .full, &rankings, gradients, corpusSequences, after: 0, &failures)
         // What is returned but was not among those scored again is broken down in its compressed form, and so is what may come to
         // be among the returned once the rounding of half precision is gone.
         let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
-            guard !isCancelled(query) else { return nil }
+            guard failures[query] == nil, !isCancelled(query) else { return nil }
             let request = queries[query]
             let needsBreakdown = request.attribution.layers || request.attribution.tokens
             let count = max(request.topK, engine.precision == .float32 ? 0 : Self.rescoredInFloat32)
@@ -31,7 +32,7 @@ extension QueryBatch {
             }
             return missing.flatMap { $0.isEmpty ? nil : (query, $0.map(\.rowid).sorted()) }
         }
-        return try score(rest, rank: nil, &rankings, gradients, corpusSequences, after: done)
+        return try score(rest, rank: nil, &rankings, gradients, corpusSequences, after: done, &failures)
     }
 
     /// Scores sequences token by token, each against the queries that want it, as many queries at a time as fit in memory.
@@ -42,7 +43,7 @@ extension QueryBatch {
     /// - Returns: How many it has done then.
     private func score(
         _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], _ corpusSequences: Int, after done: Int
+        _ gradients: [QueryGradient], _ corpusSequences: Int, after done: Int, _ failures: inout [Int: QueryError]
     ) throws -> Int {
         let groups = engine.rescoringGroups(of: Array(entries.indices)).map { $0.map { entries[$0] } }
         let total = done + groups.reduce(0) { $0 + Set($1.flatMap(\.rowids)).count }
@@ -50,7 +51,7 @@ extension QueryBatch {
         var done = done
         for group in groups {
             let start = done
-            done += try score(group, rank: rank, &rankings, gradients, corpusSequences) {
+            done += try score(group, rank: rank, &rankings, gradients, corpusSequences, &failures) {
                 report(.rescore, start + $0, total)
             }
         }
@@ -60,28 +61,30 @@ extension QueryBatch {
     /// - Returns: How many sequences that were.
     private func score(
         _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
-        _ gradients: [QueryGradient], _ corpusSequences: Int, progress: @escaping @Sendable (Int) -> Void
+        _ gradients: [QueryGradient], _ corpusSequences: Int, _ failures: inout [Int: QueryError],
+        progress: @escaping @Sendable (Int) -> Void
     ) throws -> Int {
-        let members = entries.map { entry -> InfluenceQuery in
-            var query = queries[entry.query]
-            query.rank = rank ?? query.rank
-            return query
-        }
+        let wanted = entries.filter { !$0.rowids.isEmpty }
+        guard !wanted.isEmpty else { return 0 }
+        let members = try precondition(
+            wanted.map { entry in
+                var query = queries[entry.query]
+                query.rank = rank ?? query.rank
+                return (entry.query, query)
+            }, gradients: gradients, &failures)
+        guard !members.isEmpty else { return 0 }
+        let entries = wanted.filter { failures[$0.query] == nil }
         let union = Set(entries.flatMap(\.rowids)).sorted()
-        guard !union.isEmpty else { return 0 }
         var breakdown: CandidateSweep.Breakdown = .concentration
-        if members.contains(where: \.attribution.layers) { breakdown.insert(.layers) }
-        if members.contains(where: \.attribution.tokens) { breakdown.insert(.tokens) }
-        let indices = entries.map(\.query)
-        let preconditioned = try engine.precondition(indices.map { gradients[$0] }, for: members) {
-            try step(for: indices)
-        }
+        if members.contains(where: \.asked.attribution.layers) { breakdown.insert(.layers) }
+        if members.contains(where: \.asked.attribution.tokens) { breakdown.insert(.tokens) }
+        let indices = members.map(\.index)
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         var sweep = sweepControl(for: indices, progress: progress)
         sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
-        sweep.checkpoint = checkpoint(of: indices, as: members, breakdown: breakdown, corpusSequences)
+        sweep.checkpoint = checkpoint(of: indices, as: members.map(\.asked), breakdown: breakdown, corpusSequences)
         let scores = try engine.sweep(in: .float32, tokens).scores(
-            of: union, queries: preconditioned, breakdown: breakdown, control: sweep)
+            of: union, queries: members.map(\.preconditioned), breakdown: breakdown, control: sweep)
         for (column, entry) in entries.enumerated() {
             var own: [Int64: SequenceScore] = [:]
             for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
@@ -120,21 +123,24 @@ extension QueryBatch {
     /// One query after the other, so that one direction is in memory at a time.
     ///
     /// - Parameter done: How many sequences the stage has done before.
-    /// - Returns: Each token's score, by query and sequence.
+    /// - Returns: Each token's score, by query and sequence; none for a sequence of which one is not finite.
     func scoreOutputTokens(
-        of rankings: [Int: Ranking], gradients: [QueryGradient], after done: Int
+        of rankings: [Int: Ranking], gradients: [QueryGradient], after done: Int, _ failures: inout [Int: QueryError]
     ) throws -> [Int: [Int64: [Double]]] {
-        let wanted = rankings.keys.sorted().filter { queries[$0].attribution.outputTokens && !isCancelled($0) }
+        let wanted = rankings.keys.sorted().filter {
+            queries[$0].attribution.outputTokens && failures[$0] == nil && !isCancelled($0)
+        }
         let returned = wanted.map { query in rankings[query]?.returned(to: queries[query]).map(\.entry.rowid) ?? [] }
         let total = done + returned.reduce(0) { $0 + $1.count }
         let progress = Atomic<Int>(done)
         var scores: [Int: [Int64: [Double]]] = [:]
         for (query, rowids) in zip(wanted, returned) where !isCancelled(query) {
             do {
-                let found = try outputTokens(of: rowids, query, gradients[query]) {
+                let found = try outputTokens(of: rowids, query, gradients, &failures) {
                     report(.rescore, progress.add(1, ordering: .relaxed).newValue, total)
                 }
-                scores[query] = Dictionary(zip(rowids, found)) { first, _ in first }
+                let finite = zip(rowids, found).filter { $1.allSatisfy(\.isFinite) }
+                scores[query] = Dictionary(finite) { first, _ in first }
             } catch {
                 // The others go on without it.
                 guard isCancelled(query) else { throw error }
@@ -144,13 +150,15 @@ extension QueryBatch {
     }
 
     private func outputTokens(
-        of rowids: [Int64], _ query: Int, _ gradient: QueryGradient, scored: @Sendable () -> Void
+        of rowids: [Int64], _ query: Int, _ gradients: [QueryGradient], _ failures: inout [Int: QueryError],
+        scored: @Sendable () -> Void
     ) throws -> [[Double]] {
         var full = queries[query]
         full.rank = .full
-        let preconditioned = try engine.precondition([gradient], for: [full]) { try step(for: [query]) }
+        guard let member = try precondition([(query, full)], gradients: gradients, &failures).first else { return [] }
         let output = OutputTokenScores(
-            decoder: engine.decoder, tracked: engine.factors.tracked, direction: ParameterVector(preconditioned[0]))
+            decoder: engine.decoder, tracked: engine.factors.tracked,
+            direction: ParameterVector(member.preconditioned))
         let sequences = try tokens(rowids)
         let rooms = (0..<engine.workers.count).map { _ in WorkerSlot(OutputTokenScores.Room()) }
         return try engine.workers.map(sequences.indices) { worker, index in

@@ -23,7 +23,8 @@ extension QueryBatch {
         return InfluenceResult(
             query: understood(index, answer.gradient), timings: timings,
             candidates: InfluenceResult.CandidateSummary(
-                selection: query.candidates.kind, considered: answer.considered, corpusSequences: corpusSequences),
+                selection: query.candidates.kind, considered: answer.considered, notFinite: ranking.notFinite,
+                corpusSequences: corpusSequences),
             method: answer.method, distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
             sources: sources, otherSources: others,
             prefilterBias: try query.candidates.probe.map { _ in

@@ -11,10 +11,10 @@ extension QueryBatch {
         var gradients = try engine.gradients(of: tokenized) { try step(for: Array(queries.indices)) }
         report(.gradients, queries.count, total)
         var methods = queries.map { InfluenceResult.Method(estimator: $0.estimator) }
-        var failures: [Int: QueryError] = [:]
+        var failures = overflowing(gradients)
         guard !iterating.isEmpty else { return (gradients, methods, failures) }
         let curvature = try engine.curvature(asOf: corpusSequences)
-        for (place, query) in iterating.enumerated() {
+        for (place, query) in iterating.enumerated() where failures[query] == nil {
             let start = queries.count + place * engine.astra.iterations
             let control = SolveControl(
                 progress: { done, _ in report(.gradients, start + done, total) }, step: { try step(for: [query]) })
@@ -28,5 +28,17 @@ extension QueryBatch {
             }
         }
         return (gradients, methods, failures)
+    }
+
+    /// The queries whose completions have no log-probability, as far as the model can tell: none of their scores would be a number.
+    private func overflowing(_ gradients: [QueryGradient]) -> [Int: QueryError] {
+        var failures: [Int: QueryError] = [:]
+        for (index, gradient) in gradients.enumerated() where !gradient.hasFiniteMeasurement {
+            failures[index] = .unusable(
+                field: "completion",
+                reason: "its log-probability is not finite: the model overflows on this prompt and completion, or its "
+                    + "weights are damaged")
+        }
+        return failures
     }
 }

@@ -67,11 +67,11 @@ struct QueryBatch {
             var rankings = try timed(&timings.sweep) {
                 try sweep(
                     active, gradients: gradients, candidates: candidates, probes: probes,
-                    corpusSequences: corpusSequences)
+                    corpusSequences: corpusSequences, &failures)
             }
             let outputTokens = try timed(&timings.rescore) {
-                let done = try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences)
-                return try scoreOutputTokens(of: rankings, gradients: gradients, after: done)
+                let done = try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences, &failures)
+                return try scoreOutputTokens(of: rankings, gradients: gradients, after: done, &failures)
             }
             let finalTimings = timings
             return queries.indices.map { index in
@@ -144,22 +144,44 @@ struct QueryBatch {
             step: { try step(for: members) })
     }
 
+    /// Preconditions some queries' gradients, each as it is to be scored.
+    ///
+    /// - Returns: The queries that have a preconditioned gradient, in order; the others have failed.
+    func precondition(
+        _ members: [(index: Int, asked: InfluenceQuery)], gradients: [QueryGradient],
+        _ failures: inout [Int: QueryError]
+    ) throws -> [(index: Int, asked: InfluenceQuery, preconditioned: PreconditionedQuery)] {
+        let indices = members.map(\.index)
+        let found = try engine.precondition(indices.map { gradients[$0] }, for: members.map(\.asked)) {
+            try step(for: indices)
+        }
+        return zip(members, found).compactMap { member, outcome in
+            switch outcome {
+            case .success(let preconditioned): return (member.index, member.asked, preconditioned)
+            case .failure(let error):
+                failures[member.index] = error
+                return nil
+            }
+        }
+    }
+
     /// One sweep over the union of all candidates and probes, with every query's compressed gradient at once.
     private func sweep(
-        _ active: [Int], gradients: [QueryGradient], candidates: [[Int64]], probes: [ProbeSample], corpusSequences: Int
+        _ queries: [Int], gradients: [QueryGradient], candidates: [[Int64]], probes: [ProbeSample],
+        corpusSequences: Int, _ failures: inout [Int: QueryError]
     ) throws -> [Int: Ranking] {
+        guard !queries.isEmpty else { return [:] }
+        let members = try precondition(queries.map { ($0, self.queries[$0]) }, gradients: gradients, &failures)
+        let active = members.map(\.index)
         guard !active.isEmpty else { return [:] }
-        let compressed = try engine.precondition(active.map { gradients[$0] }, for: active.map { queries[$0] }) {
-            try step(for: active)
-        }
         let union = Set(active.flatMap { candidates[$0] + probes[$0].rowids }).sorted()
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         report(.sweep, 0, union.count)
         var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
         sweep.wanted = active.map { query in (candidates[query] + probes[query].rowids).compactMap { rows[$0] } }
-        sweep.checkpoint = checkpoint(of: active, as: active.map { queries[$0] }, breakdown: [], corpusSequences)
+        sweep.checkpoint = checkpoint(of: active, as: members.map(\.asked), breakdown: [], corpusSequences)
         let scores = try engine.sweep(in: engine.precision, tokens).scores(
-            of: union, queries: compressed, control: sweep)
+            of: union, queries: members.map(\.preconditioned), control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
             func entries(_ rowids: [Int64]) -> [Ranking.Entry] {

@@ -1,4 +1,6 @@
 /// The candidates of one query in the order of their scores, and the probes beside them.
+///
+/// Invariant: all scores are finite. A candidate whose score is not has no place among the others, and is counted.
 struct Ranking {
     /// A candidate and its score: the swept one, or the full-rank one where it was scored again.
     struct Entry {
@@ -10,14 +12,16 @@ struct Ranking {
     private(set) var entries: [Entry]
     /// Sequences that are no candidates, and take no candidate's place.
     private(set) var probes: [Entry]
+    /// How many candidates have a score that is not finite.
+    private(set) var notFinite = 0
 
     /// - Parameters:
     ///   - entries: In any order; equal scores are ranked by rowid, so that a ranking does not depend on it.
-    ///   - probes: In any order.
+    ///   - probes: In any order; those whose scores are not finite say nothing of the others, and are left out.
     init(_ entries: [Entry], probes: [Entry] = []) {
         self.entries = entries
         self.probes = probes
-        sort()
+        order()
     }
 
     /// The leading candidates in each direction asked for, and the probes that would be among them.
@@ -34,7 +38,7 @@ struct Ranking {
         return Array(Set(leading)).sorted()
     }
 
-    /// Replaces scores, and ranks anew.
+    /// Replaces scores, and ranks again.
     mutating func replace(_ scores: [Int64: SequenceScore], isRescored: Bool) {
         func replace(_ entry: inout Entry) {
             guard let score = scores[entry.rowid] else { return }
@@ -43,7 +47,7 @@ struct Ranking {
         }
         for index in entries.indices { replace(&entries[index]) }
         for index in probes.indices { replace(&probes[index]) }
-        sort()
+        order()
     }
 
     /// The probes that would be returned were they candidates, with the rank that each would have among these, the strongest first.
@@ -85,7 +89,11 @@ struct Ranking {
         return (Array(up.enumerated()) + Array(down.enumerated())).map { ($0.offset + 1, $0.element) }
     }
 
-    private mutating func sort() {
+    private mutating func order() {
+        let count = entries.count
+        entries.removeAll { !$0.score.isFinite }
+        probes.removeAll { !$0.score.isFinite }
+        notFinite += count - entries.count
         entries.sort { ($0.score.total, $1.rowid) > ($1.score.total, $0.rowid) }
         probes.sort { ($0.score.total, $1.rowid) > ($1.score.total, $0.rowid) }
     }

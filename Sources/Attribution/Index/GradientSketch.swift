@@ -17,11 +17,17 @@ struct GradientSketch: Sendable {
     }
 
     /// A query, ready to be compared with sequences.
+    ///
+    /// With a damping of its own, what is estimated is in a unit of its own as well: estimates of one query can be compared with each other
+    /// alone.
     func query(_ gradient: QueryGradient, damping: Double?) -> SignSketch.Query {
+        let largest = damping.map { damping in layers.reduce(0) { max($0, $1.largestGain(ofDamping: damping)) } } ?? 1
+        let unit = largest > 0 ? largest : 1
         var entries = Matrix(rows: 1, columns: signs.segments * layout.signs)
         entries.withMutableSpan { span in
             for (index, layer) in layers.enumerated() {
-                layer.write(gradient.layers[index], damping: damping, into: &span, from: index * layout.signs)
+                layer.write(
+                    gradient.layers[index], damping: damping, unit: unit, into: &span, from: index * layout.signs)
             }
         }
         return entries.withSpan { signs.query(of: $0) }
@@ -35,6 +41,8 @@ struct GradientSketch: Sendable {
 struct SketchTap: GradientTap, Sendable {
     /// A record a sequence of the last batch, in the batch's order.
     private(set) var records: [[UInt8]] = []
+
+    var tracked: TrackedLayers { sketch.tracked }
 
     private let sketch: GradientSketch
     /// sequences × (layers · signs)

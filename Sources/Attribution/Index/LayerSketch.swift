@@ -16,7 +16,8 @@ struct LayerSketch: Sendable {
     /// `Λ` of the block, out × in, row after row.
     private let eigenvalues: [Float]
     private let damping: Float
-    /// What each coordinate of the block is multiplied by for a sequence: `± 1 / sqrt(Λ + λ)`.
+    private let hasCurvature: Bool
+    /// What each coordinate of the block is multiplied by for a sequence: `± 1 / sqrt(Λ + λ)`; zero if the layer has no curvature.
     private let weights: [Float]
     /// The rotated coordinates that are taken, in this order.
     private let places: [Int32]
@@ -32,8 +33,9 @@ struct LayerSketch: Sendable {
         damping = Float(factors.defaultDamping)
         var random = SplitMix64(seed: layout.seed &+ UInt64(layer) &* 0x9E37_79B9_7F4A_7C15)
         let signs = eigenvalues.map { _ in random.next() >> 63 == 0 ? Float(1) : -1 }
-        let damping = damping
-        weights = zip(signs, eigenvalues).map { $0 / ($1 + damping).squareRoot() }
+        hasCurvature = factors.hasCurvature
+        let (damping, hasCurvature) = (damping, hasCurvature)
+        weights = zip(signs, eigenvalues).map { hasCurvature ? $0 / ($1 + damping).squareRoot() : 0 }
 
         let needed = max(eigenvalues.count, layout.signs, 1)
         rotated = needed.nonzeroBitCount == 1 ? needed : 1 << (Int.bitWidth - needed.leadingZeroBitCount)
@@ -52,12 +54,25 @@ struct LayerSketch: Sendable {
         write(block, weights: weights, scale: 1, &scratch, into: &entries, from: start)
     }
 
+    /// The largest number that another damping multiplies a coordinate's weight by; zero if the layer has no curvature.
+    func largestGain(ofDamping damping: Double) -> Double {
+        hasCurvature ? eigenvalues.reduce(0) { max($0, gain(ofDamping: damping, eigenvalue: $1)) } : 0
+    }
+
+    /// `(Λ + λ) / (Λ + λ')`, which may be farther from 1 than Float32 reaches.
+    private func gain(ofDamping damping: Double, eigenvalue: Float) -> Double {
+        (Double(eigenvalue) + Double(self.damping)) / (Double(eigenvalue) + damping)
+    }
+
     /// Writes a query's entries. Their inner product with a sequence's is its influence, as far as the layer's coordinates that were
-    /// taken tell it.
+    /// taken tell it, divided by `unit`.
     ///
-    /// - Parameter damping: That of the query, if not the layer's own.
+    /// - Parameters:
+    ///   - damping: That of the query, if not the layer's own.
+    ///   - unit: One for all layers of the query, as large as ``largestGain(ofDamping:)`` so that no entry leaves Float32.
     func write(
-        _ query: QueryGradient.Factors, damping: Double?, into entries: inout MutableSpan<Float>, from start: Int
+        _ query: QueryGradient.Factors, damping: Double?, unit: Double, into entries: inout MutableSpan<Float>,
+        from start: Int
     ) {
         var inputs = Matrix()
         inputs.formProduct(query.inputs.slice, activationVectors.slice)
@@ -66,8 +81,8 @@ struct LayerSketch: Sendable {
         var block = Matrix()
         block.formProduct(gradients.transposed, inputs.slice)
         var scratch = Matrix()
-        let own = damping.map(Float.init).map { damping in
-            zip(weights, eigenvalues).map { $0 * ($1 + self.damping) / ($1 + damping) }
+        let own = damping.map { damping in
+            zip(weights, eigenvalues).map { $0 * Float(gain(ofDamping: damping, eigenvalue: $1) / unit) }
         }
         // A part of the coordinates has that part of the inner product.
         let scale = Float(rotated) / Float(places.count)

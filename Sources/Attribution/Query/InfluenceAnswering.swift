@@ -210,6 +210,13 @@ public struct ModelSummary: Sendable, Equatable, Codable {
         public var tokens: Int?
         public var seed: UInt64?
         public var bytes: Int
+        /// The tracked layers that no gradient of the fit reached: nothing has influence through them.
+        public var layersWithoutCurvature: [String] = []
+
+        enum CodingKeys: String, CodingKey {
+            case fisher, sequences, tokens, seed, bytes
+            case layersWithoutCurvature = "layers_without_curvature"
+        }
     }
 
     public struct Index: Sendable, Equatable, Codable {

@@ -103,15 +103,19 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     }
 
     public struct CandidateSummary: Sendable, Equatable, Codable {
-        /// How they were chosen: "tfidf", "all", "ids" or "texts".
+        /// How they were chosen: "tfidf", "index", "both", "all", "ids" or "texts".
         public var selection: String
         /// How many sequences were scored for this query.
         public var considered: Int
+        /// How many of these have a score that is no finite number, because the model overflows on them. They are in no ranking, sum or
+        /// distribution. Absent in results of earlier versions, which did not survive any.
+        public var notFinite: Int?
         /// How many sequences the corpus has.
         public var corpusSequences: Int
 
         enum CodingKeys: String, CodingKey {
             case selection, considered
+            case notFinite = "not_finite"
             case corpusSequences = "corpus_sequences"
         }
     }
@@ -142,7 +146,7 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     public var tokens: [TokenScore]?
     /// Where asked for: by how much each token of the sequence itself becomes likelier if the model moves towards the query, as the derivative
     /// of its log-probability along `(G + λI)⁻¹ grad f` (Grosse et al. 2023, appendix B). They add up to the score with the gradient as it
-    /// is, and the text is that of the token that is predicted.
+    /// is, and the text is that of the token that is predicted. Absent too where a derivative is not finite.
     public var outputTokens: [TokenScore]?
 
     public struct LayerScore: Sendable, Equatable, Codable {

@@ -63,8 +63,8 @@ public struct CandidateSweep: Sendable {
     /// - Parameters:
     ///   - candidates: Sequences to score; order is kept in the result.
     ///   - queries: Preconditioned gradients, all of this model and one set of factors.
-    /// - Returns: For each candidate, one score a query, in nats and not divided by the number of training sequences; not a
-    ///   number for pairs that are not wanted.
+    /// - Returns: For each candidate, one score a query, in nats and not divided by the number of training sequences. Pairs that are not
+    ///   wanted are not scored: ``SequenceScore/isScored``. On a candidate on which the model overflows, scores are not finite.
     /// - Throws: ``QueryError/cancelled`` at the next micro-batch after all queries are cancelled, or what reading the tokens
     ///   threw.
     public func scores(
@@ -158,7 +158,7 @@ private struct Chunk {
     init(start: Int, tokens: [[Int32]], queries: Int, wanted: WantedPairs?, control: SweepControl) {
         self.start = start
         self.tokens = tokens
-        let none = [SequenceScore](repeating: .zero, count: queries)
+        let none = [SequenceScore](repeating: .unscored, count: queries)
         guard let checkpoint = control.checkpoint else {
             keys = []
             isScored = [Bool](repeating: false, count: tokens.count)
@@ -170,7 +170,7 @@ private struct Chunk {
             guard let scores = checkpoint.store.scores(of: key, for: checkpoint.queries) else { return nil }
             // In the company of an earlier batch a query may not have wanted what it wants now.
             let isComplete = scores.indices.allSatisfy {
-                !scores[$0].isMissing || wanted?[start + place].contains($0) == false
+                scores[$0].isScored || wanted?[start + place].contains($0) == false
             }
             return isComplete ? scores : nil
         }

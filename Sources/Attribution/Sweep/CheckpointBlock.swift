@@ -2,7 +2,7 @@ import Foundation
 
 /// One block of a checkpoint's file.
 ///
-/// The file starts with eight bytes, `TRIBSWP` and the version 1. Blocks follow, one behind the other:
+/// The file starts with eight bytes, `TRIBSWP` and the version 2. Blocks follow, one behind the other:
 ///
 ///     UInt32  length of the payload
 ///     UInt64  FNV-1a hash of the payload
@@ -10,14 +10,23 @@ import Foundation
 ///
 /// A payload's first byte is its kind. Kind 1 is a list of queries, numbered from 0 in the order of the file: a UInt32 count and
 /// sixteen bytes each. Kind 2 is the scores of one micro-batch: the UInt32 number of the list, a UInt32 count of sequences, and
-/// for each sequence its sixteen bytes and for each query of the list its score: Float64 total, Float64 token concentration,
-/// the scores of layers and those of tokens. The first two are not a number where there is none. The last two are a UInt32, 0
-/// if there are none to tell and else one more than their number, and as many Float64. All numbers are little-endian.
+/// for each sequence its sixteen bytes and for each query of the list its score.
+///
+/// A score begins with a byte that says what there is of it, in this order:
+///
+/// | bit | what follows |
+/// |---|---|
+/// | 0 | Float64 total, finite or not; without this bit the pair was not scored, and no other bit is set |
+/// | 1 | Float64 token concentration |
+/// | 2 | UInt32 count of layers, and a Float64 each |
+/// | 3 | UInt32 count of tokens, and a Float64 each |
+///
+/// All numbers are little-endian.
 enum CheckpointBlock {
     case queries([ContentKey])
     case scores([ScoredSequence], list: UInt32)
 
-    static let magic = Array("TRIBSWP".utf8) + [1]
+    static let magic = Array("TRIBSWP".utf8) + [2]
     /// Length and hash.
     static let headerBytes = 12
 
@@ -35,12 +44,7 @@ enum CheckpointBlock {
             payload.append(UInt32(rows.count))
             for row in rows {
                 payload.append(row.sequence)
-                for score in row.scores {
-                    payload.append(score.total.bitPattern)
-                    payload.append((score.tokenConcentration ?? .nan).bitPattern)
-                    payload.append(score.layers)
-                    payload.append(score.tokens)
-                }
+                for score in row.scores { payload.append(score) }
             }
         }
         var block = LittleEndianWriter()
@@ -73,10 +77,39 @@ private struct LittleEndianWriter {
         append(key.low)
     }
 
-    mutating func append(_ scores: [Double]?) {
-        append(UInt32((scores?.count ?? -1) + 1))
-        for score in scores ?? [] { append(score.bitPattern) }
+    mutating func append(_ score: SequenceScore) {
+        append(byte: ScoreParts(of: score).rawValue)
+        guard score.isScored else { return }
+        append(score.total.bitPattern)
+        if let concentration = score.tokenConcentration { append(concentration.bitPattern) }
+        for scores in [score.layers, score.tokens].compactMap({ $0 }) {
+            append(UInt32(scores.count))
+            for score in scores { append(score.bitPattern) }
+        }
     }
+}
+
+/// What there is of a score.
+private struct ScoreParts: OptionSet {
+    let rawValue: UInt8
+    static let total = ScoreParts(rawValue: 1)
+    static let concentration = ScoreParts(rawValue: 2)
+    static let layers = ScoreParts(rawValue: 4)
+    static let tokens = ScoreParts(rawValue: 8)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(of score: SequenceScore) {
+        self = []
+        guard score.isScored else { return }
+        insert(.total)
+        if score.tokenConcentration != nil { insert(.concentration) }
+        if score.layers != nil { insert(.layers) }
+        if score.tokens != nil { insert(.tokens) }
+    }
+
+    /// Whether a score may be of just these parts.
+    var isPossible: Bool { self == [] || (contains(.total) && rawValue < 16) }
 }
 
 /// Reads numbers from where it stands; `nil` past the end.
@@ -104,23 +137,34 @@ struct LittleEndianReader {
     }
 
     mutating func score() -> SequenceScore? {
-        guard let total = number(UInt64.self), let concentration = number(UInt64.self), let layers = scores(),
-            let tokens = scores()
-        else { return nil }
-        let share = Double(bitPattern: concentration)
-        return SequenceScore(
-            total: Double(bitPattern: total), tokenConcentration: share.isNaN ? nil : share, layers: layers.values,
-            tokens: tokens.values)
+        guard let parts = number(UInt8.self).map(ScoreParts.init), parts.isPossible else { return nil }
+        guard parts.contains(.total) else { return SequenceScore.unscored }
+        guard let total = double() else { return nil }
+        var (concentration, layers, tokens): (Double?, [Double]?, [Double]?)
+        if parts.contains(.concentration) {
+            guard let found = double() else { return nil }
+            concentration = found
+        }
+        if parts.contains(.layers) {
+            guard let found = doubles() else { return nil }
+            layers = found
+        }
+        if parts.contains(.tokens) {
+            guard let found = doubles() else { return nil }
+            tokens = found
+        }
+        return SequenceScore(total: total, tokenConcentration: concentration, layers: layers, tokens: tokens)
     }
 
-    private mutating func scores() -> (values: [Double]?, Void)? {
+    private mutating func double() -> Double? { number(UInt64.self).map(Double.init(bitPattern:)) }
+
+    private mutating func doubles() -> [Double]? {
         guard let count = number(UInt32.self) else { return nil }
-        guard count > 0 else { return (nil, ()) }
         var values: [Double] = []
-        for _ in 1..<count {
-            guard let bits = number(UInt64.self) else { return nil }
-            values.append(Double(bitPattern: bits))
+        for _ in 0..<count {
+            guard let value = double() else { return nil }
+            values.append(value)
         }
-        return (values, ())
+        return values
     }
 }

@@ -30,14 +30,17 @@ public struct LayerPreconditioning: Sendable {
 
     public init() {}
 
-    /// The gradients, preconditioned, in order.
+    /// The gradients, preconditioned, in order: all zero if the layer has no curvature.
     ///
     /// - Parameter step: Called before each; what it throws ends the work.
-    /// - Throws: `EigenError` if a gradient is not finite.
+    /// - Returns: For each its layer, or an `EigenError` if that is not finite.
     public mutating func preconditioned(
         _ gradients: [Gradient], factors: LayerFactors, step: () throws -> Void = {}
-    ) throws -> [PreconditionedLayer] {
-        var layers: [PreconditionedLayer] = []
+    ) throws -> [Result<PreconditionedLayer, EigenError>] {
+        guard factors.hasCurvature else {
+            return gradients.map { .success(.zero(factors, isLowRank: $0.rank != .full)) }
+        }
+        var layers: [Result<PreconditionedLayer, EigenError>] = []
         var next = 0
         while next < gradients.count {
             let group = gradients[next...].prefix(upToTokens: Self.mostTokens)
@@ -48,15 +51,25 @@ public struct LayerPreconditioning: Sendable {
                 rotated.form(
                     index, dividedBy: factors.eigenvalues,
                     damping: Float(gradient.damping ?? factors.defaultDamping), into: &preconditioned)
-                switch gradient.rank {
-                case .full: layers.append(.full(factors.unrotated(preconditioned)))
-                case .limited(let rank):
-                    layers.append(.lowRank(try LowRank(approximating: preconditioned, rank: rank)))
-                }
+                // In its thin factors it stays in the eigenbasis for now.
+                let isWhole = gradient.rank == .full && preconditioned.isFinite
+                layers.append(
+                    PreconditionedLayer.compressed(
+                        isWhole ? factors.unrotated(preconditioned) : preconditioned, rank: gradient.rank))
             }
             next = group.endIndex
         }
         return layers.rotatingThinFactorsBack(factors)
+    }
+}
+
+extension PreconditionedLayer {
+    /// That of a layer without curvature.
+    fileprivate static func zero(_ factors: LayerFactors, isLowRank: Bool) -> PreconditionedLayer {
+        guard isLowRank else { return .full(factors.zero) }
+        let (outputs, inputs) = (factors.eigenvalues.rows, factors.eigenvalues.columns)
+        return .lowRank(
+            LowRank(left: Matrix(rows: outputs, columns: 1).slice, right: Matrix(rows: inputs, columns: 1).slice))
     }
 }
 
@@ -72,11 +85,11 @@ extension ArraySlice<LayerPreconditioning.Gradient> {
     }
 }
 
-extension [PreconditionedLayer] {
+extension [Result<PreconditionedLayer, EigenError>] {
     /// The same with the thin factors of all that have such, which are given in the eigenbasis, in the layer's own coordinates. They are
     /// parts of two matrices, side by side.
     fileprivate func rotatingThinFactorsBack(_ factors: LayerFactors) -> Self {
-        let thin = compactMap(\.lowRank)
+        let thin = compactMap { $0.lowRank }
         guard !thin.isEmpty else { return self }
         let left = Matrix.rotated(thin.map(\.left), by: factors.gradientVectors)
         let right = Matrix.rotated(thin.map(\.right), by: factors.activationVectors)
@@ -85,9 +98,13 @@ extension [PreconditionedLayer] {
             guard let rank = layer.lowRank?.rank else { return layer }
             defer { column += rank }
             let columns = column..<(column + rank)
-            return .lowRank(LowRank(left: left[columns: columns], right: right[columns: columns]))
+            return .success(.lowRank(LowRank(left: left[columns: columns], right: right[columns: columns])))
         }
     }
+}
+
+extension Result<PreconditionedLayer, EigenError> {
+    fileprivate var lowRank: LowRank? { (try? get())?.lowRank }
 }
 
 extension Matrix {

@@ -17,17 +17,16 @@ public enum PreconditionedLayer: Sendable {
     ) throws {
         var preconditioning = LayerPreconditioning()
         let asked = LayerPreconditioning.Gradient(gradient, damping: damping, rank: rank)
-        self = try preconditioning.preconditioned([asked], factors: factors)[0]
+        self = try preconditioning.preconditioned([asked], factors: factors)[0].get()
     }
 
-    /// Takes a layer that is preconditioned already, and compresses it if a rank is given.
+    /// A matrix, compressed if a rank is given.
     ///
-    /// - Throws: `EigenError` if it is not finite.
-    init(_ preconditioned: Matrix, rank: InfluenceQuery.Rank) throws {
-        switch rank {
-        case .full: self = .full(preconditioned)
-        case .limited(let rank): self = .lowRank(try LowRank(approximating: preconditioned, rank: rank))
-        }
+    /// - Returns: An `EigenError` if it is not finite.
+    static func compressed(_ matrix: Matrix, rank: InfluenceQuery.Rank) -> Result<PreconditionedLayer, EigenError> {
+        guard matrix.isFinite else { return .failure(.notFinite) }
+        guard case .limited(let rank) = rank else { return .success(.full(matrix)) }
+        return Result { () throws(EigenError) in .lowRank(try LowRank(approximating: matrix, rank: rank)) }
     }
 }
 

@@ -14,7 +14,7 @@ public struct QueryGradient: Sendable {
     /// Those of the completion that it is held against, if there is one.
     private(set) var contrastLogProbabilities: [Double]?
     /// `f`, in nats.
-    private(set) var measurement: Double
+    var measurement: Double
     /// The gradient times the inverse curvature, where an iteration has found that; nil where it is found layer by layer when it is
     /// needed.
     var solution: ParameterVector?
@@ -29,6 +29,11 @@ public struct QueryGradient: Sendable {
             gradient.formProduct(outputGradients.transposed, inputs.slice)
             return gradient
         }
+    }
+
+    /// Whether ``measurement`` and the log-probabilities that it is made of are numbers.
+    var hasFiniteMeasurement: Bool {
+        measurement.isFinite && (logProbabilities + (contrastLogProbabilities ?? [])).allSatisfy(\.isFinite)
     }
 
     /// The gradient, written out.

@@ -62,7 +62,7 @@ struct ScoringTap: GradientTap, Sendable {
             let rows = rows(of: sequence, in: batch)
             let isWanted = wanted.map { Set($0[sequence]) }
             return queries.columns.enumerated().map { query, column in
-                guard isWanted?.contains(query) != false else { return .missing }
+                guard isWanted?.contains(query) != false else { return .unscored }
                 let layers = wantsLayers ? layerScores.map { $0[sequence][column] } : nil
                 switch form {
                 case .tokens:

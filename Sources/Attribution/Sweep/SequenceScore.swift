@@ -1,7 +1,9 @@
 /// A sequence's influence on one query's completion.
 public struct SequenceScore: Sendable, Equatable {
-    /// In nats; positive: training on the sequence makes the completion likelier. Not a number where the query does not want the
-    /// sequence.
+    /// Whether the sequence was scored for the query. If not, because the query did not want it or was cancelled, there is nothing here.
+    public let isScored: Bool
+    /// In nats; positive: training on the sequence makes the completion likelier. Infinite, or not a number, where the model's
+    /// activations or gradients leave the range of Float32 on the sequence: ``isFinite``.
     public let total: Double
     /// The L2 norm of the token scores over their L1 norm: 1 if all influence is in one token. `nil` if the sequence was not
     /// scored token by token.
@@ -11,14 +13,19 @@ public struct SequenceScore: Sendable, Equatable {
     /// Of each position, where asked for.
     public let tokens: [Double]?
 
-    /// The score of a sequence that was passed over.
-    static let zero = SequenceScore(total: 0, tokenConcentration: 0, layers: nil, tokens: nil)
-    /// That of a pair that is not wanted.
-    static let missing = SequenceScore(total: .nan, tokenConcentration: nil, layers: nil, tokens: nil)
+    /// Marks a pair of a query and a sequence that was not scored.
+    static let unscored = SequenceScore(isScored: false, total: 0, tokenConcentration: nil, layers: nil, tokens: nil)
 
-    var isMissing: Bool { total.isNaN }
+    /// Whether the score is a number that can be ranked and summed. One that is not is as final as any other.
+    public var isFinite: Bool { total.isFinite }
 
     init(total: Double, tokenConcentration: Double?, layers: [Double]?, tokens: [Double]?) {
+        self.init(
+            isScored: true, total: total, tokenConcentration: tokenConcentration, layers: layers, tokens: tokens)
+    }
+
+    private init(isScored: Bool, total: Double, tokenConcentration: Double?, layers: [Double]?, tokens: [Double]?) {
+        self.isScored = isScored
         self.total = total
         self.tokenConcentration = tokenConcentration
         self.layers = layers
@@ -26,6 +33,7 @@ public struct SequenceScore: Sendable, Equatable {
     }
 
     init(tokens: [Double], keepingTokens: Bool, layers: [Double]?) {
+        isScored = true
         total = tokens.reduce(0, +)
         let absolute = tokens.reduce(0) { $0 + abs($1) }
         let squares = tokens.reduce(0) { $0 + $1 * $1 }

@@ -27,8 +27,8 @@ public struct ScoredSequence: Sendable, Equatable {
 public struct SweepControl: Sendable {
     /// Told how many candidates are done.
     public var progress: @Sendable (_ done: Int) -> Void = { _ in }
-    /// Asked for each query before each micro-batch. The others go on without a query that is cancelled: its scores are
-    /// zero, and candidates that only it wanted are passed over.
+    /// Asked for each query before each micro-batch. The others go on without a query that is cancelled: it has no further
+    /// scores, and candidates that only it wanted are passed over.
     public var isCancelled: @Sendable (_ query: Int) -> Bool = { _ in false }
     /// Called before each micro-batch, which begins when it returns.
     public var makeRoom: @Sendable () -> Void = {}

@@ -58,6 +58,12 @@ public struct DiagonalInverse: InverseCurvature {
             ParameterVector(
                 layers: vector.layers.indices.map { layer in
                     var quotient = Matrix()
+                    // As EK-FAC has it: a layer without curvature has no influence.
+                    guard Float(damping[layer]) > 0 else {
+                        quotient.resize(
+                            rows: vector.layers[layer].rows, columns: vector.layers[layer].columns, filledWith: 0)
+                        return quotient
+                    }
                     quotient.formDampedQuotient(
                         vector.layers[layer], diagonal.layers[layer], damping: Float(damping[layer]))
                     return quotient

@@ -48,10 +48,11 @@ public struct KroneckerInverse: InverseCurvature {
         return InverseProducts(vectors: solved, cost: SolveCost())
     }
 
-    /// The inverse times one vector.
+    /// The inverse times one vector; zero in layers without curvature.
     func applied(to vector: ParameterVector) -> ParameterVector {
         ParameterVector(
             layers: vector.layers.indices.map { layer in
+                guard factors.layers[layer].hasCurvature else { return factors.layers[layer].zero }
                 var quotient = Matrix()
                 quotient.formDampedQuotient(
                     factors.layers[layer].rotated(vector.layers[layer]), eigenvalues[layer],

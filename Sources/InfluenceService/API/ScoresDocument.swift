@@ -15,8 +15,9 @@ struct ScoresDocument: Encodable {
         var index: Int
         /// The asker's own name of the text.
         var id: String?
-        var score: Double
-        var natsPerCopy: Double
+        /// Null, as ``natsPerCopy`` is, where the model overflows on the text: it has no score.
+        var score: Double?
+        var natsPerCopy: Double?
         var spurious: Bool
         var layers: [InfluentialSequence.LayerScore]?
         var tokens: [InfluentialSequence.TokenScore]?
@@ -27,6 +28,18 @@ struct ScoresDocument: Encodable {
             case natsPerCopy = "nats_per_copy"
             case spurious, layers, tokens
             case outputTokens = "output_tokens"
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(index, forKey: .index)
+            try container.encodeIfPresent(id, forKey: .id)
+            try container.encode(score, forKey: .score)
+            try container.encode(natsPerCopy, forKey: .natsPerCopy)
+            try container.encode(spurious, forKey: .spurious)
+            try container.encodeIfPresent(layers, forKey: .layers)
+            try container.encodeIfPresent(tokens, forKey: .tokens)
+            try container.encodeIfPresent(outputTokens, forKey: .outputTokens)
         }
     }
 
@@ -41,12 +54,15 @@ struct ScoresDocument: Encodable {
         timings = result.timings
         method = result.method
         corpusSequences = result.candidates.corpusSequences
-        scores = result.sequences.sorted { ($0.index ?? 0) < ($1.index ?? 0) }.map { sequence in
-            let index = sequence.index ?? 0
+        let scored = Dictionary(
+            result.sequences.compactMap { sequence in sequence.index.map { ($0, sequence) } },
+            uniquingKeysWith: { first, _ in first })
+        scores = ids.enumerated().map { index, id in
+            let sequence = scored[index]
             return Score(
-                index: index, id: ids.indices.contains(index) ? ids[index] : nil, score: sequence.score,
-                natsPerCopy: sequence.natsPerCopy, spurious: sequence.spurious, layers: sequence.layers,
-                tokens: sequence.tokens, outputTokens: sequence.outputTokens)
+                index: index, id: id, score: sequence?.score, natsPerCopy: sequence?.natsPerCopy,
+                spurious: sequence?.spurious ?? false, layers: sequence?.layers, tokens: sequence?.tokens,
+                outputTokens: sequence?.outputTokens)
         }
     }
 }

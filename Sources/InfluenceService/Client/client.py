@@ -551,10 +551,14 @@ class Result:
             f"<p>{html.escape(query['prompt'])}{_said(query)}<br>"
             f"<small>{self._measured()}log-probability {query['log_probability']:.3f} nats; "
             f"{self.document['candidates']['considered']:,} of {self.document['candidates']['corpus_sequences']:,} "
-            "sequences scored</small></p><table><thead><tr><th>rank</th><th>score</th>"
+            f"sequences scored{self._not_finite()}</small></p><table><thead><tr><th>rank</th><th>score</th>"
             '<th style="text-align:left">sequence</th></tr></thead>'
             f"<tbody>{rows}</tbody></table>" + (f"<p><small>and {rest:,} more</small></p>" if rest > 0 else "")
             + f"<p><small>{html.escape(self.spread())}</small></p>")
+
+    def _not_finite(self) -> str:
+        count = self.document["candidates"].get("not_finite") or 0
+        return f"; on {count:,} of them the model overflows, and they have no score" if count else ""
 
     def _measured(self) -> str:
         query = self.document["query"]

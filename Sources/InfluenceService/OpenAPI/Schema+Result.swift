@@ -29,8 +29,14 @@ extension Schema {
             "candidates",
             object(
                 "What was scored.",
-                .required("selection", choice("How they were chosen.", ["tfidf", "all", "ids", "texts"])),
+                .required(
+                    "selection", choice("How they were chosen.", ["tfidf", "index", "both", "all", "ids", "texts"])),
                 .required("considered", integer("How many sequences were scored for the query.", from: 0)),
+                .optional(
+                    "not_finite",
+                    integer(
+                        "How many of these have a score that is no finite number, because the model overflows on them. They are "
+                            + "in no ranking, sum or distribution. Absent in results of earlier versions.", from: 0)),
                 .required("corpus_sequences", integer("How many sequences the corpus had.", from: 0)))),
         .optional("method", reference(.method)), .optional("distribution", reference(.scoreDistribution)),
         .optional(
@@ -163,8 +169,13 @@ extension Schema {
                     .optional("id", string("The asker's own name of it.")),
                     .required(
                         "score",
-                        number("In nats. Positive: training on the text makes the completion likelier.")),
-                    .required("nats_per_copy", number("The score over the number of training sequences.")),
+                        number(
+                            "In nats. Positive: training on the text makes the completion likelier. Null where the model overflows "
+                                + "on the text: it has no score."
+                        ).orNull),
+                    .required(
+                        "nats_per_copy",
+                        number("The score over the number of training sequences; null where that is.").orNull),
                     .required("spurious", boolean("Whether nearly all of the influence lies in one token.")),
                     .optional("layers", reference(.layerScores)), .optional("tokens", reference(.tokenScores)),
                     .optional("output_tokens", reference(.outputTokenScores))))))

@@ -53,7 +53,12 @@ extension Schema {
                 .optional(
                     "seed",
                     integer("The fit's seed.", in: UInt64.min...UInt64.max)),
-                .required("bytes", integer("Memory that they take.", from: 0)))),
+                .required("bytes", integer("Memory that they take.", from: 0)),
+                .required(
+                    "layers_without_curvature",
+                    array(
+                        "The tracked layers that no gradient of the fit reached: nothing has influence through them.",
+                        of: string("A layer's name."))))),
         .required("corpus", reference(.corpusStatistics)),
         .optional(
             "index",

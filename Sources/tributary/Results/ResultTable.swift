@@ -69,6 +69,10 @@ struct ResultTable {
             : "\(candidates.considered) of \(candidates.corpusSequences) sequences scored (\(candidates.selection)); "
         let shared = timings.batchSize > 1 ? ", shared by \(timings.batchSize) queries" : ""
         lines += (scored + stages + shared).wrapped(to: style.width).map { style.styled($0, .dim) }
+        if let count = candidates.notFinite, count > 0 {
+            let note = "The model overflows on \(count) of these, which have no score and no rank."
+            lines += note.wrapped(to: style.width).map { style.styled($0, .warning) }
+        }
         if let method = Self.method(of: result) {
             lines += method.wrapped(to: style.width).map { style.styled($0, .dim) }
         }

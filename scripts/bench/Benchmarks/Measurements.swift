@@ -155,7 +155,8 @@ extension Setting {
             try slots[worker].withState { preconditioning in
                 try preconditioning.preconditioned(
                     gradients.map { .init($0.layers[layer], damping: nil, rank: .limited(input.rank)) },
-                    factors: factors.layers[layer])
+                    factors: factors.layers[layer]
+                ).map { try $0.get() }
             }
         }
         return gradients.indices.map { query in PreconditionedQuery(layers: layers.map { $0[query] }) }

@@ -152,7 +152,9 @@ function howTo(result) {
     wide.matches && h("p", { class: "hint" },
       `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
       `the best again in full in ${seconds(timings.rescore)}`,
-      timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."));
+      timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."),
+    candidates.not_finite > 0 && h("p", { class: "hint warning" },
+      `The model overflows on ${plural(candidates.not_finite, "sequence")} of these: they have no score and no rank.`));
 }
 
 /** How the inverse curvature was estimated, where that was not by the factors alone. */

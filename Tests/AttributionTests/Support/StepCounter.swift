@@ -1,0 +1,25 @@
+import Synchronization
+
+@testable import Attribution
+
+/// Counts the micro-batches of an engine's work, which reports each when it is done, and the steps before them.
+final class StepCounter: Sendable {
+    private let microBatches = Mutex<[InfluenceProgress.Stage: Int]>([:])
+    private let steps = Mutex(0)
+    private let last = Mutex<InfluenceProgress?>(nil)
+
+    /// What was reported last.
+    var latest: InfluenceProgress? { last.withLock { $0 } }
+
+    func note(_ progress: InfluenceProgress) {
+        last.withLock { $0 = progress }
+        if progress.done > 0 { microBatches.withLock { $0[progress.stage, default: 0] += 1 } }
+    }
+
+    func step() { steps.withLock { $0 += 1 } }
+
+    /// How often room was made, for whatever follows.
+    var stepCount: Int { steps.withLock { $0 } }
+
+    subscript(stage: InfluenceProgress.Stage) -> Int { microBatches.withLock { $0[stage, default: 0] } }
+}
