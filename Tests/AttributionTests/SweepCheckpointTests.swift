@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 import TestSupport
@@ -141,4 +142,103 @@ struct SweepCheckpointTests {
         checkpoint.remove()
         #expect(!FileManager.default.fileExists(atPath: file.path))
     }
+
+    private func key(_ number: Int32) -> ContentKey { ContentKey(sequence: [number]) }
+
+    @Test("tells scores that are not finite from pairs that were not scored, to the last bit")
+    func marks() throws {
+        let scores = [
+            .unscored, SequenceScore(total: .nan, tokenConcentration: nil, layers: nil, tokens: nil),
+            SequenceScore(total: -.infinity, tokenConcentration: .nan, layers: [.nan, 1], tokens: []),
+            SequenceScore(total: 0, tokenConcentration: 0, layers: [], tokens: [2, .infinity]),
+            SequenceScore(total: 3, tokenConcentration: 0.5, layers: nil, tokens: [3]),
+        ]
+        let queries = scores.indices.map { key(Int32($0)) }
+        let written = checkpoint()
+        written.keep([ScoredSequence(sequence: key(100), scores: scores)], for: queries)
+        written.flush()
+        let found = try #require(checkpoint().scores(of: key(100), for: queries))
+        func bits(_ score: SequenceScore) -> [[UInt64]?] {
+            [
+                score.isScored ? [score.total.bitPattern] : nil, score.tokenConcentration.map { [$0.bitPattern] },
+                score.layers?.map(\.bitPattern), score.tokens?.map(\.bitPattern),
+            ]
+        }
+        #expect(found.map(bits) == scores.map(bits))
+        #expect(found.map(\.isScored) == [false, true, true, true, true])
+        #expect(found.map(\.isFinite) == [true, false, false, true, true])
+    }
+
+    @Test("of the format that had no such marks is not used")
+    func earlierVersion() throws {
+        interrupt(after: 30, in: .sweep, with: checkpoint())
+        var data = try Data(contentsOf: file)
+        #expect(data[7] == 2)
+        data[7] = 1
+        try data.write(to: file)
+        #expect(checkpoint().foundCount == 0)
+    }
+
+    @Test("takes further scores while it waits for the disk, and writes them in their turn")
+    func slowDisk() throws {
+        let disk = SlowDisk()
+        let checkpoint = CheckpointFile(url: file, interval: .zero, sync: disk.sync)
+        let queries = [key(0)]
+        @Sendable func row(_ number: Int32) -> ScoredSequence {
+            ScoredSequence(
+                sequence: ContentKey(sequence: [number]),
+                scores: [SequenceScore(tokens: [Double(number)], keepingTokens: true, layers: nil)])
+        }
+        let first = WatchedWork { checkpoint.keep([row(1)], for: queries) }
+        try #require(disk.isReached())
+        let others = WatchedWork { for number in Int32(2)...20 { checkpoint.keep([row(number)], for: queries) } }
+        let haveGoneOn = others.wait() != nil
+        disk.release()
+        #expect(haveGoneOn, "a worker waits for another's write")
+        try #require(first.wait())
+        checkpoint.flush()
+        let reopened = self.checkpoint()
+        #expect(reopened.foundCount == 20 && checkpoint.writtenCount == 20)
+        for number in Int32(1)...20 {
+            #expect(reopened.scores(of: key(number), for: queries)?.first?.total == Double(number))
+        }
+        checkpoint.remove()
+        checkpoint.keep([row(21)], for: queries)
+        checkpoint.flush()
+        #expect(!FileManager.default.fileExists(atPath: file.path))
+    }
+
+    @Test("is removed after the write that is under way")
+    func removalDuringWrite() throws {
+        let disk = SlowDisk()
+        let checkpoint = CheckpointFile(url: file, interval: .zero, sync: disk.sync)
+        let row = ScoredSequence(
+            sequence: key(1), scores: [SequenceScore(tokens: [1], keepingTokens: true, layers: nil)])
+        let queries = [key(0)]
+        let keeping = WatchedWork { checkpoint.keep([row], for: queries) }
+        try #require(disk.isReached())
+        let removing = WatchedWork { checkpoint.remove() }
+        disk.release()
+        try #require(removing.wait())
+        try #require(keeping.wait())
+        #expect(!FileManager.default.fileExists(atPath: file.path))
+    }
+}
+
+/// A disk whose first sync takes until it is released.
+private final class SlowDisk: Sendable {
+    private let reached = DispatchSemaphore(value: 0)
+    private let released = DispatchSemaphore(value: 0)
+
+    func sync(_ handle: FileHandle) throws {
+        reached.signal()
+        released.wait()
+        released.signal()
+        try handle.synchronize()
+    }
+
+    /// Waits until the first sync has begun; not for ever.
+    func isReached() -> Bool { reached.wait(timeout: .now() + 120) == .success }
+
+    func release() { released.signal() }
 }

@@ -1,10 +1,11 @@
+import Dispatch
 import Foundation
 import Synchronization
 
 /// A batch's checkpoint as a file that grows while the batch is under way.
 ///
 /// Scores are gathered in memory and written, with a sync, when the interval has passed; a batch that is shorter never makes a
-/// file. The file is read when the batch runs again, up to the first block that is cut short or damaged; ``CheckpointBlock``
+/// file. One worker at a time writes, while the others go on adding to what is gathered. The file is read when the batch runs again, up to the first block that is cut short or damaged; ``CheckpointBlock``
 /// describes it byte by byte.
 public final class CheckpointFile: SweepCheckpoint {
     /// What becomes of the file, for the log.
@@ -20,13 +21,20 @@ public final class CheckpointFile: SweepCheckpoint {
     public let foundCount: Int
 
     private let interval: Duration
+    private let sync: @Sendable (FileHandle) throws -> Void
     private let report: @Sendable (Event) -> Void
     private let kept: CheckpointContents
+    /// Guards what is gathered and whose turn it is to write. Nobody writes, waits or reports while it is locked.
     private let state: Mutex<State>
 
-    private struct State {
+    fileprivate struct State {
+        /// `nil` before the first write, and while it is lent to a write.
         var handle: FileHandle?
-        var isBroken = false
+        var isWriting = false
+        /// Those who wait for the end of the write under way.
+        var waiting: [DispatchSemaphore] = []
+        /// Nothing more is kept: the batch has ended, or the file cannot be written.
+        var isOver = false
         var pending: [UInt8] = []
         /// The numbers of the lists of queries that this process has written, by the list.
         var lists: [[ContentKey]: UInt32] = [:]
@@ -40,24 +48,34 @@ public final class CheckpointFile: SweepCheckpoint {
     /// - Parameters:
     ///   - url: Where the file is, or will be.
     ///   - interval: How long scores are gathered before they are written.
-    ///   - report: Told once of each event, from any thread.
-    public init(url: URL, interval: Duration, report: @escaping @Sendable (Event) -> Void = { _ in }) {
+    ///   - report: Receives each event once, from any thread.
+    public convenience init(url: URL, interval: Duration, report: @escaping @Sendable (Event) -> Void = { _ in }) {
+        self.init(url: url, interval: interval, sync: { try $0.synchronize() }, report: report)
+    }
+
+    /// - Parameter sync: Waits until what was written is on the disk.
+    init(
+        url: URL, interval: Duration, sync: @escaping @Sendable (FileHandle) throws -> Void,
+        report: @escaping @Sendable (Event) -> Void = { _ in }
+    ) {
         self.url = url
         self.interval = interval
+        self.sync = sync
         self.report = report
         kept = CheckpointContents(file: url)
         foundCount = kept.sequenceCount
         state = Mutex(State(nextList: kept.listCount, lastWrite: .now))
     }
 
-    /// How many scored sequences have been written since the file was opened.
+    /// How many scored sequences have been kept since the file was opened.
     public var writtenCount: Int { state.withLock { $0.writtenCount } }
 
     public func scores(of sequence: ContentKey, for queries: [ContentKey]) -> [SequenceScore]? {
         guard foundCount > 0 else { return nil }
         let scores = kept.scores(of: sequence, for: queries)
+        let isMatch = scores != nil || kept.knows(queries)
         let isForeign = state.withLock { state in
-            state.hasMatched = state.hasMatched || scores != nil || kept.knows(queries)
+            state.hasMatched = state.hasMatched || isMatch
             guard !state.hasMatched, !state.hasReportedForeign else { return false }
             state.hasReportedForeign = true
             return true
@@ -66,58 +84,73 @@ public final class CheckpointFile: SweepCheckpoint {
         return scores
     }
 
+    /// Keeps scores in memory, and writes what has been gathered if that is due and no other worker is about it: a worker does not wait
+    /// for another's write.
     public func keep(_ rows: [ScoredSequence], for queries: [ContentKey]) {
-        let failure = state.withLock { state -> String? in
-            guard !state.isBroken else { return nil }
-            let list = number(of: queries, &state)
-            state.pending += CheckpointBlock.scores(rows, list: list).bytes
+        guard let list = state.withLock({ $0.isOver ? nil : $0.number(of: queries) }) else { return }
+        let block = CheckpointBlock.scores(rows, list: list).bytes
+        state.withLock { state in
+            guard !state.isOver else { return }
+            state.pending += block
             state.writtenCount += rows.count
-            guard state.lastWrite.duration(to: .now) >= interval else { return nil }
-            return write(&state)
         }
-        if let failure { report(.cannotWrite(reason: failure)) }
+        while let write = state.withLock({ $0.beginWrite(after: interval) }) { perform(write) }
     }
 
-    /// Removes the file: the batch has ended.
+    /// Writes what has been gathered, so that the batch can be taken up from here. Waits for a write that is under way.
+    public func flush() {
+        repeat {
+            waitForWrite()
+            if let write = state.withLock({ $0.beginWrite(after: .zero) }) { perform(write) }
+        } while state.withLock { $0.isWriting || !($0.isOver || $0.pending.isEmpty) }
+    }
+
+    /// Removes the file: the batch has ended. Waits for a write that is under way.
     public func remove() {
         state.withLock { state in
-            state.isBroken = true
+            state.isOver = true
             state.pending = []
-            try? state.handle?.close()
-            state.handle = nil
         }
+        waitForWrite()
+        let handle = state.withLock { $0.handle.take() }
+        try? handle?.close()
         try? FileManager.default.removeItem(at: url)
     }
 
-    /// Writes what has been gathered, so that the batch can be taken up from here.
-    public func flush() {
-        let failure = state.withLock { state in state.isBroken || state.pending.isEmpty ? nil : write(&state) }
+    // MARK: - Writing
+
+    /// What one thread takes to the file while others go on gathering.
+    fileprivate struct Write {
+        var handle: FileHandle?
+        var bytes: [UInt8]
+    }
+
+    private func perform(_ write: Write) {
+        let written = Result {
+            let handle = try write.handle ?? open()
+            try handle.write(contentsOf: write.bytes)
+            try sync(handle)
+            return handle
+        }
+        let (handle, failure): (FileHandle?, String?) =
+            switch written {
+            case .success(let handle): (handle, nil)
+            case .failure(let error): (nil, error.localizedDescription)
+            }
+        let waiting = state.withLock { $0.endWrite(keeping: handle) }
+        for semaphore in waiting { semaphore.signal() }
         if let failure { report(.cannotWrite(reason: failure)) }
     }
 
-    private func number(of queries: [ContentKey], _ state: inout State) -> UInt32 {
-        if let number = state.lists[queries] { return number }
-        defer { state.nextList += 1 }
-        state.lists[queries] = state.nextList
-        state.pending += CheckpointBlock.queries(queries).bytes
-        return state.nextList
-    }
-
-    /// - Returns: Why it could not be written.
-    private func write(_ state: inout State) -> String? {
-        do {
-            let handle = try state.handle ?? open()
-            state.handle = handle
-            try handle.write(contentsOf: state.pending)
-            try handle.synchronize()
-            state.pending.removeAll(keepingCapacity: true)
-            state.lastWrite = .now
-            return nil
-        } catch {
-            state.isBroken = true
-            state.pending = []
-            return error.localizedDescription
+    /// Blocks the thread until no write is under way.
+    private func waitForWrite() {
+        let semaphore = state.withLock { state -> DispatchSemaphore? in
+            guard state.isWriting else { return nil }
+            let semaphore = DispatchSemaphore(value: 0)
+            state.waiting.append(semaphore)
+            return semaphore
         }
+        semaphore?.wait()
     }
 
     private func open() throws -> FileHandle {
@@ -130,5 +163,42 @@ public final class CheckpointFile: SweepCheckpoint {
         try handle.truncate(atOffset: end)
         try handle.seek(toOffset: end)
         return handle
+    }
+}
+
+extension CheckpointFile.State {
+    /// The number of a list of queries, which is written before its first scores.
+    fileprivate mutating func number(of queries: [ContentKey]) -> UInt32 {
+        if let number = lists[queries] { return number }
+        defer { nextList += 1 }
+        lists[queries] = nextList
+        pending += CheckpointBlock.queries(queries).bytes
+        return nextList
+    }
+
+    /// Takes the turn to write.
+    ///
+    /// - Returns: `nil` if another thread has it, nothing has been gathered, or the last write is not as long ago as that.
+    fileprivate mutating func beginWrite(after interval: Duration) -> CheckpointFile.Write? {
+        guard !isWriting, !isOver, !pending.isEmpty, lastWrite.duration(to: .now) >= interval else { return nil }
+        isWriting = true
+        defer { pending = [] }
+        return CheckpointFile.Write(handle: handle.take(), bytes: pending)
+    }
+
+    /// Gives the turn back.
+    ///
+    /// - Parameter handle: `nil` if the file could not be written, which ends the checkpoint.
+    /// - Returns: Those who wait for it.
+    fileprivate mutating func endWrite(keeping handle: FileHandle?) -> [DispatchSemaphore] {
+        self.handle = handle
+        isWriting = false
+        lastWrite = .now
+        if handle == nil {
+            isOver = true
+            pending = []
+        }
+        defer { waiting = [] }
+        return waiting
     }
 }
