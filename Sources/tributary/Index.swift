@@ -69,15 +69,13 @@ struct Index: ParsableCommand {
         let sequences = try corpus.statistics().sequences
         let display = ProgressLine("indexing gradients")
         do {
-            var done = index.sequences
+            let isInterrupted = interruption.question
             try index.extend(
                 to: sequences, of: corpus, decoder: checkpoint.decoder, workers: workers.value,
-                progress: {
-                    done = $0
-                    display.update($0, of: $1, unit: "sequences")
-                },
-                step: {
-                    if interruption.question() { throw GradientIndexError.interrupted(done: done, total: sequences) }
+                progress: { display.update($0, of: $1, unit: "sequences") },
+                step: { [index] in
+                    guard isInterrupted() else { return }
+                    throw GradientIndexError.interrupted(done: index.sequences, total: sequences)
                 })
             display.finish()
         } catch {

@@ -1,5 +1,6 @@
 import Corpus
 import Curvature
+import Dispatch
 import Foundation
 import LinearAlgebra
 import Synchronization
@@ -13,9 +14,10 @@ public final class GradientIndex: Sendable {
     public let layout: SketchLayout
     private let file: GradientIndexFile
     private let sketch: GradientSketch
+    /// Guards which records are indexed. Searches go on with those that they began with.
     private let state: Mutex<(records: Data, sequences: Int)>
-    /// One extension at a time; searches go on meanwhile with what there is.
-    private let extending = NSLock()
+    /// Whose turn it is to write to the file.
+    private let writing = DispatchSemaphore(value: 1)
 
     /// Records that a worker compares at a time: they stay in its cache for all queries.
     private static let block = 256
@@ -80,43 +82,67 @@ public final class GradientIndex: Sendable {
 
     /// Indexes the sequences of the corpus that are not yet, one forward and backward pass each.
     ///
-    /// What is done is kept as it goes: an extension that ends early is taken up where it was.
+    /// What is done is kept as it goes: an extension that ends early is taken up where it was. Several may run at a time, and none
+    /// waits for another's computing: each goes on from what is indexed, and one that finds its round indexed by another drops the
+    /// rest of it. That costs the round under way, and leaves nothing that an extension could hold back another with while its `step`
+    /// makes it wait.
     ///
     /// - Parameters:
-    ///   - progress: Told how many sequences are indexed, of how many.
-    ///   - step: Called every few micro-batches; what it throws ends the extension.
+    ///   - progress: Receives how many sequences are indexed, of how many.
+    ///   - step: Called before each round, and before each micro-batch on the thread that computes it; what it throws ends the
+    ///     extension.
     /// - Throws: ``GradientIndexError``, or what reading the corpus threw.
     public func extend(
         to total: Int, of corpus: CorpusStore, decoder: DecoderModel, workers: Workers, batchTokens: Int? = nil,
-        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, step: () throws -> Void = {}
+        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, step: @Sendable () throws -> Void = {}
     ) throws {
-        try extending.withLock {
-            let slots = (0..<workers.count).map { _ in
-                WorkerSlot((workspace: DecoderWorkspace(), tap: SketchTap(sketch)))
-            }
-            while true {
-                let done = sequences
-                progress(min(done, total), total)
-                guard done < total else { return }
+        let slots = (0..<workers.count).map { _ in WorkerSlot(Sketcher(tap: SketchTap(sketch))) }
+        while true {
+            let done = sequences
+            progress(min(done, total), total)
+            guard done < total else { return }
+            try step()
+            let rowids = Array(Int64(done + 1)...Int64(min(done + Self.round, total)))
+            let tokens = try corpus.tokens(rowids: rowids)
+            let batches = Self.batches(tokens, upTo: batchTokens ?? decoder.microBatchTokens)
+            let records = try workers.map(batches.indices) { worker, index in
                 try step()
-                let rowids = Array(Int64(done + 1)...Int64(min(done + Self.round, total)))
-                let tokens = try corpus.tokens(rowids: rowids)
-                let batches = Self.batches(tokens, upTo: batchTokens ?? decoder.microBatchTokens)
-                let records = try workers.map(batches.indices) { worker, index in
-                    slots[worker].withState { state in
-                        var batch = TokenBatch()
-                        for sequence in tokens[batches[index]] { batch.append(sequence) }
-                        decoder.run(batch, in: &state.workspace, tracked: sketch.tracked, tap: &state.tap)
-                        return zip(tokens[batches[index]], state.tap.records).flatMap {
-                            file.record(of: $0, sketch: $1)
-                        }
-                    }
-                }
-                try file.append(Array(records.joined()), behind: done)
-                let mapped = try file.map(sequences: done + rowids.count)
-                state.withLock { $0 = (mapped, done + rowids.count) }
+                // Another extension has been here: the rest of the round is of no use.
+                guard sequences == done else { return [UInt8]() }
+                return slots[worker].withState { $0.records(of: tokens[batches[index]], decoder, file) }
             }
+            try add(Array(records.joined()), behind: done)
         }
+    }
+
+    /// What a worker has from micro-batch to micro-batch.
+    private struct Sketcher: Sendable {
+        var workspace = DecoderWorkspace()
+        var tap: SketchTap
+
+        /// The records of a micro-batch's sequences, one behind the other.
+        mutating func records(
+            of sequences: ArraySlice<[Int32]>, _ decoder: DecoderModel, _ file: GradientIndexFile
+        ) -> [UInt8] {
+            var batch = TokenBatch()
+            for sequence in sequences { batch.append(sequence) }
+            decoder.run(batch, in: &workspace, tracked: tap.tracked, tap: &tap)
+            return zip(sequences, tap.records).flatMap { file.record(of: $0, sketch: $1) }
+        }
+    }
+
+    /// Writes a round's records behind the first so many sequences, unless another extension has.
+    ///
+    /// Extensions write one after the other. Whoever writes calls nobody and waits for the disk alone, so that those behind come to
+    /// their turn whatever their callers do.
+    private func add(_ records: [UInt8], behind start: Int) throws {
+        writing.wait()
+        defer { writing.signal() }
+        guard sequences == start else { return }
+        try file.append(records, behind: start)
+        let end = start + records.count / file.recordBytes
+        let mapped = try file.map(sequences: end)
+        state.withLock { $0 = (mapped, end) }
     }
 
     private static func batches(_ tokens: [[Int32]], upTo limit: Int) -> [Range<Int>] {
