@@ -94,38 +94,105 @@ struct GradientIndexTests {
         }
     }
 
+    private func combined(_ estimates: [Float], _ words: [Double], pairs: [Int]? = nil) -> [(Double, Double)] {
+        var (estimateMoments, wordMoments) = (Moments(), Moments())
+        estimateMoments.add(estimates)
+        wordMoments.add(words)
+        let combined = CombinedScores(estimates: estimateMoments, words: wordMoments)
+        return estimates.indices.map {
+            let scores = combined.scores(estimate: estimates[$0], words: words[$0], pairs: pairs?[$0] ?? 0)
+            return (scores.proponent, scores.opponent)
+        }
+    }
+
     @Test("lets words decide between equal estimates, and estimates between sequences that share as much")
     func combined() {
-        let combined = CombinedScores(estimates: [1, 1, -3, -3, 1, .nan], words: [0, 4, 4, 0, 1])
-        func order(_ scores: [Float]) -> [Int] {
+        let scores = combined([1, 1, -3, -3, 1, .nan], [0, 4, 4, 0, 1, 0])
+        func order(_ scores: [Double]) -> [Int] {
             scores.indices.filter { scores[$0].isFinite }.sorted { scores[$0] > scores[$1] }
         }
-        #expect(order(combined.proponents) == [1, 4, 0, 2, 3])
-        #expect(order(combined.opponents) == [2, 3, 1, 4, 0])
-        #expect(combined.proponents[5].isNaN && combined.opponents[5].isNaN)
-        let alike = CombinedScores(estimates: [2, 2], words: [5, 5])
-        #expect(alike.proponents == alike.opponents && alike.proponents[0] == alike.proponents[1])
-        #expect(CombinedScores(estimates: [], words: [1]).proponents.isEmpty)
+        #expect(order(scores.map(\.0)) == [1, 4, 0, 2, 3])
+        #expect(order(scores.map(\.1)) == [2, 3, 1, 4, 0])
+        #expect(scores[5].0.isNaN && scores[5].1.isNaN)
+        let alike = combined([2, 2], [5, 5])
+        #expect(alike.allSatisfy { $0 == alike[0] && $0.0 == $0.1 })
+    }
+
+    @Test("finds the same mean and spread in one part and in many", arguments: [1, 7, 31, 32, 33, 576])
+    func moments(part: Int) {
+        var random = SplitMix64(seed: 3)
+        var values = (0..<576).map { _ in Float.random(in: 1_000...1_001, using: &random) }
+        values[17] = .nan
+        var (whole, parts) = (Moments(), Moments())
+        whole.add(values)
+        for start in stride(from: 0, to: values.count, by: part) {
+            parts.add(values[start..<min(start + part, values.count)])
+        }
+        let finite = values.filter(\.isFinite).map(Double.init)
+        let mean = finite.reduce(0, +) / Double(finite.count)
+        let variance = finite.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(finite.count)
+        for moments in [whole, parts] {
+            #expect(abs(moments.mean - mean) < 1e-9)
+            #expect(abs(moments.reciprocalDeviation * variance.squareRoot() - 1) < 1e-9)
+        }
+    }
+
+    @Test("finds by estimates and words what one list of all scores has at its ends", arguments: [1, 9, 60])
+    func streamed(length: Int) throws {
+        let corpus = try TinyEngine().engine.corpus
+        let count = try corpus.statistics().sequences
+        var random = SplitMix64(seed: 5)
+        var values = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+        values[11] = .nan
+        let parts = stride(from: 0, to: count, by: length).map { start in
+            var part = Estimates.Part(start: start)
+            part.append(Array(values[start..<min(start + length, count)]))
+            return part
+        }
+        let asked = Array(try corpus.tokens(rowids: [3, 4, 3]).joined())
+        let pairs = Set(zip(asked, asked.dropFirst()).map { SharedWords.Pair(first: $0, second: $1) })
+        let words = SharedWords(
+            scores: { try corpus.termIndex.scores(queryTokens: asked, asOf: count) }, pairs: pairs,
+            tokens: { try corpus.tokens(rowids: $0) })
+
+        var shared = [Double](repeating: 0, count: count)
+        for match in try corpus.termIndex.search(queryTokens: asked, limit: count) {
+            shared[Int(match.rowid) - 1] = match.score
+        }
+        let pairCounts = try words.pairCounts(in: (1...Int64(count)).map { $0 })
+        let all = combined(values, shared, pairs: pairCounts)
+        let zeros = Matrix(rows: 1, columns: 64)
+        let vector = zeros.withSpan { SignSketch(segments: 1, entries: 64).query(of: $0) }
+        for (direction, limit) in [(InfluenceQuery.Direction.positive, 5), (.negative, 7), (.both, 9), (.both, 1)] {
+            for within in [nil, [2...20, 40...50]] as [[ClosedRange<Int64>]?] {
+                let query = GradientIndex.Query(
+                    vector: vector, limit: limit, direction: direction, words: words, within: within)
+                var matches = DirectedMatches(query, of: count)
+                try CombinedSearch(estimates: Estimates(parts: parts, count: count), words: words)
+                    .insert(into: &matches, for: query)
+                var expected = DirectedMatches(query, of: count)
+                expected.insert(all.map(\.0), opponents: all.map(\.1), firstRowid: 1)
+                #expect(matches.rowids == expected.rowids)
+            }
+        }
     }
 
     @Test("lets a pair of tokens that ends in the completion outweigh a small difference, and not a large one")
     func pairs() throws {
         let sequences: [[Int32]] = [[1, 2, 3], [3, 2, 1], [9, 1, 2, 3, 1, 2], [], [2]]
         let asked: [SharedWords.Pair] = [.init(first: 1, second: 2), .init(first: 2, second: 3)]
-        let words = SharedWords(scores: [0, 0, 0, 0, 0], pairs: Set(asked)) { rowids in
-            rowids.map { sequences[Int($0) - 1] }
-        }
+        let words = SharedWords(
+            scores: { throw CancellationError() }, pairs: Set(asked),
+            tokens: { rowids in rowids.map { sequences[Int($0) - 1] } })
         let counts = try words.pairCounts(in: [1, 2, 3, 4, 5])
         #expect(counts == [2, 0, 2, 0, 0], "the first has both, the third too, and what comes twice counts once")
-        let none = SharedWords(scores: [], pairs: []) { _ in throw CancellationError() }
+        let none = SharedWords(
+            scores: { throw CancellationError() }, pairs: [], tokens: { _ in throw CancellationError() })
         #expect(try none.pairCounts(in: [1, 2]) == [0, 0], "nothing is read where there is nothing to look for")
 
-        var combined = CombinedScores(estimates: [0, 1, 2, 3, 40], words: words.scores)
-        combined.add(pairs: [1], of: [1])
-        let order = combined.proponents.indices.sorted { combined.proponents[$0] > combined.proponents[$1] }
-        #expect(order == [4, 0, 3, 2, 1])
-        let opponents = combined.opponents.indices.sorted { combined.opponents[$0] > combined.opponents[$1] }
-        #expect(opponents == [0, 1, 2, 3, 4])
+        let scores = combined([0, 1, 2, 3, 40], [0, 0, 0, 0, 0], pairs: [1, 0, 0, 0, 0])
+        #expect(scores.indices.sorted { scores[$0].0 > scores[$1].0 } == [4, 0, 3, 2, 1])
+        #expect(scores.indices.sorted { scores[$0].1 > scores[$1].1 } == [0, 1, 2, 3, 4])
     }
 
     @Test("looks for each of the completion's tokens behind the one before it")
@@ -188,7 +255,9 @@ struct GradientIndexTests {
             corpus: tiny.engine.corpus)
     }
 
-    private func extend(_ index: GradientIndex, of tiny: TinyEngine, step: () throws -> Void = {}) throws {
+    private func extend(
+        _ index: GradientIndex, of tiny: TinyEngine, step: @Sendable () throws -> Void = {}
+    ) throws {
         try index.extend(
             to: try tiny.engine.corpus.statistics().sequences, of: tiny.engine.corpus, decoder: tiny.engine.decoder,
             workers: Workers(count: 2), batchTokens: 1, step: step)

@@ -63,12 +63,12 @@ struct CandidateSelector: Sendable {
     }
 
     /// What a query and the corpus share, the completion's tokens counted three times: it is their probability that sequences influence.
-    private func sharedWords(of request: Request) throws -> SharedWords {
-        SharedWords(
-            scores: try corpus.termIndex.scores(
-                queryTokens: request.words + request.completions + request.completions, asOf: corpusSequences),
-            pairs: request.pairs
-        ) { [corpus] rowids in try corpus.tokens(rowids: rowids) }
+    private func sharedWords(of request: Request) -> SharedWords {
+        let tokens = request.words + request.completions + request.completions
+        return SharedWords(
+            scores: { [corpus, corpusSequences] in
+                try corpus.termIndex.scores(queryTokens: tokens, asOf: corpusSequences)
+            }, pairs: request.pairs, tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
     }
 
     /// - Returns: What the index finds for each query that asks it, by the query's place.
@@ -81,7 +81,7 @@ struct CandidateSelector: Sendable {
             let selection = request.selection
             return index.query(
                 request.gradient, damping: request.damping, limit: selection.limit, direction: request.direction,
-                words: selection.prefilter == .both ? try sharedWords(of: request) : nil,
+                words: selection.prefilter == .both ? sharedWords(of: request) : nil,
                 within: try selection.source.map { try corpus.rowidRanges(source: $0, asOf: corpusSequences) })
         }
         return Dictionary(

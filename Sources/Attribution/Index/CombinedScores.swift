@@ -1,50 +1,76 @@
-/// Estimates of influence, corrected by the words that sequences share with the query.
+/// How estimates of influence and shared words are weighed against each other.
 ///
 /// What an estimate lacks is precision: it is the influence and a random error. Shared words have errors of their own, so that the sum of
 /// both, each in its own standard deviations over the corpus, finds more than either. Sequences that share words with a
 /// query have large influence of either sign: for opponents, the estimate counts negative and the words as for proponents.
 struct CombinedScores {
     /// What a standard deviation of the words' scores counts for, in standard deviations of the estimates.
-    static let weightOfWords: Float = 0.5
+    static let weightOfWords = 0.5
 
     /// What each pair of neighbouring tokens that ends in the completion counts for, in standard deviations of the estimates.
-    static let weightOfPair: Float = 1.5
+    static let weightOfPair = 1.5
 
-    /// One a sequence; the highest are the likeliest proponents.
-    private(set) var proponents: [Float]
+    private let mean: Double
+    private let unit: Double
+    private let wordUnit: Double
 
-    /// One a sequence; the highest are the likeliest opponents.
-    private(set) var opponents: [Float]
-
-    /// - Parameter words: One a sequence; those that are missing count as none shared.
-    init(estimates: [Float], words: [Double]) {
-        let usable = estimates.indices.map { $0 < words.count ? Float(words[$0]) : 0 }
-        let scale = Self.scale(usable) * Self.weightOfWords
-        let (mean, unit) = (Self.mean(estimates), Self.scale(estimates))
-        proponents = zip(estimates, usable).map { ($0 - mean) * unit + $1 * scale }
-        opponents = zip(estimates, usable).map { (mean - $0) * unit + $1 * scale }
+    /// - Parameters:
+    ///   - estimates: Of all sequences.
+    ///   - words: Of the same; a sequence that shares none has zero.
+    init(estimates: Moments, words: Moments) {
+        mean = estimates.mean
+        unit = estimates.reciprocalDeviation
+        wordUnit = words.reciprocalDeviation * Self.weightOfWords
     }
 
-    /// Takes into account how many pairs of neighbouring tokens some sequences share with the query.
-    mutating func add(pairs counts: [Int], of rowids: [Int64]) {
-        for (rowid, count) in zip(rowids, counts) {
-            let index = Int(rowid) - 1
-            proponents[index] += Float(count) * Self.weightOfPair
-            opponents[index] += Float(count) * Self.weightOfPair
+    /// A sequence's scores; the highest are the likeliest proponents, and the likeliest opponents.
+    ///
+    /// - Parameter pairs: How many pairs of neighbouring tokens it shares with the query.
+    func scores(estimate: Float, words: Double, pairs: Int = 0) -> (proponent: Double, opponent: Double) {
+        let influence = (Double(estimate) - mean) * unit
+        let shared = words * wordUnit + Double(pairs) * Self.weightOfPair
+        return (shared + influence, shared - influence)
+    }
+}
+
+/// The number, mean and spread of values that come part by part.
+struct Moments: Sendable {
+    private(set) var count = 0.0
+    private(set) var mean = 0.0
+    /// The sum of squared differences from the mean.
+    private var squares = 0.0
+
+    /// Takes values; those that are not finite are left out.
+    mutating func add(_ values: some Collection<some BinaryFloatingPoint>) {
+        let finite = values.lazy.filter(\.isFinite).map { Double($0) }
+        var part = Moments()
+        for value in finite {
+            part.count += 1
+            part.mean += value
         }
+        guard part.count > 0 else { return }
+        part.mean /= part.count
+        for value in finite { part.squares += (value - part.mean) * (value - part.mean) }
+        merge(part)
     }
 
-    private static func mean(_ values: [Float]) -> Float {
-        let finite = values.lazy.filter(\.isFinite)
-        return Float(finite.reduce(0.0) { $0 + Double($1) } / Double(max(1, finite.count)))
+    /// Takes zeros.
+    mutating func add(zeros count: Int) {
+        var part = Moments()
+        part.count = Double(count)
+        merge(part)
+    }
+
+    /// Takes all that another has (Chan, Golub and LeVeque 1979).
+    private mutating func merge(_ other: Moments) {
+        let total = count + other.count
+        guard total > 0 else { return }
+        let difference = other.mean - mean
+        squares += other.squares + difference * difference * count * other.count / total
+        mean += difference * other.count / total
+        count = total
     }
 
     /// One through the standard deviation; zero where all are equal.
-    private static func scale(_ values: [Float]) -> Float {
-        let mean = Double(mean(values))
-        let finite = values.lazy.filter(\.isFinite)
-        let variance =
-            finite.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(max(1, finite.count))
-        return variance > 0 ? Float(1 / variance.squareRoot()) : 0
-    }
+    var reciprocalDeviation: Double { squares > 0 ? (count / squares).squareRoot() : 0 }
 }

@@ -184,22 +184,45 @@ public final class GradientIndex: Sendable {
             within: within)
     }
 
-    /// How many times as many sequences as are wanted are looked at for pairs of tokens: those have to be read from the corpus.
-    private static let shortlist = 4
+    /// The most memory that the estimates of one pass may take that are kept until all of them are there.
+    private static let estimateBytes = 1 << 30
 
     /// The sequences of largest estimated influence in each query's direction; for both, half of them in each.
     ///
     /// - Parameter count: The corpus is taken as it was when it had so many sequences.
     /// - Returns: For each query rowids, ascending.
+    /// - Complexity: One pass over the index. Queries with words keep an estimate of four bytes a sequence until its end; where they
+    ///   would take more than a gibibyte together, there are several passes.
     public func search(_ queries: [Query], asOf count: Int, workers: Workers) throws -> [[Int64]] {
         let (records, indexed) = state.withLock { $0 }
         let sequences = min(indexed, count)
+        let (plain, combined) = (
+            queries.indices.filter { queries[$0].words == nil }, queries.indices.filter { queries[$0].words != nil }
+        )
+        let most = max(1, Self.estimateBytes / max(1, sequences * MemoryLayout<Float>.stride))
+        let groups = stride(from: 0, to: combined.count, by: most).map {
+            Array(combined[$0..<min($0 + most, combined.count)])
+        }
+        var found = [[Int64]](repeating: [], count: queries.count)
+        // Those without words keep nothing a sequence: they go along with the first.
+        for group in [plain + (groups.first ?? [])] + groups.dropFirst() {
+            let rowids = try pass(over: records, sequences, for: group.map { queries[$0] }, workers)
+            for (query, own) in zip(group, rowids) { found[query] = own }
+        }
+        return found
+    }
+
+    /// One pass over the records.
+    private func pass(
+        over records: Data, _ sequences: Int, for queries: [Query], _ workers: Workers
+    ) throws -> [[Int64]] {
         let blocks = (sequences + Self.block - 1) / Self.block
         // Enough pieces for the workers to be done together, and few enough lists to be merged.
         let pieces = min(blocks, workers.count * 8)
         let found = try workers.map(0..<pieces) { _, piece in
             var best = queries.map { DirectedMatches($0, of: sequences) }
-            var estimates = queries.map { _ in [Float]() }
+            let first = piece * blocks / pieces * Self.block
+            var estimates = queries.map { _ in Estimates.Part(start: first) }
             var scores: [Float] = []
             for block in (piece * blocks / pieces)..<((piece + 1) * blocks / pieces) {
                 let range = (block * Self.block)..<min((block + 1) * Self.block, sequences)
@@ -212,7 +235,7 @@ public final class GradientIndex: Sendable {
                     if queries[index].words == nil {
                         best[index].insert(scores, firstRowid: Int64(range.lowerBound) + 1)
                     } else {
-                        estimates[index] += scores
+                        estimates[index].append(scores)
                     }
                 }
             }
@@ -222,74 +245,11 @@ public final class GradientIndex: Sendable {
             var merged = DirectedMatches(queries[index], of: sequences)
             for piece in found { merged.insert(piece.best[index]) }
             if let words = queries[index].words {
-                var combined = CombinedScores(
-                    estimates: found.flatMap { $0.estimates[index] }, words: words.scores)
-                var shortlist = DirectedMatches(queries[index], of: sequences, times: Self.shortlist)
-                shortlist.insert(combined.proponents, opponents: combined.opponents)
-                combined.add(pairs: try words.pairCounts(in: shortlist.rowids), of: shortlist.rowids)
-                merged.insert(combined.proponents, opponents: combined.opponents)
+                let search = CombinedSearch(
+                    estimates: Estimates(parts: found.map { $0.estimates[index] }, count: sequences), words: words)
+                try search.insert(into: &merged, for: queries[index])
             }
             return merged.rowids
         }
-    }
-}
-
-/// The best matches of a query in its directions.
-private struct DirectedMatches: Sendable {
-    private var proponents: TopMatches?
-    private var opponents: TopMatches?
-    private let within: [ClosedRange<Int64>]?
-
-    /// - Parameters:
-    ///   - sequences: How many there are, of which neither direction can find more.
-    ///   - factor: For this many times as many matches as the query asks for.
-    init(_ query: GradientIndex.Query, of sequences: Int, times factor: Int = 1) {
-        let limit = min(query.limit, 2 * sequences) * factor
-        let (most, least) = ((limit + 1) / 2, limit / 2)
-        switch query.direction {
-        case .positive: proponents = TopMatches(limit: limit)
-        case .negative: opponents = TopMatches(limit: limit)
-        case .both:
-            proponents = TopMatches(limit: most)
-            if least > 0 { opponents = TopMatches(limit: least) }
-        }
-        within = query.within
-    }
-
-    /// Takes scores of which the highest are the best proponents and the lowest the best opponents.
-    mutating func insert(_ scores: [Float], firstRowid: Int64) {
-        for index in indices(of: scores, firstRowid: firstRowid) where scores[index].isFinite {
-            let score = Double(scores[index])
-            proponents?.insert(TermIndex.Match(rowid: firstRowid + Int64(index), score: score))
-            opponents?.insert(TermIndex.Match(rowid: firstRowid + Int64(index), score: -score))
-        }
-    }
-
-    /// Takes scores from the first sequence, of which the highest are the best on either side.
-    mutating func insert(_ proponentScores: [Float], opponents opponentScores: [Float]) {
-        for index in indices(of: proponentScores, firstRowid: 1) where proponentScores[index].isFinite {
-            let rowid = Int64(index) + 1
-            proponents?.insert(TermIndex.Match(rowid: rowid, score: Double(proponentScores[index])))
-            opponents?.insert(TermIndex.Match(rowid: rowid, score: Double(opponentScores[index])))
-        }
-    }
-
-    /// Where the scores of sequences that count are.
-    private func indices(of scores: [Float], firstRowid: Int64) -> [Int] {
-        guard let within, !scores.isEmpty else { return Array(scores.indices) }
-        let last = firstRowid + Int64(scores.count) - 1
-        return within.filter { $0.upperBound >= firstRowid && $0.lowerBound <= last }.flatMap { range in
-            let part = range.clamped(to: firstRowid...last)
-            return Int(part.lowerBound - firstRowid)...Int(part.upperBound - firstRowid)
-        }
-    }
-
-    mutating func insert(_ other: DirectedMatches) {
-        for match in other.proponents?.sorted() ?? [] { proponents?.insert(match) }
-        for match in other.opponents?.sorted() ?? [] { opponents?.insert(match) }
-    }
-
-    var rowids: [Int64] {
-        Set([proponents, opponents].flatMap { $0?.sorted().map(\.rowid) ?? [] }).sorted()
     }
 }

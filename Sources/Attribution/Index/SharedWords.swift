@@ -1,3 +1,5 @@
+import Corpus
+
 /// What sequences have in common with a query other than their influence: a second opinion on the index's estimates.
 public struct SharedWords: Sendable {
     /// Two tokens, one right behind the other.
@@ -6,8 +8,8 @@ public struct SharedWords: Sendable {
         let second: Int32
     }
 
-    /// The scores of shared words, one a sequence, from the first.
-    let scores: [Double]
+    /// Reads the scores of shared words, from the first sequence on.
+    let scores: @Sendable () throws -> TermScores
     /// Those of the query that end in its completion.
     let pairs: Set<Pair>
     /// Reads the tokens of sequences, by their rowids.

@@ -66,33 +66,22 @@ public struct TermIndex: Sendable {
                     if let ofSource, ofSource[distance / 8] >> UInt8(distance % 8) & 1 == 0 { return }
                     best.insert(Match(rowid: Int64(rowid), score: score))
                 }
-                guard isSound else {
-                    throw damaged("postings of sequences \(range.lowerBound) and later are not as written")
-                }
+                guard isSound else { throw CorpusError.damagedPostings(of: range, file: store.file) }
             }
             return best.sorted()
         }
     }
 
-    /// The scores of the first sequences of the corpus, 0 for those that share no token.
+    /// The scores of the first sequences of the corpus, as many as are asked for, at most as many as there are.
     ///
-    /// - Returns: One for each of the sequences, as many as are asked for, at most as many as there are.
-    public func scores(queryTokens: [Int32], asOf count: Int) throws -> [Double] {
+    /// - Complexity: For each different token of the query, at most an eighth of a byte read per sequence of the corpus.
+    public func scores(queryTokens: [Int32], asOf count: Int) throws -> TermScores {
         try store.read { db in
             let sequences = try CorpusState.fetch(db).statistics.sequences
             let corpusSize = max(0, min(count, sequences))
-            var scores = [Double](repeating: 0, count: corpusSize)
-            guard corpusSize > 0 else { return [] }
-            var postings = try weightedPostings(queryTokens, corpusSize: corpusSize, of: sequences, db)
-            for range in Array(postings.ranges) {
-                let isSound = postings.forEachMatch(in: range, above: 0) { rowid, score in
-                    if rowid > 0 { scores[rowid - 1] = score }
-                }
-                guard isSound else {
-                    throw damaged("postings of sequences \(range.lowerBound) and later are not as written")
-                }
-            }
-            return scores
+            let postings = try weightedPostings(
+                corpusSize > 0 ? queryTokens : [], corpusSize: corpusSize, of: sequences, db)
+            return TermScores(postings, count: corpusSize, file: store.file)
         }
     }
 
