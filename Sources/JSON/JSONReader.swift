@@ -1,6 +1,9 @@
 /// Reads JSON text as RFC 8259 has it, and nothing beside it.
 ///
-/// Foundation's reader takes trailing commas and does not say where a mistake is.
+/// This is the one reader of JSON that comes from outside: bodies of requests, JSON lines, files of queries, metadata. It refuses a
+/// comma before an end, a member that stands twice in one object (names are compared byte by byte), and NaN and Infinity, which
+/// Python's `json` writes unless told otherwise; and it says where a mistake is. It does not recurse: the depth of a text costs memory,
+/// and never the stack.
 public struct JSONReader {
     /// Where the text stops being JSON.
     public struct Mistake: Error, Equatable {
@@ -9,216 +12,188 @@ public struct JSONReader {
         public var line: Int
         /// In characters (Unicode scalars), from 1.
         public var column: Int
+        /// Whether nothing is wrong with the text but that it ends too early.
+        public var isAtEnd = false
     }
 
     /// How deep arrays and objects may lie in each other.
-    public static let maximumDepth = 100
+    public static let maximumDepth = 512
 
-    private let bytes: [UInt8]
-    private var position = 0
-    private var depth = 0
+    private var scanner: JSONScanner
+    private var open: [Container] = []
 
+    /// Reads a text of one value, on however many lines.
+    ///
     /// - Throws: ``Mistake``.
+    /// - Complexity: Linear in the text's length.
     public static func read(_ bytes: [UInt8]) throws(Mistake) -> JSONTree {
         var reader = JSONReader(bytes: bytes)
-        reader.skipSpace()
-        let value = try reader.value()
-        reader.skipSpace()
-        guard reader.position == bytes.count else {
-            throw reader.mistake("expected nothing after the value, found \(reader.found)")
-        }
-        return value
+        return try reader.document()
     }
 
-    private init(bytes: [UInt8]) { self.bytes = bytes }
-
-    private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
-
-    private mutating func skipSpace() {
-        while let byte = next, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
-    }
-
-    private mutating func value() throws(Mistake) -> JSONTree {
-        switch next {
-        case UInt8(ascii: "{"): return try nested { reader throws(Mistake) in try reader.object() }
-        case UInt8(ascii: "["): return try nested { reader throws(Mistake) in try reader.array() }
-        case UInt8(ascii: "\""): return .string(try string())
-        case UInt8(ascii: "t"): return try word("true", .boolean(true))
-        case UInt8(ascii: "f"): return try word("false", .boolean(false))
-        case UInt8(ascii: "n"): return try word("null", .null)
-        case UInt8(ascii: "-"), (UInt8(ascii: "0")...UInt8(ascii: "9"))?: return .number(try number())
-        default: throw mistake("expected a value, found \(found)")
+    /// Reads a line of JSON lines.
+    ///
+    /// - Throws: ``Mistake``, which tells of JSON that goes over several lines where that may be the mistake.
+    public static func readLine(_ bytes: [UInt8]) throws(Mistake) -> JSONTree {
+        do {
+            return try read(bytes)
+        } catch {
+            guard error.isAtEnd, !bytes.contains(0x0A) else { throw error }
+            var mistake = error
+            mistake.reason += " (each line must hold a whole object; \"jq -c .\" puts it on one line)"
+            throw mistake
         }
     }
 
-    private mutating func nested(
-        _ read: (inout JSONReader) throws(Mistake) -> JSONTree
-    ) throws(Mistake) -> JSONTree {
-        guard depth < Self.maximumDepth else {
-            throw mistake("lists and objects lie deeper in each other than \(Self.maximumDepth)")
-        }
-        depth += 1
-        position += 1
-        skipSpace()
-        let value = try read(&self)
-        depth -= 1
-        return value
-    }
+    private init(bytes: [UInt8]) { scanner = JSONScanner(bytes: bytes) }
 
-    private mutating func object() throws(Mistake) -> JSONTree {
-        var members: [JSONTree.Member] = []
-        var names: Set<String> = []
-        if take("}") { return .object([]) }
-        while true {
-            guard next == UInt8(ascii: "\"") else {
-                throw mistake("expected a member's name in double quotes, found \(found)")
-            }
-            let start = position
-            let name = try string()
-            guard names.insert(name).inserted else {
-                position = start
-                throw mistake("the member \"\(name)\" stands twice in one object")
-            }
-            skipSpace()
-            guard take(":") else { throw mistake("expected a colon after a member's name, found \(found)") }
-            skipSpace()
-            members.append(JSONTree.Member(name: name, value: try value()))
-            skipSpace()
-            if take("}") { return .object(members) }
-            guard take(",") else { throw mistake("expected a comma or the object's end, found \(found)") }
-            skipSpace()
-        }
-    }
-
-    private mutating func array() throws(Mistake) -> JSONTree {
+    /// A list or an object whose end has not come.
+    private struct Container {
+        let isObject: Bool
         var elements: [JSONTree] = []
-        if take("]") { return .array([]) }
+        var members: [JSONTree.Member] = []
+        /// The name that the next value has in an object.
+        var name = ""
+        var names = MemberNames()
+
+        var tree: JSONTree { isObject ? .object(members) : .array(elements) }
+    }
+
+    private mutating func document() throws(Mistake) -> JSONTree {
         while true {
-            elements.append(try value())
-            skipSpace()
-            if take("]") { return .array(elements) }
-            guard take(",") else { throw mistake("expected a comma or the list's end, found \(found)") }
-            skipSpace()
-        }
-    }
-
-    private mutating func word(_ word: String, _ value: JSONTree) throws(Mistake) -> JSONTree {
-        guard bytes[position...].starts(with: word.utf8) else { throw mistake("expected a value, found \(found)") }
-        position += word.utf8.count
-        return value
-    }
-
-    private mutating func number() throws(Mistake) -> String {
-        let start = position
-        _ = take("-")
-        if !take("0") { try digits() }
-        if take(".") { try digits() }
-        if take("e") || take("E") {
-            if !take("+") { _ = take("-") }
-            try digits()
-        }
-        return String(decoding: bytes[start..<position], as: UTF8.self)
-    }
-
-    private mutating func digits() throws(Mistake) {
-        let start = position
-        while let byte = next, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { position += 1 }
-        guard position > start else { throw mistake("expected a digit, found \(found)") }
-    }
-
-    private mutating func string() throws(Mistake) -> String {
-        let opening = position
-        position += 1
-        var text: [UInt8] = []
-        while let byte = next {
-            switch byte {
-            case UInt8(ascii: "\""):
-                position += 1
-                guard let string = String(validating: text, as: UTF8.self) else {
-                    position = opening
-                    throw mistake("this string is not valid UTF-8")
-                }
-                return string
-            case UInt8(ascii: "\\"):
-                position += 1
-                text.append(contentsOf: String(try escape()).utf8)
-            case 0..<0x20:
-                throw mistake(
-                    "a control character in a string must be written as \\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))"
-                )
-            default:
-                text.append(byte)
-                position += 1
+            scanner.skipSpace()
+            // An object or a list that has just begun has no value yet.
+            guard var value = try beginValue() else { continue }
+            while !open.isEmpty {
+                guard let container = try add(value) else { break }
+                value = container
             }
+            guard open.isEmpty else { continue }
+            scanner.skipSpace()
+            guard scanner.isAtEnd else {
+                throw scanner.mistake("expected nothing after the value, found \(scanner.found)")
+            }
+            return value
         }
-        position = opening
-        throw mistake("this string has no end")
     }
 
-    /// What follows a backslash.
-    private mutating func escape() throws(Mistake) -> Unicode.Scalar {
-        guard let byte = next else { throw mistake("expected an escape, found \(found)") }
-        position += 1
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{C}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"): return try escapedScalar()
+    /// Reads a value without parts, or the opening of one with parts, up to where the first part begins.
+    ///
+    /// - Returns: `nil` after an opening.
+    private mutating func beginValue() throws(Mistake) -> JSONTree? {
+        switch scanner.next {
+        case UInt8(ascii: "{"):
+            try begin(Container(isObject: true))
+            if scanner.take("}") { return open.removeLast().tree }
+            try beginMember()
+            return nil
+        case UInt8(ascii: "["):
+            try begin(Container(isObject: false))
+            return scanner.take("]") ? open.removeLast().tree : nil
+        case UInt8(ascii: "\""): return .string(try scanner.string())
+        case UInt8(ascii: "t") where scanner.take(word: "true"): return .boolean(true)
+        case UInt8(ascii: "f") where scanner.take(word: "false"): return .boolean(false)
+        case UInt8(ascii: "n") where scanner.take(word: "null"): return .null
         default:
-            position -= 1
-            throw mistake("expected an escape, found \(found)")
+            guard scanner.isAtNumber else { throw noValue }
+            return .number(try scanner.number())
         }
     }
 
-    /// Four hexadecimal digits, or twice four for a pair of surrogates (RFC 8259 section 7).
-    private mutating func escapedScalar() throws(Mistake) -> Unicode.Scalar {
-        let start = position
-        let first = try hexadecimal()
-        if let scalar = Unicode.Scalar(first) { return scalar }
-        if first < 0xDC00, take("\\"), take("u") {
-            let second = try hexadecimal()
-            if (0xDC00..<0xE000).contains(second),
-                let scalar = Unicode.Scalar(0x1_0000 + (first - 0xD800) << 10 + (second - 0xDC00))
-            {
-                return scalar
+    /// What is wrong where a value should be and none is.
+    private var noValue: Mistake {
+        if let word = scanner.notANumber {
+            return scanner.mistake("\(word) is not JSON\(place): write null, or leave it out")
+        }
+        return scanner.mistake("expected a value, found \(scanner.found)", isAtEnd: scanner.isWithinWord)
+    }
+
+    private mutating func begin(_ container: Container) throws(Mistake) {
+        guard open.count < Self.maximumDepth else {
+            throw scanner.mistake("lists and objects lie deeper in each other than \(Self.maximumDepth)")
+        }
+        open.append(container)
+        scanner.skip()
+        scanner.skipSpace()
+    }
+
+    /// Reads a member's name, up to where its value begins.
+    private mutating func beginMember() throws(Mistake) {
+        guard scanner.next == UInt8(ascii: "\"") else {
+            throw scanner.mistake("expected a member's name in double quotes, found \(scanner.found)")
+        }
+        let start = scanner.position
+        let name = try scanner.string()
+        let top = open.count - 1
+        guard open[top].names.insert(name, after: open[top].members) else {
+            scanner.position = start
+            throw scanner.mistake("the member \"\(name.shortened)\" stands twice in one object")
+        }
+        scanner.skipSpace()
+        guard scanner.take(":") else {
+            throw scanner.mistake("expected a colon after a member's name, found \(scanner.found)")
+        }
+        open[top].name = name
+    }
+
+    /// Puts a value into the innermost container, and reads up to its next part or over its end.
+    ///
+    /// - Returns: The container, if that was its last part.
+    private mutating func add(_ value: JSONTree) throws(Mistake) -> JSONTree? {
+        let top = open.count - 1
+        scanner.skipSpace()
+        if open[top].isObject {
+            open[top].members.append(JSONTree.Member(name: open[top].name, value: value))
+            if scanner.take("}") { return open.removeLast().tree }
+            guard scanner.take(",") else {
+                throw scanner.mistake("expected a comma or the object's end, found \(scanner.found)")
+            }
+            scanner.skipSpace()
+            try beginMember()
+        } else {
+            open[top].elements.append(value)
+            if scanner.take("]") { return open.removeLast().tree }
+            guard scanner.take(",") else {
+                throw scanner.mistake("expected a comma or the list's end, found \(scanner.found)")
             }
         }
-        position = start
-        throw mistake("half a surrogate pair is no character")
+        return nil
     }
 
-    private mutating func hexadecimal() throws(Mistake) -> UInt32 {
-        var value: UInt32 = 0
-        for _ in 0..<4 {
-            guard let byte = next, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-                throw mistake("expected four hexadecimal digits, found \(found)")
+    /// Where in the document the next value is, in the words of an error.
+    private var place: String {
+        guard !open.isEmpty else { return "" }
+        // The innermost tell enough of a document that is deep.
+        let path = open.suffix(8).reduce(into: "") { path, container in
+            if container.isObject {
+                path += (path.isEmpty ? "" : ".") + container.name.shortened
+            } else {
+                path += "[\(container.elements.count)]"
             }
-            value = value << 4 | UInt32(digit)
-            position += 1
         }
-        return value
+        return ", in \"\(path)\""
     }
+}
 
-    private mutating func take(_ character: Unicode.Scalar) -> Bool {
-        guard let byte = next, UInt32(byte) == character.value else { return false }
-        position += 1
-        return true
-    }
+/// The names of an object's members so far.
+private struct MemberNames {
+    /// Empty while the members are few: comparing each is then faster than hashing.
+    private var names: Set<ExactString> = []
+    private static let few = 12
 
-    /// What stands here, in the words of an error.
-    private var found: String {
-        guard let byte = next else { return "the end of the text" }
-        guard byte < 0x80 else { return "a character outside of strings that is not ASCII" }
-        return byte < 0x20 || byte == 0x7F ? "a control character" : "'\(Character(Unicode.Scalar(byte)))'"
+    /// - Returns: Whether no member has the name yet.
+    mutating func insert(_ name: String, after members: [JSONTree.Member]) -> Bool {
+        guard members.count >= Self.few else { return !members.contains { $0.name.hasSameBytes(as: name) } }
+        if names.isEmpty { names = Set(members.map { ExactString($0.name) }) }
+        return names.insert(ExactString(name)).inserted
     }
+}
 
-    private func mistake(_ reason: String) -> Mistake {
-        let before = bytes[..<position]
-        let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-        let scalars = before[lineStart...].count { $0 & 0xC0 != 0x80 }
-        return Mistake(reason: reason, line: 1 + before.count { $0 == 0x0A }, column: scalars + 1)
-    }
+extension String {
+    /// The text, or its beginning if it is too long for an error.
+    fileprivate var shortened: String { utf8.count <= 64 ? self : "\(prefix(40))…" }
+}
+
+extension JSONReader.Mistake: CustomStringConvertible {
+    public var description: String { "line \(line), column \(column): \(reason)" }
 }

@@ -25,6 +25,13 @@ public struct JSONTreeDecoder: Decoder {
 
     public func singleValueContainer() -> any SingleValueDecodingContainer { self }
 
+    /// Decodes a value from JSON text.
+    ///
+    /// - Throws: ``JSONReader/Mistake`` for what is not JSON, `DecodingError` for JSON of another shape.
+    public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws -> Value {
+        try JSONTreeDecoder(tree: try JSONReader.read(Array(bytes))).decode(type)
+    }
+
     /// The decoder of a value inside of this one.
     func decoder(for tree: JSONTree, at key: any CodingKey) -> JSONTreeDecoder {
         JSONTreeDecoder(tree: tree, codingPath: codingPath + [key])
@@ -37,7 +44,7 @@ public struct JSONTreeDecoder: Decoder {
     private func integer<Integer: FixedWidthInteger>(_ type: Integer.Type) throws -> Integer {
         guard case .number(let digits) = tree else { throw mismatch("a whole number") }
         // 1e3 and 20.0 are whole numbers, too.
-        guard let value = Integer(digits) ?? Double(digits).flatMap(Integer.init(exactly:)) else {
+        guard let value = Integer(digits) ?? plainDigits(of: digits).flatMap({ Integer($0) }) else {
             throw mismatch("a whole number from \(Integer.min) to \(Integer.max)")
         }
         return value
@@ -102,18 +109,40 @@ extension JSONTreeDecoder: SingleValueDecodingContainer {
 private struct JSONObjectContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     let decoder: JSONTreeDecoder
     let members: [JSONTree.Member]
+    /// Where each member is, where they are many.
+    private let places: [ExactString: Int]?
+
+    /// Of so few members each is looked at in turn.
+    private static var few: Int { 16 }
+
+    init(decoder: JSONTreeDecoder, members: [JSONTree.Member]) {
+        self.decoder = decoder
+        self.members = members
+        guard members.count > Self.few else {
+            places = nil
+            return
+        }
+        places = Dictionary(
+            members.enumerated().map { (ExactString($1.name), $0) }, uniquingKeysWith: { first, _ in first })
+    }
 
     var codingPath: [any CodingKey] { decoder.codingPath }
     var allKeys: [Key] { members.compactMap { Key(stringValue: $0.name) } }
 
-    func contains(_ key: Key) -> Bool { members.contains { $0.name == key.stringValue } }
+    func contains(_ key: Key) -> Bool { place(of: key) != nil }
+
+    private func place(of key: Key) -> Int? {
+        let name = key.stringValue
+        if let places { return places[ExactString(name)] }
+        return members.firstIndex { $0.name.hasSameBytes(as: name) }
+    }
 
     private func member(_ key: Key) throws -> JSONTreeDecoder {
-        guard let member = members.first(where: { $0.name == key.stringValue }) else {
+        guard let place = place(of: key) else {
             throw DecodingError.keyNotFound(
                 key, .init(codingPath: codingPath, debugDescription: "expected a value, but the field is missing"))
         }
-        return decoder.decoder(for: member.value, at: key)
+        return decoder.decoder(for: members[place].value, at: key)
     }
 
     func decodeNil(forKey key: Key) throws -> Bool { try member(key).decodeNil() }
@@ -191,4 +220,21 @@ public struct IndexKey: CodingKey {
     public init(_ index: Int) { intValue = index }
     public init?(intValue: Int) { self.init(intValue) }
     public init?(stringValue: String) { nil }
+}
+
+/// The plain digits of a whole number that is spelt otherwise, such as 1e3 or 20.0; nil for a number that is not whole.
+///
+/// Found from the digits alone: a Double would round what is large.
+private func plainDigits(of spelling: String) -> String? {
+    let parts = spelling.split(maxSplits: 1) { $0 == "e" || $0 == "E" }
+    guard let mantissa = parts.first, let exponent = parts.count > 1 ? Int(parts[1]) : 0,
+        (-1_000...1_000).contains(exponent)
+    else { return nil }
+    let halves = mantissa.split(separator: ".", maxSplits: 1)
+    let fraction = halves.count > 1 ? halves[1] : ""
+    let digits = (halves.first ?? "") + fraction
+    let shift = exponent - fraction.utf8.count
+    guard shift < 0 else { return digits + String(repeating: "0", count: shift) }
+    guard digits.suffix(-shift).allSatisfy({ $0 == "0" }) else { return nil }
+    return String(digits.dropLast(-shift))
 }

@@ -77,7 +77,7 @@ struct Fit: ParsableCommand {
         print(
             """
             fitted: \(factors.layers.count) layers on \(provenance.sequences) sequences of \(provenance.tokens ?? 0) tokens, \
-            \(factors.byteCount / 1_000_000) MB in \(workspace.factorsFolder)
+            \(factors.byteCount / 1_000_000) MB in \(workspace.factorsFolder.escaped)
             """)
     }
 }

@@ -85,7 +85,7 @@ struct Index: ParsableCommand {
         print(
             """
             indexed: \(index.sequences) sequences, \(index.recordBytes) bytes each, \
-            \(index.sequences * index.recordBytes / 1_000_000) MB in \(workspace.indexFile)
+            \(index.sequences * index.recordBytes / 1_000_000) MB in \(workspace.indexFile.escaped)
             """)
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Attribution
 import Foundation
 import InfluenceService
+import JSON
 
 /// `tributary query`: influence queries, answered here and now.
 struct Query: ParsableCommand {
@@ -83,7 +84,7 @@ struct Query: ParsableCommand {
         guard queries == nil || (contrast == nil && spans.isEmpty) else {
             throw ValidationError("--contrast and --span go with --completion: in a file, each query has its own")
         }
-        guard contrast == nil || contrast != completion else {
+        guard contrast.map({ $0.hasSameBytes(as: completion ?? "") }) != true else {
             throw ValidationError("--contrast: expected another completion than --completion")
         }
         for span in spans { _ = try place(of: span) }
@@ -124,8 +125,8 @@ struct Query: ParsableCommand {
     /// Where a part of the completion is.
     private func place(of span: String) throws -> CompletionSpan {
         let completion = completion ?? ""
-        if let range = completion.range(of: span) {
-            let scalars = completion.unicodeScalars
+        let scalars = completion.unicodeScalars
+        if !span.isEmpty, let range = scalars.firstRange(of: span.unicodeScalars) {
             return CompletionSpan(
                 start: scalars.distance(from: scalars.startIndex, to: range.lowerBound),
                 end: scalars.distance(from: scalars.startIndex, to: range.upperBound))

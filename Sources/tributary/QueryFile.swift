@@ -4,6 +4,8 @@ import Foundation
 import JSON
 
 /// A file with a query a line.
+///
+/// Lines end with a line feed, or a carriage return and a line feed; blank ones are passed over, and so is a byte order mark in front.
 struct QueryFile {
     let path: String
 
@@ -14,13 +16,14 @@ struct QueryFile {
     /// - Parameter defaults: What lines leave open.
     /// - Throws: ``QueryFileError``.
     func queries(defaults: InfluenceQuery) throws -> [InfluenceQuery] {
-        let text = try text()
-        let defaults = try Self.members(of: JSONEncoder().encode(defaults)) ?? [:]
+        let bytes = try bytes()
+        if let format = ForeignFormat(head: bytes) { throw QueryFileError.foreignFormat(file: name, format) }
+        let defaults = try JSONTreeEncoder.tree(of: defaults)
         var queries: [InfluenceQuery] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            guard !line.allSatisfy(\.isWhitespace) else { continue }
+        for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            guard !line.allSatisfy(Self.isSpace) else { continue }
             do {
-                queries.append(try query(Data(line.utf8), defaults: defaults))
+                queries.append(try query(Array(line), defaults: defaults))
             } catch {
                 throw QueryFileError.unusableLine(
                     file: name, line: index + 1, reason: ErrorMessage(error).description)
@@ -32,7 +35,8 @@ struct QueryFile {
 
     private var name: String { path == "-" ? "standard input" : path }
 
-    private func text() throws -> String {
+    /// What is in the file, after a byte order mark.
+    private func bytes() throws -> ArraySlice<UInt8> {
         let data: Data
         do {
             data =
@@ -41,51 +45,63 @@ struct QueryFile {
         } catch {
             throw QueryFileError.unreadable(file: name, reason: ErrorMessage(error).description)
         }
-        guard let text = String(validating: data, as: UTF8.self) else { throw QueryFileError.notUTF8(file: name) }
-        return text
+        let bytes = [UInt8](data)
+        return bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
     }
 
-    private func query(_ line: Data, defaults: [String: JSONValue]) throws -> InfluenceQuery {
-        guard let own = try Self.members(of: line) else {
-            throw QueryError.failed(reason: "expected an object like {\"prompt\": \"...\", \"completion\": \"...\"}")
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+    private func query(_ line: [UInt8], defaults: JSONTree) throws -> InfluenceQuery {
+        let tree: JSONTree
+        do {
+            tree = try JSONReader.readLine(line)
+        } catch {
+            throw QueryError.failed(reason: "the line is not JSON: column \(error.column): \(error.reason)")
         }
-        var members = defaults
-        for name in ["id", "prompt", "completion"] { members[name] = own[name] }
-        for (name, value) in own where defaults[name] != nil || Self.withoutDefault.contains(name) {
+        guard case .object(let own) = tree, case .object(var members) = defaults else {
+            throw QueryError.failed(
+                reason: "expected an object like {\"prompt\": \"...\", \"completion\": \"...\"}, found \(tree.shown)")
+        }
+        members.removeAll { Self.ofEachLine.contains($0.name) }
+        for member in own where Self.ofEachLine.contains(member.name) || defaults[member.name] != nil {
             // What an inner object leaves open, too, comes from the options.
-            if case .object(let inner) = value, case .object(let outer)? = defaults[name] {
-                members[name] = .object(outer.merging(inner) { $1 })
-            } else {
-                members[name] = value
-            }
+            members.set(member.name, to: defaults[member.name]?.overlaid(with: member.value) ?? member.value)
         }
-        return try JSONDecoder().decode(InfluenceQuery.self, from: JSONEncoder().encode(members))
+        return try JSONTreeDecoder(tree: .object(members)).decode(InfluenceQuery.self)
     }
 
-    /// Fields of a query that are absent unless they are given.
-    private static let withoutDefault: Set = ["damping", "spans", "contrast"]
+    /// Fields that come from a line alone.
+    private static let ofEachLine = ["id", "prompt", "completion", "damping", "spans", "contrast"]
+}
 
-    /// The members of a JSON object; `nil` for JSON of another kind.
-    private static func members(of json: Data) throws -> [String: JSONValue]? {
-        guard let value = try? JSONDecoder().decode(JSONValue.self, from: json) else {
-            throw QueryError.failed(reason: "the line is not JSON")
-        }
-        guard case .object(let members) = value else { return nil }
-        return members
+extension JSONTree {
+    /// An object with another's members in place of its own; any other value is replaced.
+    fileprivate func overlaid(with other: JSONTree) -> JSONTree {
+        guard case .object(var members) = self, case .object(let others) = other else { return other }
+        for member in others { members.set(member.name, to: member.value) }
+        return .object(members)
+    }
+}
+
+extension [JSONTree.Member] {
+    fileprivate mutating func set(_ name: String, to value: JSONTree) {
+        removeAll { $0.name.hasSameBytes(as: name) }
+        append(JSONTree.Member(name: name, value: value))
     }
 }
 
 /// Why a file of queries cannot be used.
 enum QueryFileError: Error, Equatable, CustomStringConvertible {
     case unreadable(file: String, reason: String)
-    case notUTF8(file: String)
+    case foreignFormat(file: String, ForeignFormat)
     case unusableLine(file: String, line: Int, reason: String)
     case empty(file: String)
 
     var description: String {
         switch self {
         case .unreadable(let file, let reason): "\(file): the file cannot be read: \(reason)"
-        case .notUTF8(let file): "\(file): the file is not UTF-8. Convert it."
+        case .foreignFormat(let file, let format):
+            "\(file): this is \(format.name), and not JSON lines with a query on each. Convert it."
         case .unusableLine(let file, let line, let reason): "\(file), line \(line): \(reason)"
         case .empty(let file): "\(file): there is no query in it"
         }

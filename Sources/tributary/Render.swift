@@ -1,6 +1,7 @@
 import ArgumentParser
 import Attribution
 import Foundation
+import JSON
 
 /// `tributary render`: a server's result as the table that `tributary query` prints.
 struct Render: ParsableCommand {
@@ -16,10 +17,11 @@ struct Render: ParsableCommand {
     }
 
     private static func results(_ json: Data) throws -> [InfluenceResult] {
-        if let list = try? JSONDecoder().decode(ResultList.self, from: json) {
-            return list.results.compactMap(\.result)
+        let tree = try JSONReader.read([UInt8](json))
+        if tree["results"] != nil {
+            return try JSONTreeDecoder(tree: tree).decode(ResultList.self).results.compactMap(\.result)
         }
-        return [try JSONDecoder().decode(InfluenceResult.self, from: json)]
+        return [try JSONTreeDecoder(tree: tree).decode(InfluenceResult.self)]
     }
 
     /// The results of a list; queries that failed have none.

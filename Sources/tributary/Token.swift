@@ -103,7 +103,7 @@ extension Token {
 
         private static func row(_ token: AccessToken) -> [String] {
             [
-                token.id, token.name.printable, token.scope.rawValue, day(token.created),
+                token.id, token.name.escaped, token.scope.rawValue, day(token.created),
                 token.expires.map(day) ?? "never", token.requestsPerMinute.map(String.init) ?? "any",
                 token.queuedQueries.map(String.init) ?? "any",
             ]
@@ -122,7 +122,7 @@ extension Token {
 
         func run() throws {
             let revoked = try location.file().revoke(token)
-            print("revoked \(revoked.id) (\(revoked.name.printable))")
+            print("revoked \(revoked.id) (\(revoked.name.escaped))")
         }
     }
 }

@@ -61,7 +61,7 @@ struct Tributary: AsyncParsableCommand {
     }
 }
 
-/// Writes a line to standard error, if that can be written to.
+/// Writes lines to standard error, if that can be written to, with what a terminal would obey in them written out.
 func printError(_ text: String) {
-    try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
+    try? FileHandle.standardError.write(contentsOf: Data((text.harmless + "\n").utf8))
 }

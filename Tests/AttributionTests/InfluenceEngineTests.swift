@@ -24,7 +24,7 @@ struct InfluenceEngineTests {
         let first = try #require(result.sequences.first)
         let number = try #require(Int(first.id.dropFirst("text-".count)))
         #expect(first.source == (number % 2 == 0 ? "even" : "odd"))
-        #expect(first.metadata == .object(["number": .integer(Int64(number))]))
+        #expect(first.metadata == ["number": .number(String(number))])
         #expect(first.text == tiny.texts[number])
         #expect(abs(first.natsPerCopy - first.score / Double(result.candidates.corpusSequences)) < 1e-12)
         #expect(result.query.tokens.map(\.text).joined() == query.prompt + query.completion)

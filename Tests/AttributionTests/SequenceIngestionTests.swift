@@ -34,7 +34,7 @@ struct SequenceIngestionTests {
         #expect(summary.ids == ["new", "first"])
         #expect(summary.corpus.sequences == 2)
         #expect(try engine.search("heaven", limit: 5).map(\.sequence.id) == ["new"])
-        #expect(try engine.sequence("new")?.metadata == .object(["n": .integer(1)]))
+        #expect(try engine.sequence("new")?.metadata == ["n": 1])
         #expect(try engine.describe().corpus == summary.corpus)
         let first = try engine.sequences(after: 0, source: nil, limit: 1)
         #expect(first.sequences.map(\.id) == ["first"])

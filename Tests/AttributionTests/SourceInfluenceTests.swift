@@ -18,6 +18,15 @@ struct SourceInfluenceTests {
             ])
     }
 
+    @Test("tells sources apart that Unicode calls equal, in an order of their own")
+    func sourcesAlike() {
+        for scores in [[("caf\u{E9}", 1.0), ("cafe\u{301}", 1)], [("cafe\u{301}", 1), ("caf\u{E9}", 1)]] {
+            let (sources, _) = SourceInfluence.sums(of: scores.map { (source: $0.0, score: $0.1) })
+            let names = sources.compactMap { $0.source.map { Array($0.utf8) } }
+            #expect(names == ["cafe\u{301}", "caf\u{E9}"].map { Array($0.utf8) })
+        }
+    }
+
     @Test("keeps the largest apart and adds up the others")
     func limit() throws {
         let scores = (1...60).map { (source: String?.some("source \($0)"), score: Double($0)) }

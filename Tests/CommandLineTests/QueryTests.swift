@@ -2,6 +2,8 @@ import Attribution
 import Foundation
 import Testing
 
+@testable import tributary
+
 @Suite("tributary query")
 struct QueryTests {
     private static let question = ["--prompt", "The city Arden is known for", "--completion", " red roofs"]
@@ -143,6 +145,48 @@ struct QueryTests {
         let colored = try await workspace.runToSuccess(["query", "--color", "always"] + Self.question)
         #expect(colored.output.contains("\u{1B}[1;32m"))
         #expect(!colored.output.contains("*"))
+    }
+
+    @Test(
+        "takes a file of queries with line ends of any kind, blank lines and a byte order mark",
+        arguments: ["\n", "\r\n", "\r\n\r\n", "\n \t\n"], ["", "\u{FEFF}"])
+    func queryFileLines(end: String, mark: String) throws {
+        let folder = try TemporaryFolder()
+        let lines = [
+            "{\"prompt\": \"a\", \"completion\": \"b\\r\\n\"}", "{\"prompt\": \"c\", \"completion\": \"e\u{301}\"}",
+        ]
+        let file = try folder.write(mark + lines.joined(separator: end) + end, to: "queries")
+        let queries = try QueryFile(path: file).queries(defaults: InfluenceQuery(prompt: "", completion: "", topK: 7))
+        #expect(queries.map(\.prompt) == ["a", "c"] && queries.map(\.topK) == [7, 7])
+        #expect(queries.map { Array($0.completion.utf8) } == ["b\r\n", "e\u{301}"].map { Array($0.utf8) })
+    }
+
+    @Test(
+        "names line and column of a query in a file that cannot be used",
+        arguments: [
+            ("{\"prompt\": \"a\", \"completion\": \"b\",}", "column 35"),
+            ("{\"prompt\": \"a\", \"prompt\": \"b\"}", "\"prompt\" stands twice"),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"damping\": NaN}", "NaN is not JSON, in \"damping\""),
+            ("[]", "found a list"), ("{\"prompt\": \"a\"", "jq -c ."),
+            ("{\"prompt\": 1, \"completion\": \"b\"}", "prompt: "),
+            ("{\"prompt\": \"\u{E9}\", \"completion\": \"b\", \"contrast\": \"b\"}", "contrast: "),
+        ])
+    func unusableQuery(line: String, words: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("{\"prompt\": \"a\", \"completion\": \"b\"}\r\n\r\n" + line, to: "queries")
+        let error = #expect(throws: QueryFileError.self) {
+            try QueryFile(path: file).queries(defaults: InfluenceQuery(prompt: "", completion: ""))
+        }
+        let message = error?.description ?? ""
+        #expect(message.contains("line 3: ") && message.contains(words), "\(message)")
+    }
+
+    @Test("takes another completion as a contrast that only Unicode calls equal")
+    func contrastAlike() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(
+            "{\"prompt\": \"a\", \"completion\": \"caf\u{E9}\", \"contrast\": \"cafe\u{301}\"}", to: "queries")
+        #expect(try QueryFile(path: file).queries(defaults: InfluenceQuery(prompt: "", completion: "")).count == 1)
     }
 
     @Test("says which query of a file failed, and answers the others")

@@ -110,7 +110,12 @@ struct ResultTableTests {
         let tokens = [("a\u{1B}[2J\u{7}b", 1.0), ("\r\n\tc\u{202E}d", 0.0)]
         let text = try lines(tokens, width: 60, count: nil).joined()
         #expect(text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x202E })
-        #expect("x\u{1B}]0;title\u{7}y\n".printable == "x ]0;title y")
+        #expect(text.contains("a\\u{1b}[2J\\u{7}b* c\\u{202e}d"))
+        #expect("x\u{1B}]0;title\u{7}y\n z".printable == "x\\u{1b}]0;title\\u{7}y z")
+        #expect("a\nb\u{9B}2J".escaped == "a\\nb\\u{9b}2J")
+        #expect("a\tb\n\u{1B}c\r".harmless == "a\tb\n\\u{1b}c\\r")
+        // Joined emoji and words are shown as they are.
+        #expect("👩\u{200D}🔬 caf\u{65}\u{301}".escaped == "👩\u{200D}🔬 caf\u{65}\u{301}")
     }
 
     @Test("cuts and fills columns by what a terminal shows")

@@ -50,10 +50,10 @@ struct CorpusImportTests {
         "goes by the file's name, then by the first character, for the format",
         arguments: [
             ("a.jsonl", "{\"text\": \"x\"}", "x"), ("a.ndjson", " \n{\"text\": \"x\"}", "x"),
-            ("a.json", "{\"text\": \"x\"}", "x"), ("a.txt", "{\"text\": \"x\"}", "{\"text\": \"x\"}"),
+            ("a.json", "{\"text\": \"x\"}", "x"), ("a.txt", "{an aside} [1]", "{an aside} [1]"),
             ("a", "\n\t {\"text\": \"x\"}", "x"), ("a.log", "[1] {\"text\": \"x\"}", "[1] {\"text\": \"x\"}"),
             ("A.JSONL", "\u{feff}{\"text\": \"x\"}", "x"), ("b", "\u{feff}x", "x"),
-            ("c", "\u{feff}{\"text\": \"x\"}", "x"),
+            ("c", "\u{feff}{\"text\": \"x\"}", "x"), ("d.jsonl", "\u{feff}\r\n\r\n{\"text\": \"x\"}\r\n", "x"),
         ])
     func formats(name: String, content: String, text: String) throws {
         let corpus = try TestCorpus()

@@ -49,6 +49,8 @@ struct CorpusIngestionTests {
             ("{\"text\": \"x\", \"source\": \"a\\u0000b\"}", "source", "NUL"),
             ("{\"text\": \"x\", \"metadata\": []}", "metadata", "an array"), ("[1]", nil, "an array"),
             ("{\"text\": ", nil, "not JSON"),
+            ("{\"text\": \"x\",}", nil, "column 14"), ("{\"text\": \"x\", \"text\": \"y\"}", nil, "stands twice"),
+            ("{\"text\": \"x\", \"n\": NaN}", nil, "NaN is not JSON"),
         ])
     func allOrNone(line: String, field: String?, words: String) throws {
         let corpus = try TestCorpus()
@@ -64,6 +66,15 @@ struct CorpusIngestionTests {
         #expect(try corpus.store.statistics() == before)
         #expect(try corpus.store.document(named: "b") == nil)
         #expect(try corpus.store.termIndex.sequencesWithToken(Int32(UInt8(ascii: "d"))) == 0)
+    }
+
+    @Test("of a container is refused by what it is")
+    func containers() throws {
+        let corpus = try TestCorpus()
+        let error = #expect(throws: CorpusImportError.self) {
+            try CorpusIngestion(into: corpus.store, maximumRecords: 9).run([0x28, 0xB5, 0x2F, 0xFD], form: .lines)
+        }
+        #expect(error?.sentence.hasPrefix("this is data compressed with zstd") == true && error?.location?.line == 1)
     }
 
     @Test("takes one object on several lines")

@@ -10,13 +10,14 @@ struct DocumentTests {
         let corpus = try TestCorpus(sequenceLength: 16)
         let line = #"""
             {"text": "A \"quoted\" \u00e9t\u00e9, \ud83d\ude00\nnext line\tend ", "source": "s/1", "id": "é",
-            """# + #""metadata": {"b": [1, 2.5, null, true, {"x": "/"}], "a": 18446744073709551615, "c": "\u0000"}}"#
+            """#
+            + #""metadata": {"b": [1, 2.50, null, true, {"x": "/"}], "a": 1234567890123456789012345, "c": "\u0000"}}"#
         try corpus.add("\n\n" + line.replacingOccurrences(of: "\n", with: " ") + "\n")
 
         let document = try #require(try corpus.store.document(named: "é"))
         #expect(document.text == "A \"quoted\" \u{e9}t\u{e9}, \u{1f600}\nnext line\tend ")
         #expect(document.source == "s/1")
-        #expect(document.metadata == #"{"a":18446744073709551615,"b":[1,2.5,null,true,{"x":"/"}],"c":"\u0000"}"#)
+        #expect(document.metadata == #"{"b":[1,2.50,null,true,{"x":"/"}],"a":1234567890123456789012345,"c":"\u0000"}"#)
         #expect(document.origin == "test.jsonl:3")
         #expect(document.copies == 1)
         #expect(document.otherIDs.isEmpty)
@@ -33,10 +34,15 @@ struct DocumentTests {
             {"id": -3, "text": "b"}
             {"id": 18446744073709551615, "text": "c"}
             {"id": null, "text": "d"}
+            {"id": 1234567890123456789012345, "text": "e", "other": 1e400}
+            {"id": 7.0, "text": "f"}
 
             """)
         let ids = try corpus.contents().map(\.id)
-        #expect(ids == ["12", "-3", "18446744073709551615", "sha256-18ac3e7343f01689"])
+        #expect(
+            ids == [
+                "12", "-3", "18446744073709551615", "sha256-18ac3e7343f01689", "1234567890123456789012345", "7",
+            ])
         let document = try #require(try corpus.store.document(named: "12"))
         #expect(document.source == nil && document.metadata == nil)
     }
@@ -84,6 +90,72 @@ struct DocumentTests {
         #expect(try corpus.store.statistics().documents == 2)
         #expect(try corpus.store.sequences(named: "\u{e9}").map(\.rowid) == [1])
         #expect(try corpus.store.sequences(named: "e\u{301}").map(\.rowid) == [2])
+    }
+
+    @Test(
+        "of sources that Unicode calls equal are of two sources, in every search and in a corpus of an earlier version")
+    func sourcesAlike() throws {
+        let corpus = try TestCorpus()
+        let sources = ["caf\u{e9}", "cafe\u{301}"]
+        try corpus.add(
+            jsonLine(text: "xa", more: ", \"source\": \"\(sources[0])\"")
+                + jsonLine(text: "xb", more: ", \"source\": \"\(sources[1])\""))
+        func expectTwo(sourceLocation: SourceLocation = #_sourceLocation) throws {
+            for (index, source) in sources.enumerated() {
+                let found = try corpus.store.termIndex.search(queryTokens: [120], limit: 9, source: source)
+                #expect(found.map(\.rowid) == [Int64(index + 1)], sourceLocation: sourceLocation)
+                #expect(try corpus.store.rowids(source: source) == [Int64(index + 1)], sourceLocation: sourceLocation)
+            }
+        }
+        try expectTwo()
+
+        // As it was written before: both under the name of one.
+        try corpus.store.database.write { db in
+            try db.execute(sql: "DELETE FROM source_sequences")
+            try SourceTable(db: db).append([1...2], of: sources[1])
+            try db.execute(sql: "DELETE FROM grdb_migrations WHERE identifier = '3'")
+        }
+        let again = try CorpusStore(folder: corpus.folder.url, tokenization: corpus.store.tokenization)
+        try expectTwo()
+        try again.database.write { db in
+            try db.execute(sql: "DELETE FROM source_sequences")
+            try SourceTable(db: db).build()
+        }
+        try expectTwo()
+    }
+
+    @Test("and their pieces are found by many names at once, in the order of the names")
+    func manyNames() throws {
+        let corpus = try TestCorpus(sequenceLength: 4)
+        try corpus.add(
+            jsonLine(id: "a", text: "abcdef") + jsonLine(id: "q\\\"\\u00e9\\n", text: "b")
+                + jsonLine(id: "e\u{301}", text: "c")
+                + jsonLine(id: "9", text: "d"))
+        let store = corpus.store
+        #expect(
+            try store.rowids(named: ["9", "a#1", "q\"\u{E9}\n", "a", "a", "e\u{301}"]) == [5, 2, 3, 1, 2, 1, 2, 4])
+        #expect(try store.rowids(named: []) == [])
+        let unknown = ["b", "a#2", "\u{E9}", "9\u{0}", "9\u{0}x", ""]
+        #expect(throws: CorpusError.unknownIdentifiers(unknown)) { try store.rowids(named: ["a"] + unknown) }
+    }
+
+    @Test("are not found by a name or source with a NUL character behind theirs")
+    func nulCharacters() throws {
+        let corpus = try TestCorpus()
+        try corpus.add(jsonLine(id: "9", text: "x", more: ", \"source\": \"s\""))
+        let store = corpus.store
+        #expect(try store.document(named: "9") != nil && store.document(named: "9\u{0}") == nil)
+        #expect(try store.rowids(source: "s") == [1] && store.rowids(source: "s\u{0}y") == [])
+        #expect(try store.sequences(after: 0, source: "s\u{0}", limit: 9).isEmpty)
+        #expect(try store.termIndex.search(queryTokens: [120], limit: 9, source: "s\u{0}").isEmpty)
+    }
+
+    @Test("may have metadata as deep as JSON may be, read in time that grows with its length")
+    func deepMetadata() throws {
+        let corpus = try TestCorpus()
+        let deep = String(repeating: "[", count: 500) + String(repeating: "]", count: 500)
+        try corpus.add(jsonLine(id: "a", text: "a", more: ", \"metadata\": {\"m\": \(deep)}"))
+        #expect(try corpus.store.document(named: "a")?.metadata == "{\"m\":\(deep)}")
     }
 
     @Test("cannot take the id of another text, nor a name that a piece has or would have")

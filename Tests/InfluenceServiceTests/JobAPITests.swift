@@ -129,7 +129,7 @@ struct JobAPITests {
             let path = try #require(reply.headers["content-location"])
             let lines = try await server.client.get(path, headers: ["Accept": "application/x-ndjson"])
             #expect(lines.headers["content-type"] == "application/x-ndjson")
-            let values = lines.text.split(separator: "\n").map { JSONValue(text: String($0)) }
+            let values = try lines.text.split(separator: "\n").map { try JSONReader.read(Array($0.utf8)) }
             #expect(try values == [reply.value("results.0"), reply.value("results.1")])
 
             let table = try await server.client.get(path, headers: ["Accept": "text/csv"])

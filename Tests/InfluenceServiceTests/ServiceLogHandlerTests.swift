@@ -41,17 +41,16 @@ struct ServiceLogHandlerTests {
             logger.info("not shown")
         }
         #expect(lines.count == 1)
-        guard case .object(var members)? = JSONValue(text: lines[0]) else {
-            Issue.record("not an object: \(lines)")
+        guard case .object(let members) = try JSONReader.read(Array(lines[0].utf8)), members.first?.name == "timestamp"
+        else {
+            Issue.record("not an object with a time: \(lines)")
             return
         }
-        #expect(members.removeValue(forKey: "timestamp") != nil)
         #expect(
-            members == [
-                "level": .string("warning"), "logger": .string("test"), "message": .string("a \"quoted\" word"),
-                "job_id": .string("01"), "request_id": .string("r"), "count": .integer(3), "share": .number(0.5),
-                "list": .array([.string("a")]), "map": .object(["b": .string("c\n")]),
-            ])
+            .object(Array(members.dropFirst())) == [
+                "level": "warning", "message": "a \"quoted\" word", "logger": "test", "request_id": "r", "job_id": "01",
+                "count": 3, "list": ["a"], "map": ["b": "c\n"], "share": .number("0.5"),
+            ] as JSONTree)
         #expect(lines[0].contains("\"request_id\":\"r\",\"job_id\":\"01\",\"count\":3,"))
         #expect(lines[0].hasSuffix("}\n") && lines[0].count { $0 == "\n" } == 1)
     }

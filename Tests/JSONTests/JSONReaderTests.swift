@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import JSON
@@ -58,8 +59,62 @@ struct JSONReaderTests {
                 changed[position] = byte
                 guard let tree = try? JSONReader.read(changed) else { continue }
                 // What is taken must be JSON for Foundation, too.
-                #expect(JSONValue(text: String(decoding: changed, as: UTF8.self)) != nil, "\(tree)")
+                #expect(
+                    (try? JSONSerialization.jsonObject(with: Data(changed), options: .fragmentsAllowed)) != nil,
+                    "\(tree)")
             }
         }
+    }
+
+    @Test(
+        "with what Python writes for no number is refused by that name, and by its place",
+        arguments: [
+            (#"{"text": "a", "metadata": {"s": [1, NaN]}}"#, "NaN", "metadata.s[1]", 37),
+            (#"{"score": -Infinity}"#, "-Infinity", "score", 11), (#"[Infinity]"#, "Infinity", "[0]", 2),
+            (#"{"a": nan}"#, "nan", "a", 7),
+        ])
+    func notANumber(text: String, word: String, place: String, column: Int) {
+        let mistake = #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(Array(text.utf8)) }
+        #expect(mistake?.reason == "\(word) is not JSON, in \"\(place)\": write null, or leave it out")
+        #expect(mistake?.line == 1 && mistake?.column == column)
+    }
+
+    @Test("tells members apart by their bytes, be they few or many", arguments: [0, 11, 12, 13, 50])
+    func memberNames(others: Int) throws {
+        let more = (0..<others).map { "\"m\($0)\":0," }.joined()
+        let tree = try JSONReader.read(Array("{\(more)\"caf\u{E9}\":1,\"cafe\u{301}\":2}".utf8))
+        #expect(tree["caf\u{E9}"] == 1 && tree["cafe\u{301}"] == 2)
+        #expect(tree.text == "{\(more)\"caf\u{E9}\":1,\"cafe\u{301}\":2}")
+        let mistake = #expect(throws: JSONReader.Mistake.self) {
+            try JSONReader.read(Array("{\(more)\"a\":1,\"\\u0061\":2}".utf8))
+        }
+        #expect(mistake?.reason.contains("\"a\" stands twice") == true)
+    }
+
+    @Test("keeps every digit of its numbers, and the order of members")
+    func digits() throws {
+        let text = #"{"b":1234567890123456789012345,"a":[1.50,1E+2,-0,1e400,0.1000],"":{}}"#
+        #expect(try JSONReader.read(Array(text.utf8)).text == text)
+    }
+
+    @Test("that ends too early is told from what is malformed")
+    func cut() {
+        let text = Array(#"{"a": [1, -2.5e3, "x\u00e9\ud83d\ude00\n", true, null], "b": {"c": "é"}}"#.utf8)
+        for length in 0..<text.count {
+            let mistake = #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(Array(text.prefix(length))) }
+            #expect(mistake?.isAtEnd == true, "\(length): \(String(describing: mistake))")
+        }
+        for text in ["{\"a\": 1,}", "[1 2]", "{a: 1}", "[tru ]", "[1] x"] {
+            let mistake = #expect(throws: JSONReader.Mistake.self) { try JSONReader.read(Array(text.utf8)) }
+            #expect(mistake?.isAtEnd == false, "\(text)")
+        }
+    }
+
+    @Test("of a line that is only the beginning of an object says how to put it on one line")
+    func lines() {
+        let mistake = #expect(throws: JSONReader.Mistake.self) { try JSONReader.readLine(Array("{".utf8)) }
+        #expect(mistake?.reason.contains("jq -c .") == true)
+        let other = #expect(throws: JSONReader.Mistake.self) { try JSONReader.readLine(Array("{]".utf8)) }
+        #expect(other?.reason.contains("jq") == false)
     }
 }

@@ -53,12 +53,19 @@ extension InfluenceEngine {
     private func describe(_ sequences: [CorpusSequence]) throws -> [SequenceDescription] {
         try sequences.map { sequence in
             let document = try corpus.document(named: sequence.documentID)
+            let metadata = try document?.metadata.map { text throws(CorpusError) in
+                do {
+                    return try JSONReader.read(Array(text.utf8))
+                } catch {
+                    throw .damaged(file: corpus.file, reason: "the metadata of \"\(sequence.documentID)\" is not JSON")
+                }
+            }
             return SequenceDescription(
                 id: sequence.id, documentID: sequence.documentID, piece: sequence.piece,
                 tokenOffset: sequence.tokenOffset, tokenCount: sequence.tokens.count,
                 // A document in one piece is shown as it was written; a piece as its tokens spell it.
                 text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
-                source: sequence.source, metadata: document?.metadata.flatMap { JSONValue(text: $0) })
+                source: sequence.source, metadata: metadata)
         }
     }
 }
@@ -90,6 +97,7 @@ extension IngestionError {
         switch error {
         case .malformedJSON(let location, _), .invalidUTF8(let location, _):
             self = .malformed(line: location.line, reason: error.sentence)
+        case .foreignFormat: self = .malformed(line: 1, reason: error.sentence)
         case .tooManyRecords(_, let limit): self = .tooManyRecords(limit: limit)
         case .store(let error): self = IngestionError(error)
         default:

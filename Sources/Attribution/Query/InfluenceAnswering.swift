@@ -170,7 +170,7 @@ public struct SequenceDescription: Sendable, Equatable, Codable {
     public var tokenCount: Int
     public var text: String
     public var source: String?
-    public var metadata: JSONValue?
+    public var metadata: JSONTree?
 
     enum CodingKeys: String, CodingKey {
         case id

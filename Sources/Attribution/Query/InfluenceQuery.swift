@@ -1,3 +1,4 @@
+import JSON
 import Limits
 
 /// A question: which training sequences made the model continue this prompt with this completion?
@@ -141,7 +142,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         if let fault = spans?.fault(in: completion) {
             throw DecodingError.dataCorruptedError(forKey: .spans, in: container, debugDescription: fault)
         }
-        guard contrast != completion else {
+        guard contrast?.hasSameBytes(as: completion) != true else {
             throw DecodingError.dataCorruptedError(
                 forKey: .contrast, in: container, debugDescription: "expected another completion than the query's own")
         }

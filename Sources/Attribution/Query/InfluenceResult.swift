@@ -130,7 +130,7 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     public var index: Int?
     public var text: String
     public var source: String?
-    public var metadata: JSONValue?
+    public var metadata: JSONTree?
     /// Influence `grad fᵀ (G + λI)⁻¹ grad log p(z)`, in nats; positive: training on it makes the completion likelier.
     public var score: Double
     /// The score over the number of training sequences: the first-order change of the completion's log-probability if one more

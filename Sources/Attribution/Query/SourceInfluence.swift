@@ -1,3 +1,5 @@
+import JSON
+
 /// The influence of all sequences of one source that were scored.
 public struct SourceInfluence: Sendable, Equatable, Codable {
     /// Nil for the sequences that have none; written as null.
@@ -38,15 +40,18 @@ public struct SourceInfluence: Sendable, Equatable, Codable {
     /// - Returns: The sources of largest magnitude, positive and negative influence counted alike, the largest first; and what is left of
     ///   them, if any is.
     static func sums(of scores: [(source: String?, score: Double)]) -> (sources: [SourceInfluence], others: Others?) {
-        var sums: [String?: SourceInfluence] = [:]
+        var sums: [ExactString?: SourceInfluence] = [:]
         for (source, score) in scores {
-            var sum = sums[source] ?? SourceInfluence(source: source, sequences: 0, positive: 0, negative: 0)
+            let key = source.map(ExactString.init)
+            var sum = sums[key] ?? SourceInfluence(source: source, sequences: 0, positive: 0, negative: 0)
             sum.sequences += 1
             sum.positive += max(score, 0)
             sum.negative += min(score, 0)
-            sums[source] = sum
+            sums[key] = sum
         }
-        let ranked = sums.values.sorted { ($0.magnitude, $1.source ?? "") > ($1.magnitude, $0.source ?? "") }
+        let ranked = sums.values.sorted {
+            ($0.magnitude, ExactString($1.source ?? "")) > ($1.magnitude, ExactString($0.source ?? ""))
+        }
         let rest = ranked.dropFirst(limit)
         guard !rest.isEmpty else { return (ranked, nil) }
         let others = Others(

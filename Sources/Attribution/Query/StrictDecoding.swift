@@ -1,3 +1,5 @@
+import JSON
+
 /// A key of whatever name.
 struct AnyCodingKey: CodingKey {
     let stringValue: String
@@ -15,7 +17,7 @@ extension Swift.Decoder {
     public func refuseUnknownKeys<Key: CodingKey & CaseIterable>(of type: Key.Type) throws {
         let known = Key.allCases.map(\.stringValue)
         let container = try container(keyedBy: AnyCodingKey.self)
-        for key in container.allKeys where !known.contains(key.stringValue) {
+        for key in container.allKeys where !known.contains(where: { $0.hasSameBytes(as: key.stringValue) }) {
             throw DecodingError.dataCorrupted(
                 DecodingError.Context(
                     codingPath: codingPath + [key],

@@ -17,6 +17,12 @@ public enum CorpusImportError: Error, Equatable {
     /// The data is not what its compression or its checksum says.
     case corruptGzip(file: String, reason: String)
 
+    /// The input is in a form that text is not read from.
+    case foreignFormat(file: String, ForeignFormat)
+
+    /// The file is named as plain text, and holds JSON.
+    case jsonNamedAsText(file: String)
+
     /// The input is longer than it may be, once it is decompressed.
     case tooLarge(name: String, limit: Int)
 
@@ -76,6 +82,10 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(file): the compressed file ends before its data does. Copy or download it again."
         case .corruptGzip(let file, let reason):
             "\(file): the compressed file is damaged (\(reason)). Copy or download it again."
+        case .foreignFormat(let file, let format):
+            "\(file): this is \(format.name), and neither JSON lines nor plain text. \(format.advice)"
+        case .jsonNamedAsText(let file):
+            "\(file): the file is named as plain text and holds JSON. Say which it is with --format jsonl or --format text."
         case .tooLarge(let name, let limit):
             "\(name): there are more than \(limit) bytes. Send them in parts."
         case .tooManyRecords(let name, let limit):

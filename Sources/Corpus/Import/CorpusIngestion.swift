@@ -53,6 +53,7 @@ public struct CorpusIngestion: Sendable {
         if form == .object {
             return [RawRecord(location: CorpusInputLocation(file: name, line: 1), bytes: body, format: .jsonLines)]
         }
+        if let format = ForeignFormat(head: body) { throw CorpusImportError.foreignFormat(file: name, format) }
         var reader = RecordReader(lines: MemoryByteSource(body), name: name)
         var records: [RawRecord] = []
         while let record = try reader.next() {
@@ -74,7 +75,10 @@ extension CorpusImportError {
             .nulCharacter(let location, _), .nameTooLong(let location, _, _, _), .dotSegment(let location, _),
             .identifierTaken(let location, _), .untokenizable(let location, _):
             location
-        case .missingFile, .isFolder, .unreadable, .truncatedGzip, .corruptGzip, .tooLarge, .tooManyRecords,
+        case .foreignFormat(let file, _):
+            CorpusInputLocation(file: file, line: 1)
+        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip, .tooLarge,
+            .tooManyRecords,
             .cancelled, .store:
             nil
         }
@@ -95,6 +99,7 @@ extension CorpusImportError {
     /// The description without the place.
     public var sentence: String {
         guard let location else { return description }
+        if case .foreignFormat(let file, _) = self { return String(description.dropFirst("\(file): ".count)) }
         return String(description.dropFirst("\(location): ".count))
     }
 }

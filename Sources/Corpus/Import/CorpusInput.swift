@@ -24,8 +24,15 @@ public struct CorpusInput: Sendable {
 
     let origin: Origin
 
-    /// The format; nil if it is to be found out.
+    /// The format that was asked for; nil if it is to be found out.
     let format: Format?
+
+    /// The form that the file's name promises; nil if it promises none.
+    let named: NamedForm?
+
+    enum NamedForm: Sendable {
+        case jsonLines, plainText, csv, tsv
+    }
 
     /// How the input is called in messages and origins.
     let name: String
@@ -33,32 +40,35 @@ public struct CorpusInput: Sendable {
     /// A file. `-` is standard input.
     ///
     /// - Parameter format: If not given, it goes by the file's name (`.jsonl`, `.ndjson`, `.json` or `.txt`, before `.gz` if
-    ///   there is one), and for any other name by the first character: `{` begins JSON lines.
+    ///   there is one), and for any other name by the first character: `{` begins JSON lines. What is named as text and is JSON is
+    ///   refused then, and so are tables and JSON arrays.
     public static func file(_ path: String, format: Format? = nil) -> CorpusInput {
         if path == "-" { return standardInput(format: format) }
         return CorpusInput(
-            origin: .file(path: path), format: format ?? Self.format(ofFileNamed: path),
+            origin: .file(path: path), format: format, named: form(ofFileNamed: path),
             name: URL(fileURLWithPath: path).lastPathComponent)
     }
 
     /// The process's standard input. If the format is not given, it goes by the first character.
     public static func standardInput(format: Format? = nil) -> CorpusInput {
-        CorpusInput(origin: .standardInput, format: format, name: "standard input")
+        CorpusInput(origin: .standardInput, format: format, named: nil, name: "standard input")
     }
 
     /// Bytes in memory, such as the body of a request. If the format is not given, it goes by the first character.
     ///
     /// - Parameter name: How the bytes are called in messages and in the documents' origins.
     public static func bytes(_ bytes: [UInt8], name: String, format: Format? = nil) -> CorpusInput {
-        CorpusInput(origin: .bytes(bytes), format: format, name: name)
+        CorpusInput(origin: .bytes(bytes), format: format, named: nil, name: name)
     }
 
-    private static func format(ofFileNamed path: String) -> Format? {
+    private static func form(ofFileNamed path: String) -> NamedForm? {
         var url = URL(fileURLWithPath: path)
         if url.pathExtension.lowercased() == "gz" { url.deletePathExtension() }
         return switch url.pathExtension.lowercased() {
         case "jsonl", "ndjson", "json": .jsonLines
         case "txt", "text": .plainText
+        case "csv": .csv
+        case "tsv", "tab": .tsv
         default: nil
         }
     }

@@ -1,4 +1,3 @@
-import Foundation
 import JSON
 
 extension CorpusRecord {
@@ -62,51 +61,62 @@ private struct JSONFields {
 
     init(_ raw: RawRecord) throws(CorpusImportError) {
         let location = raw.location
-        let value: JSONValue
-        do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(raw.bytes))
-        } catch {
-            throw .malformedJSON(location: location, reason: Self.reason(raw.bytes))
-        }
-        guard case .object(let fields) = value else {
-            throw .wrongType(location: location, field: nil, expected: "an object", found: value.kind)
+        let tree = try raw.tree()
+        guard case .object = tree else {
+            throw .wrongType(location: location, field: nil, expected: "an object", found: tree.kind)
         }
 
-        func refuse(_ field: String, _ found: JSONValue, expected: String) -> CorpusImportError {
+        func refuse(_ field: String, _ found: JSONTree, expected: String) -> CorpusImportError {
             .wrongType(location: location, field: field, expected: expected, found: found.kind)
         }
-        switch fields["id"] ?? .null {
+        switch tree["id"] ?? .null {
         case .null: break
         case .string(let string): id = string
-        case .integer(let integer): id = String(integer)
-        case .unsignedInteger(let integer): id = String(integer)
-        case let other: throw refuse("id", other, expected: "a string or an integer")
+        case let number:
+            guard let digits = number.wholeDigits else {
+                throw refuse("id", number, expected: "a string or an integer")
+            }
+            id = digits
         }
-        switch fields["text"] ?? .null {
+        switch tree["text"] ?? .null {
         case .null: throw .missingText(location: location)
         case .string(let string): text = string
         case let other: throw refuse("text", other, expected: "a string")
         }
-        switch fields["source"] ?? .null {
+        switch tree["source"] ?? .null {
         case .null: break
         case .string(let string): source = string
         case let other: throw refuse("source", other, expected: "a string")
         }
-        switch fields["metadata"] ?? .null {
+        switch tree["metadata"] ?? .null {
         case .null: break
-        case .object(let object): metadata = JSONValue.object(object).encoded
-        case let other: throw refuse("metadata", other, expected: "an object")
+        case let object:
+            guard case .object = object else { throw refuse("metadata", object, expected: "an object") }
+            // As it came: digits, and the order of members.
+            metadata = object.text
         }
     }
+}
 
-    /// What is wrong with bytes that are not JSON: JSONDecoder does not say where it stopped, JSONSerialization does.
-    private static func reason(_ bytes: [UInt8]) -> String {
+extension RawRecord {
+    fileprivate func tree() throws(CorpusImportError) -> JSONTree {
         do {
-            _ = try JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
-            return "it cannot be decoded."
+            return try JSONReader.readLine(bytes)
         } catch {
-            let reason = (error as NSError).userInfo["NSDebugDescription"] as? String
-            return reason ?? error.localizedDescription
+            let place = CorpusInputLocation(file: location.file, line: location.line + error.line - 1)
+            throw .malformedJSON(location: place, reason: "column \(error.column): \(error.reason).")
         }
+    }
+}
+
+extension JSONTree {
+    /// A whole number as an identifier: without fraction and exponent, and as long as it is.
+    fileprivate var wholeDigits: String? {
+        guard case .number(let digits) = self else { return nil }
+        let isWhole = !digits.utf8.contains {
+            $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E")
+        }
+        if isWhole { return digits == "-0" ? "0" : digits }
+        return Double(digits).flatMap { Int64(exactly: $0) }.map(String.init)
     }
 }

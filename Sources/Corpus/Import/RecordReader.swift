@@ -22,16 +22,23 @@ struct RecordReader {
 
     /// Opens an input, and finds out its compression and its format.
     ///
-    /// - Throws: ``CorpusImportError`` if it cannot be opened or its first bytes cannot be read.
+    /// - Throws: ``CorpusImportError`` if it cannot be opened, its first bytes cannot be read, or they are those of something else than
+    ///   JSON lines or plain text: ``CorpusImportError/foreignFormat(file:_:)``, ``CorpusImportError/jsonNamedAsText(file:)``.
     init(_ input: CorpusInput, recordLimit: Int = maximumRecordSize) throws {
-        let raw = try PeekedByteSource(input.open()) { $0.count >= GzipByteSource.magic.count }
+        let raw = try PeekedByteSource(input.open()) { $0.count >= ForeignFormat.headSize }
+        if let format = ForeignFormat(head: raw.start) {
+            throw CorpusImportError.foreignFormat(file: input.name, format)
+        }
         let isCompressed = input.isNamedAsGzip || raw.start.starts(with: GzipByteSource.magic)
         let text = try PeekedByteSource(isCompressed ? GzipByteSource(raw, file: input.name) : raw) { start in
-            start.count >= Self.sniffedSize || start.contains { !$0.isWhitespace }
+            start.count >= Self.sniffedSize
+                || start.count >= ForeignFormat.headSize && start.contains { !$0.isWhitespace }
+        }
+        if isCompressed, let format = ForeignFormat(head: text.start) {
+            throw CorpusImportError.foreignFormat(file: input.name, format)
         }
         text.drop([0xef, 0xbb, 0xbf])  // The byte order mark that some editors write (RFC 3629, section 6).
-        let firstCharacter = text.start.first { !$0.isWhitespace }
-        format = input.format ?? (firstCharacter == UInt8(ascii: "{") ? .jsonLines : .plainText)
+        format = try TextFormat(start: text.start).format(of: input)
         name = input.name
         source = text
         self.recordLimit = recordLimit
@@ -54,6 +61,7 @@ struct RecordReader {
     mutating func next() throws -> RawRecord? {
         var bytes: [UInt8] = []
         var firstLine: Int?
+        try lines.skipBlankLines()
         while let line = try lines.next() {
             if line.allSatisfy(\.isWhitespace) {
                 if firstLine == nil { continue }

@@ -27,6 +27,11 @@ enum CorpusSchema {
             try SourceTable(db: db).create()
             try SourceTable(db: db).build()
         }
+        // Sources that are canonically equivalent in Unicode, and yet different, were in one row.
+        migrator.registerMigration("3", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: "DELETE FROM source_sequences")
+            try SourceTable(db: db).build()
+        }
         return migrator
     }
 

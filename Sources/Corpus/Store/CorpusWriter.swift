@@ -1,6 +1,7 @@
 import Digest
 import Foundation
 import GRDB
+import JSON
 
 /// A record that is ready to be written: everything that takes long has been done.
 struct PreparedDocument: Sendable {
@@ -82,7 +83,7 @@ private struct CorpusWriter {
     private let identifiers: IdentifierTable
     private var state: CorpusState
     private var postings: [PostingTable.Addition] = []
-    private var sources: [String: [ClosedRange<Int64>]] = [:]
+    private var sources: [ExactString: [ClosedRange<Int64>]] = [:]
     private(set) var outcome = AppendOutcome()
 
     init(_ db: Database, identity: CorpusTokenizationIdentity) throws {
@@ -106,7 +107,7 @@ private struct CorpusWriter {
     /// Brings the index and the counts up to date with what was appended.
     func finish() throws {
         try PostingTable(db: db).append(postings)
-        for (source, ranges) in sources { try SourceTable(db: db).append(ranges, of: source) }
+        for (source, ranges) in sources { try SourceTable(db: db).append(ranges, of: source.text) }
         try state.save(db)
     }
 
@@ -141,7 +142,7 @@ private struct CorpusWriter {
             postings.append(PostingTable.Addition(rowid: rowid, tokens: tokens[piece]))
         }
         if let source = record.source {
-            sources[source, default: []].append(firstSequence...(firstSequence + Int64(pieces.count) - 1))
+            sources[ExactString(source), default: []].append(firstSequence...(firstSequence + Int64(pieces.count) - 1))
         }
 
         state.contentSum.add(document.hash)

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import JSON
 
 /// The table of which sequences are of which source, within one transaction.
 ///
@@ -24,6 +25,8 @@ struct SourceTable {
     }
 
     /// Fills the table, which is empty, from the documents of the corpus.
+    ///
+    /// Sources are told apart by their bytes, as SQLite does.
     func build() throws {
         let rows = try Row.fetchCursor(
             db,
@@ -34,13 +37,14 @@ struct SourceTable {
         var source: String?
         var ranges: [ClosedRange<Int64>] = []
         while let row = try rows.next() {
-            if let source, source != row[0] || ranges.count == 8192 {
+            let next: String = row[0]
+            if let source, !source.hasSameBytes(as: next) || ranges.count == 8192 {
                 try append(ranges, of: source)
                 ranges.removeAll(keepingCapacity: true)
             }
             let first: Int64 = row[1]
             let pieces: Int64 = row[2]
-            source = row[0]
+            source = next
             ranges.append(first...(first + pieces - 1))
         }
         if let source { try append(ranges, of: source) }
@@ -63,6 +67,7 @@ struct SourceTable {
 
     /// A bit for each rowid of a stretch, whether it is of a source; nil if none is.
     func bits(of source: String, stretch: Int) throws -> [UInt8]? {
+        guard !source.isCutBySQLite else { return nil }
         let row = try Row.fetchOne(
             db.cachedStatement(sql: "SELECT count, rowids FROM source_sequences WHERE source = ? AND stretch = ?"),
             arguments: [source, stretch])

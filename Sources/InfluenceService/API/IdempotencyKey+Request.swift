@@ -40,7 +40,7 @@ extension ContentDigest {
             for element in elements { update(element) }
         case .object(let members):
             update(tagged: "{", "\(members.count)")
-            for member in members.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+            for member in members.sorted(by: { ExactString($0.name) < ExactString($1.name) }) {
                 update(tagged: ":", member.name)
                 update(member.value)
             }

@@ -32,7 +32,8 @@ struct InfluenceRequest: Equatable {
             .filling("limit", with: .number(String(defaults.candidateLimit)))
         var members = tree
         if case .object(let all) = tree {
-            members = .object(all.filter { $0.name != "candidates" } + [.init(name: "candidates", value: candidates)])
+            members = .object(
+                all.filter { !$0.name.hasSameBytes(as: "candidates") } + [.init(name: "candidates", value: candidates)])
         }
         let query =
             try members

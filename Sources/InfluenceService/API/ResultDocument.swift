@@ -1,6 +1,7 @@
 import Attribution
 import Foundation
 import HTTP
+import JSON
 
 /// The results of a job in one of the forms a client may ask for.
 ///
@@ -87,30 +88,28 @@ public struct ResultDocument: Sendable {
     }
 
     private func csv() throws -> String {
-        var lines = ["query,query_id,rank,id,source,score,nats_per_copy,spurious,text,error"]
+        var table = CSVTable(
+            header: [
+                "query", "query_id", "rank", "id", "source", "score", "nats_per_copy", "spurious", "text", "error",
+            ])
         for (index, (query, outcome)) in zip(firstPosition..., zip(queries, outcomes)) {
-            let start = [String(index), query.id ?? ""]
+            let start: [CSVTable.Cell] = [.value(String(index)), .text(query.id)]
             switch outcome {
             case .result(let body):
-                let result = try JSONDecoder().decode(InfluenceResult.self, from: body)
+                let result = try JSONTreeDecoder.decode(InfluenceResult.self, from: body)
                 for sequence in result.sequences {
-                    let fields = [
-                        String(sequence.rank), sequence.id, sequence.source ?? "", String(sequence.score),
-                        String(sequence.natsPerCopy), String(sequence.spurious), sequence.text, "",
-                    ]
-                    lines.append((start + fields).map(Self.quoted).joined(separator: ","))
+                    table.append(
+                        start + [
+                            .value(String(sequence.rank)), .text(sequence.id), .text(sequence.source),
+                            .value(String(sequence.score)), .value(String(sequence.natsPerCopy)),
+                            .value(String(sequence.spurious)), .text(sequence.text), .empty,
+                        ])
                 }
             case .failure(let failure):
-                let fields = ["", "", "", "", "", "", "", Problem(failure).detail]
-                lines.append((start + fields).map(Self.quoted).joined(separator: ","))
+                table.append(
+                    start + Array(repeating: .empty, count: 7) + [.text(Problem(failure).detail)])
             }
         }
-        return lines.map { $0 + "\r\n" }.joined()
-    }
-
-    /// A field as RFC 4180 section 2 has it.
-    private static func quoted(_ field: String) -> String {
-        let needsQuotes = field.unicodeScalars.contains { $0 == "," || $0 == "\"" || $0 == "\n" || $0 == "\r" }
-        return needsQuotes ? "\"\(field.replacingOccurrences(of: "\"", with: "\"\""))\"" : field
+        return table.text
     }
 }

@@ -61,7 +61,7 @@ extension JSONTree {
     /// An object without one of its members.
     fileprivate func removing(_ name: String) -> JSONTree {
         guard case .object(let members) = self else { return self }
-        return .object(members.filter { $0.name != name })
+        return .object(members.filter { !$0.name.hasSameBytes(as: name) })
     }
 }
 

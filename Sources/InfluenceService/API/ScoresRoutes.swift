@@ -2,6 +2,7 @@ import Attribution
 import Foundation
 import HTTP
 import HTTPTypes
+import JSON
 
 extension API {
     var scoreOperations: [Operation] {
@@ -53,7 +54,7 @@ extension API {
             query, asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) },
             within: min(wait.map(Double.init) ?? longest, longest))
         switch outcome {
-        case .result(let body): return try JSONDecoder().decode(InfluenceResult.self, from: body)
+        case .result(let body): return try JSONTreeDecoder.decode(InfluenceResult.self, from: body)
         case .failure(let failure): throw Problem(failure)
         case nil:
             if await batcher.isStopping { throw Problem.stopping }

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import Glibc
+import JSON
 import Transformer
 
 /// The file with the tokens that a server takes: JSON, readable by its owner alone.
@@ -45,7 +46,7 @@ public struct TokenFile: Sendable {
         var revoked: [AccessToken] = []
         try change { tokens in
             revoked = tokens.filter { $0.id == name }
-            if revoked.isEmpty { revoked = tokens.filter { $0.name == name } }
+            if revoked.isEmpty { revoked = tokens.filter { $0.name.hasSameBytes(as: name) } }
             guard revoked.count <= 1 else { throw TokenFileError.ambiguous(name: name, ids: revoked.map(\.id)) }
             tokens.removeAll { $0.id == revoked.first?.id }
         }

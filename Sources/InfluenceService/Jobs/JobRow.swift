@@ -1,6 +1,7 @@
 import Attribution
 import Foundation
 import GRDB
+import JSON
 
 extension Job {
     /// Reads the columns of ``JobSchema/jobColumns``.
@@ -59,9 +60,5 @@ extension Date {
     var inMilliseconds: Date { Date(milliseconds: milliseconds) }
 }
 
-/// JSON text of a value, with the same order of fields each time.
-func jsonText(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
-}
+/// JSON text of a value, with the same order of fields each time; metadata in it is as it came.
+func jsonText(_ value: some Encodable) throws -> String { try JSONTreeEncoder.tree(of: value).text }

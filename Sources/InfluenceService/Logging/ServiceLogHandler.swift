@@ -87,12 +87,17 @@ public struct ServiceLogHandler: LogHandler {
     /// A value as it stands, or in quotes where it would not be one word.
     private static func oneWord(_ value: String) -> String {
         let isWord =
-            !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
+            !value.isEmpty && value.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && !isControl($0) }
         return isWord ? value : JSONTree.string(value).text
     }
 
     /// Text in which a line break cannot pass for another event.
     private static func oneLine(_ text: String) -> String {
-        text.unicodeScalars.contains { $0.value < 0x20 } ? oneWord(text) : text
+        text.unicodeScalars.contains(where: isControl) ? oneWord(text) : text
+    }
+
+    /// Whether a terminal would obey it; JSON writes it as an escape.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
     }
 }

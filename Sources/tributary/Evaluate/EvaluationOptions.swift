@@ -110,7 +110,7 @@ struct EvaluationRun {
         let html = folder.appending(path: "\(name).html").path
         try AtomicFile.write(try encoder.encode(result), to: json)
         try AtomicFile.write(Data(HTMLReport(report).html.utf8), to: html)
-        print(report.text)
+        print(report.text.harmless)
         printError("written: \(json), \(html)")
     }
 }

@@ -23,7 +23,7 @@ struct InfluenceSpread {
         guard let sources = result.sources, sources.count > 1 else { return nil }
         let named = sources.prefix(sourceLimit).map { source in
             let signs = [source.positive, source.negative].filter { $0 != 0 }.map(\.withSign)
-            return "\(source.source?.printable ?? "(none)") \(signs.isEmpty ? "0" : signs.joined(separator: " ")) "
+            return "\(source.source?.escaped ?? "(none)") \(signs.isEmpty ? "0" : signs.joined(separator: " ")) "
                 + "of \(source.sequences)"
         }
         // In a result from a file, the number of other sources can be anything.

@@ -31,9 +31,16 @@ struct InfluentialText {
             let emphasis = Self.emphasis(of: token.score, strongest: strongest)
             let weight = abs(token.score) / Double(max(token.text.count, 1))
             for character in token.text {
-                let shown = character.isPrintable && !character.isWhitespace ? character : " "
-                if shown == " ", cells.last?.character == " " || cells.isEmpty { continue }
-                cells.append(Cell(character: shown, emphasis: shown == " " ? nil : emphasis, weight: weight))
+                if character.isWhitespace {
+                    if cells.last?.character != " ", !cells.isEmpty {
+                        cells.append(Cell(character: " ", weight: weight))
+                    }
+                    continue
+                }
+                let shown = character.isPrintable ? [character] : Array(String(character).escaped)
+                for part in shown {
+                    cells.append(Cell(character: part, emphasis: emphasis, weight: weight / Double(shown.count)))
+                }
             }
         }
         self.cells = style.hasColor ? cells : Self.withMarks(cells)

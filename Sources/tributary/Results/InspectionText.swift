@@ -42,7 +42,7 @@ struct InspectionText {
     // MARK: Workspace
 
     private func lines(of workspace: WorkspaceInspection) -> [String] {
-        var lines = [title("Workspace"), row("folder", workspace.folder.printable)]
+        var lines = [title("Workspace"), row("folder", workspace.folder.escaped)]
         if let corpus = workspace.corpus {
             lines += [
                 row(
@@ -62,9 +62,9 @@ struct InspectionText {
                 let blocks = provenance.largestBlock.map { ", covariances in blocks of at most \($0) rows" } ?? ""
                 let tokens = provenance.tokens.map { " (\($0) tokens)" } ?? ""
                 lines += [
-                    row("", "fitted on \(provenance.sequences) sequences\(tokens) by \(provenance.program.printable)"),
+                    row("", "fitted on \(provenance.sequences) sequences\(tokens) by \(provenance.program.escaped)"),
                     row("", "\(provenance.fisher.rawValue) Fisher\(seed)\(blocks)"),
-                    row("their model", String((provenance.model ?? "not recorded").prefix(12)).printable),
+                    row("their model", String((provenance.model ?? "not recorded").prefix(12)).escaped),
                 ]
             }
         } else {
@@ -89,7 +89,7 @@ struct InspectionText {
         }
         var lines = [
             title("Model"),
-            row("architecture", "\(model.architecture.printable), \(Self.count(model.parameters)) parameters"),
+            row("architecture", "\(model.architecture.escaped), \(Self.count(model.parameters)) parameters"),
             row("", "\(model.layers) blocks, width \(model.width), feed-forward \(model.feedForwardWidth)"),
             row("", "\(model.heads) heads of \(model.headWidth)\(groups)"),
             row("", "context of \(model.contextLength) tokens, \(head)"),
@@ -126,7 +126,7 @@ struct InspectionText {
             if members[key] == nil { order.append(key) }
             members[key, default: []].append(layer)
         }
-        let names = order.map { String($0.prefix { $0 != " " }).printable }
+        let names = order.map { String($0.prefix { $0 != " " }).escaped }
         let width = min(names.map(\.columns).max() ?? 0, max(20, style.width - 50))
         return zip(order, names).compactMap { key, name in
             guard let group = members[key], let first = group.first else { return nil }
@@ -191,7 +191,7 @@ struct InspectionText {
     // MARK: Numbers
 
     private static func named(_ token: TokenizerInspection.SpecialToken) -> String {
-        "\(token.text.printable) (\(token.id))"
+        "\(token.text.escaped) (\(token.id))"
     }
 
     /// Three digits and a decimal unit.

@@ -41,14 +41,14 @@ struct ResultTable {
         let completion = query.completion.printable
         let gap = query.completion.first?.isWhitespace == true || query.prompt.last?.isWhitespace == true ? " " : ""
         var lines = [style.styled(query.prompt.printable, nil) + gap + style.styled(completion, .bold)]
-        if let id = query.id { lines[0] = style.styled("[\(id.printable)] ", .dim) + lines[0] }
+        if let id = query.id { lines[0] = style.styled("[\(id.escaped)] ", .dim) + lines[0] }
         lines += Self.logProbability(query.logProbability, query.tokens).wrapped(to: style.width)
         if query.spans != nil {
-            let measured = query.tokens.filter { $0.measured == true }.map { "\"\($0.text.singleLine)\"" }
+            let measured = query.tokens.filter { $0.measured == true }.map { "\"\($0.text.escaped)\"" }
             lines += "explained are the tokens \(measured.joined(separator: ", "))".wrapped(to: style.width)
         }
         if let contrast = query.contrast {
-            let name = "against \"\(contrast.completion.singleLine)\", "
+            let name = "against \"\(contrast.completion.escaped)\", "
             lines += (name + Self.logProbability(contrast.logProbability, contrast.tokens)).wrapped(to: style.width)
         }
         if query.spans != nil || query.contrast != nil, let measurement = query.measurement {
@@ -81,7 +81,7 @@ struct ResultTable {
 
     private static func logProbability(_ sum: Double, _ tokens: [InfluenceResult.QueryToken]) -> String {
         let each = tokens.compactMap { token in
-            token.logProbability.map { "\"\(token.text.singleLine)\" \(String(format: "%.3f", $0))" }
+            token.logProbability.map { "\"\(token.text.escaped)\" \(String(format: "%.3f", $0))" }
         }
         return "log-probability \(String(format: "%.3f", sum)) nats: \(each.joined(separator: ", "))"
     }
@@ -102,7 +102,7 @@ struct ResultTable {
     // MARK: Sequences
 
     private func section(_ title: String, _ sequences: [InfluentialSequence]) -> [String] {
-        let longest = sequences.map { $0.id.printable.columns }.max() ?? 0
+        let longest = sequences.map { $0.id.escaped.columns }.max() ?? 0
         let idWidth = max(2, min(longest, style.width / 4))
         let fixed = Self.rankWidth + 2 * Self.scoreWidth + idWidth + 8
         // On a narrow terminal the text stands below.
@@ -120,7 +120,7 @@ struct ResultTable {
                 "\(sequence.rank)".rightAligned(in: Self.rankWidth),
                 sequence.score.withSign.rightAligned(in: Self.scoreWidth),
                 sequence.natsPerCopy.withSign.rightAligned(in: Self.scoreWidth),
-                sequence.id.printable.fitted(to: idWidth),
+                sequence.id.escaped.fitted(to: idWidth),
             ].joined(separator: "  ")
             var text = InfluentialText(sequence, style: style).lines(width: textWidth, count: textLines)
             if sequence.spurious { text.append(style.styled("(spurious)", .warning)) }
@@ -136,7 +136,7 @@ struct ResultTable {
     /// The layers through which most of a score comes.
     private static func strongest(_ layers: [InfluentialSequence.LayerScore]) -> String {
         let shown = layers.sorted { abs($0.score) > abs($1.score) }.prefix(3)
-        return shown.map { "\($0.name) \($0.score.withSign)" }.joined(separator: ", ")
+        return shown.map { "\($0.name.escaped) \($0.score.withSign)" }.joined(separator: ", ")
     }
 
     private func legend(of result: InfluenceResult) -> [String] {
@@ -187,6 +187,4 @@ extension String {
         return lines
     }
 
-    /// Printable, with a space that it begins with kept.
-    fileprivate var singleLine: String { (first?.isWhitespace == true ? " " : "") + printable }
 }

@@ -40,10 +40,21 @@ struct TerminalStyle: Sendable {
 }
 
 extension String {
-    /// The text on one line and without characters that a terminal would obey instead of showing.
+    /// Prose on one line: a space for white space of any length, and what a terminal would obey written out.
     var printable: String {
-        String(map { $0.isPrintable ? $0 : " " }).split(separator: " ", omittingEmptySubsequences: true)
-            .joined(separator: " ")
+        split(whereSeparator: \.isWhitespace).map { String($0).escaped }.joined(separator: " ")
+    }
+
+    /// A name on one line, with what a terminal would obey written out, white space among it: `\n`, `\u{1b}`.
+    ///
+    /// Other names are shown otherwise, but for those that have such an escape in themselves.
+    var escaped: String { unicodeScalars.reduce(into: "") { $0 += $1.isObeyed ? $1.escape : String($1) } }
+
+    /// Lines with what a terminal would obey written out; their ends and tabs stay.
+    var harmless: String {
+        unicodeScalars.reduce(into: "") { text, scalar in
+            text += scalar.isObeyed && scalar != "\n" && scalar != "\t" ? scalar.escape : String(scalar)
+        }
     }
 
     /// How many columns a terminal gives it.
@@ -76,10 +87,7 @@ extension String {
 
 extension Character {
     /// Whether it is shown, and not obeyed as a line break, an escape or a change of direction.
-    var isPrintable: Bool {
-        guard let category = unicodeScalars.first?.properties.generalCategory else { return false }
-        return ![.control, .format, .lineSeparator, .paragraphSeparator, .surrogate].contains(category)
-    }
+    var isPrintable: Bool { !unicodeScalars.contains(where: \.isObeyed) }
 
     /// Columns on a terminal: two for East Asian wide characters and emoji (Unicode Standard Annex #11), else one.
     var columns: Int {
@@ -91,4 +99,26 @@ extension Character {
         0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
         0xFF00...0xFF60, 0xFFE0...0xFFE6, 0x1F300...0x1FAFF, 0x20000...0x3FFFD,
     ]
+}
+
+extension Unicode.Scalar {
+    /// Whether a terminal would obey it as a line break, an escape or a change of direction, or show nothing in its place.
+    fileprivate var isObeyed: Bool {
+        if (0x20..<0x7F).contains(value) { return false }
+        switch properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator, .surrogate: return true
+        // Joiners are part of words and emoji.
+        case .format: return value != 0x200C && value != 0x200D
+        default: return false
+        }
+    }
+
+    fileprivate var escape: String {
+        switch self {
+        case "\n": "\\n"
+        case "\r": "\\r"
+        case "\t": "\\t"
+        default: "\\u{\(String(value, radix: 16))}"
+        }
+    }
 }

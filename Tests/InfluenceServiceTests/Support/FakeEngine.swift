@@ -119,7 +119,7 @@ final class FakeEngine: InfluenceAnswering {
     static let sequence = SequenceDescription(
         id: "wiki:Île de France/Paris#2 ?", documentID: "wiki:Île de France/Paris", piece: 2, tokenOffset: 512,
         tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", source: "wiki",
-        metadata: .object(["title": .string("Paris")]))
+        metadata: ["title": "Paris"])
 
     /// Three sequences, of which the first and the last are of the source "wiki".
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {

@@ -143,11 +143,11 @@ struct Reply: Sendable {
     var text: String { String(decoding: data, as: UTF8.self) }
 
     /// The value at a path such as "timings.batch.size" or "results.0.error".
-    func value(_ path: String) throws -> JSONValue? {
-        var value: JSONValue? = try JSONDecoder().decode(JSONValue.self, from: data)
+    func value(_ path: String) throws -> JSONTree? {
+        var value: JSONTree? = try JSONReader.read(Array(data))
         for part in path.split(separator: ".") {
             switch value {
-            case .object(let members): value = members[String(part)]
+            case .object: value = value?[String(part)]
             case .array(let elements): value = Int(part).flatMap { elements.indices.contains($0) ? elements[$0] : nil }
             default: return nil
             }
@@ -160,7 +160,7 @@ struct Reply: Sendable {
     }
 
     func integer(_ path: String) throws -> Int? {
-        if case .integer(let number) = try value(path) { Int(number) } else { nil }
+        if case .number(let digits) = try value(path) { Int(digits) } else { nil }
     }
 
     func count(_ path: String) throws -> Int? {

@@ -1,0 +1,153 @@
+/// A form that text is not read from, told by its first bytes.
+///
+/// Taken for text, a container would be refused as "not UTF-8" at best, and at worst become one document of its bytes.
+public struct ForeignFormat: Sendable, Equatable {
+    /// What it is, as in "a Parquet file".
+    public let name: String
+
+    /// What to do about it, in a sentence.
+    public let advice: String
+
+    /// How many bytes tell a form: those up to the mark of a tar archive, and a zip archive's first name.
+    static let headSize = 512
+
+    /// The form that begins with these bytes.
+    ///
+    /// - Returns: Nil if they are of none that is known, such as text or gzip.
+    public init?(head: some Collection<UInt8>) {
+        let head = Array(head.prefix(Self.headSize))
+        guard let format = Self.signed.first(where: { $0.matches(head) })?.format ?? Self.unsigned(head) else {
+            return nil
+        }
+        self = format
+    }
+
+    private init(_ name: String, _ advice: String) {
+        self.name = name
+        self.advice = advice
+    }
+
+    // MARK: Text that is no lines and no prose
+
+    static let jsonArray = ForeignFormat(
+        "one JSON array", "Put each of its elements on a line of its own: jq -c '.[]' FILE > FILE.jsonl")
+
+    static let commaSeparated = ForeignFormat(
+        "comma-separated values (CSV)",
+        tableAdvice(
+            "python3 -c \"import csv, json, sys; "
+                + "[print(json.dumps(row)) for row in csv.DictReader(sys.stdin)]\" < FILE > FILE.jsonl"))
+
+    static let tabSeparated = ForeignFormat(
+        "tab-separated values (TSV)",
+        tableAdvice(
+            "python3 -c \"import csv, json, sys; "
+                + "[print(json.dumps(row)) for row in csv.DictReader(sys.stdin, delimiter='\\t')]\" < FILE > FILE.jsonl"
+        ))
+
+    // MARK: Signatures
+
+    /// Bytes at a place that nothing else has there.
+    private struct Signature {
+        let bytes: [UInt8]
+        var offset = 0
+        /// Whether the bytes are letters with which a text may begin: what follows them must then not be text.
+        var mayBeText = false
+        let format: ForeignFormat
+
+        func matches(_ head: [UInt8]) -> Bool {
+            guard head.dropFirst(offset).starts(with: bytes) else { return false }
+            return !mayBeText || head.contains { $0 < 0x09 || (0x0E..<0x20).contains($0) }
+        }
+    }
+
+    private static let signed: [Signature] = [
+        Signature(bytes: [0x28, 0xB5, 0x2F, 0xFD], format: compressed("zstd", "zstd -dc")),
+        Signature(bytes: [0xFD] + Array("7zXZ".utf8) + [0], format: compressed("xz", "xz -dc")),
+        Signature(bytes: [0x04, 0x22, 0x4D, 0x18], format: compressed("LZ4", "lz4 -dc")),
+        Signature(bytes: [0xFF, 0x06, 0, 0] + Array("sNaPpY".utf8), format: compressed("Snappy", "snzip -dc")),
+        Signature(bytes: Array("BZh".utf8), mayBeText: true, format: compressed("bzip2", "bzip2 -dc")),
+        Signature(bytes: [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], format: archive("a 7z archive", "7z x -so FILE")),
+        Signature(bytes: Array("ustar".utf8), offset: 257, format: archive("a tar archive", "tar -xOf FILE")),
+        Signature(bytes: Array("PAR1".utf8), mayBeText: true, format: table("a Parquet file", "parquet")),
+        Signature(bytes: Array("ARROW1".utf8), mayBeText: true, format: table("an Arrow file", "feather")),
+        Signature(bytes: Array("FEA1".utf8), mayBeText: true, format: table("a Feather file", "feather")),
+        Signature(bytes: Array("ORC".utf8), mayBeText: true, format: table("an ORC file", "orc")),
+        Signature(bytes: Array("Obj".utf8) + [1], format: ForeignFormat("an Avro file", convert)),
+        Signature(bytes: [0x93] + Array("NUMPY".utf8), format: ForeignFormat("a NumPy array (.npy)", array)),
+        Signature(
+            bytes: [0x89] + Array("HDF".utf8) + [0x0D, 0x0A, 0x1A, 0x0A], format: ForeignFormat("an HDF5 file", convert)
+        ),
+        Signature(bytes: Array("SQLite format 3".utf8) + [0], format: ForeignFormat("an SQLite database", convert)),
+        Signature(
+            bytes: Array("%PDF-".utf8),
+            format: ForeignFormat("a PDF document", "Import its text: pdftotext FILE FILE.txt")),
+        Signature(bytes: Array("{\\rtf".utf8), format: ForeignFormat("a document in Rich Text Format", convert)),
+        Signature(bytes: Array("GGUF".utf8), mayBeText: true, format: weights("a GGUF file")),
+        Signature(bytes: [0xFF, 0xFE, 0, 0], format: encoded("UTF-32", "UTF-32")),
+        Signature(bytes: [0, 0, 0xFE, 0xFF], format: encoded("UTF-32", "UTF-32")),
+        Signature(bytes: [0xFF, 0xFE], format: encoded("UTF-16", "UTF-16")),
+        Signature(bytes: [0xFE, 0xFF], format: encoded("UTF-16", "UTF-16")),
+        Signature(bytes: [0x1F, 0x9D], format: compressed("compress", "zcat")),
+    ]
+
+    /// Forms that have no bytes of their own at their beginning, or that are told from others by more than these.
+    private static func unsigned(_ head: [UInt8]) -> ForeignFormat? {
+        guard head.count >= 4 else { return nil }
+        if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) || head.starts(with: [0x50, 0x4B, 0x05, 0x06]) {
+            return zip(head)
+        }
+        if head[0] == 0x80, (2...5).contains(head[1]) { return ForeignFormat("a Python pickle", convert) }
+        // A message of an Arrow stream: a mark, and the length of its metadata, which is small and a multiple of 8.
+        if head.starts(with: [0xFF, 0xFF, 0xFF, 0xFF]) { return table("an Arrow stream", "feather") }
+        // Eight bytes of a header's length, then the header, which is JSON.
+        if head.count > 9, head[5..<8].allSatisfy({ $0 == 0 }), head[8..<10].elementsEqual("{\"".utf8) {
+            return weights("a safetensors file")
+        }
+        let isASCII = { (byte: UInt8) in (0x09..<0x7F).contains(byte) }
+        if head[1] == 0, head[3] == 0, isASCII(head[0]), isASCII(head[2]) { return encoded("UTF-16", "UTF-16LE") }
+        if head[0] == 0, head[2] == 0, isASCII(head[1]), isASCII(head[3]) { return encoded("UTF-16", "UTF-16BE") }
+        return nil
+    }
+
+    private static func zip(_ head: [UInt8]) -> ForeignFormat {
+        func holds(_ name: String) -> Bool { head.firstRange(of: Array(name.utf8)) != nil }
+        if holds(".npy") { return ForeignFormat("a NumPy archive (.npz)", array) }
+        if holds("data.pkl") { return weights("a PyTorch checkpoint") }
+        if holds("[Content_Types].xml") || holds("mimetype") { return ForeignFormat("an office document", convert) }
+        return archive("a zip archive", "unzip -p FILE")
+    }
+
+    // MARK: Advice
+
+    private static let convert = "Write its texts as JSON lines, an object like {\"text\": \"...\"} on each."
+    private static let array = "Import the texts themselves: token ids are made from them."
+
+    private static func tableAdvice(_ command: String) -> String {
+        "Write its rows as JSON lines, with the text in a column called \"text\": \(command) "
+            + "(to import it as plain text after all, give --format text)"
+    }
+
+    private static func compressed(_ name: String, _ command: String) -> ForeignFormat {
+        ForeignFormat("data compressed with \(name)", "Decompress it: \(command) FILE | tributary import -")
+    }
+
+    private static func archive(_ name: String, _ command: String) -> ForeignFormat {
+        ForeignFormat(name, "Import the files in it: \(command) | tributary import -")
+    }
+
+    private static func table(_ name: String, _ reader: String) -> ForeignFormat {
+        ForeignFormat(
+            name,
+            "Write its rows as JSON lines, with the text in a column called \"text\": python3 -c \"import pandas; "
+                + "pandas.read_\(reader)('FILE').to_json('FILE.jsonl', orient='records', lines=True)\"")
+    }
+
+    private static func weights(_ name: String) -> ForeignFormat {
+        ForeignFormat(name, "It holds weights and not text: a model is named with --model.")
+    }
+
+    private static func encoded(_ name: String, _ encoding: String) -> ForeignFormat {
+        ForeignFormat("text in \(name)", "Convert it to UTF-8: iconv -f \(encoding) -t UTF-8 FILE > FILE.utf8")
+    }
+}

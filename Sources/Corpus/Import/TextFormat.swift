@@ -1,0 +1,93 @@
+import JSON
+
+/// Decides between JSON lines and plain text, and refuses what is neither or could be both.
+///
+/// What was asked for goes first, then the file's name, then the first character: `{` begins JSON lines. JSON arrays and tables are text
+/// that would be taken for prose, and JSON under the name of a text would become one document: each is refused by name, unless plain
+/// text was asked for.
+struct TextFormat {
+    /// The first bytes of the text, after a byte order mark.
+    let start: [UInt8]
+
+    /// - Throws: ``CorpusImportError/foreignFormat(file:_:)``, ``CorpusImportError/jsonNamedAsText(file:)``.
+    func format(of input: CorpusInput) throws(CorpusImportError) -> CorpusInput.Format {
+        if input.format == .plainText { return .plainText }
+        let content = start.drop(while: \.isWhitespace)
+        if content.first == UInt8(ascii: "["), isArray(content) {
+            throw .foreignFormat(file: input.name, .jsonArray)
+        }
+        if let format = input.format { return format }
+        switch input.named {
+        case .csv: throw .foreignFormat(file: input.name, .commaSeparated)
+        case .tsv: throw .foreignFormat(file: input.name, .tabSeparated)
+        case .jsonLines: return .jsonLines
+        case .plainText:
+            if beginsObject(content) { throw .jsonNamedAsText(file: input.name) }
+        case nil:
+            if content.first == UInt8(ascii: "{") { return .jsonLines }
+        }
+        if let table = headerOfTable(content) { throw .foreignFormat(file: input.name, table) }
+        return .plainText
+    }
+
+    /// Whether the text begins as an array of objects does, or is another array as far as it is known.
+    private func isArray(_ content: ArraySlice<UInt8>) -> Bool {
+        beginsObject(content.dropFirst().drop(while: \.isWhitespace)) || isJSON(content)
+    }
+
+    /// Whether an object begins here: with a member's name and a colon, or with its end.
+    private func beginsObject(_ content: ArraySlice<UInt8>) -> Bool {
+        guard content.first == UInt8(ascii: "{") else { return false }
+        let inside = content.dropFirst().drop(while: \.isWhitespace)
+        guard inside.first == UInt8(ascii: "\"") else { return inside.first == UInt8(ascii: "}") }
+        let name = inside.dropFirst().drop { $0 != UInt8(ascii: "\"") && $0 >= 0x20 }
+        return name.dropFirst().drop(while: \.isWhitespace).first == UInt8(ascii: ":")
+    }
+
+    /// Whether the text is a value of JSON, or could be one that goes on.
+    private func isJSON(_ content: ArraySlice<UInt8>) -> Bool {
+        do {
+            _ = try JSONReader.read(Array(content))
+            return true
+        } catch {
+            return error.isAtEnd
+        }
+    }
+
+    /// The table that has the first line as its header: names without spaces, one of them that of a field that is read here. Prose has
+    /// no such line.
+    private func headerOfTable(_ content: ArraySlice<UInt8>) -> ForeignFormat? {
+        let line = firstLine(of: content)
+        for (separator, format) in [
+            (UInt8(ascii: ","), ForeignFormat.commaSeparated), (UInt8(ascii: "\t"), .tabSeparated),
+        ] {
+            let names = line.split(separator: separator, omittingEmptySubsequences: false).map { name in
+                String(decoding: name.filter { $0 != UInt8(ascii: "\"") }, as: UTF8.self)
+            }
+            guard names.count > 1, names.allSatisfy({ $0.utf8.allSatisfy(\.isNameCharacter) && !$0.isEmpty }) else {
+                continue
+            }
+            if names.contains(where: { ["text", "prompt", "completion", "content"].contains($0.lowercased()) }) {
+                return format
+            }
+        }
+        return nil
+    }
+
+    private func firstLine(of content: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let line = content.prefix { $0 != UInt8(ascii: "\n") }
+        return line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+    }
+}
+
+extension UInt8 {
+    /// Whether names of columns are made of it.
+    fileprivate var isNameCharacter: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+}
