@@ -59,12 +59,15 @@ def main() -> None:
         print(f"{state.get('stage', 'queued')} {progress.get('done', 0)}/{progress.get('total', 0)}", file=sys.stderr)
         time.sleep(5)
     results = get(server, f"/v1/jobs/{job}/result")["results"]
+    found = 0
     for kind in dict.fromkeys(query["kind"] for query in queries):
         rows = [(query, result) for query, result in zip(queries, results) if query["kind"] == kind]
-        print_table(server, kind, rows)
+        found += print_table(server, kind, rows)
+    print(f"The source article is among the first ten of {found} of all {len(queries)} queries.")
 
 
-def print_table(server: str, kind: str, rows: list[tuple[dict, dict]]) -> None:
+def print_table(server: str, kind: str, rows: list[tuple[dict, dict]]) -> int:
+    """Returns how many of the queries have their source article among the first ten."""
     found = 0
     print("| query | p | model's own | source article | influence | TF-IDF | first other article |")
     print("|---|---|---|---|---|---|---|")
@@ -83,6 +86,7 @@ def print_table(server: str, kind: str, rows: list[tuple[dict, dict]]) -> None:
             f"{rank_of(search, {query['source_article']})} | {other} |"
         )
     print(f"\nThe source article is among the first ten of {found} of {len(rows)} queries ({kind}).\n")
+    return found
 
 
 if __name__ == "__main__":
