@@ -51,7 +51,8 @@ extension Schema {
             Schema(tree: [
                 "type": ["string", "null"], "minLength": 1, "maxLength": .number(nameBytes),
                 "description": .string(
-                    "The source of the document, in at most \(nameBytes) bytes of UTF-8; candidates can be filtered by it."),
+                    "The source of the document, in at most \(nameBytes) bytes of UTF-8; candidates can be filtered by it."
+                ),
             ])),
         .optional(
             "metadata",
