@@ -160,7 +160,7 @@ struct GradientIndexTests {
             shared[Int(match.rowid) - 1] = match.score
         }
         let pairCounts = try words.pairCounts(in: (1...Int64(count)).map { $0 })
-        let all = combined(values, shared, pairs: pairCounts)
+        let plain = combined(values, shared)
         let zeros = Matrix(rows: 1, columns: 64)
         let vector = zeros.withSpan { SignSketch(segments: 1, entries: 64).query(of: $0) }
         for (direction, limit) in [(InfluenceQuery.Direction.positive, 5), (.negative, 7), (.both, 9), (.both, 1)] {
@@ -170,6 +170,12 @@ struct GradientIndexTests {
                 var matches = DirectedMatches(query, of: count)
                 try CombinedSearch(estimates: Estimates(parts: parts, count: count), words: words)
                     .insert(into: &matches, for: query)
+                // Pairs count for what is on the shortlist alone.
+                var shortlist = DirectedMatches(query, of: count, times: CombinedSearch.shortlist)
+                shortlist.insert(plain.map(\.0), opponents: plain.map(\.1), firstRowid: 1)
+                let chosen = Set(shortlist.rowids)
+                let counts = pairCounts.enumerated().map { chosen.contains(Int64($0 + 1)) ? $1 : 0 }
+                let all = combined(values, shared, pairs: counts)
                 var expected = DirectedMatches(query, of: count)
                 expected.insert(all.map(\.0), opponents: all.map(\.1), firstRowid: 1)
                 #expect(matches.rowids == expected.rowids)

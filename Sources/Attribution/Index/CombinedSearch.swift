@@ -36,7 +36,7 @@ struct CombinedSearch {
     let words: SharedWords
 
     /// How many times as many sequences as are wanted are looked at for pairs of tokens: those have to be read from the corpus.
-    private static let shortlist = 4
+    static let shortlist = 4
     /// Sequences that are scored at a time where none shares a word.
     private static let stretch = 1 << 15
 
@@ -49,7 +49,7 @@ struct CombinedSearch {
             shortlist.insert(
                 scores.map(\.proponent), opponents: scores.map(\.opponent), firstRowid: Int64(start) + 1)
         }
-        // Pairs only add to a score: what is not on the shortlist is outdone by as many sequences as are wanted.
+        // Pairs are looked for on the shortlist alone, and only add to a score: everything else stays behind as many as are wanted.
         let chosen = shortlist.rowids
         let pairs = try words.pairCounts(in: chosen)
         var next = 0

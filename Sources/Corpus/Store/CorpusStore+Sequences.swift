@@ -187,7 +187,7 @@ extension CorpusStore {
     static func sequenceRanges(source: String, asOf last: Int64, _ db: Database) throws -> [ClosedRange<Int64>] {
         guard !source.isCutBySQLite else { return [] }
         // A document's sequences are added together: a count that the corpus has had lies between documents.
-        try Row.fetchAll(
+        return try Row.fetchAll(
             db,
             sql: """
                 SELECT first_sequence, pieces FROM documents

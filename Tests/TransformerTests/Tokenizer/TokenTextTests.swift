@@ -69,7 +69,7 @@ struct TokenTextTests {
             0xF4, 0xF5, 0xFF,
         ]
         var generator = SplitMix(state: 9)
-        for _ in 0..<3_000 {
+        for _ in 0..<1_000 {
             let tokens = (0..<generator.next() % 9).map { _ in
                 byteTokens[Int(bytes[Int(generator.next() % UInt64(bytes.count))])]
             }
