@@ -32,6 +32,7 @@ public struct Checkpoint: Sendable {
     }
 
     private static func source(at path: String) throws -> any CheckpointSource {
+        try AdapterFiles.refuse(in: path)
         guard let file = try GGUFCheckpoint.file(at: path) else { return try HuggingFaceFolder(path) }
         return try GGUFCheckpoint(path: file)
     }
@@ -39,6 +40,7 @@ public struct Checkpoint: Sendable {
     static func decoder(from source: any CheckpointSource) throws -> DecoderModel {
         let family = try source.configuration.family()
         let description = try family.description(of: source.configuration)
-        return try WeightReader(tensors: source.tensors(), names: family.names).decoder(description)
+        var reader = WeightReader(tensors: try source.tensors(), names: family.names)
+        return try reader.decoder(description)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 
 /// Reads fields of a `config.json`, and says by name what is missing or of the wrong type.
 struct ModelConfiguration {
@@ -6,14 +7,15 @@ struct ModelConfiguration {
     private let path: String
 
     init(json: Data) throws {
-        let object: Any
+        let tree: JSONTree
         do {
-            object = try JSONSerialization.jsonObject(with: json)
+            tree = try JSONReader.read(Array(json))
         } catch {
             throw CheckpointError.malformedConfiguration(
-                field: "the file", expected: "a JSON object", found: "text that is not JSON")
+                field: "the file", expected: "a JSON object",
+                found: "text that is not JSON (line \(error.line), column \(error.column): \(error.reason))")
         }
-        guard let fields = object as? [String: Any] else {
+        guard let fields = tree.foundationValue as? [String: Any] else {
             throw CheckpointError.malformedConfiguration(
                 field: "the file", expected: "a JSON object", found: "another JSON value")
         }
@@ -28,6 +30,17 @@ struct ModelConfiguration {
     private init(fields: [String: Any], path: String) {
         self.fields = fields
         self.path = path
+    }
+
+    /// Whether there is such a field, if only with null.
+    func contains(_ name: String) -> Bool { fields[name] != nil }
+
+    /// Refuses fields of other names, unless they are null.
+    func refuseFields(besides known: [String]) throws {
+        guard let other = fields.keys.filter({ !known.contains($0) && present($0) != nil }).min() else { return }
+        throw CheckpointError.unsupportedOption(
+            field: path + other, found: shown(other),
+            supported: "no such field (known here are \(known.joined(separator: ", ")))")
     }
 
     /// A nested object, if it is there and not null.
@@ -108,8 +121,21 @@ struct ModelConfiguration {
         throw CheckpointError.unsupportedOption(field: path + name, found: "\(!supported)", supported: "\(supported)")
     }
 
+    /// Whether a field is absent, null, false, or a list or object of nothing.
+    func hasNothing(_ name: String) -> Bool {
+        switch present(name) {
+        case nil: true
+        case let list as [Any]: list.isEmpty
+        case let object as [String: Any]: object.isEmpty
+        case let value?: Self.boolean(value) == false
+        }
+    }
+
     /// A field's value as the file has it.
     func shown(_ name: String) -> String { present(name).map(Self.shown) ?? "nothing" }
+
+    /// The name of the object itself.
+    var name: String { path.isEmpty ? "the file" : String(path.dropLast()) }
 
     /// A field's name with those of the objects around it.
     func qualified(_ name: String) -> String { path + name }
@@ -138,6 +164,22 @@ struct ModelConfiguration {
         case is [String: Any]: "an object"
         case is [Any]: "a list"
         default: "\(value)"
+        }
+    }
+}
+
+extension JSONTree {
+    /// The value as Foundation has it.
+    fileprivate var foundationValue: Any {
+        switch self {
+        case .null: NSNull()
+        case .boolean(let value): NSNumber(value: value)
+        case .number(let digits):
+            Int(digits).map { NSNumber(value: $0) } ?? NSNumber(value: Double(digits) ?? .infinity)
+        case .string(let text): text
+        case .array(let elements): elements.map(\.foundationValue)
+        case .object(let members):
+            Dictionary(members.map { ($0.name, $0.value.foundationValue) }) { first, _ in first }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 import LinearAlgebra
 
 /// The weights of one checkpoint: one safetensors file, or the shards that an index lists, seen as one.
@@ -37,6 +38,12 @@ public struct SafetensorsCollection: TensorSource {
         for (name, shard) in shardNames.sorted(by: { $0.key < $1.key }) where files[shard]?.tensors[name] == nil {
             throw SafetensorsError.missingTensor(tensor: name, file: shard)
         }
+        for (shard, file) in files.sorted(by: { $0.key < $1.key }) {
+            if let name = file.tensors.keys.filter({ shardNames[$0] != shard }).min() {
+                throw SafetensorsError.unlistedTensor(
+                    tensor: name, file: shard, index: Self.indexName, listed: shardNames[name])
+            }
+        }
         self.init(files: files, shardNames: shardNames, place: folder)
     }
 
@@ -56,15 +63,6 @@ public struct SafetensorsCollection: TensorSource {
         self.shardNames = shardNames
     }
 
-    /// The part of an index that says which shard holds which tensor.
-    private struct Index: Decodable {
-        let shardNames: [String: String]
-
-        enum CodingKeys: String, CodingKey {
-            case shardNames = "weight_map"
-        }
-    }
-
     private static func readIndex(_ path: String) throws -> [String: String] {
         func malformed(_ problem: String) -> SafetensorsError { .malformedIndex(file: indexName, problem: problem) }
         let json: Data
@@ -77,18 +75,28 @@ public struct SafetensorsCollection: TensorSource {
         } catch let error as FileContentsError {
             throw SafetensorsError(error, path: path, expected: 0)
         }
-        let index: Index
+        let tree: JSONTree
         do {
-            index = try JSONDecoder().decode(Index.self, from: json)
+            tree = try JSONReader.read(Array(json))
         } catch {
+            throw malformed("line \(error.line), column \(error.column): \(error.reason)")
+        }
+        guard case .object(let members)? = tree["weight_map"] else {
             throw malformed("expected JSON with a \"weight_map\" from tensor names to file names")
         }
+        var shardNames: [String: String] = [:]
+        for member in members {
+            guard case .string(let shard) = member.value else {
+                throw malformed("expected JSON with a \"weight_map\" from tensor names to file names")
+            }
+            shardNames[member.name] = shard
+        }
         // An index comes from elsewhere: it must not reach files outside its own folder.
-        for shard in index.shardNames.values
+        for shard in shardNames.values
         where shard.isEmpty || shard == "." || shard == ".." || shard.utf8.contains(where: { $0 == 0x2F || $0 == 0 }) {
             throw malformed("names the shard \(SafetensorsError.quoted(shard)); expected a plain file name")
         }
-        return index.shardNames
+        return shardNames
     }
 
     /// The names of all tensors, sorted.

@@ -30,6 +30,8 @@ public enum SafetensorsError: Error, Equatable {
     case missingWeights(folder: String)
     case malformedIndex(file: String, problem: String)
     case missingShard(shard: String, index: String, folder: String)
+    /// A shard has a tensor that the index does not list, or lists for another shard.
+    case unlistedTensor(tensor: String, file: String, index: String, listed: String?)
 
     // Writing.
     case unwritableTensor(tensor: String, problem: String)
@@ -94,6 +96,11 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         case .missingShard(let shard, let index, let folder):
             return
                 "\(folder): \(Self.quoted(shard)) is missing, which \(index) lists. Download it into the same folder."
+
+        case .unlistedTensor(let tensor, let file, let index, let listed):
+            let place = listed.map { "lists for \(Self.quoted($0))" } ?? "does not list"
+            return "\(file): has the tensor \(Self.quoted(tensor)), which \(index) \(place). "
+                + "The files are not of one model: download them again into a folder of their own."
 
         case .unwritableTensor(let tensor, let problem):
             return "tensor \(Self.quoted(tensor)) cannot be written: \(problem)."

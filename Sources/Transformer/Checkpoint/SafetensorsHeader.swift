@@ -12,6 +12,8 @@ struct SafetensorsHeader: Equatable {
     static let lengthBytes = 8
     /// The limit that the format sets to a header, which keeps a forged one from exhausting memory.
     static let maximumLength = 100_000_000
+    /// Of a shape: far more than any tensor has dimensions.
+    static let maximumIntegers = 64
     static let metadataKey = "__metadata__"
 
     var metadata: [String: String] = [:]
@@ -63,8 +65,8 @@ struct SafetensorsHeader: Equatable {
         try scanner.scanObject { scanner, key in
             switch key {
             case "dtype" where typeName == nil: typeName = try scanner.scanString()
-            case "shape" where shape == nil: shape = try scanner.scanIntegers()
-            case "data_offsets" where offsets == nil: offsets = try scanner.scanIntegers()
+            case "shape" where shape == nil: shape = try scanner.scanIntegers(atMost: maximumIntegers)
+            case "data_offsets" where offsets == nil: offsets = try scanner.scanIntegers(atMost: maximumIntegers)
             case "dtype", "shape", "data_offsets": throw scanner.problem("\"\(key)\" occurs twice")
             default:
                 throw scanner.problem(

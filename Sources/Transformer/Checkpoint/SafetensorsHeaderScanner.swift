@@ -30,11 +30,14 @@ struct SafetensorsHeaderScanner {
     }
 
     /// Reads an array of integers, each from 0 to `Int.max`.
-    mutating func scanIntegers() throws -> [Int] {
+    ///
+    /// - Parameter limit: The most of them: one more ends the reading.
+    mutating func scanIntegers(atMost limit: Int) throws -> [Int] {
         var integers: [Int] = []
         try expect("[")
         if skip("]") { return integers }
         repeat {
+            guard integers.count < limit else { throw problem("expected no more than \(limit) integers") }
             integers.append(try scanInteger())
         } while skip(",")
         try expect("]")

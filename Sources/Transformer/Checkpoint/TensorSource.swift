@@ -8,7 +8,13 @@ public protocol TensorSource: Sendable {
     /// What holds the tensors, as messages name it: a folder or a file.
     var place: String { get }
 
+    /// The names of all tensors that there are, sorted.
+    var names: [String] { get }
+
     func contains(_ name: String) -> Bool
+
+    /// What the files themselves call a tensor.
+    func storedName(of name: String) -> String
 
     /// A tensor's dimensions, the slowest first, or `nil` if there is none of this name.
     func shape(of name: String) -> [Int]?
@@ -17,4 +23,8 @@ public protocol TensorSource: Sendable {
     ///
     /// - Throws: The error of the format, naming the tensor and its file.
     func matrix(named name: String, rows: Int, columns: Int) throws -> Matrix
+}
+
+extension TensorSource {
+    public func storedName(of name: String) -> String { name }
 }

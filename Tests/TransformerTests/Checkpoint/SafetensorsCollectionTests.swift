@@ -46,7 +46,7 @@ struct SafetensorsCollectionTests {
 
     @Test("is the shards that an index lists")
     func shards() throws {
-        try write(["a": [1], "unlisted": [9]], as: "one.safetensors")
+        try write(["a": [1]], as: "one.safetensors")
         try write(["b": [2]], as: "two.safetensors")
         try writeIndex(
             #"{"metadata":{"total_size":8,"x":[1,{}]},"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}"#)
@@ -55,11 +55,34 @@ struct SafetensorsCollectionTests {
         #expect(try weights.matrix(named: "a").elements == [1])
         #expect(try weights.matrix(named: "b", rows: 1, columns: 1).elements == [2])
         #expect(
-            safetensorsError { try weights.matrix(named: "unlisted") }
-                == .missingTensor(tensor: "unlisted", file: "model.safetensors.index.json"))
+            safetensorsError { try weights.matrix(named: "c") }
+                == .missingTensor(tensor: "c", file: "model.safetensors.index.json"))
         #expect(
             safetensorsError { try weights.matrix(named: "b", rows: 2, columns: 2) }
                 == .wrongShape(tensor: "b", file: "two.safetensors", expected: [2, 2], found: [1, 1]))
+    }
+
+    @Test("refuses a shard with a tensor that the index does not list, or lists for another shard")
+    func unlisted() throws {
+        try write(["a": [1], "more": [9]], as: "one.safetensors")
+        try write(["b": [2]], as: "two.safetensors")
+        try writeIndex(#"{"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}"#)
+        let index = SafetensorsCollection.indexName
+        #expect(
+            refusal() == .unlistedTensor(tensor: "more", file: "one.safetensors", index: index, listed: nil))
+        try write(["a": [1], "b": [9]], as: "one.safetensors")
+        #expect(
+            refusal()
+                == .unlistedTensor(tensor: "b", file: "one.safetensors", index: index, listed: "two.safetensors"))
+        #expect(refusal()?.description.contains("lists for \"two.safetensors\"") == true)
+    }
+
+    @Test("refuses an index that lists a tensor twice")
+    func listedTwice() throws {
+        try write(["a": [1]], as: "one.safetensors")
+        try write(["a": [2]], as: "two.safetensors")
+        try writeIndex(#"{"weight_map":{"a":"one.safetensors","a":"two.safetensors"}}"#)
+        #expect(refusal()?.description.contains("stands twice") == true)
     }
 
     @Test("prefers the one file to an index, and needs none of its shards")

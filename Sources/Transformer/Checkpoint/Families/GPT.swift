@@ -2,12 +2,9 @@
 
 extension ModelFamily {
     static let gpt2 = ModelFamily(
-        name: "gpt2",
+        name: "gpt2", causalClass: "GPT2LMHeadModel",
         describe: { configuration in
-            try configuration.require("activation_function", oneOf: ["gelu_new", "gelu_pytorch_tanh"])
-            try configuration.require("scale_attn_weights", toBe: true)
-            try configuration.require("scale_attn_by_inverse_layer_idx", toBe: false)
-            try configuration.require("add_cross_attention", toBe: false)
+            try configuration.requireActivation("activation_function", oneOf: ["gelu_new", "gelu_pytorch_tanh"])
             let width = try configuration.dimension("n_embd")
             let heads = try configuration.dimension("n_head")
             return DecoderDescription(
@@ -25,11 +22,11 @@ extension ModelFamily {
             optionalPrefix: "transformer.", tokenEmbedding: "transformer.wte", positionEmbedding: "transformer.wpe",
             blockPrefix: "transformer.h.", attentionNorm: "ln_1", attentionInputs: ["attn.c_attn"],
             attentionOutput: "attn.c_proj", feedForwardNorm: "ln_2", up: "mlp.c_fc", down: "mlp.c_proj",
-            finalNorm: "transformer.ln_f", storesTransposed: true))
+            finalNorm: "transformer.ln_f", storesTransposed: true, blockBuffers: ["attn.bias", "attn.masked_bias"]))
 
     /// Scores are not scaled, and some layers see a window only.
     static let gptNeo = ModelFamily(
-        name: "gpt_neo",
+        name: "gpt_neo", causalClass: "GPTNeoForCausalLM", follows: ["attention_types", "window_size"],
         describe: { configuration in
             let width = try configuration.dimension("hidden_size")
             let heads = try configuration.dimension("num_heads")
@@ -55,11 +52,14 @@ extension ModelFamily {
             blockPrefix: "transformer.h.", attentionNorm: "ln_1",
             attentionInputs: ["attn.attention.q_proj", "attn.attention.k_proj", "attn.attention.v_proj"],
             attentionOutput: "attn.attention.out_proj", feedForwardNorm: "ln_2", up: "mlp.c_fc", down: "mlp.c_proj",
-            finalNorm: "transformer.ln_f"))
+            finalNorm: "transformer.ln_f", blockBuffers: ["attn.attention.bias", "attn.attention.masked_bias"]))
 
     /// Attention and MLP side by side where `use_parallel_residual` says so, each behind a norm of its own.
     static let gptNeoX = ModelFamily(
-        name: "gpt_neox",
+        name: "gpt_neox", causalClass: "GPTNeoXForCausalLM",
+        follows: ModelFamily.rotaryFields.union([
+            "rotary_emb_base", "rotary_pct", "partial_rotary_factor", "use_parallel_residual",
+        ]),
         describe: { configuration in
             let width = try configuration.dimension("hidden_size")
             let heads = try configuration.dimension("num_attention_heads")
@@ -74,7 +74,10 @@ extension ModelFamily {
                 normalizationEpsilon: try configuration.epsilon("layer_norm_eps", default: 1e-5),
                 position: .rotary(
                     try configuration.rotary(
-                        headWidth: headWidth, .init(base: "rotary_emb_base", share: "rotary_pct", defaultShare: 0.25))),
+                        headWidth: headWidth,
+                        .init(
+                            bases: ["rotary_emb_base", "rope_theta"], shares: ["rotary_pct", "partial_rotary_factor"],
+                            defaultShare: 0.25))),
                 feedForward: try configuration.plainFeedForward("hidden_act", default: "gelu"),
                 attentionInput: .fusedByHead, attentionInputBias: attentionBias, attentionOutputBias: attentionBias,
                 feedForwardBias: true,
@@ -85,7 +88,9 @@ extension ModelFamily {
             tokenEmbedding: "gpt_neox.embed_in", blockPrefix: "gpt_neox.layers.", attentionNorm: "input_layernorm",
             attentionInputs: ["attention.query_key_value"], attentionOutput: "attention.dense",
             feedForwardNorm: "post_attention_layernorm", up: "mlp.dense_h_to_4h", down: "mlp.dense_4h_to_h",
-            finalNorm: "gpt_neox.final_layer_norm", head: "embed_out"))
+            finalNorm: "gpt_neox.final_layer_norm", head: "embed_out",
+            blockBuffers: ["attention.bias", "attention.masked_bias", "attention.rotary_emb.inv_freq"],
+            buffers: ["gpt_neox.rotary_emb.inv_freq"]))
 }
 
 extension ModelConfiguration {

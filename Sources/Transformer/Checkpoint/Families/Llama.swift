@@ -5,9 +5,12 @@ extension ModelConfiguration {
     func llamaLike(
         _ architecture: String, headWidth defaultHeadWidth: Int? = nil, epsilon: Double = 1e-6,
         isHeadTied: Bool = false,
-        activation: (field: String, supported: [String]) = ("hidden_act", ["silu", "swish"])
+        activation: (field: String, supported: [String], elsewhere: [String]?) = (
+            "hidden_act", ["silu", "swish"], nil
+        ),
+        rotary positions: (fields: RotaryFields, layerType: String?) = (RotaryFields(), nil)
     ) throws -> DecoderDescription {
-        try require(activation.field, oneOf: activation.supported)
+        try requireActivation(activation.field, oneOf: activation.supported, elsewhere: activation.elsewhere)
         let width = try dimension("hidden_size")
         let heads = try dimension("num_attention_heads")
         let keyValueHeads = try keyValueHeads(of: heads)
@@ -22,7 +25,8 @@ extension ModelConfiguration {
             layers: try dimension("num_hidden_layers"), heads: heads, keyValueHeads: keyValueHeads,
             headWidth: headWidth, feedForwardWidth: try dimension("intermediate_size"),
             normalization: .rootMeanSquare, normalizationEpsilon: try self.epsilon("rms_norm_eps", default: epsilon),
-            position: .rotary(try rotary(headWidth: headWidth)), feedForward: .gatedSilu, attentionInput: .separate,
+            position: .rotary(try rotary(headWidth: headWidth, positions.fields, layerType: positions.layerType)),
+            feedForward: .gatedSilu, attentionInput: .separate,
             attentionInputBias: attentionBias, attentionOutputBias: attentionBias,
             feedForwardBias: try boolean("mlp_bias", default: false),
             isHeadTied: try boolean("tie_word_embeddings", default: isHeadTied))
@@ -30,27 +34,40 @@ extension ModelConfiguration {
 
     /// The windows of the Qwen families, in effect only where `use_sliding_window` says so.
     fileprivate func qwenWindows(layers: Int) throws -> [Int?] {
-        guard try boolean("use_sliding_window", default: false), try number("sliding_window") != nil else { return [] }
+        guard try boolean("use_sliding_window", default: false) else {
+            if try strings("layer_types")?.contains("sliding_attention") == true {
+                throw CheckpointError.contradiction(
+                    field: "layer_types", found: "\"sliding_attention\" for some layers", other: "use_sliding_window",
+                    otherFound: "false")
+            }
+            return []
+        }
+        guard let window = try optionalDimension("sliding_window", whenAbsent: 4_096) else { return [] }
         let first = try number("max_window_layers") ?? 28
-        return try windows(layers: layers) { Double($0) >= first }
+        return try windows(layers: layers, of: window) { Double($0) >= first }
     }
 }
 
 extension ModelFamily {
-    static let llama = ModelFamily(name: "llama", describe: { try $0.llamaLike("llama") }, names: .llama)
+    static let llama = ModelFamily(
+        name: "llama", causalClass: "LlamaForCausalLM", follows: llamaFields, describe: { try $0.llamaLike("llama") },
+        names: .llama)
 
     static let mistral = ModelFamily(
-        name: "mistral",
+        name: "mistral", causalClass: "MistralForCausalLM",
+        follows: llamaFields.union(["sliding_window", "layer_types"]),
         describe: { configuration in
             var description = try configuration.llamaLike("mistral")
-            description.attention.windows = try configuration.windows(layers: description.layers) { _ in
-                try configuration.number("sliding_window") != nil
+            if let window = try configuration.optionalDimension("sliding_window", whenAbsent: 4_096) {
+                description.attention.windows = try configuration.windows(
+                    layers: description.layers, of: window
+                ) { _ in true }
             }
             return description
         }, names: .llama)
 
     static let qwen2 = ModelFamily(
-        name: "qwen2",
+        name: "qwen2", causalClass: "Qwen2ForCausalLM", follows: qwenFields,
         describe: { configuration in
             var description = try configuration.llamaLike("qwen2")
             description.attentionInputBias = true
@@ -60,11 +77,13 @@ extension ModelFamily {
         }, names: .llama)
 
     static let qwen3 = ModelFamily(
-        name: "qwen3",
+        name: "qwen3", causalClass: "Qwen3ForCausalLM", follows: qwenFields,
         describe: { configuration in
             var description = try configuration.llamaLike("qwen3", headWidth: 128)
             description.attention.queryKeyNorm = .perHead
             description.attention.windows = try configuration.qwenWindows(layers: description.layers)
             return description
         }, names: .llama.withQueryKeyNorm)
+
+    private static let qwenFields = llamaFields.union(["use_sliding_window", "sliding_window", "layer_types"])
 }

@@ -1,6 +1,6 @@
 extension ModelFamily {
     static let olmo = ModelFamily(
-        name: "olmo",
+        name: "olmo", causalClass: "OlmoForCausalLM", follows: llamaFields.union(["clip_qkv"]),
         describe: { configuration in
             var description = try configuration.llamaLike("olmo")
             description.normalization = .layerWithoutParameters
@@ -12,7 +12,7 @@ extension ModelFamily {
 
     /// Norms stand behind attention and MLP, none in front.
     static let olmo2 = ModelFamily(
-        name: "olmo2",
+        name: "olmo2", causalClass: "Olmo2ForCausalLM", follows: llamaFields,
         describe: { configuration in
             var description = try configuration.llamaLike("olmo2", epsilon: 1e-5)
             description.attention.queryKeyNorm = .wholeWidth

@@ -22,6 +22,20 @@ struct TensorNames: Sendable {
     var head = "lm_head"
     /// Whether linear weights are stored inputs × outputs.
     var storesTransposed = false
+    /// What some versions of the family store beside the weights, though it is computed anew when they load a model: in a block, and in
+    /// the model.
+    var blockBuffers: [String] = []
+    var buffers: [String] = []
+
+    /// Whether a tensor is one of the family's buffers in a model of so many layers.
+    func isBuffer(_ name: String, layers: Int) -> Bool {
+        let full = name.hasPrefix(optionalPrefix) ? name : optionalPrefix + name
+        if buffers.contains(full) { return true }
+        guard full.hasPrefix(blockPrefix) else { return false }
+        let parts = full.dropFirst(blockPrefix.count).split(separator: ".", maxSplits: 1)
+        guard parts.count == 2, let layer = Int(parts[0]), (0..<layers).contains(layer) else { return false }
+        return blockBuffers.contains(String(parts[1]))
+    }
 }
 
 extension TensorNames {
@@ -30,7 +44,9 @@ extension TensorNames {
         tokenEmbedding: "model.embed_tokens", blockPrefix: "model.layers.", attentionNorm: "input_layernorm",
         attentionInputs: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
         attentionOutput: "self_attn.o_proj", feedForwardNorm: "post_attention_layernorm", gate: "mlp.gate_proj",
-        up: "mlp.up_proj", down: "mlp.down_proj", finalNorm: "model.norm")
+        up: "mlp.up_proj", down: "mlp.down_proj", finalNorm: "model.norm",
+        blockBuffers: ["self_attn.rotary_emb.inv_freq"],
+        buffers: ["model.rotary_emb.inv_freq", "model.rotary_emb_local.inv_freq"])
 
     /// These names and a norm of each head's query and key.
     var withQueryKeyNorm: TensorNames {

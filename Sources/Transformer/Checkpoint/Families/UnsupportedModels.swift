@@ -58,6 +58,10 @@ enum UnsupportedModels {
                 "reading of quantised safetensors (\(method))",
                 field: "quantization_config", found: "present")
         }
+        if try configuration.object("quantization") != nil {
+            throw CheckpointError.unsupportedPart(
+                "reading of quantised safetensors (MLX)", field: "quantization", found: "present")
+        }
         if try configuration.object("vision_config") != nil {
             throw CheckpointError.unsupportedPart("a vision tower", field: "vision_config", found: "present")
         }

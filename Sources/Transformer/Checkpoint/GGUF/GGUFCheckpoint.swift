@@ -16,6 +16,13 @@ struct GGUFCheckpoint: CheckpointSource {
         if let count = try file.integer("split.count"), count > 1 {
             throw GGUFError.split(file: file.fileName, count: count)
         }
+        if let kind = try file.string("general.type"), kind != "model" {
+            throw GGUFError.unsupportedFeature(
+                file: file.fileName,
+                feature: "the type \(SafetensorsError.quoted(kind)) (general.type), where \"model\" is supported"
+                    + (kind == "adapter"
+                        ? ": merge the adapter into its model with llama.cpp's \"llama-export-lora\"" : ""))
+        }
         guard let name = try file.string("general.architecture") else {
             throw GGUFError.missingKey(key: "general.architecture", file: file.fileName)
         }

@@ -5,6 +5,8 @@ struct GGUFCursor {
     /// Arrays in arrays are walked by recursion: this many levels, and no more.
     static let depthLimit = 8
     static let keyLengthLimit = 65_535
+    /// Strings and arrays are walked one by one: no more of them in an array than a tokenizer has ids.
+    static let elementLimit = TokenizerLoader.identifierLimit - 1
 
     let bytes: Data
     let file: String
@@ -111,6 +113,9 @@ struct GGUFCursor {
         }
         let type = try valueType(in: part)
         let count = try count(unit: type.leastByteCount, in: part)
+        if type == .string || type == .array, count > Self.elementLimit {
+            throw GGUFError.tooMany(part: part, file: file, count: UInt64(count), limit: Self.elementLimit)
+        }
         let start = position
         switch type {
         case .string:

@@ -16,6 +16,7 @@ public enum GGUFError: Error, Equatable {
     case unsupportedVersion(file: String, version: UInt32)
     case truncated(file: String, byte: Int, part: String)
     case malformed(file: String, byte: Int, problem: String)
+    case tooMany(part: String, file: String, count: UInt64, limit: Int)
     case invalidTensor(tensor: String, file: String, problem: String)
 
     // What a model needs of it.
@@ -57,6 +58,8 @@ extension GGUFError: CustomStringConvertible, LocalizedError {
             return "\(file): ends at byte \(byte), inside \(part). It was not downloaded to the end: download it again."
         case .malformed(let file, let byte, let problem):
             return "\(file): byte \(byte): \(problem). \(damaged)"
+        case .tooMany(let part, let file, let count, let limit):
+            return "\(file): \(part) has \(count) entries; no model has more than \(limit). \(damaged)"
         case .invalidTensor(let tensor, let file, let problem):
             return "\(file): tensor \(SafetensorsError.quoted(tensor)) \(problem). \(damaged)"
 

@@ -59,7 +59,8 @@ struct GGUFFields {
         fields["tie_word_embeddings"] = file.tensors["output.weight"] == nil
         fields["attention_bias"] = ["attn_q", "attn_qkv"].contains { file.tensors["blk.0.\($0).bias"] != nil }
         fields["mlp_bias"] = file.tensors["blk.0.ffn_up.bias"] != nil
-        for (key, field) in architecture.fields {
+        let optional = Self.optional.filter { architecture.fields[$0.key] == nil }
+        for (key, field) in architecture.fields.merging(optional) { own, _ in own } {
             let key = architecture.name + "." + key
             switch file.metadata[key] {
             case nil: break
@@ -75,6 +76,15 @@ struct GGUFFields {
         addAttentionScale(to: &fields)
         return fields
     }
+
+    /// What changes the computation of some architectures, in the spelling under which ``ComputationFields`` refuses it of others.
+    private static let optional = [
+        "attention.scale": "attention_multiplier", "attention.clamp_kqv": "clip_qkv", "attention.causal": "is_causal",
+        "attention.sliding_window": "sliding_window", "attn_logit_softcapping": "attn_logit_softcapping",
+        "final_logit_softcapping": "final_logit_softcapping", "logit_scale": "logit_scale",
+        "embedding_scale": "embedding_multiplier", "residual_scale": "residual_multiplier",
+        "use_parallel_residual": "use_parallel_residual",
+    ]
 
     private func addRotary(to fields: inout [String: Any]) throws {
         func key(_ name: String) -> String { "\(architecture.name).rope.\(name)" }

@@ -31,6 +31,13 @@ extension GGUFFile {
         try value(key, "an array of numbers") { if case .array(let array) = $0 { array.numbers } else { nil } }
     }
 
+    /// Refuses an array of another number of elements before they are read.
+    private func requireCount(_ count: Int, of key: String) throws {
+        guard case .array(let array)? = metadata[key], array.count != count else { return }
+        throw GGUFError.wrongValue(
+            key: key, file: fileName, expected: "\(count) values, one a token", found: "\(array.count)")
+    }
+
     private func value<Value>(_ key: String, _ expected: String, _ read: (GGUFValue) -> Value?) throws -> Value? {
         guard let stored = metadata[key] else { return nil }
         guard let value = read(stored) else {
@@ -53,6 +60,7 @@ extension GGUFFile {
         guard let tokens = try strings(key("tokens")) else {
             throw GGUFError.missingKey(key: key("tokens"), file: fileName)
         }
+        for name in ["scores", "token_type"] { try requireCount(tokens.count, of: key(name)) }
         var tokenizer = GGUFTokenizerMetadata(model: model, tokens: tokens)
         tokenizer.preTokenizer = try string(key("pre"))
         tokenizer.scores = try numbers(key("scores")).map { $0.map(Float.init) }

@@ -19,6 +19,9 @@ import LinearAlgebra
 public struct GGUFFile: Sendable {
     public static let version: UInt32 = 3
     static let magic = Array("GGUF".utf8)
+    /// Far more than any model has, and few enough to be read in a moment.
+    static let metadataLimit = 65_536
+    static let tensorLimit = 262_144
 
     public let path: String
     public let metadata: [String: GGUFValue]
@@ -62,6 +65,12 @@ public struct GGUFFile: Sendable {
         guard version == Self.version else { throw GGUFError.unsupportedVersion(file: file, version: version) }
         let tensorCount = try cursor.integer(UInt64.self, in: "the header")
         let metadataCount = try cursor.integer(UInt64.self, in: "the header")
+        for (part, count, limit) in [
+            ("the directory of tensors", tensorCount, Self.tensorLimit),
+            ("the metadata", metadataCount, Self.metadataLimit),
+        ] where count > limit {
+            throw GGUFError.tooMany(part: part, file: file, count: count, limit: limit)
+        }
         let metadata = try Self.readMetadata(count: metadataCount, &cursor)
         let alignment = try Self.alignment(metadata, file: file)
         tensors = try Self.readDirectory(count: tensorCount, alignment: alignment, &cursor)

@@ -81,7 +81,11 @@ struct GGUFTensors: TensorSource {
         return .same
     }
 
+    var names: [String] { entries.keys.sorted() }
+
     func contains(_ name: String) -> Bool { entries[name] != nil }
+
+    func storedName(of name: String) -> String { entries[name]?.stored.name ?? name }
 
     func shape(of name: String) -> [Int]? {
         guard let entry = entries[name] else { return nil }

@@ -55,6 +55,53 @@ struct GGUFRefusalTests {
         #expect(ggufError { try builder.file() } != nil)
     }
 
+    @Test("when it counts more entries than any model has, before they are read")
+    func counts() throws {
+        var builder = GGUFBuilder()
+        for limit in [GGUFFile.metadataLimit, GGUFFile.tensorLimit] {
+            builder.metadataCount = limit == GGUFFile.metadataLimit ? UInt64(limit + 1) : nil
+            builder.tensorCount = limit == GGUFFile.tensorLimit ? UInt64(limit + 1) : nil
+            guard case .tooMany(_, "some.gguf", UInt64(limit + 1), limit)? = ggufError({ try builder.file() }) else {
+                Issue.record("a count above \(limit) is no reason")
+                continue
+            }
+        }
+        // Empty strings in a file with a hole, and empty arrays.
+        let scratch = try SafetensorsScratch()
+        for (type, bytes) in [(GGUFValueType.string, 8), (.array, 12)] {
+            for count in [GGUFCursor.elementLimit + 1, 60_000_000] {
+                builder = GGUFBuilder()
+                builder.alignment = 1
+                builder.add("tokens", arrayOf: type, count: UInt64(count), bytes: [])
+                let path = try scratch.write(builder.bytes, as: "many.gguf")
+                let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+                try file.truncate(atOffset: UInt64(builder.bytes.count + count * bytes))
+                try file.close()
+                #expect(
+                    ggufError { try GGUFFile(path: path) }
+                        == .tooMany(
+                            part: "\"tokens\"", file: "many.gguf", count: UInt64(count),
+                            limit: GGUFCursor.elementLimit))
+            }
+        }
+    }
+
+    @Test("when a token lacks its score or its type, before these are read")
+    func perToken() throws {
+        for name in ["scores", "token_type"] {
+            var builder = GGUFBuilder()
+            builder.add("tokenizer.ggml.model", "llama")
+            builder.add("tokenizer.ggml.tokens", ["a", "b"])
+            builder.add("tokenizer.ggml.\(name)", arrayOf: .float32, count: 3, bytes: Array(repeating: 0, count: 12))
+            let file = try builder.file()
+            #expect(
+                ggufError { try file.tokenizerMetadata() }
+                    == .wrongValue(
+                        key: "tokenizer.ggml.\(name)", file: "some.gguf", expected: "2 values, one a token", found: "3")
+            )
+        }
+    }
+
     @Test("when its metadata break the format")
     func metadata() {
         func refusal(_ add: (inout GGUFBuilder) -> Void) -> String {

@@ -1,0 +1,123 @@
+/// Fields of `config.json` that change what a model computes, in one family or another.
+///
+/// A family follows a field, or has it at the value that changes nothing: any other is refused, whatever the family makes of it, since
+/// whoever wrote it meant something by it. Fields that are in no family's code, or that do nothing but in training, pass; those that say
+/// which tensors there are (biases, norms with gains, sizes) are held against the tensors instead.
+enum ComputationFields {
+    struct Field: Sendable {
+        let name: String
+        let neutral: Neutral
+    }
+
+    /// The values that leave a model as it is, beside null.
+    enum Neutral: Sendable {
+        case boolean(Bool)
+        case number(Double)
+        case words([String])
+        /// False, or an empty list.
+        case nothing
+        /// At least the context, of a window.
+        case contextLength
+        /// The width of a head.
+        case headWidth
+        /// Full attention in every layer.
+        case fullAttention
+    }
+
+    static let all =
+        fields(.number(1), scales) + fields(.nothing, caps + positions + windows + parts)
+        + fields(.boolean(false), switches)
+        + fields(.boolean(true), ["scale_attn_weights", "is_causal", "do_layer_norm_before"])
+        + fields(.number(1), ["partial_rotary_factor", "rotary_pct", "rope_pct"])
+        + fields(.number(0), ["num_kv_shared_layers"])
+        + fields(.words(["absolute", "learned", "learned_absolute", "rope", "rotary"]), ["position_embedding_type"])
+        + fields(.contextLength, ["sliding_window", "attention_window_size"])
+        + fields(.headWidth, ["head_dim"]) + fields(.fullAttention, ["layer_types"])
+
+    private static func fields(_ neutral: Neutral, _ names: [String]) -> [Field] {
+        names.map { Field(name: $0, neutral: neutral) }
+    }
+
+    /// By what embeddings, branches, scores and logits are multiplied: Granite, Cohere, MiniCPM, Grok, Falcon-H1, BTLM.
+    private static let scales = [
+        "embedding_multiplier", "embedding_multiplier_scale", "scale_emb", "mup_embeddings_scale",
+        "residual_multiplier",
+        "residual_scale", "attention_in_multiplier", "attention_out_multiplier", "key_multiplier", "logit_scale",
+        "logits_scaling", "lm_head_multiplier", "output_multiplier", "output_multiplier_scale", "mup_output_alpha",
+        "mup_width_scale",
+    ]
+
+    /// Scales and caps that have no neutral number: Gemma, Granite, MiniCPM, OLMo, DBRX, gpt-oss.
+    private static let caps = [
+        "attention_multiplier", "attn_scale", "softmax_scale", "scale_depth", "dim_model_base", "mlp_multipliers",
+        "query_pre_attn_scalar", "attn_logit_softcapping", "attention_logit_cap", "final_logit_softcapping",
+        "logits_soft_cap", "output_logit_soft_cap", "clip_qkv", "swiglu_limit", "activation_sparsity_pattern",
+    ]
+
+    /// GPT-J, GPT-NeoX, Gemma 3, SmolLM3, Llama 4.
+    private static let positions = [
+        "rope_parameters", "rope_scaling", "rotary_dim", "rotary_emb_base", "rope_local_base_freq", "no_rope_layers",
+        "no_rope_layer_interval", "layer_rope_theta", "llama_4_scaling",
+    ]
+
+    /// GPT-Neo, Gemma 3, Llama 4.
+    private static let windows = [
+        "attention_types", "window_size", "sliding_window_pattern", "attention_chunk_size",
+    ]
+
+    /// Models within the model: MPT, DeepSeek, towers.
+    private static let parts = [
+        "attn_config", "ffn_config", "kv_lora_rank", "q_lora_rank", "text_config", "audio_config",
+    ]
+
+    private static let switches = [
+        "scale_attn_by_inverse_layer_idx", "add_cross_attention", "use_parallel_residual", "parallel_attn",
+        "new_decoder_architecture", "qk_layernorm", "qk_norm", "use_qk_norm", "use_post_norm",
+        "apply_residual_connection_post_layernorm", "use_bidirectional_attention", "prefix_lm", "use_sliding_window",
+        "rope_interleave", "rope_interleaved", "use_mrope", "use_dynamic_ntk", "use_logn_attn",
+        "attn_temperature_tuning",
+        "attn_output_gate", "attention_k_eq_v", "scale_embedding", "mup_enabled", "mup_scale_qk_dot_by_d",
+    ]
+
+    /// Refuses what is not followed and not neutral, by its name.
+    ///
+    /// - Throws: ``CheckpointError/unsupportedOption(field:found:supported:)``.
+    static func refuseOthers(
+        than followed: Set<String>, in configuration: ModelConfiguration, of description: DecoderDescription
+    ) throws {
+        for field in all where !followed.contains(field.name) {
+            try field.neutral.require(field.name, in: configuration, of: description)
+        }
+    }
+}
+
+extension ComputationFields.Neutral {
+    fileprivate func require(
+        _ name: String, in configuration: ModelConfiguration, of description: DecoderDescription
+    ) throws {
+        func refuse(unless isNeutral: Bool, supported: String) throws {
+            guard !isNeutral else { return }
+            throw CheckpointError.unsupportedOption(
+                field: name, found: configuration.shown(name), supported: supported)
+        }
+        switch self {
+        case .boolean(let value): try configuration.require(name, toBe: value)
+        case .words(let words): try configuration.require(name, oneOf: words)
+        case .number(let value):
+            try refuse(unless: try configuration.number(name) ?? value == value, supported: "\(Int(value))")
+        case .nothing:
+            try refuse(unless: configuration.hasNothing(name), supported: "none in this model")
+        case .contextLength:
+            let window = try configuration.number(name) ?? .infinity
+            try refuse(
+                unless: window >= Double(description.contextLength),
+                supported: "none in this model, or one of at least its context (\(description.contextLength))")
+        case .headWidth:
+            let width = Double(description.headWidth)
+            try refuse(unless: try configuration.number(name) ?? width == width, supported: "\(description.headWidth)")
+        case .fullAttention:
+            let types = try configuration.strings(name) ?? []
+            try refuse(unless: types.allSatisfy { $0 == "full_attention" }, supported: "full_attention in every layer")
+        }
+    }
+}
