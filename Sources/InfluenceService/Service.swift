@@ -48,7 +48,8 @@ public final class Service: Sendable {
             configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
             authenticator: authenticator, metrics: metrics, dashboard: Self.resource(Dashboard.installed, logger),
             client: Self.resource(PythonClient.installed, logger), logger: logger,
-            responses: ResponseBudget(limit: configuration.jobs.maximumResponseBytesInFlight))
+            responses: ResponseBudget(limit: configuration.jobs.maximumResponseBytesInFlight),
+            completions: CompletionLane(configuration.completions))
         let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
             configuration: try HTTPServerConfiguration(configuration.server), logger: logger,

@@ -47,6 +47,9 @@ extension Matrix {
         into destination: UnsafeMutablePointer<Float>,
         stride: Int
     ) {
+        if left.rows == 1, left.columns > 0 {
+            return multiplyRow(left, right, scale: scale, keep: keep, into: destination)
+        }
         var done = 0
         if scale == 1, keep == 0 || keep == 1, PreparedProduct.suits(left, right) {
             done = tributary_float_product(
@@ -60,6 +63,19 @@ extension Matrix {
             Int32(left.rows - done), Int32(right.columns), Int32(left.columns), scale,
             left.pointer + done * (left.isTransposed ? 1 : left.stride), Int32(max(left.stride, 1)), right.pointer,
             Int32(max(right.stride, 1)), keep, destination + done * stride, Int32(stride))
+    }
+
+    /// A single row times a matrix: bound by how fast that is read, which products of matrices do twice to arrange it first.
+    private func multiplyRow(
+        _ row: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
+        into destination: UnsafeMutablePointer<Float>
+    ) {
+        // BLAS multiplies what is there by `keep`, and what is there may be no number.
+        if keep == 0 { destination.update(repeating: 0, count: right.columns) }
+        cblas_sgemv(
+            CblasRowMajor, right.isTransposed ? CblasNoTrans : CblasTrans, Int32(right.storedRows),
+            Int32(right.storedColumns), scale, right.pointer, Int32(max(right.stride, 1)), row.pointer,
+            Int32(row.isTransposed ? max(row.stride, 1) : 1), keep, destination, 1)
     }
 
     /// Becomes `Aᵀ A` in its upper triangle (a symmetric rank-k update); the lower triangle is unspecified.

@@ -45,7 +45,7 @@ public struct DecoderWorkspace: Sendable {
 
     mutating func prepareRotaryTables(_ description: DecoderDescription, _ batch: TokenBatch) {
         guard case .rotary(let embedding, let windowed) = description.position else { return }
-        let positions = batch.sequences.map(\.count).max() ?? 0
+        let positions = batch.positionCount
         rotary.prepare(embedding, positions: positions, contextLength: description.contextLength)
         if let windowed {
             windowedRotary.prepare(windowed, positions: positions, contextLength: description.contextLength)

@@ -33,11 +33,13 @@ public struct TokenBatch: Sendable {
     }
 
     /// Packs one more sequence behind those it has.
-    public mutating func append(_ sequence: [Int32], labels: Labels = .nextTokens) {
+    ///
+    /// - Parameter position: Of the first token, where an earlier pass has read those before it.
+    public mutating func append(_ sequence: [Int32], labels: Labels = .nextTokens, from position: Int = 0) {
         let start = tokens.count
         let count = sequence.count
         tokens += sequence
-        positions += (0..<count).map(Int32.init)
+        positions += (0..<count).map { Int32(position + $0) }
         sequences.append(start..<(start + count))
         guard count > 0 else { return }
         var following = [Int32](repeating: Self.noTarget, count: count)
@@ -62,6 +64,9 @@ public struct TokenBatch: Sendable {
 
     /// Whether labels are to be drawn from the model. A batch either samples all its labels or none.
     public var samplesLabels: Bool { !uniforms.isEmpty }
+
+    /// One more than the largest position.
+    var positionCount: Int { positions.reduce(0) { max($0, Int($1) + 1) } }
 
     /// The positions that carry loss.
     public var lossPositions: [Int] { targets.indices.filter { targets[$0] != Self.noTarget } }

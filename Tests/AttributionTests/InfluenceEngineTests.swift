@@ -156,9 +156,9 @@ struct InfluenceEngineTests {
     @Test("completes, searches and describes")
     func others() throws {
         let request = CompletionRequest(prompt: "And the LORD", maximumTokens: 8)
-        let completion = try engine.complete(request)
+        let completion = try engine.complete(request, control: CompletionControl())
         #expect(completion.tokens.map(\.text).joined() == completion.completion)
-        #expect(completion == (try engine.complete(request)))
+        #expect(completion == (try engine.complete(request, control: CompletionControl())))
         let hits = try engine.search("heaven and earth", limit: 3)
         #expect(hits.map(\.rank) == [1, 2, 3] && hits[0].score >= hits[1].score)
         #expect(try engine.sequence("text-5")?.text == tiny.texts[5])

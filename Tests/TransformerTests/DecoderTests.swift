@@ -262,7 +262,7 @@ extension DecoderWorkspace {
 
 extension DecoderModel {
     /// The same weights under another description of the same shapes.
-    fileprivate func with(_ description: DecoderDescription) -> DecoderModel {
+    func with(_ description: DecoderDescription) -> DecoderModel {
         let blocks = blocks.enumerated().map { index, block in
             var block = block
             block.attention = Attention(

@@ -36,7 +36,7 @@ extension InfluenceEngine: InfluenceAnswering {
         return outcomes.map { $0 ?? .failure(.failed(reason: "the query was not answered")) }
     }
 
-    public func complete(_ request: CompletionRequest) throws -> CompletionResult {
+    public func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
         let prompt = tokenizer.encodeJoined(prompt: request.prompt, completion: "").tokens
         let context = decoder.description.contextLength
         guard !prompt.isEmpty, prompt.count < context else {
@@ -46,7 +46,11 @@ extension InfluenceEngine: InfluenceAnswering {
         let generation = Generation(
             temperature: request.temperature, seed: request.seed, maximumTokens: request.maximumTokens,
             endOfText: tokenizer.eosToken)
-        let continuation = generation.continue(prompt, with: decoder)
+        let continuation = generation.continue(prompt, with: decoder) {
+            if control.isCancelled() { return .cancelled }
+            return control.deadline.map { ContinuousClock.now >= $0 } == true ? .timeLimit : nil
+        }
+        if continuation.finishReason == .cancelled { throw QueryError.cancelled }
         let pieces = tokenizer.tokenTexts(continuation.tokens)
         return CompletionResult(
             prompt: request.prompt, completion: tokenizer.decode(continuation.tokens),

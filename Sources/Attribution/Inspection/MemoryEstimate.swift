@@ -14,6 +14,8 @@ public struct MemoryEstimate: Sendable, Encodable {
     private let fitWorkspace: Int?
     /// The gradient of a query that is scored in full.
     public let fullQuery: Int
+    /// The keys and values of a completion that fills the context; one that runs takes a workspace besides.
+    public let completion: Int
     /// While covariances are summed: one worker's sums, the triangles of symmetric matrices in Float64.
     public let covarianceSums: Int
     /// While eigenvalues are: the eigenvectors of all layers.
@@ -36,7 +38,7 @@ public struct MemoryEstimate: Sendable, Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case weights, factors, workers, workspace, serving, fitting
+        case weights, factors, workers, workspace, completion, serving, fitting
         case fullQuery = "full_query"
         case covarianceSums = "covariance_sums"
         case squareSums = "square_sums"
@@ -50,6 +52,7 @@ public struct MemoryEstimate: Sendable, Encodable {
         try container.encode(workers, forKey: .workers)
         try container.encode(workspace, forKey: .workspace)
         try container.encode(fullQuery, forKey: .fullQuery)
+        try container.encode(completion, forKey: .completion)
         try container.encode(covarianceSums, forKey: .covarianceSums)
         try container.encode(squareSums, forKey: .squareSums)
         try container.encode(eigenvectors, forKey: .eigenvectors)
@@ -74,6 +77,7 @@ public struct MemoryEstimate: Sendable, Encodable {
                 + decoder.logitBytes(tokens: .max, samplesLabels: true)
         }
         fullQuery = shapes.reduce(0) { $0 + $1.parameters } * float
+        completion = decoder.pastTokenBytes * decoder.description.contextLength
         let double = MemoryLayout<Double>.stride
         covarianceSums = shapes.flatMap(\.orders).reduce(0) { $0 + $1 * ($1 + 1) / 2 } * double
         eigenvectors = shapes.reduce(0) { $0 + $1.eigenvectors } * float

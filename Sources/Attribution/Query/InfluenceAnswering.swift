@@ -20,10 +20,11 @@ public protocol InfluenceAnswering: Sendable {
     /// - Returns: One result a query, in order. A query that fails does not fail the others.
     func answer(_ queries: [InfluenceQuery], control: BatchControl) -> [Result<InfluenceResult, QueryError>]
 
-    /// Samples a completion from the model.
+    /// Samples a completion from the model. Blocks the calling thread.
     ///
-    /// - Throws: ``QueryError``.
-    func complete(_ request: CompletionRequest) throws -> CompletionResult
+    /// - Parameter control: Looked at before each token, and now and then while the prompt is read.
+    /// - Throws: ``QueryError``; ``QueryError/cancelled`` where `control` says so.
+    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult
 
     /// Finds sequences by TF-IDF alone.
     func search(_ text: String, limit: Int) throws -> [SearchHit]
@@ -138,11 +139,26 @@ public struct CompletionRequest: Sendable, Equatable, Codable {
     }
 }
 
+/// What ends a completion before it is as long as was asked for.
+public struct CompletionControl: Sendable {
+    /// When what there is by then is the completion; `nil` for never.
+    public var deadline: ContinuousClock.Instant?
+    /// Whether nobody waits for it any more.
+    public var isCancelled: @Sendable () -> Bool
+
+    public init(
+        deadline: ContinuousClock.Instant? = nil, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.deadline = deadline
+        self.isCancelled = isCancelled
+    }
+}
+
 public struct CompletionResult: Sendable, Equatable, Codable {
     public var prompt: String
     public var completion: String
     public var tokens: [InfluenceResult.QueryToken]
-    /// Why it ended: "length", "end_of_text" or "context_full".
+    /// Why it ended: "length", "end_of_text", "context_full" or "time_limit".
     public var finishReason: String
 
     enum CodingKeys: String, CodingKey {

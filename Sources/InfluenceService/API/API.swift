@@ -23,8 +23,7 @@ struct API: Sendable {
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
     /// For checks of queries, which look up each of what may be many ids: no look-up waits behind them.
     let validations = BlockingLane("tributary.validations", width: 2, qualityOfService: .userInitiated)
-    /// For calls of the engine that run the model.
-    let completions = BlockingLane("tributary.completions", width: 1, qualityOfService: .default)
+    let completions: CompletionLane
     /// For results that are read and written in the form asked for.
     let resultMaking = BlockingLane("tributary.results", width: 2, qualityOfService: .userInitiated)
     /// For additions to the corpus, which would wait for each other anyway.

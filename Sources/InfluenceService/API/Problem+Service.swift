@@ -115,6 +115,13 @@ extension Problem {
                 """)
     }
 
+    static func completionsBusy(running: Int) -> Problem {
+        Problem(
+            .completionsBusy,
+            detail: "\(running) completions are running, and none ended while this one waited: try again later.",
+            headers: [.retryAfter: "5"])
+    }
+
     static func starting(stage: String) -> Problem {
         Problem(
             .starting,

@@ -61,6 +61,10 @@ extension ProblemKind {
         "queue-full", "Queue full", .serviceUnavailable,
         "The queue is full, by the number of queries or by the memory that they take. Try again after the number of seconds in "
             + "Retry-After.")
+    static let completionsBusy = ProblemKind(
+        "completions-busy", "Completions busy", .serviceUnavailable,
+        "The server is computing as many completions as it is set to, and none of them ended while this one waited. Try again after the "
+            + "number of seconds in Retry-After.")
     static let starting = ProblemKind(
         "starting", "Starting", .serviceUnavailable,
         "The server is still loading the model. Try again after the number of seconds in Retry-After; /readyz reports the progress."
@@ -101,7 +105,8 @@ extension ProblemKind {
     static let service: [ProblemKind] = [
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,
         .tooManyRecords, .unknownJob, .unknownSequence, .unknownProblem, .jobNotFinished, .jobCancelled, .jobFinished,
-        .queryFailed, .ingestionFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .starting, .startFailed,
+        .queryFailed, .ingestionFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .completionsBusy, .starting,
+        .startFailed,
         .stopping,
         .storageFull, .tokenMissing,
         .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests, .tooManyQueries,

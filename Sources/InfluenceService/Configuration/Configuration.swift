@@ -16,6 +16,7 @@ public struct Configuration: Sendable, Equatable {
     public var batching = Batching()
     public var jobs = Jobs()
     public var query = Query()
+    public var completions = Completions()
     public var ingestion = Ingestion()
     public var logging = Logging()
 
@@ -137,6 +138,15 @@ public struct Configuration: Sendable, Equatable {
         public var maximumTexts = 100
         /// Of each, in UTF-8.
         public var maximumTextBytes = 65_536
+    }
+
+    /// How long POST /v1/completions computes, and for how many at a time.
+    public struct Completions: Sendable, Equatable {
+        /// Of one, from the beginning of its turn.
+        public var maximumSeconds = 60.0
+        /// The longest wait for a turn.
+        public var maximumWaitSeconds = 10.0
+        public var concurrent = 2
     }
 
     /// What POST /v1/sequences takes at a time.

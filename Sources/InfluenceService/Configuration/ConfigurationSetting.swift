@@ -99,6 +99,9 @@ public struct ConfigurationSetting: Sendable {
         integer("query.maximum_texts", \.query.maximumTexts, InfluenceQuery.Limits.texts.count),
         integer(
             "query.maximum_text_bytes", \.query.maximumTextBytes, InfluenceQuery.Limits.adHocText.bytes),
+        seconds("completions.maximum_seconds", \.completions.maximumSeconds, 0.001...86_400),
+        seconds("completions.maximum_wait_seconds", \.completions.maximumWaitSeconds, 0...3_600),
+        integer("completions.concurrent", \.completions.concurrent, 1...256),
         integer("ingestion.maximum_records", \.ingestion.maximumRecords, SequenceUpload.Limits.records),
         integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, SequenceUpload.Limits.bytes),
         choice("logging.level", \.logging.level, Logger.Level.allCases),

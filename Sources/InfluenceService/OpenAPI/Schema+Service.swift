@@ -26,7 +26,10 @@ extension Schema {
         .required("completion", string("What it went on with.")),
         .required("tokens", array("The completion's tokens.", of: reference(.queryToken))),
         .required(
-            "finish_reason", choice("Why it ended.", ["length", "end_of_text", "context_full"])))
+            "finish_reason",
+            choice(
+                "Why it ended: time_limit where it took longer than the server lets it.",
+                ["length", "end_of_text", "context_full", "time_limit"])))
 
     static let model = object(
         "What is loaded.", .required("name", string("The model's name.")),

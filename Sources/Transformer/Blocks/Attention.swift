@@ -26,6 +26,8 @@ public struct Attention: Sendable {
         var unlimited = Matrix()
         var queryNorm = QueryKeyNormalization.Activations()
         var keyNorm = QueryKeyNormalization.Activations()
+        /// Where a text is read in several passes: what earlier ones have found, to which this one adds.
+        var past: PastTokens?
     }
 
     /// Room for intermediate results, shared by all blocks.
@@ -71,14 +73,24 @@ public struct Attention: Sendable {
             rotary?.apply(to: &activations.projected, vectors, positions: batch.positions)
         }
         prepareMixed(rows: normalized.rows, &scratch)
-        forEachBlock(of: batch) { block in
-            let parts = Parts(of: activations.projected, block)
-            scratch.weights.formProduct(parts.queries, parts.keys.transposed)
-            if let scoreCap { scratch.weights.applySoftCap(scoreCap, scale: scale) }
-            applySoftmax(to: &scratch.weights, block)
-            mix(parts.values, block, &scratch)
+        let earlier = activations.past?.count ?? 0
+        activations.past?.append(activations.projected, layout)
+        forEachBlock(of: batch, after: earlier, in: activations.past?.layout ?? layout) { block in
+            attend(
+                block,
+                Parts(
+                    queriesOf: activations.projected,
+                    keysAndValuesOf: activations.past?.keysAndValues ?? activations.projected, block), &scratch)
         }
         output.forward(scratch.mixed, to: &residual, adding: adding)
+    }
+
+    /// Gathers what a block's queries see, weighted by how much they look at it.
+    private func attend(_ block: Block, _ parts: Parts, _ scratch: inout Scratch) {
+        scratch.weights.formProduct(parts.queries, parts.keys.transposed)
+        if let scoreCap { scratch.weights.applySoftCap(scoreCap, scale: scale) }
+        applySoftmax(to: &scratch.weights, block)
+        mix(parts.values, block, &scratch)
     }
 
     func prepareMixed(rows: Int, _ scratch: inout Scratch) {
@@ -184,6 +196,7 @@ public struct Attention: Sendable {
     /// Some query rows of one head and sequence, and the keys that any of them sees.
     struct Block {
         let queries: Range<Int>
+        /// Rows of the matrix that has keys and values.
         let keys: Range<Int>
         /// How many of these keys stand up to the first query row's own.
         let firstLimit: Int
@@ -199,26 +212,40 @@ public struct Attention: Sendable {
         let values: MatrixSlice
 
         init(of projected: Matrix, _ block: Block) {
+            self.init(queriesOf: projected, keysAndValuesOf: projected, block)
+        }
+
+        init(queriesOf projected: Matrix, keysAndValuesOf source: Matrix, _ block: Block) {
             queries = projected[rows: block.queries, columns: block.queryColumns]
-            keys = projected[rows: block.keys, columns: block.keyColumns]
-            values = projected[rows: block.keys, columns: block.valueColumns]
+            keys = source[rows: block.keys, columns: block.keyColumns]
+            values = source[rows: block.keys, columns: block.valueColumns]
         }
     }
 
     func forEachBlock(of batch: TokenBatch, _ body: (Block) -> Void) {
+        forEachBlock(of: batch, after: 0, in: layout, body)
+    }
+
+    /// - Parameters:
+    ///   - earlier: Rows of keys and values before those of the batch, of a text that is read in several passes.
+    ///   - source: Where keys and values stand.
+    private func forEachBlock(
+        of batch: TokenBatch, after earlier: Int, in source: AttentionLayout, _ body: (Block) -> Void
+    ) {
         let width = layout.queries.width
         for sequence in batch.sequences {
             for head in 0..<layout.queries.count {
                 let sharedHead = layout.sharedHead(of: head)
                 for start in stride(from: sequence.lowerBound, to: sequence.upperBound, by: Self.queryBlock) {
                     let end = min(start + Self.queryBlock, sequence.upperBound)
-                    let firstKey = max(sequence.lowerBound, window.map { start - $0 + 1 } ?? 0)
+                    let firstKey = max(sequence.lowerBound, window.map { earlier + start - $0 + 1 } ?? 0)
                     body(
                         Block(
-                            queries: start..<end, keys: firstKey..<end, firstLimit: start - firstKey + 1,
+                            queries: start..<end, keys: firstKey..<(earlier + end),
+                            firstLimit: earlier + start - firstKey + 1,
                             queryColumns: layout.queries.columns(of: head),
-                            keyColumns: layout.keys.columns(of: sharedHead),
-                            valueColumns: layout.values.columns(of: sharedHead),
+                            keyColumns: source.keys.columns(of: sharedHead),
+                            valueColumns: source.values.columns(of: sharedHead),
                             mixedColumns: (head * width)..<((head + 1) * width)))
                 }
             }

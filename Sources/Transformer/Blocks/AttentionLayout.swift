@@ -34,6 +34,25 @@ struct AttentionLayout: Sendable, Equatable {
         group = description.heads / description.keyValueHeads
     }
 
+    private init(queries: HeadVectors, keys: HeadVectors, values: HeadVectors, width: Int, group: Int) {
+        self.queries = queries
+        self.keys = keys
+        self.values = values
+        self.width = width
+        self.group = group
+    }
+
+    /// Keys and values alone, those of all heads side by side.
+    var withoutQueries: AttentionLayout {
+        func vectors(_ start: Int, _ count: Int) -> HeadVectors {
+            HeadVectors(start: start, stride: keys.width, count: count, width: keys.width)
+        }
+        let keyWidth = keys.count * keys.width
+        return AttentionLayout(
+            queries: vectors(0, 0), keys: vectors(0, keys.count), values: vectors(keyWidth, values.count),
+            width: 2 * keyWidth, group: group)
+    }
+
     /// The key-value head that a query head reads.
     func sharedHead(of head: Int) -> Int { head / group }
 }

@@ -147,6 +147,8 @@ struct InspectionText {
                     "sweep workspace", Self.bytes(workspace),
                     "a worker, for \(memory.batchTokens) tokens at a time; \(memory.workers) of them"))
         }
+        lines.append(
+            amount("a completion", Self.bytes(memory.completion), "at most, and a workspace: each that runs at a time"))
         if let serving = memory.serving {
             lines.append(
                 amount("serving", Self.bytes(serving), "weights + factors + workspaces + a query in full"))

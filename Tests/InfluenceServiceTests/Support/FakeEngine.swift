@@ -13,6 +13,9 @@ final class FakeEngine: InfluenceAnswering {
         var report: InfluenceProgress?
         var cancelledInSweep: [String] = []
         var uploads: [SequenceUpload] = []
+        var completing = 0
+        var endsCompletions = false
+        var abandonedCompletions = 0
     }
 
     private let state = Mutex(State())
@@ -22,6 +25,11 @@ final class FakeEngine: InfluenceAnswering {
     var sweeps: [[String]] { state.withLock { $0.sweeps } }
     /// The prompts of queries that were cancelled while their sweep ran.
     var cancelledInSweep: [String] { state.withLock { $0.cancelledInSweep } }
+
+    /// Completions of "endless" that run.
+    var completing: Int { state.withLock { $0.completing } }
+    /// Those that ended since nobody waited for them.
+    var abandonedCompletions: Int { state.withLock { $0.abandonedCompletions } }
 
     /// What was uploaded, that which was refused included.
     var uploads: [SequenceUpload] { state.withLock { $0.uploads } }
@@ -35,7 +43,10 @@ final class FakeEngine: InfluenceAnswering {
     }
 
     func release() {
-        state.withLock { $0.isHeld = false }
+        state.withLock {
+            $0.isHeld = false
+            $0.endsCompletions = true
+        }
         condition.lock()
         condition.broadcast()
         condition.unlock()
@@ -100,12 +111,29 @@ final class FakeEngine: InfluenceAnswering {
         }
     }
 
-    func complete(_ request: CompletionRequest) throws -> CompletionResult {
+    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
         guard request.prompt != "too long" else {
             throw QueryError.unusable(field: "prompt", reason: "fills the model's context")
         }
+        if request.prompt == "endless" { return try completeEndlessly(control) }
         return CompletionResult(
             prompt: request.prompt, completion: " seed \(request.seed)", tokens: [], finishReason: "length")
+    }
+
+    /// Goes on until the deadline, until nobody waits, or until ``release()``.
+    private func completeEndlessly(_ control: CompletionControl) throws -> CompletionResult {
+        state.withLock { $0.completing += 1 }
+        defer { state.withLock { $0.completing -= 1 } }
+        while !control.isCancelled() {
+            let isReleased = state.withLock { $0.endsCompletions }
+            if isReleased || control.deadline.map({ ContinuousClock.now >= $0 }) == true {
+                return CompletionResult(
+                    prompt: "endless", completion: " and", tokens: [], finishReason: "time_limit")
+            }
+            Thread.sleep(forTimeInterval: 0.001)
+        }
+        state.withLock { $0.abandonedCompletions += 1 }
+        throw QueryError.cancelled
     }
 
     func search(_ text: String, limit: Int) throws -> [SearchHit] {

@@ -71,7 +71,9 @@ final class SteppingEngine: InfluenceAnswering {
     }
 
     func validate(_ query: InfluenceQuery) throws { try fake.validate(query) }
-    func complete(_ request: CompletionRequest) throws -> CompletionResult { try fake.complete(request) }
+    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
+        try fake.complete(request, control: control)
+    }
     func search(_ text: String, limit: Int) throws -> [SearchHit] { try fake.search(text, limit: limit) }
     func sequence(_ id: String) throws -> SequenceDescription? { try fake.sequence(id) }
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {

@@ -1,17 +1,26 @@
 import CLinux
 import Foundation
 import LinearAlgebra
+import Transformer
 
 // Measures on request, so that a script can let another program measure the same in between: reads a setting from the file
 // named as the argument, then commands from the standard input, a line each ("sweep 2": the measurement and the workers), and
 // answers each with a line of JSON.
 
+// "completions" and a model in place of the setting's file need no factors, and measure one thing at each line of input.
+
 // As a server is, which also gives memory back every few seconds.
 tributary_keep_little_freed_memory()
-let file = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? "/dev/stdin")
-let setting = try Setting(JSONDecoder().decode(Setting.Input.self, from: Data(contentsOf: file)))
 let encoder = JSONEncoder()
 func answer(_ text: Data) throws { try FileHandle.standardOutput.write(contentsOf: text + Data("\n".utf8)) }
+if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "completions" {
+    let cost = CompletionCost(decoder: try Checkpoint.loadDecoder(folder: CommandLine.arguments[2]))
+    try answer(Data("ready".utf8))
+    while readLine() != nil { try answer(encoder.encode(cost.measure())) }
+    exit(0)
+}
+let file = URL(fileURLWithPath: CommandLine.arguments.dropFirst().first ?? "/dev/stdin")
+let setting = try Setting(JSONDecoder().decode(Setting.Input.self, from: Data(contentsOf: file)))
 let allWorkers = Workers(count: setting.input.workers)
 let queries = try setting.preconditioned(setting.gradients(workers: allWorkers), workers: allWorkers)
 tributary_return_freed_memory()

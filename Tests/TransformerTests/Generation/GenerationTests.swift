@@ -109,6 +109,68 @@ struct GenerationTests {
         #expect(Generation.FinishReason.contextFull.rawValue == "context_full")
     }
 
+    /// What passes over the whole text so far make of a prompt, the likeliest token each time.
+    private func continued(_ prompt: [Int32], by count: Int, _ decoder: DecoderModel) -> [Int32] {
+        var workspace = DecoderWorkspace()
+        var text = prompt
+        for _ in 0..<count {
+            var batch = TokenBatch()
+            batch.append(text)
+            let logits = decoder.logits(of: batch, at: [text.count - 1], in: &workspace).elements
+            text.append(Int32(logits.firstIndex(of: logits.max() ?? 0) ?? 0))
+        }
+        return Array(text.dropFirst(prompt.count))
+    }
+
+    @Test("adds the tokens that passes over the whole text would add, in every family", arguments: ModelFixture.all)
+    func wholePasses(fixture: ModelFixture) throws {
+        let decoder = try fixture.decoder()
+        let room = decoder.description.contextLength - prompt.count
+        let found = Generation(maximumTokens: 1_000).continue(prompt, with: decoder)
+        #expect(found.tokens == continued(prompt, by: room, decoder))
+        #expect(found.finishReason == .contextFull)
+    }
+
+    @Test("reads a prompt that is longer than a micro-batch in parts, and says the same of it")
+    func longPrompt() throws {
+        var description = try decoder().description
+        description.contextLength = 1_300
+        let decoder = try decoder().with(description)
+        #expect(decoder.microBatchTokens == 1_024)
+        let prompt = (0..<1_200).map { Int32($0 * $0 % description.vocabulary) }
+        var looks = 0
+        let found = Generation(maximumTokens: 3).continue(prompt, with: decoder) {
+            looks += 1
+            return nil
+        }
+        #expect(found.tokens == continued(prompt, by: 3, decoder))
+        // Before each part of the prompt, and before each token but the first.
+        #expect(looks == 4)
+    }
+
+    @Test("stops when it is told to, with what it has by then")
+    func stopping() throws {
+        let decoder = try decoder()
+        let whole = Generation(maximumTokens: 9).continue(prompt, with: decoder)
+        for count in 0..<9 {
+            var looks = 0
+            let found = Generation(maximumTokens: 9).continue(prompt, with: decoder) {
+                looks += 1
+                return looks > count ? .timeLimit : nil
+            }
+            #expect(found.finishReason == .timeLimit)
+            #expect(found.tokens == Array(whole.tokens[..<count]))
+            #expect(found.logProbabilities == Array(whole.logProbabilities[..<count]))
+        }
+        #expect(Generation.FinishReason.timeLimit.rawValue == "time_limit")
+    }
+
+    @Test("takes any number of tokens for a limit", arguments: [Int.max, -1, .min])
+    func limits(count: Int) throws {
+        let found = Generation(maximumTokens: count).continue(prompt, with: try decoder())
+        #expect(found.finishReason == (count < 0 ? .length : .contextFull))
+    }
+
     @Test("adds nothing when nothing is asked for")
     func noTokens() throws {
         let continuation = Generation(maximumTokens: 0).continue(prompt, with: try decoder())

@@ -23,6 +23,8 @@ public struct Generation: Sendable {
         case length
         case endOfText = "end_of_text"
         case contextFull = "context_full"
+        case timeLimit = "time_limit"
+        case cancelled
     }
 
     public struct Continuation: Sendable {
@@ -34,22 +36,35 @@ public struct Generation: Sendable {
 
     /// Continues a prompt.
     ///
-    /// Each step reads the whole text so far: a continuation costs its length times a forward pass.
-    ///
-    /// - Parameter prompt: At least one token, and no more than the context.
-    public func `continue`(_ prompt: [Int32], with decoder: DecoderModel) -> Continuation {
-        var workspace = DecoderWorkspace()
+    /// - Parameters:
+    ///   - prompt: At least one token, and no more than the context.
+    ///   - stop: Asked before each token, and before each part of a long prompt: a reason ends the continuation there.
+    /// - Complexity: A forward pass over the prompt, and one over each token that is added but the last.
+    ///   ``DecoderModel/pastTokenBytes`` are kept of each token of both.
+    public func `continue`(
+        _ prompt: [Int32], with decoder: DecoderModel, stop: () -> FinishReason? = { nil }
+    ) -> Continuation {
+        let context = decoder.description.contextLength
+        let added = min(max(maximumTokens, 0), max(context - prompt.count, 0))
+        var reader = TextReader(decoder, capacity: prompt.count + added)
         var generator = SplitMix64(seed: seed)
-        var text = prompt
         var continuation = Continuation()
+        var unread = prompt[...]
         while continuation.tokens.count < maximumTokens {
-            guard text.count < decoder.description.contextLength else {
+            guard reader.count + unread.count < context else {
                 continuation.finishReason = .contextFull
                 break
             }
-            var batch = TokenBatch()
-            batch.append(text)
-            let logits = decoder.logits(of: batch, at: [text.count - 1], in: &workspace).elements.map(Double.init)
+            if let reason = stop() {
+                continuation.finishReason = reason
+                break
+            }
+            let part = unread.prefix(decoder.microBatchTokens)
+            reader.read(part)
+            unread = unread.dropFirst(part.count)
+            // Of a long prompt, only the last part says what follows.
+            guard unread.isEmpty else { continue }
+            let logits = reader.nextLogits().elements.map(Double.init)
             let largest = logits.max() ?? 0
             let total = logits.reduce(0) { $0 + exp($1 - largest) }
             let token = choose(from: logits, largest: largest, &generator)
@@ -57,7 +72,7 @@ public struct Generation: Sendable {
                 continuation.finishReason = .endOfText
                 break
             }
-            text.append(Int32(token))
+            unread = [Int32(token)]
             continuation.tokens.append(Int32(token))
             continuation.logProbabilities.append(logits[token] - largest - log(total))
         }
