@@ -14,7 +14,7 @@ struct LongWordTests {
         // Of two letters, whose order alone decides; of text; and of characters of several bytes.
         let alphabets = ["a", "ab", "aeinrst the", "歪e\u{301}r\u{1F600}", "the river had no name"].map(Array.init)
         for alphabet in alphabets {
-            for _ in 0..<15 {
+            for _ in 0..<60 {
                 let length = Int(generator.next() % 400)
                 let word = String((0..<length).map { _ in alphabet[Int(generator.next() % UInt64(alphabet.count))] })
                 let bytes = Array(word.utf8)
