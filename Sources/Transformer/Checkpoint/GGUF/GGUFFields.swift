@@ -60,7 +60,7 @@ struct GGUFFields {
         fields["attention_bias"] = ["attn_q", "attn_qkv"].contains { file.tensors["blk.0.\($0).bias"] != nil }
         fields["mlp_bias"] = file.tensors["blk.0.ffn_up.bias"] != nil
         let optional = Self.optional.filter { architecture.fields[$0.key] == nil }
-        for (key, field) in architecture.fields.merging(optional) { own, _ in own } {
+        for (key, field) in architecture.fields.merging(optional, uniquingKeysWith: { own, _ in own }) {
             let key = architecture.name + "." + key
             switch file.metadata[key] {
             case nil: break
