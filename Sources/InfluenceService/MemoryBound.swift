@@ -37,6 +37,8 @@ public struct MemoryBound: Sendable, Encodable {
         var workspace: Int
         /// A gradient of all tracked layers.
         var gradient: Int
+        /// The keys and values of a completion that fills the context.
+        var completion: Int
         /// Of files that are read as memory: their pages count as resident.
         var mapped: Int
 
@@ -46,12 +48,16 @@ public struct MemoryBound: Sendable, Encodable {
             guard let workspace = estimate.workspace else { return nil }
             self.init(
                 weights: estimate.weights, factors: estimate.factors, workers: estimate.workers, workspace: workspace,
-                gradient: estimate.fullQuery, mapped: mapped)
+                gradient: estimate.fullQuery, completion: estimate.completion, mapped: mapped)
         }
 
-        init(weights: Int, factors: Int, workers: Int, workspace: Int, gradient: Int, mapped: Int = 0) {
+        init(
+            weights: Int, factors: Int, workers: Int, workspace: Int, gradient: Int, completion: Int = 0,
+            mapped: Int = 0
+        ) {
             (self.weights, self.factors, self.workers) = (weights, factors, workers)
-            (self.workspace, self.gradient, self.mapped) = (workspace, gradient, mapped)
+            (self.workspace, self.gradient) = (workspace, gradient)
+            (self.completion, self.mapped) = (completion, mapped)
         }
     }
 
@@ -69,10 +75,14 @@ public struct MemoryBound: Sendable, Encodable {
             Part(name: "mapped files", bytes: model.mapped, reason: "the gradient index"),
             Part(
                 name: "scratch",
-                // A sweep, one that overtakes it, and a completion; each sweep may search for the inverse products of a query.
-                bytes: (2 * model.workers + 1) * model.workspace
+                // A sweep and one that overtakes it; each may search for the inverse products of a query.
+                bytes: 2 * model.workers * model.workspace
                     + 2 * (model.workers + Self.solverVectors) * model.gradient,
-                reason: "workspaces of \(model.workers) workers for two sweeps, one for a completion"),
+                reason: "workspaces of \(model.workers) workers for two sweeps"),
+            Part(
+                name: "completions",
+                bytes: configuration.completions.concurrent * (model.workspace + model.completion),
+                reason: "completions.concurrent, each with a workspace, keys and values"),
             Part(
                 name: "sweeps",
                 bytes: Int(Double(configuration.batching.maximumSweepBytes) * (1 + policy.overtakingPart)),
