@@ -91,7 +91,9 @@ private final class HeldInExtension: InfluenceAnswering {
     }
 
     func validate(_ query: InfluenceQuery) throws { try engine.validate(query) }
-    func complete(_ request: CompletionRequest) throws -> CompletionResult { try engine.complete(request) }
+    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
+        try engine.complete(request, control: control)
+    }
     func search(_ text: String, limit: Int) throws -> [SearchHit] { try engine.search(text, limit: limit) }
     func sequence(_ id: String) throws -> SequenceDescription? { try engine.sequence(id) }
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
