@@ -4,7 +4,8 @@ import COpenBLAS
 ///
 /// Reflections `H` take a matrix to tridiagonal form, `Hᵀ A H`, whose eigenvectors `Z` are found by divide and conquer: LAPACK's
 /// `dsytrd` and `dstedc`, in Float64, as the eigenvalues are. `Q = H Z` remains. For larger orders it is found in Float32, in which
-/// eigenvectors are kept in any case: as products of whole blocks of reflections, `I - V T Vᵀ` (Schreiber & Van Loan 1989).
+/// eigenvectors are kept in any case: as products of whole blocks of reflections, `I - V T Vᵀ` (Schreiber & Van Loan 1989). What rounding
+/// has then cost of their being orthonormal, one step of Newton and Schulz gives back.
 public struct SymmetricEigenSolver: Sendable {
     /// The largest order whose working space, `1 + 4 order + order²` values, has a count that LAPACK's integers can hold.
     static let largestOrder = 46_338
@@ -50,7 +51,10 @@ public struct SymmetricEigenSolver: Sendable {
         try decomposeTridiagonal(&matrix, order: order, values: &values)
         if order < Self.leastInBlocks { applyReflections(matrix, order: order) }
         var vectors = transposedTridiagonalVectors(order: order)
-        if order >= Self.leastInBlocks { applyBlocksOfReflections(matrix, to: &vectors) }
+        if order >= Self.leastInBlocks {
+            applyBlocksOfReflections(matrix, to: &vectors)
+            orthonormalize(&vectors)
+        }
         if scale != 1 { values = values.map { $0 / scale } }
         return SymmetricEigen(values: values, vectors: vectors)
     }
@@ -127,6 +131,21 @@ public struct SymmetricEigenSolver: Sendable {
             vectors.setBlock(
                 row: first, column: 0, toProduct: reflections.transposed, combined.slice, adding: true)
         }
+    }
+
+    /// Takes `Q` to `Q - Q (Qᵀ Q - I) / 2`, which leaves of what `Qᵀ Q` differs from `I` by no more than its square and Float32's
+    /// rounding (Björck & Bowie 1971).
+    ///
+    /// Blocks alone leave more than rounding does: `V` and `T` are rounded apart, so that no block is quite a reflection, and by how
+    /// much depends on the processor's order of sums.
+    private mutating func orthonormalize(_ vectors: inout Matrix) {
+        let order = vectors.rows
+        along.formProduct(vectors.transposed, vectors.slice)
+        along.withMutableSpan { span in
+            for index in 0..<order { span[index * order + index] -= 1 }
+        }
+        combined.formProduct(vectors.slice, along.slice)
+        vectors.add(combined, scaledBy: -0.5)
     }
 
     /// `Vᵀ` of some reflections, count × (order - first), and `-T`. Reflection `i` has zeros up to row `i`, which is left in for the
