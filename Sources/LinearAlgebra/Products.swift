@@ -27,7 +27,7 @@ extension Matrix {
         precondition(left.columns == right.rows, "inner dimensions \(left.columns) and \(right.rows) differ")
         precondition(row >= 0 && row < rows && left.rows * right.columns <= columns, "the product does not fit")
         guard columns > 0 else { return }
-        multiply(left, right, scale: 1, keep: 0, into: uniquePointer() + row * columns, stride: right.columns)
+        Self.multiply(left, right, scale: 1, keep: 0, into: uniquePointer() + row * columns, stride: right.columns)
     }
 
     private mutating func writeProduct(
@@ -38,11 +38,12 @@ extension Matrix {
             row >= 0 && column >= 0 && row + left.rows <= rows && column + right.columns <= columns,
             "the product does not fit")
         guard left.rows > 0, right.columns > 0 else { return }
-        multiply(
+        Self.multiply(
             left, right, scale: scale, keep: keep, into: uniquePointer() + row * columns + column, stride: columns)
     }
 
-    private func multiply(
+    // No method of the matrix written to: another reference to it, held for the call, would have it copied first.
+    private static func multiply(
         _ left: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
         into destination: UnsafeMutablePointer<Float>,
         stride: Int
@@ -66,7 +67,7 @@ extension Matrix {
     }
 
     /// A single row times a matrix: bound by how fast that is read, which products of matrices do twice to arrange it first.
-    private func multiplyRow(
+    private static func multiplyRow(
         _ row: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
         into destination: UnsafeMutablePointer<Float>
     ) {
