@@ -61,12 +61,9 @@ struct ScoringFormTests {
             let own = Set(wanted[query])
             let largest = all.map { abs($0[query].total) }.max() ?? 0
             for candidate in candidates.indices {
-                let score = some[candidate][query].total
-                if own.contains(candidate) {
-                    #expect(abs(score - all[candidate][query].total) < 1e-5 * largest)
-                } else {
-                    #expect(score.isNaN)
-                }
+                let score = some[candidate][query]
+                #expect(score.isScored == own.contains(candidate))
+                if score.isScored { #expect(abs(score.total - all[candidate][query].total) < 1e-5 * largest) }
             }
         }
     }
