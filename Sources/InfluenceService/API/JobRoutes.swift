@@ -64,7 +64,7 @@ extension API {
         let passing =
             asked.cursor == nil ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
         let shown = passing.prefix(asked.limit)
-        var page = JobPage(jobs: [], next: .max)
+        var page = JobPage(jobs: [], next: PageQuery.cursors.upperBound)
         if shown.count < asked.limit {
             page = try await store.jobs(status: status, limit: asked.limit - shown.count, after: asked.cursor)
         }
