@@ -106,7 +106,7 @@ struct BodyBudgetTests {
         #expect(displaced.all == ["b"] && budget.used == 100)
         #expect(newcomer.take(20, at: start + .seconds(12)))
         #expect(displaced.all == ["b", "c"])
-        _ = holds
+        withExtendedLifetime(holds) {}
     }
 
     @Test(
@@ -120,6 +120,7 @@ struct BodyBudgetTests {
         let other = open("other", in: budget, displaced, after: 10)
         #expect(!other.take(1, at: start + .seconds(10)))
         #expect(displaced.all.isEmpty && budget.used == 100)
+        withExtendedLifetime(holder) {}
     }
 
     @Test("is refused to a slow body by a faster one")

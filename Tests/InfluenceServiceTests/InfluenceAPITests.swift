@@ -258,7 +258,7 @@ struct InfluenceAPITests {
         } test: { server in
             server.engine.hold()
             func body(_ bytes: Int) -> String {
-                "{\"id\": \"\(String(repeating: "i", count: bytes))\", \"prompt\": \"a\", \"completion\": \" b\"}"
+                "{\"prompt\": \"\(String(repeating: "i", count: bytes))\", \"completion\": \" b\"}"
             }
             let first = try await server.client.post("/v1/influence", json: body(30_000))
             #expect(first.status == 202)

@@ -98,8 +98,7 @@ struct JobBoardTests {
 
     @Test("lets go of a large job as soon as it has ended, and of no document that is large")
     func large() async throws {
-        let long = InfluenceQuery(
-            id: String(repeating: "i", count: JobBoard.endedBytes), prompt: "a", completion: "x")
+        let long = InfluenceQuery(prompt: String(repeating: "i", count: JobBoard.endedBytes), completion: "x")
         let ids = try await [
             store.add([long], isList: false).id, store.add([query("a")], isList: false).id,
         ]

@@ -65,7 +65,7 @@ struct ResumptionTests {
             for id in ids[..<2] {
                 let job = try #require(try await later.store.job(id))
                 #expect(job.status == .failed && job.failedQueryCount == 1)
-                #expect(job.failure?.detail.contains("cannot read the job") == true)
+                #expect(job.failure?.detail.contains("cannot run it") == true)
                 #expect(later.log.all.contains { $0.contains("error") && $0.contains("\(id)") })
             }
             #expect(try await later.store.jobs(limit: 10).jobs.count == 3)

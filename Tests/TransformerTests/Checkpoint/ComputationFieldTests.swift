@@ -276,7 +276,7 @@ struct ConfigurationTextTests {
         "is JSON as RFC 8259 has it: where it is not is said",
         arguments: [
             ("{\"model_type\": \"gpt2\",}", "line 1, column 23"), ("{\"a\": 1,\n \"a\": 2}", "stands twice"),
-            ("{\"a\": NaN}", "expected a value"),
+            ("{\"a\": NaN}", "NaN is not JSON"),
         ])
     func strict(text: String, words: String) throws {
         let error = #expect(throws: CheckpointError.self) { try ModelConfiguration(json: Data(text.utf8)) }
