@@ -77,7 +77,7 @@ public struct LowRank: Sendable {
 
 extension Matrix {
     /// `M Mᵀ` or `Mᵀ M`, accumulated in Float64 so that small singular values are not lost in the squares.
-    fileprivate func gramInDouble(ofRows: Bool) -> [Double] {
+    func gramInDouble(ofRows: Bool) -> [Double] {
         let order = ofRows ? rows : columns
         let values = pointer
         let doubles = [Double](unsafeUninitializedCapacity: count) { doubles, initialized in

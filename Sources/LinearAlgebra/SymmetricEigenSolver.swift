@@ -140,9 +140,12 @@ public struct SymmetricEigenSolver: Sendable {
     /// much depends on the processor's order of sums.
     private mutating func orthonormalize(_ vectors: inout Matrix) {
         let order = vectors.rows
-        along.formProduct(vectors.transposed, vectors.slice)
+        // In Float64: a Float32 sum of as many terms is off by as much as what is looked for.
+        let products = vectors.gramInDouble(ofRows: false)
+        along.resize(rows: order, columns: order)
         along.withMutableSpan { span in
-            for index in 0..<order { span[index * order + index] -= 1 }
+            for index in 0..<(order * order) { span[index] = Float(products[index]) }
+            for index in 0..<order { span[index * order + index] = Float(products[index * order + index] - 1) }
         }
         combined.formProduct(vectors.slice, along.slice)
         vectors.add(combined, scaledBy: -0.5)
