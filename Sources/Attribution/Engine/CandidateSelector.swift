@@ -1,4 +1,5 @@
 import Corpus
+import JSON
 import LinearAlgebra
 
 /// Chooses which sequences of the corpus are scored for each query of a batch.
@@ -30,6 +31,8 @@ struct CandidateSelector: Sendable {
     ///   ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have, and where there is no index.
     func candidates(for requests: [Request]) -> [Result<[Int64], any Error>] {
         let indexed = Result { try searchIndex(for: requests) }
+        // One list for all queries that ask for the same whole, which may be the corpus.
+        var wholes: [ExactString?: [Int64]] = [:]
         return requests.indices.map { place in
             Result {
                 let request = requests[place]
@@ -37,7 +40,12 @@ struct CandidateSelector: Sendable {
                 if selection.texts != nil { return [] }
                 if let ids = selection.ids { return try named(ids, source: selection.source) }
                 switch selection.prefilter {
-                case .all: return try corpus.rowids(source: selection.source, asOf: corpusSequences)
+                case .all:
+                    let source = selection.source.map { ExactString($0) }
+                    if let whole = wholes[source] { return whole }
+                    let whole = try corpus.rowids(source: selection.source, asOf: corpusSequences)
+                    wholes[source] = whole
+                    return whole
                 case .tfidf: return try sharingTerms(with: request, limit: selection.limit).sorted()
                 case .index, .both: return try indexed.get()[place] ?? []
                 }

@@ -174,24 +174,55 @@ struct QueryBatch {
         let members = try precondition(queries.map { ($0, self.queries[$0]) }, gradients: gradients, &failures)
         let active = members.map(\.index)
         guard !active.isEmpty else { return [:] }
-        let union = Set(active.flatMap { candidates[$0] + probes[$0].rowids }).sorted()
+        let (union, wanted) = arrange(active.map { (candidates[$0], probes[$0].rowids) })
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         report(.sweep, 0, union.count)
         var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
-        sweep.wanted = active.map { query in (candidates[query] + probes[query].rowids).compactMap { rows[$0] } }
+        sweep.wanted = wanted
         sweep.checkpoint = checkpoint(of: active, as: members.map(\.asked), breakdown: [], corpusSequences)
         let scores = try engine.sweep(in: engine.precision, tokens).scores(
             of: union, queries: members.map(\.preconditioned), control: sweep)
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
             func entries(_ rowids: [Int64]) -> [Ranking.Entry] {
-                rowids.compactMap { rowid in
-                    rows[rowid].map { Ranking.Entry(rowid: rowid, score: scores[$0][column]) }
+                var entries: [Ranking.Entry] = []
+                entries.reserveCapacity(rowids.count)
+                for rowid in rowids {
+                    guard let row = rows[rowid] else { continue }
+                    entries.append(Ranking.Entry(rowid: rowid, score: scores[row][column]))
                 }
+                return entries
             }
             rankings[query] = Ranking(entries(candidates[query]), probes: entries(probes[query].rowids))
         }
         return rankings
+    }
+
+    /// The sequences that any query wants, ascending, and for each query where among them its own are; no places where each wants all.
+    ///
+    /// With a corpus's worth of candidates for many queries, lists of all pairs would take as much memory as their scores.
+    private func arrange(
+        _ queries: [(candidates: [Int64], probes: [Int64])]
+    ) -> (union: [Int64], places: [[Int]]?) {
+        var sequences: Set<Int64> = []
+        for query in queries {
+            sequences.formUnion(query.candidates)
+            sequences.formUnion(query.probes)
+        }
+        let union = sequences.sorted()
+        guard queries.contains(where: { $0.candidates.count + $0.probes.count < union.count }) else {
+            return (union, nil)
+        }
+        let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
+        let places = queries.map { query in
+            var places: [Int] = []
+            places.reserveCapacity(query.candidates.count + query.probes.count)
+            for rowid in query.candidates + query.probes {
+                if let row = rows[rowid] { places.append(row) }
+            }
+            return places
+        }
+        return (union, places)
     }
 
     func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {
