@@ -5,49 +5,43 @@ public struct SequenceScore: Sendable, Equatable {
     /// In nats; positive: training on the sequence makes the completion likelier. Infinite, or not a number, where the model's
     /// activations or gradients leave the range of Float32 on the sequence: ``isFinite``.
     public let total: Double
-    /// Nil for a score of which nothing but the total is known.
-    private let details: Details?
+    /// Nil for a score that was not broken down, as most are not.
+    private let breakdown: Breakdown?
+    /// ``tokenConcentration``, negative for none. In Float32, as a value between 0 and 1 that is held against a threshold.
+    private let concentration: Float
     /// Whether the sequence was scored for the query. If not, because the query did not want it or was cancelled, there is nothing here.
     public let isScored: Bool
 
-    /// What is known of a score that was found token by token, or broken down by layers.
-    private final class Details: Sendable, Equatable {
-        let tokenConcentration: Double?
+    private final class Breakdown: Sendable, Equatable {
         let layers: [Double]?
         let tokens: [Double]?
 
-        init(tokenConcentration: Double?, layers: [Double]?, tokens: [Double]?) {
-            self.tokenConcentration = tokenConcentration
+        init(layers: [Double]?, tokens: [Double]?) {
             self.layers = layers
             self.tokens = tokens
         }
 
-        static func == (a: Details, b: Details) -> Bool {
-            a.tokenConcentration == b.tokenConcentration && a.layers == b.layers && a.tokens == b.tokens
-        }
+        static func == (a: Breakdown, b: Breakdown) -> Bool { a.layers == b.layers && a.tokens == b.tokens }
     }
 
     /// The L2 norm of the token scores over their L1 norm: 1 if all influence is in one token. `nil` if the sequence was not
     /// scored token by token.
-    public var tokenConcentration: Double? { details?.tokenConcentration }
+    public var tokenConcentration: Double? { concentration < 0 ? nil : Double(concentration) }
     /// Through each tracked layer, where asked for.
-    public var layers: [Double]? { details?.layers }
+    public var layers: [Double]? { breakdown?.layers }
     /// Of each position, where asked for.
-    public var tokens: [Double]? { details?.tokens }
+    public var tokens: [Double]? { breakdown?.tokens }
 
     /// Marks a pair of a query and a sequence that was not scored.
-    static let unscored = SequenceScore(total: 0, details: nil, isScored: false)
+    static let unscored = SequenceScore(total: 0, breakdown: nil, concentration: -1, isScored: false)
 
     /// Whether the score is a number that can be ranked and summed. One that is not is as final as any other.
     public var isFinite: Bool { total.isFinite }
 
     init(total: Double, tokenConcentration: Double?, layers: [Double]?, tokens: [Double]?) {
-        let hasDetails = tokenConcentration != nil || layers != nil || tokens != nil
         self.init(
-            total: total,
-            details: hasDetails
-                ? Details(tokenConcentration: tokenConcentration, layers: layers, tokens: tokens) : nil,
-            isScored: true)
+            total: total, breakdown: layers == nil && tokens == nil ? nil : Breakdown(layers: layers, tokens: tokens),
+            concentration: tokenConcentration.map { Float($0) } ?? -1, isScored: true)
     }
 
     init(tokens: [Double], keepingTokens: Bool, layers: [Double]?) {
@@ -58,9 +52,10 @@ public struct SequenceScore: Sendable, Equatable {
             layers: layers, tokens: keepingTokens ? tokens : nil)
     }
 
-    private init(total: Double, details: Details?, isScored: Bool) {
+    private init(total: Double, breakdown: Breakdown?, concentration: Float, isScored: Bool) {
         self.total = total
-        self.details = details
+        self.breakdown = breakdown
+        self.concentration = concentration
         self.isScored = isScored
     }
 
