@@ -89,11 +89,12 @@ public enum FactorFile {
         }
     }
 
-    /// The bytes that a folder of factors takes, without the headers of its files.
+    /// The bytes that a folder of factors takes on a disk, at most, with the headers of its files and what file systems round up to.
     ///
     /// - Parameter largestBlock: As ``FactorProvenance/largestBlock``.
     static func byteCount(of tracked: TrackedLayers, largestBlock: Int?) -> Int {
-        tracked.layers.reduce(0) { sum, layer in
+        let overhead = fileNames.count * (65_536 + tracked.layers.count * 512)
+        return tracked.layers.reduce(overhead) { sum, layer in
             let vectors = [layer.inputs, layer.outputs].flatMap {
                 BlockDiagonal.ranges(order: $0, largest: largestBlock)
             }

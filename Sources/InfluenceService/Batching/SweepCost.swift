@@ -21,8 +21,10 @@ struct SweepCost: Sendable, Equatable {
     let corpusSequences: Int
     private let shape: SweepShape
 
-    /// What a score takes while a sweep runs, in its table and in its query's ranking; measured with 64 queries over 20,000 sequences.
-    static let bytesPerScore = 120
+    /// What a score takes while a sweep runs, at most: 24 bytes in the sweep's table and 32 in its query's ranking, with half as much again
+    /// while that is sorted; 8 in the query's list of candidates, and as many for the candidate's place and for the pair where queries
+    /// want different candidates.
+    static let bytesPerScore = 96
     /// What a candidate takes besides, however many queries it has.
     static let bytesPerCandidate = 256
 
