@@ -96,7 +96,7 @@ struct FactorFileTests {
         #expect(provenance?.program == "tributary \(WritingProgram.version)")
     }
 
-    @Test("takes the space that was said before it was written", arguments: [nil, 24])
+    @Test("takes no more space than was said before it was written, and little less", arguments: [nil, 24])
     func byteCount(largestBlock: Int?) throws {
         let fitted = try FactorFit(
             decoder: checkpoint.decoder, modelDigest: checkpoint.digest,
@@ -105,10 +105,13 @@ struct FactorFileTests {
         ).run()
         try FactorFile.write(fitted, to: folder.file("factors"))
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.file("factors"))
-        let values = try files.flatMap { name in
-            try SafetensorsFile(path: folder.file("factors/\(name)")).tensors.values.map(\.byteRange.count)
+        let page = 4_096
+        let taken = try files.reduce(0) { sum, name in
+            let size = try Data(contentsOf: URL(fileURLWithPath: folder.file("factors/\(name)"))).count
+            return sum + (size + page - 1) / page * page
         }
-        #expect(FactorFile.byteCount(of: fitted.tracked, largestBlock: largestBlock) == values.reduce(0, +))
+        let said = FactorFile.byteCount(of: fitted.tracked, largestBlock: largestBlock)
+        #expect(taken <= said && said <= taken + 600_000)
     }
 
     @Test("is refused for other weights")

@@ -1,5 +1,6 @@
 """The commands that write: what each is started on, what must be true whenever it was ended, and what its last run must give."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -209,9 +210,10 @@ class Import(Command):
     def arguments(self, place: pathlib.Path) -> list[str]:
         return ["import", *self.setting.place(place), str(self.file)]
 
+    # Closed by name: one that is closed later removes the log at its path, which may be another database's by then.
     @staticmethod
     def contents(place: pathlib.Path) -> tuple[list, str]:
-        with sqlite3.connect(place / "corpus.sqlite") as database:
+        with contextlib.closing(sqlite3.connect(place / "corpus.sqlite")) as database:
             rows = database.execute("SELECT external_id, text FROM documents ORDER BY external_id").fetchall()
             return rows, database.execute("PRAGMA integrity_check").fetchone()[0]
 

@@ -5,6 +5,7 @@ acknowledged sequence must be there, an upload must be there whole or not at all
 must pass their integrity check.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -346,7 +347,7 @@ def check_sequences(server: Server, ingester: Ingester) -> tuple[int, int, list[
 
 
 def integrity(file: pathlib.Path) -> str:
-    with sqlite3.connect(file) as database:
+    with contextlib.closing(sqlite3.connect(file)) as database:
         return database.execute("PRAGMA integrity_check").fetchone()[0]
 
 
