@@ -90,7 +90,7 @@ struct SweepPolicyTests {
                 thousand(&$0)
                 $0.attribution.tokens = true
             } == [[0, 4]])
-        #expect(next { ($0.topK, $0.candidates.limit) = (1, 90_000) } == [[0, 5]])
+        #expect(next { ($0.topK, $0.candidates.limit) = (1, 90_000) } == [[0, 6]])
     }
 
     @Test("holds a quarter of that number beside it in a sweep that overtakes")
