@@ -59,4 +59,23 @@ struct CancellationTests {
         // Those that are returned are scored token by token; none that the other wanted is.
         #expect(steps[.rescore] <= 3)
     }
+
+    @Test(
+        "the only query that needs a stage leaves the others their answers",
+        arguments: [(InfluenceProgress.Stage.candidates, 3), (.rescore, 2)])
+    func onlyOne(stage: InfluenceProgress.Stage, limit: Int) throws {
+        let engine = try TinyEngine(index: SketchLayout(leading: 24, signs: 512), batchTokens: 1).engine
+        var needing = TinyEngine.query(rescore: stage == .rescore ? 10 : 0)
+        needing.candidates = CandidateSelection(prefilter: stage == .candidates ? .index : .all)
+        var other = TinyEngine.query(" light.", rescore: 0)
+        other.candidates = CandidateSelection(prefilter: .tfidf)
+        let steps = StepCounter()
+        var control = BatchControl()
+        control.progress = { steps.note($0) }
+        control.isCancelled = { $0 == 0 && steps[stage] >= limit }
+        let answers = engine.answer([needing, other], control: control)
+        #expect(answers[0] == .failure(.cancelled))
+        #expect(throws: Never.self) { try answers[1].get() }
+        #expect(steps[stage] >= limit)
+    }
 }

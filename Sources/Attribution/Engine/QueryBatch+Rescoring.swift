@@ -51,9 +51,12 @@ extension QueryBatch {
         var done = done
         for group in groups {
             let start = done
-            done += try score(group, rank: rank, &rankings, gradients, corpusSequences, &failures) {
-                report(.rescore, start + $0, total)
-            }
+            done +=
+                try work(for: group.map(\.query)) {
+                    try score(group, rank: rank, &rankings, gradients, corpusSequences, &failures) {
+                        report(.rescore, start + $0, total)
+                    }
+                } ?? 0
         }
         return done
     }
@@ -135,15 +138,12 @@ extension QueryBatch {
         let progress = Atomic<Int>(done)
         var scores: [Int: [Int64: [Double]]] = [:]
         for (query, rowids) in zip(wanted, returned) where !isCancelled(query) {
-            do {
+            try work(for: [query]) {
                 let found = try outputTokens(of: rowids, query, gradients, &failures) {
                     report(.rescore, progress.add(1, ordering: .relaxed).newValue, total)
                 }
                 let finite = zip(rowids, found).filter { $1.allSatisfy(\.isFinite) }
                 scores[query] = Dictionary(finite) { first, _ in first }
-            } catch {
-                // The others go on without it.
-                guard isCancelled(query) else { throw error }
             }
         }
         return scores

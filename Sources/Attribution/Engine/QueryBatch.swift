@@ -46,6 +46,20 @@ struct QueryBatch {
         if members.allSatisfy(isCancelled) { throw QueryError.cancelled }
     }
 
+    /// Does work that only some of the queries need. Where all of those are cancelled meanwhile, the work ends and the other queries
+    /// go on without it.
+    ///
+    /// - Returns: `nil` where the work has ended so.
+    @discardableResult
+    func work<Value>(for members: [Int], _ body: () throws -> Value) throws -> Value? {
+        do {
+            return try body()
+        } catch {
+            guard members.allSatisfy(isCancelled), !queries.indices.allSatisfy(isCancelled) else { throw error }
+            return nil
+        }
+    }
+
     /// One result a query, in order.
     func run() -> [Result<InfluenceResult, QueryError>] {
         guard !queries.isEmpty else { return [] }
@@ -65,9 +79,11 @@ struct QueryBatch {
                 try drawProbes(for: active, besides: candidates, corpusSequences: corpusSequences)
             }
             var rankings = try timed(&timings.sweep) {
-                try sweep(
-                    active, gradients: gradients, candidates: candidates, probes: probes,
-                    corpusSequences: corpusSequences, &failures)
+                try work(for: active) {
+                    try sweep(
+                        active, gradients: gradients, candidates: candidates, probes: probes,
+                        corpusSequences: corpusSequences, &failures)
+                } ?? [:]
             }
             let outputTokens = try timed(&timings.rescore) {
                 let done = try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences, &failures)
@@ -137,11 +153,13 @@ struct QueryBatch {
         let members = queries.indices.filter { queries[$0].candidates.needsIndex && !isCancelled($0) }
         guard !members.isEmpty, let index = engine.index.index, index.sequences < corpusSequences else { return }
         let start = index.sequences
-        try index.extend(
-            to: corpusSequences, of: engine.corpus, decoder: engine.decoder, workers: engine.workers,
-            batchTokens: engine.batchTokens,
-            progress: { done, total in report(.candidates, done - start, total - start) },
-            step: { try step(for: members) })
+        try work(for: members) {
+            try index.extend(
+                to: corpusSequences, of: engine.corpus, decoder: engine.decoder, workers: engine.workers,
+                batchTokens: engine.batchTokens,
+                progress: { done, total in report(.candidates, done - start, total - start) },
+                step: { try step(for: members) })
+        }
     }
 
     /// Preconditions some queries' gradients, each as it is to be scored.
