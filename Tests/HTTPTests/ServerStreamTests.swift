@@ -117,21 +117,60 @@ struct ServerStreamTests {
         }
     }
 
-    @Test("a handler is cancelled when the connection is reset")
-    func handlerCancellation() async throws {
+    /// Timeouts under which a client that has finished sending is soon asked whether it is still there.
+    private let probing = HTTPServerConfiguration.with { $0.timeouts.probe = .milliseconds(20) }
+
+    @Test("a handler is cancelled when the client has gone", arguments: [true, false])
+    func handlerCancellation(byReset: Bool) async throws {
         let gate = Gate()
-        let routes = [
-            Route(.get, "/wait", summary: "") { _ in
-                await gate.wait()
-                return .text("waited")
-            }
-        ]
-        try await withServer(routes) { port, _ in
+        try await withServer([.waiting(at: gate)], configuration: probing) { port, _ in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
             try await gate.waitForArrivals()
-            client.reset()
+            if byReset { client.reset() } else { client.close() }
             try await gate.waitForCancellations()
+        }
+    }
+
+    @Test("a client that has only finished sending gets its response, after an interim one where it waits for long")
+    func halfClosed() async throws {
+        let gate = Gate()
+        try await withServer([.waiting(at: gate)], configuration: probing) { port, _ in
+            let client = try RawClient(port: port)
+            try client.send(get("/wait") + get("/wait"))
+            client.finishSending()
+            #expect(try client.response().status == 100)
+            await gate.open()
+            for _ in 0..<2 {
+                var response = try client.response()
+                while response.status == 100 { response = try client.response() }
+                #expect(response.body == "waited")
+            }
+            #expect(try client.isAtEnd())
+        }
+    }
+
+    @Test("a client of HTTP/1.0 that has finished sending gets no interim response")
+    func oldClient() async throws {
+        let gate = Gate()
+        try await withServer([.waiting(at: gate)], configuration: probing) { port, _ in
+            let client = try RawClient(port: port)
+            try client.send("GET /wait HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            client.finishSending()
+            try await gate.waitForArrivals()
+            // Ticks come ten times a second.
+            try await Task.sleep(for: .milliseconds(500))
+            await gate.open()
+            #expect(try client.response().body == "waited")
+        }
+    }
+}
+
+extension Route {
+    fileprivate static func waiting(at gate: Gate) -> Route {
+        Route(.get, "/wait", summary: "") { _ in
+            await gate.wait()
+            return .text("waited")
         }
     }
 }

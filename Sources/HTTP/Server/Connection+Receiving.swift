@@ -78,6 +78,7 @@ extension Connection {
         case .finished:
             // A client may finish sending and still wait for responses: those to come are sent.
             input.hasEnded = true
+            if case .handling = phase { deadline = .now + environment.timeouts.probe }
             advance()
         case .failed:
             close()
@@ -177,7 +178,7 @@ extension Connection {
         input.expectBody(by: environment.timeouts)
         // RFC 9110 section 10.1.1: no 100 is needed where the body has begun to arrive.
         if head.expectsContinue, input.parser.bodyBytes == 0 {
-            output.append(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+            output.append(Self.continueResponse)
             flush()
         }
         advance()
@@ -233,7 +234,7 @@ extension Connection {
 
     private func start(_ exchange: Exchange) {
         phase = .handling(exchange)
-        deadline = nil
+        deadline = input.hasEnded ? .now + environment.timeouts.probe : nil
         input.endRequest()
         forgetBody()
     }

@@ -1,6 +1,8 @@
 import Logging
 
 extension Connection {
+    /// What the client may send on (RFC 9110 section 15.2.1).
+    static let continueResponse = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
     /// Bytes of a stream that are buffered before its next piece waits for the client.
     private static let streamBufferLimit = 64 << 10
 
@@ -40,6 +42,7 @@ extension Connection {
         }
         exchange.isComplete = pieces == nil
         phase = .responding(exchange)
+        deadline = nil
         flush()
         updateInterest()
         return pieces
@@ -74,6 +77,17 @@ extension Connection {
             "a response stream failed",
             metadata: ["error": "\(error)", "request_id": "\(exchange.context.identifier)"])
         close()
+    }
+
+    /// Finds out whether a client that has finished sending still waits for its response.
+    ///
+    /// A client that has only finished sending skips the interim response (RFC 9110 section 15.2). The kernel of one that has closed
+    /// its socket answers with a reset, which cancels the handler. The status is 100, since some clients skip no other.
+    func probe(_ exchange: Exchange) {
+        // RFC 9110 section 15.2: a client of HTTP/1.0 knows no interim responses.
+        guard exchange.context.version == .http11 else { return }
+        output.append(Self.continueResponse)
+        flush()
     }
 
     /// Writes what is buffered as far as the client takes it.

@@ -38,7 +38,7 @@ actor Connection: EventHandler {
 
     var transport: Transport?
     var phase = Phase.receiving
-    /// When the client has taken too long. Nil while a handler is at work.
+    /// When the client has taken too long; while a handler is at work, when the client is probed.
     var deadline: ContinuousClock.Instant?
     var input: InputState
     var output = OutputBuffer()
@@ -124,7 +124,10 @@ actor Connection: EventHandler {
         switch phase {
         case .receiving where input.parser.isIdle: close()
         case .receiving: reject(.timedOut(input.parser.isInBody ? .body : .header))
-        case .screening, .handling: break
+        case .screening: break
+        case .handling(let exchange):
+            self.deadline = nil
+            probe(exchange)
         case .responding, .lingering, .closed: close()
         }
         updateInterest()

@@ -44,10 +44,14 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         public var write: Duration
         /// For the client to close after the last response, or to send more of what it is still sending.
         public var linger: Duration
+        /// How long a handler works for a client that has finished sending before an interim response probes whether the client is
+        /// still there.
+        public var probe: Duration
 
         public init(
             header: Duration = .seconds(10), body: Duration = .seconds(30), minimumBodyRate: Int = 1024,
-            idle: Duration = .seconds(60), write: Duration = .seconds(30), linger: Duration = .seconds(2)
+            idle: Duration = .seconds(60), write: Duration = .seconds(30), linger: Duration = .seconds(2),
+            probe: Duration = .seconds(1)
         ) {
             self.header = header
             self.body = body
@@ -55,6 +59,7 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
             self.idle = idle
             self.write = write
             self.linger = linger
+            self.probe = probe
         }
     }
 

@@ -44,7 +44,8 @@ extension HTTPServerConfiguration {
         var configuration = HTTPServerConfiguration(port: 0, threads: 2)
         configuration.hostNames = ["a"].compactMap { HostName($0) }
         configuration.timeouts = Timeouts(
-            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120))
+            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120),
+            probe: .seconds(120))
         change(&configuration)
         return configuration
     }
