@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import TestSupport
 import Testing
@@ -64,7 +65,7 @@ struct CancellationTests {
         "the only query that needs a stage leaves the others their answers",
         arguments: [(InfluenceProgress.Stage.candidates, 3), (.rescore, 2)])
     func onlyOne(stage: InfluenceProgress.Stage, limit: Int) throws {
-        let engine = try TinyEngine(index: SketchLayout(leading: 24, signs: 512), batchTokens: 1).engine
+        let indexed = try TinyEngine(index: SketchLayout(leading: 24, signs: 512), batchTokens: 1)
         var needing = TinyEngine.query(rescore: stage == .rescore ? 10 : 0)
         needing.candidates = CandidateSelection(prefilter: stage == .candidates ? .index : .all)
         var other = TinyEngine.query(" light.", rescore: 0)
@@ -72,10 +73,24 @@ struct CancellationTests {
         let steps = StepCounter()
         var control = BatchControl()
         control.progress = { steps.note($0) }
-        control.isCancelled = { $0 == 0 && steps[stage] >= limit }
-        let answers = engine.answer([needing, other], control: control)
+        control.makeRoom = { if steps.latest?.stage == stage { steps.step() } }
+        control.isCancelled = { $0 == 0 && steps.stepCount >= limit }
+        let answers = indexed.engine.answer([needing, other], control: control)
         #expect(answers[0] == .failure(.cancelled))
         #expect(throws: Never.self) { try answers[1].get() }
-        #expect(steps[stage] >= limit)
+        #expect(steps.stepCount >= limit)
+    }
+
+    @Test("an index that cannot be extended fails only the queries that need it")
+    func unwritableIndex() throws {
+        let indexed = try TinyEngine(index: SketchLayout(leading: 24, signs: 512), batchTokens: 1)
+        try FileManager.default.removeItem(atPath: indexed.indexFile)
+        // A folder stands where the index is to be written.
+        try FileManager.default.createDirectory(atPath: indexed.indexFile, withIntermediateDirectories: false)
+        var needing = TinyEngine.query(rescore: 0)
+        needing.candidates = CandidateSelection(prefilter: .index)
+        let answers = indexed.engine.answer([needing, TinyEngine.query(rescore: 0)], control: BatchControl())
+        #expect(throws: QueryError.self) { try answers[0].get() }
+        #expect(throws: Never.self) { try answers[1].get() }
     }
 }

@@ -112,7 +112,7 @@ struct QueryBatch {
         of corpusSequences: Int, gradients: [QueryGradient]
     ) throws -> ([[Int64]], [Int: QueryError]) {
         report(.candidates, 0, queries.count)
-        try extendIndex(to: corpusSequences)
+        var failures = try extendIndex(to: corpusSequences)
         let requests = queries.indices.map { index in
             let own = tokenized[index].completion
             let other = tokenized[index].contrast
@@ -123,7 +123,6 @@ struct QueryBatch {
                 gradient: gradients[index], damping: queries[index].damping, direction: queries[index].direction)
         }
         let found = engine.selector(asOf: corpusSequences).candidates(for: requests)
-        var failures: [Int: QueryError] = [:]
         let candidates = found.enumerated().map { index, outcome -> [Int64] in
             do {
                 if queries[index].candidates.texts != nil { return given.rowids(of: index) }
@@ -149,16 +148,23 @@ struct QueryBatch {
     }
 
     /// Indexes what was added to the corpus since the index was last used.
-    private func extendIndex(to corpusSequences: Int) throws {
+    ///
+    /// - Returns: Why the queries that need the index fail, where it could not be extended.
+    /// - Throws: ``QueryError/cancelled`` if no query is wanted any more.
+    private func extendIndex(to corpusSequences: Int) throws -> [Int: QueryError] {
         let members = queries.indices.filter { queries[$0].candidates.needsIndex && !isCancelled($0) }
-        guard !members.isEmpty, let index = engine.index.index, index.sequences < corpusSequences else { return }
+        guard !members.isEmpty, let index = engine.index.index, index.sequences < corpusSequences else { return [:] }
         let start = index.sequences
-        try work(for: members) {
+        do {
             try index.extend(
                 to: corpusSequences, of: engine.corpus, decoder: engine.decoder, workers: engine.workers,
                 batchTokens: engine.batchTokens,
                 progress: { done, total in report(.candidates, done - start, total - start) },
                 step: { try step(for: members) })
+            return [:]
+        } catch {
+            if queries.indices.allSatisfy(isCancelled) { throw QueryError.cancelled }
+            return Dictionary(uniqueKeysWithValues: members.map { ($0, QueryError(error)) })
         }
     }
 
