@@ -25,16 +25,15 @@ let package = Package(
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
-        // Floor 1: files, JSON, limits of input, digests, numerics, storage and the wire; the last three know nothing of each other.
-        .target(name: "Files", dependencies: ["CLinux"]),
+        // Floor 1: files, JSON, limits of input, numerics, storage and the wire; the last three know nothing of each other.
+        .target(name: "Files", dependencies: ["CLinux", "COpenSSL"]),
         .target(name: "JSON"),
         .target(name: "Limits"),
-        .target(name: "Digest", dependencies: ["COpenSSL"]),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: [
-                "Digest", "Files", "JSON", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift"),
+                "Files", "JSON", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .target(
             name: "HTTP",
@@ -44,8 +43,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        .target(name: "Tokenizer", dependencies: ["Files"]),
+
         // Floor 2: the model.
-        .target(name: "Transformer", dependencies: ["LinearAlgebra", "Digest", "Files", "JSON", "Limits"]),
+        .target(name: "Transformer", dependencies: ["Tokenizer", "LinearAlgebra", "Files", "JSON", "Limits"]),
 
         // Floor 3: the factors.
         .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra", "Files"]),
@@ -53,14 +54,16 @@ let package = Package(
         // Floor 4: influence.
         .target(
             name: "Attribution",
-            dependencies: ["Curvature", "Transformer", "LinearAlgebra", "Corpus", "Digest", "Files", "JSON", "Limits"],
+            dependencies: [
+                "Curvature", "Transformer", "Tokenizer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
+            ],
             resources: [.copy("Resources/default")]),
 
         // Floor 5: the service, the only room where HTTP and the numerics meet.
         .target(
             name: "InfluenceService",
             dependencies: [
-                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "LinearAlgebra", "Digest", "Files",
+                "Attribution", "Curvature", "Transformer", "Corpus", "HTTP", "LinearAlgebra", "Files",
                 "JSON", "Limits", "CLinux",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -80,7 +83,8 @@ let package = Package(
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Corpus", "Files", "JSON",
+                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Tokenizer", "Corpus",
+                "Files", "JSON",
                 "Limits", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -92,17 +96,18 @@ let package = Package(
             name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "CLinux"],
             path: "scripts/bench/Benchmarks"),
 
-        .testTarget(name: "DigestTests", dependencies: ["Digest"]),
         .testTarget(name: "FilesTests", dependencies: ["Files"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "COpenSSL", "CZlib"]),
-        .testTarget(name: "TransformerTests", dependencies: ["Transformer", "Digest"], exclude: ["Fixtures"]),
+        .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files"], exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
-        .testTarget(name: "AttributionTests", dependencies: ["Attribution", "TestSupport"]),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"]),
+        .testTarget(name: "AttributionTests", dependencies: ["Attribution", "Tokenizer", "TestSupport"]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Tokenizer", "TestSupport"]),
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService", "TestSupport"]),
         .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
         .target(

@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Limits
 import LinearAlgebra
+import Tokenizer
 import Transformer
 import Yams
 

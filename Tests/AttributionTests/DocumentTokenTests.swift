@@ -2,6 +2,7 @@ import Corpus
 import Foundation
 import TestSupport
 import Testing
+import Tokenizer
 import Transformer
 
 @testable import Attribution

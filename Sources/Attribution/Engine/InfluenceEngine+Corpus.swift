@@ -1,5 +1,6 @@
 import Corpus
 import JSON
+import Tokenizer
 import Transformer
 
 // What the engine does with the corpus besides sweeping it.

@@ -1,5 +1,5 @@
 import Curvature
-import Digest
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer

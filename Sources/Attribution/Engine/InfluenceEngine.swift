@@ -2,6 +2,7 @@ import Corpus
 import Curvature
 import Foundation
 import LinearAlgebra
+import Tokenizer
 import Transformer
 
 /// Answers influence queries: a model, its factors in memory, and a corpus.

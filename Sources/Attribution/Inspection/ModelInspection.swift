@@ -1,5 +1,6 @@
 import Curvature
 import Limits
+import Tokenizer
 import Transformer
 
 /// What a model is, and what it would take to answer for it.

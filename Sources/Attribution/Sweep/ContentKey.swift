@@ -1,5 +1,5 @@
 import Curvature
-import Digest
+import Files
 import Foundation
 
 /// Names a query or a sequence by what it is: half of the SHA-256 digest of all that its scores depend on.

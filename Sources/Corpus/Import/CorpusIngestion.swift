@@ -1,4 +1,4 @@
-import Digest
+import Files
 
 /// Adds the documents of one request to a corpus that is in use: all of them, or none.
 ///

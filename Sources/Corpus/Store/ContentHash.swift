@@ -1,4 +1,4 @@
-import Digest
+import Files
 
 /// The identity of a text: the SHA-256 digest of its UTF-8 form.
 struct ContentHash: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import Digest
+import Files
 import Foundation
 import GRDB
 import JSON

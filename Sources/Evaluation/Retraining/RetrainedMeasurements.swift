@@ -1,4 +1,4 @@
-import Digest
+import Files
 import LinearAlgebra
 import Synchronization
 import Transformer

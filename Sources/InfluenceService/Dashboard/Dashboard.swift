@@ -1,4 +1,4 @@
-import Digest
+import Files
 import Foundation
 
 /// The pages that people look at, as the package's resources hold them.

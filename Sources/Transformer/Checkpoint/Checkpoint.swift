@@ -1,4 +1,5 @@
 import Foundation
+import Tokenizer
 
 /// A model with its tokenizer, read from a Hugging Face folder or a GGUF file.
 public struct Checkpoint: Sendable {

@@ -1,4 +1,5 @@
 import Foundation
+import Tokenizer
 
 /// A checkpoint as its format presents it: a configuration in the spelling of `config.json`, tensors, and a tokenizer.
 protocol CheckpointSource {

@@ -1,7 +1,7 @@
-import Digest
 import Files
 import Foundation
 import LinearAlgebra
+import Tokenizer
 
 /// A parameter of a model under its name in a checkpoint.
 public struct NamedParameter: Sendable {

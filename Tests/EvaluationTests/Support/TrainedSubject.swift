@@ -4,6 +4,7 @@ import Curvature
 import Foundation
 import LinearAlgebra
 import TestSupport
+import Tokenizer
 import Transformer
 
 @testable import Evaluation

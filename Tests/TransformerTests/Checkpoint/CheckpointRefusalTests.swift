@@ -1,6 +1,7 @@
 import Foundation
 import LinearAlgebra
 import Testing
+import Tokenizer
 
 @testable import Transformer
 
@@ -390,9 +391,11 @@ struct CheckpointRefusalTests {
     @Test("when its tokenizer has more tokens than the model")
     func largerTokenizer() throws {
         try copy("gpt2")
-        let tokenizer = TokenizerFixture("gpt2").folder.appendingPathComponent("tokenizer.json").path
+        let folder = URL(fileURLWithPath: #filePath)
+            .appendingPathComponent("../../../TokenizerTests/Fixtures/gpt2").standardizedFileURL
+        let tokenizer = folder.appendingPathComponent("tokenizer.json").path
         try FileManager.default.copyItem(atPath: tokenizer, toPath: scratch.path("tokenizer.json"))
-        let count = try TokenizerFixture("gpt2").tokenizer().vocabularyCount
+        let count = try Tokenizer(contentsOf: folder).vocabularyCount
         #expect(throws: CheckpointError.vocabularyMismatch(tokenizer: count, model: 97)) {
             try Checkpoint(folder: scratch.folder)
         }

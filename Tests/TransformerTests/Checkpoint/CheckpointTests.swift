@@ -1,6 +1,7 @@
 import Foundation
 import LinearAlgebra
 import Testing
+import Tokenizer
 
 @testable import Transformer
 

@@ -1,4 +1,5 @@
 import Foundation
+import Tokenizer
 
 /// A model in a GGUF file, presented as a Hugging Face checkpoint would be.
 struct GGUFCheckpoint: CheckpointSource {

@@ -1,4 +1,5 @@
 import Foundation
+import Tokenizer
 
 /// Reads the head of a GGUF file from its start, never past its end.
 struct GGUFCursor {
@@ -6,7 +7,7 @@ struct GGUFCursor {
     static let depthLimit = 8
     static let keyLengthLimit = 65_535
     /// Strings and arrays are walked one by one: no more of them in an array than a tokenizer has ids.
-    static let elementLimit = TokenizerLoader.identifierLimit - 1
+    static let elementLimit = Tokenizer.identifierLimit - 1
 
     let bytes: Data
     let file: String

@@ -1,3 +1,5 @@
+import Tokenizer
+
 /// Typed reading of the metadata: a key that is absent is nil, one of another type is refused by its name.
 extension GGUFFile {
     /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.

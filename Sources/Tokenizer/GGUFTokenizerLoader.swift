@@ -37,9 +37,9 @@ struct GGUFTokenizerLoader {
 
     private func checkCounts() throws(TokenizerError) {
         let count = metadata.tokens.count
-        guard count > 0, count < TokenizerLoader.identifierLimit else {
+        guard count > 0, count < Tokenizer.identifierLimit else {
             throw .invalidField(
-                file: file, field: Self.key("tokens"), expected: "1 to \(TokenizerLoader.identifierLimit - 1) tokens",
+                file: file, field: Self.key("tokens"), expected: "1 to \(Tokenizer.identifierLimit - 1) tokens",
                 found: "\(count)")
         }
         for (key, found) in [("scores", metadata.scores?.count), ("token_type", metadata.tokenTypes?.count)] {

@@ -1,4 +1,4 @@
-import Digest
+import Files
 
 /// All that determines which ids a text becomes: what the files say, checked and without what does not matter here.
 ///

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 /// What Hugging Face transformers puts around texts (`special_tokens.py` in `scripts/fixtures`).
 struct SpecialTokenFixture: Decodable, CustomTestStringConvertible {

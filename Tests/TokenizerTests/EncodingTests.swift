@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("Encoding")
 struct EncodingTests {

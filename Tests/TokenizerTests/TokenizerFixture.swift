@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import Transformer
+@testable import Tokenizer
 
 /// Tokenizers that Hugging Face tokenizers trained, and what it makes of texts with them
 /// (`byte_level_tokenizers.py` and `sentencepiece_tokenizers.py` in `scripts/fixtures`).
@@ -84,8 +84,8 @@ struct TokenizerFixture {
         return text
     }
 
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/tokenizers")
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("Fixtures")
 
     private static func decode<Value: Decodable>(_ type: Value.Type, _ url: URL) throws -> Value {
         try JSONDecoder().decode(type, from: Data(contentsOf: url))

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("A prompt and its completion")
 struct JoinedEncodingTests {

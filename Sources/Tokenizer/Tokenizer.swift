@@ -318,3 +318,8 @@ public final class Tokenizer: Sendable {
         try TokenizerFileWriter(description).write(to: folder)
     }
 }
+
+extension Tokenizer {
+    /// Ids must be below this: far beyond any vocabulary, and small enough for a table by id.
+    public static let identifierLimit = 1 << 22
+}

@@ -2,7 +2,7 @@ import Files
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("A tokenizer's files")
 struct TokenizerFileTests {

@@ -2,9 +2,6 @@ import Foundation
 
 /// Makes a ``TokenizerDescription`` of a `tokenizer.json`, and refuses by name what cannot be followed exactly.
 struct TokenizerLoader {
-    /// Ids must be below this: far beyond any vocabulary, and small enough for a table by id.
-    static let identifierLimit = 1 << 22
-
     private let file: String
     private let fields: TokenizerFile
     private let entries: [(token: String, identifier: Int)]
@@ -51,10 +48,10 @@ struct TokenizerLoader {
 
         var lookup = TokenLookup(minimumCapacity: entries.count)
         for entry in entries {
-            guard entry.identifier >= 0, entry.identifier < Self.identifierLimit else {
+            guard entry.identifier >= 0, entry.identifier < Tokenizer.identifierLimit else {
                 throw .identifierOutOfRange(
                     file: file, field: "model.vocab", token: entry.token, identifier: entry.identifier,
-                    limit: Self.identifierLimit - 1)
+                    limit: Tokenizer.identifierLimit - 1)
             }
             lookup.insert(entry.token, identifier: Int32(entry.identifier))
         }
@@ -159,10 +156,10 @@ struct TokenizerLoader {
         var following = vocabularyCount
         for (index, entry) in (fields.addedTokens ?? []).enumerated() where !entry.content.isEmpty {
             let field = "added_tokens[\(index)]"
-            guard entry.id >= 0, entry.id < Self.identifierLimit else {
+            guard entry.id >= 0, entry.id < Tokenizer.identifierLimit else {
                 throw .identifierOutOfRange(
                     file: file, field: field, token: entry.content, identifier: entry.id,
-                    limit: Self.identifierLimit - 1)
+                    limit: Tokenizer.identifierLimit - 1)
             }
             if let other = taken.updateValue(entry.content, forKey: entry.id) {
                 throw .duplicateIdentifier(

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("Cutting at a string")
 struct LiteralSplitTests {

@@ -1,8 +1,8 @@
-import Digest
+import Files
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("A tokenizer's ids")
 struct ReferenceIdentifierTests {

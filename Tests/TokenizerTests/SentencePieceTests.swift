@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("SentencePiece tokenizers")
 struct SentencePieceTests {

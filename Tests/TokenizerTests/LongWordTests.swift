@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Transformer
+@testable import Tokenizer
 
 @Suite("Long words")
 struct LongWordTests {
