@@ -1,10 +1,10 @@
-# The server in an image of its own: built in one stage, run from another that has no compiler.
+# An image of the server: the first stage builds it, and the second, which has no compiler, runs it.
 #
 #   docker build -t tributary .
 #   docker run --rm -v tributary:/var/lib/tributary tributary token create --workspace /var/lib/tributary --name me
 #   docker run -d --read-only --tmpfs /tmp -p 8080:8080 -v tributary:/var/lib/tributary tributary
 #
-# Both stages are scripts, so that scripts/image/check can prove them where there is no Docker.
+# Both stages are scripts, so that scripts/image/check can test them on machines without Docker.
 
 FROM swift:6.3-bookworm AS build
 WORKDIR /source
@@ -15,7 +15,7 @@ FROM debian:12-slim
 COPY scripts/image/runtime /usr/local/sbin/tributary-runtime
 RUN tributary-runtime && rm /usr/local/sbin/tributary-runtime
 COPY --from=build /opt/tributary /opt/tributary
-# Made by scripts/image/runtime; nothing else is written to but /tmp.
+# scripts/image/runtime creates this user. The server writes only to its workspace and to /tmp.
 USER tributary
 WORKDIR /var/lib/tributary
 VOLUME /var/lib/tributary
