@@ -128,7 +128,7 @@ class Asking(unittest.TestCase):
         self.assertAlmostEqual(
             sum(token["score"] for token in first["output_tokens"]), first["score"], delta=abs(first["score"]) * 1e-3)
         self.assertIn("becomes likelier", result.output_tokens(0).html)
-        with self.assertRaisesRegex(client.TributaryError, "no part of the completion"):
+        with self.assertRaisesRegex(client.TributaryError, "not part of the completion"):
             tributary.explain(QUESTION[0], completion, spans=["Shakespeare", "Marlowe"])
         with self.assertRaises(client.Problem) as refusal:
             tributary.explain(QUESTION[0], completion, spans=(3, 99))

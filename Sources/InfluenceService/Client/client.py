@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks a Tributary server which training sequences made a language model say something.
 
-A server gives this file to everyone:
+Every server hands out this file:
 
     from urllib.request import urlretrieve
     urlretrieve("http://127.0.0.1:8080/client.py", "tributary.py")
@@ -15,8 +15,8 @@ A server gives this file to everyone:
     result.tokens(0)    # the first sequence, each token coloured by its influence
     result.layers()     # the influence through each layer, as a plot
 
-It needs Python 3.9 or later and nothing else; pandas and IPython are used where they are there. Scores are in nats: positive ones
-make the completion likelier.
+It needs only Python 3.9 or later, and uses pandas and IPython if they are installed. Scores are in nats; sequences with positive
+scores make the completion likelier.
 """
 
 from __future__ import annotations
@@ -42,23 +42,24 @@ from urllib.parse import quote, urlencode
 __all__ = ["Fragment", "Job", "Problem", "Result", "Tributary", "TributaryError", "Unreachable"]
 
 Query = dict[str, Any]
-# A part of a completion: words of it, or where it starts and ends.
+# A part of a completion: some words of it, or its start and end.
 Span = Union[str, tuple[int, int]]
 
 
 class TributaryError(Exception):
-    """Whatever this module raises of its own."""
+    """The base class of this module's own errors."""
 
 
 class Unreachable(TributaryError, ConnectionError):
-    """The server did not answer. A job that it has acknowledged goes on when it is back."""
+    """The server did not answer. A job that it has acknowledged continues when the server is back."""
 
 
 class Problem(TributaryError):
-    """What the server has against a request, or why a query has no result (RFC 9457).
+    """The reason why the server refused a request, or why a query has no result (RFC 9457).
 
-    `name` is stable: "unusable-field", "queue-full"; a GET of `type` explains it. `detail` says what to do. `field` is the path
-    of the member at fault, `line` that of a record among several, `retry_after` how many seconds to wait before trying again.
+    `name` is stable, such as "unusable-field" or "queue-full"; a GET of `type` explains it. `detail` says what to do. `field` is
+    the path of the member at fault, `line` is the line of the record at fault, and `retry_after` is the number of seconds to wait
+    before another attempt.
     """
 
     def __init__(self, document: dict[str, Any], headers: Any = None):
@@ -79,11 +80,12 @@ class Tributary:
     """A Tributary server.
 
     Args:
-        url: Where it is.
-        token: What `tributary token create` gave, where the server wants one; else that of the environment's TRIBUTARY_TOKEN.
-        timeout: Seconds of silence after which a connection is taken for broken.
-        patience: Seconds for which a server that does not answer is tried again, as it may be starting anew.
-        progress: Whether to show how far a job is; by default in notebooks and on terminals.
+        url: The server's address.
+        token: A token from `tributary token create`, if the server requires one; by default the environment variable
+            TRIBUTARY_TOKEN.
+        timeout: Seconds of silence after which a connection counts as broken.
+        patience: Seconds for which requests are retried if the server does not answer, because it may be restarting.
+        progress: Whether to show a job's progress; by default in notebooks and on terminals.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class Tributary:
         self.url = url.rstrip("/")
         self.timeout, self.patience, self.progress = timeout, patience, progress
         self._token = token or os.environ.get("TRIBUTARY_TOKEN")
-        # A redirection could take the token elsewhere.
+        # A redirection could send the token to another server.
         self._opener = urllib.request.build_opener(_NoRedirection)
 
     # Asking
@@ -107,27 +109,28 @@ class Tributary:
     ) -> Result:
         """The training sequences that made the model continue `prompt` with `completion`.
 
-        Waits for the answer. Interrupting it (KeyboardInterrupt) cancels the job on the server.
+        Waits for the answer. An interrupt (KeyboardInterrupt) cancels the job on the server.
 
         Args:
-            contrast: Another completion of the prompt: scores then tell what made the one likelier than the other.
-            spans: The part of the completion to explain, or several: words of it, or (start, end) as in a slice. All of it by
-                default.
-            top: How many sequences each way.
-            direction: "positive" for those that made it likelier, "negative" for less likely, or "both".
-            candidates: "tfidf" for those that share words with the question, "index" for those whose gradients are alike
-                (where the server has an index), "both", "all", or ids of sequences or documents.
-            limit: How many sequences are looked at, unless it is all.
-            source: Only sequences of this source.
-            probe: So many others are scored too, drawn at random, to estimate what was missed: `missed()`.
+            contrast: Another completion of the prompt: scores then say what made `completion` likelier than `contrast`.
+            spans: One or several parts of the completion to explain, each given as words of it or as (start, end) as in a slice.
+                By default the whole completion.
+            top: How many sequences to return in each direction.
+            direction: "positive" for sequences that made the completion likelier, "negative" for those that made it less likely,
+                or "both".
+            candidates: "tfidf" for sequences that share words with the query, "index" for sequences with similar gradients (if
+                the server has an index), "both", "all", or ids of sequences or documents.
+            limit: How many candidates to score; ignored with "all".
+            source: Score only sequences of this source.
+            probe: Also score this many other sequences, drawn at random, to estimate what the candidates miss: `missed()`.
             rank, rescore, damping: As in the server's documentation.
-            estimator: "ekfac", "astra" (nearer to the model's own curvature, and slower) or "identity" (no curvature).
-            tokens, layers: Whether each score is broken down.
-            output_tokens: Whether it is told which tokens of a sequence become likelier: `output_tokens()`.
+            estimator: "ekfac", "astra" (closer to the model's exact curvature, and slower) or "identity" (no curvature).
+            tokens, layers: Whether to break each score down by token and by layer.
+            output_tokens: Whether to report which tokens of a sequence become likelier: `output_tokens()`.
 
         Raises:
-            Problem: The question cannot be answered as it stands, or its job failed.
-            Unreachable: The server has been silent for longer than its patience.
+            Problem: The server cannot answer the query, or its job failed.
+            Unreachable: The server has been silent for longer than `patience`.
         """
         selection: dict[str, Any] = {"limit": limit, "source": source}
         if probe is not None:
@@ -145,9 +148,9 @@ class Tributary:
         return self._one(query)
 
     def score(self, texts: str | Iterable[str], prompt: str, completion: str) -> Result:
-        """The influence that texts would have as training sequences; they need not be in the corpus.
+        """The influence that texts would have as training sequences. The texts need not be in the corpus.
 
-        Each sequence of the result has the place of its text as `index`.
+        Each sequence of the result has the position of its text as `index`.
         """
         chosen = [texts] if isinstance(texts, str) else list(texts)
         return self._one({
@@ -160,13 +163,13 @@ class Tributary:
         spans: None | Span | Iterable[Span] = None, damping: float | None = None, estimator: str | None = None,
         tokens: bool = False, layers: bool = False, output_tokens: bool = False,
     ) -> list[dict[str, Any]]:
-        """The influence that each of some texts would have, in their order, answered at once and without a job.
+        """The influence that each text would have as a training sequence, in the order of the texts, without a job.
 
         Args:
-            texts: Each a text, or a dict of "text" and, to tell it by, "id".
+            texts: Strings, or dicts with "text" and optionally "id".
 
         Returns:
-            A dict a text: index, id where there is one, score, nats_per_copy, spurious, and what was asked for.
+            One dict per text: index, id if given, score, nats_per_copy, spurious, and the requested attribution.
         """
         attribution = {"tokens": tokens, "layers": layers, "output_tokens": output_tokens}
         body = {
@@ -176,9 +179,9 @@ class Tributary:
         return self._patiently(lambda: self.call("/v1/scores", body))["scores"]
 
     def submit(self, queries: Query | list[Query], key: str | None = None) -> Job:
-        """Sends a query, or a list of them, as the API takes it, and does not wait for the answer.
+        """Sends a query or a list of queries in the API's form, and does not wait for the answer.
 
-        The request has an Idempotency-Key, a new one if none is given, so that sending it again makes no second job.
+        The request has an Idempotency-Key, by default a new one, so that sending it again does not create a second job.
         """
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         return Job(self, self._patiently(lambda: self.call("/v1/influence", queries, headers=headers)))
@@ -189,19 +192,19 @@ class Tributary:
         return result
 
     def complete(self, prompt: str, *, max_tokens: int = 32, temperature: float = 0, seed: int = 0) -> str:
-        """What the model goes on with."""
+        """The model's completion of a prompt."""
         body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
         return self.call("/v1/completions", body)["completion"]
 
     # Jobs
 
     def jobs(self, status: str | None = None) -> Iterator[Job]:
-        """Every job, the newest first, or those of a status. Pages are fetched as they are needed."""
+        """All jobs, or all with a given status, newest first. Pages are fetched as they are needed."""
         for document in self._pages("/v1/jobs", "jobs", status=status):
             yield Job(self, document)
 
     def job(self, identifier: str) -> Job:
-        """The job of an id."""
+        """The job with the given id."""
         return Job(self, self.call(f"/v1/jobs/{quote(identifier, safe='')}"))
 
     # The model and its corpus
@@ -211,10 +214,10 @@ class Tributary:
         return self.call("/v1/model")
 
     def add(self, records: Iterable[str | dict[str, Any]], batch: int = 1_000) -> dict[str, int]:
-        """Adds to the corpus: texts, or records with "text" and if you like "id", "source" and "metadata".
+        """Adds documents to the corpus: texts, or records with "text" and optionally "id", "source" and "metadata".
 
-        They are sent in batches, of each of which all is added or nothing. A text that the corpus has is kept once, so that
-        what was interrupted can simply be added again.
+        They are sent in batches, and each batch is added completely or not at all. A text that is already in the corpus is not
+        stored again, so after an interruption you can simply add the same records again.
 
         Returns:
             How many documents were added, and how many were duplicates or empty.
@@ -227,7 +230,7 @@ class Tributary:
         return total
 
     def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
-        """Sequences that share telling words with a text; this knows nothing of influence."""
+        """Sequences that match a text by TF-IDF, without regard to influence."""
         return self.call("/v1/search?" + urlencode({"q": text, "limit": limit}))["hits"]
 
     def sequence(self, identifier: str) -> dict[str, Any]:
@@ -235,7 +238,7 @@ class Tributary:
         return self.call(f"/v1/sequences/{quote(identifier, safe='')}")
 
     def sequences(self, source: str | None = None) -> Iterator[dict[str, Any]]:
-        """Every training sequence, or those of a source, in the order in which they were added."""
+        """All training sequences, or all from one source, in the order in which they were added."""
         return self._pages("/v1/sequences", "sequences", source=source)
 
     # Calls
@@ -244,10 +247,10 @@ class Tributary:
         self, path: str, body: Any = None, *, method: str | None = None, headers: dict[str, str] | None = None,
         kind: str = "application/json",
     ) -> Any:
-        """What the server answers to a request, as JSON.
+        """Sends a request and returns the server's answer as JSON.
 
         Args:
-            body: JSON, or bytes of some other kind.
+            body: A value to send as JSON, or bytes of type `kind`.
         """
         with self._open(path, body, method=method, headers=headers, kind=kind) as response:
             return json.loads(self._read(response))
@@ -284,7 +287,7 @@ class Tributary:
         return Unreachable(f"{self.url} does not answer ({reason}). Is the server running? `tributary serve` starts it.")
 
     def _patiently(self, request: Callable[[], Any]) -> Any:
-        """Sends a request that may be sent twice, again while the server is silent or says that it will soon answer."""
+        """Sends a request that can safely be repeated, and retries while the server is silent or answers 503."""
         end, pause = time.monotonic() + self.patience, 0.5
         while True:
             try:
@@ -313,7 +316,7 @@ class Tributary:
 
 
 class Job:
-    """A question on its way. It goes on without anyone who waits for it."""
+    """A job on the server. It runs whether or not anyone waits for it."""
 
     def __init__(self, tributary: Tributary, document: dict[str, Any]):
         self._tributary = tributary
@@ -322,7 +325,7 @@ class Job:
 
     @property
     def status(self) -> str:
-        """"queued", "running", "succeeded", "failed" or "cancelled", as it was when the server was last asked."""
+        """"queued", "running", "succeeded", "failed" or "cancelled", as of the server's last answer."""
         return self.document["status"]
 
     @property
@@ -330,23 +333,23 @@ class Job:
         return self.status not in ("queued", "running")
 
     def refresh(self) -> Job:
-        """Asks how far it is."""
+        """Fetches the job's current state."""
         self.document = self._tributary.call(f"/v1/jobs/{self.id}")
         return self
 
     def cancel(self) -> Job:
-        """Ends it; what it has found so far is not kept."""
+        """Cancels the job; its partial results are discarded."""
         self.document = self._tributary.call(f"/v1/jobs/{self.id}", method="DELETE")
         return self
 
     def wait(self, timeout: float | None = None, progress: bool | None = None) -> Result | list[Result | Problem]:
-        """Waits for the end, over lost connections and restarts of the server, and returns the result.
+        """Waits until the job has ended, across lost connections and restarts of the server, and returns the result.
 
-        Interrupting it (KeyboardInterrupt) cancels the job; a time-out does not.
+        An interrupt (KeyboardInterrupt) cancels the job; a timeout does not.
 
         Raises:
             Problem: The job failed, or was cancelled.
-            TimeoutError: It has not ended in time.
+            TimeoutError: The job has not ended in time.
         """
         end = None if timeout is None else time.monotonic() + timeout
         wanted = self._tributary.progress if progress is None else progress
@@ -357,7 +360,7 @@ class Job:
                     self.document = {**self.document, **news}
                 display.show(self.status, news)
                 if end is not None and time.monotonic() > end and not self.has_ended:
-                    raise TimeoutError(f"job {self.id} has not ended in {timeout:g} seconds; it goes on")
+                    raise TimeoutError(f"job {self.id} has not ended in {timeout:g} seconds; it is still running")
         except KeyboardInterrupt:
             with suppress(TributaryError):
                 self.cancel()
@@ -370,7 +373,7 @@ class Job:
         return self.result()
 
     def result(self) -> Result | list[Result | Problem]:
-        """The result of a job that has ended; of a list one result a query, a problem where a query has none."""
+        """The result of a job that has ended. A list has one result per query, or a problem for a query that failed."""
         body = self._tributary._patiently(lambda: self._tributary.call(f"/v1/jobs/{self.id}/result"))
         if "results" not in body:
             return Result(body)
@@ -381,9 +384,9 @@ class Job:
         return f"{self.status} in {timings['total']:.1f} s" if "total" in timings else self.status
 
     def _news(self) -> Iterator[dict[str, Any]]:
-        """The job, or its progress, whenever there is something new, until it has ended.
+        """The job or its progress, whenever either has changed, until the job has ended.
 
-        Told by the server as events; where these do not come, asked for.
+        Follows the server's events; if they do not get through, polls.
         """
         last: str | None = None
         has_events, pause = True, 0.2
@@ -397,7 +400,7 @@ class Job:
                         if event.name == "end":
                             return
                 except Problem as problem:
-                    # A job of this id is there: what is not there are its events.
+                    # The job itself exists; only its events are unavailable.
                     if problem.status not in (404, 405, 406, 501, 503):
                         raise
                     has_events = problem.status == 503
@@ -435,11 +438,12 @@ class Job:
 
 
 class Result:
-    """The training sequences of most influence on one completion.
+    """The training sequences with the most influence on one completion.
 
     Attributes:
-        document: All of it, as the API has it.
-        sequences: As dicts: first those that make the completion likelier, the strongest first; then those that make it less so.
+        document: The whole result, as the API returns it.
+        sequences: Dicts, strongest first: first the sequences that make the completion likelier, then those that make it less
+            likely.
     """
 
     def __init__(self, document: dict[str, Any]):
@@ -456,31 +460,31 @@ class Result:
 
     @property
     def log_probability(self) -> float:
-        """Of the completion given the prompt, in nats."""
+        """The log-probability of the completion given the prompt, in nats."""
         return self.document["query"]["log_probability"]
 
     @property
     def measurement(self) -> float:
-        """What is explained, in nats: the log-probability of the completion, or of its spans, less that of the contrast."""
+        """The explained value, in nats: the log-probability of the completion, or of its spans, minus that of the contrast."""
         return self.document["query"].get("measurement", self.log_probability)
 
     @property
     def contrast(self) -> str | None:
-        """The completion that the other is held against."""
+        """The completion that `completion` is compared with."""
         other = self.document["query"].get("contrast")
         return other["completion"] if other else None
 
     @property
     def distribution(self) -> dict[str, Any]:
-        """How all scores are distributed: a histogram, the power law of the tail, the shares of the strongest."""
+        """The distribution of all scores: a histogram, the power law of the tail, the shares of the top sequences."""
         return self.document.get("distribution") or {}
 
     def sources(self) -> Any:
-        """The influence of all that was scored, summed by source, as a pandas DataFrame; without pandas as dicts."""
+        """The influence of all scored sequences, summed by source, as a pandas DataFrame; without pandas as dicts."""
         return _frame(self.document.get("sources") or [])
 
     def missed(self) -> dict[str, Any] | None:
-        """What the choice of candidates has missed, as a sample of the others tells: ask with probe=100."""
+        """An estimate, from a random sample, of what the candidates have missed: ask with probe=100."""
         return self.document.get("prefilter_bias")
 
     def __len__(self) -> int:
@@ -493,7 +497,7 @@ class Result:
         return self.sequences[index]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict a sequence: rank, score, nats_per_copy, spurious, id, source, text, and whatever its metadata has."""
+        """One dict per sequence: rank, score, nats_per_copy, spurious, id, source, text, and the members of its metadata."""
         names = ("rank", "score", "nats_per_copy", "spurious", "id", "source", "text")
         rows = []
         for sequence in self.sequences:
@@ -505,13 +509,13 @@ class Result:
         return rows
 
     def table(self) -> Any:
-        """The rows as a pandas DataFrame; without pandas as they are."""
+        """The rows as a pandas DataFrame; without pandas as dicts."""
         return _frame(self.rows())
 
     def tokens(self, index: int = 0) -> Fragment:
         """A sequence with each token coloured by its influence: green makes the completion likelier, red less likely.
 
-        What a model learns from a sequence it learns where it predicts a token: the colour stands on the token before that one.
+        A model learns from a sequence where it predicts a token; the colour is on the token before the predicted one.
         """
         sequence = self.sequences[index]
         if "tokens" not in sequence:
@@ -520,20 +524,20 @@ class Result:
         return Fragment(_styled(heading + _paragraph(_heat(sequence["tokens"]))), _marked(sequence["tokens"]))
 
     def output_tokens(self, index: int = 0) -> Fragment:
-        """A sequence with each token coloured by how much likelier it becomes if the model moves towards the question."""
+        """A sequence with each token coloured by how much likelier it becomes if the model moves towards the query."""
         sequence = self.sequences[index]
         if "output_tokens" not in sequence:
-            raise TributaryError("it was not asked which tokens become likelier: ask with output_tokens=True")
+            raise TributaryError("the result does not say which tokens become likelier: ask with output_tokens=True")
         tokens = sequence["output_tokens"]
-        heading = f"{_name(sequence)} <small>{sequence['score']:+.4g} nats; what becomes likelier</small>"
+        heading = f"{_name(sequence)} <small>{sequence['score']:+.4g} nats; marked by which tokens become likelier</small>"
         return Fragment(_styled(heading + _paragraph(_heat(tokens, tip=_likelier))), _marked(tokens))
 
     def spread(self) -> str:
-        """How influence is spread over what was scored, and what may be missing, in sentences."""
+        """How influence is distributed over the scored sequences, and what may be missing, in sentences."""
         return " ".join(_spread(self.document))
 
     def layers(self, index: int | None = None) -> Fragment:
-        """The influence through each layer: of a sequence, or summed over all that make the completion likelier."""
+        """The influence through each layer: of one sequence, or summed over all that make the completion likelier."""
         chosen = [s for s in self.sequences if s["score"] > 0] if index is None else [self.sequences[index]]
         sums: dict[str, float] = {}
         for sequence in chosen:
@@ -558,7 +562,7 @@ class Result:
 
     def _not_finite(self) -> str:
         count = self.document["candidates"].get("not_finite") or 0
-        return f"; on {count:,} of them the model overflows, and they have no score" if count else ""
+        return f"; the model overflows on {count:,} of them, which have no score" if count else ""
 
     def _measured(self) -> str:
         query = self.document["query"]
@@ -578,7 +582,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Fragment:
-    """Something to look at: HTML in a notebook, plain text elsewhere."""
+    """Displayable content: HTML in a notebook, plain text elsewhere."""
 
     html: str
     text: str
@@ -590,7 +594,7 @@ class Fragment:
         return self.text
 
 
-# How things look
+# Display
 
 _GREEN, _RED = "46,125,80", "190,60,40"
 
@@ -618,7 +622,7 @@ def _frame(rows: list[dict[str, Any]]) -> Any:
 
 
 def _said(query: dict[str, Any]) -> str:
-    """The completion, of which the part that is explained is bold, and what it is held against."""
+    """The completion, with the explained part in bold, and its contrast."""
     bold = [False] * len(query["completion"])
     for span in query.get("spans") or [{"start": 0, "end": len(bold)}]:
         bold[span["start"] : span["end"]] = [True] * (span["end"] - span["start"])
@@ -634,20 +638,20 @@ def _spread(document: dict[str, Any]) -> Iterator[str]:
     distribution = document.get("distribution") or {}
     for share in distribution.get("shares") or []:
         if share["part"] == 0.01:
-            yield f"The top 1 % of what was scored hold {share['share']:.0%} of the positive influence."
+            yield f"The top 1 % of the scored sequences hold {share['share']:.0%} of the positive influence."
     law = distribution.get("power_law")
     if law:
-        yield f"The tail falls as a power law of exponent {law['exponent']:.2f} ± {law['standard_error']:.2f}."
+        yield f"The tail follows a power law with exponent {law['exponent']:.2f} ± {law['standard_error']:.2f}."
     sources = document.get("sources") or []
     total = sum(row["positive"] for row in sources)
     if len(sources) > 1 and total > 0:
         first = max(sources, key=lambda row: row["positive"])
-        yield f"{first['source'] or 'No source'} has {first['positive'] / total:.0%} of it, of {len(sources)} sources."
+        yield f"Of {len(sources)} sources, {first['source'] or 'the one without a name'} holds {first['positive'] / total:.0%} of it."
     bias = document.get("prefilter_bias")
     if bias and "missed_share" in bias:
         yield (
-            f"What was not scored holds an estimated {bias['missed_share']:.0%} ± {bias['missed_share_error']:.0%} of all positive "
-            f"influence; {bias['would_rank']} of {bias['sampled']} drawn at random would have been shown.")
+            f"The sequences that were not scored hold an estimated {bias['missed_share']:.0%} ± {bias['missed_share_error']:.0%} of "
+            f"all positive influence; {bias['would_rank']} of {bias['sampled']} drawn at random would have been shown.")
 
 
 def _name(sequence: dict[str, Any]) -> str:
@@ -668,7 +672,7 @@ def _strongest(tokens: list[dict[str, Any]]) -> float:
 
 
 def _excerpt(tokens: list[dict[str, Any]], length: int = 50) -> tuple[list[dict[str, Any]], float]:
-    """The part of a sequence with its strongest token, and that token's score."""
+    """The part of a sequence around its strongest token, and that token's score."""
     scale = _strongest(tokens)
     peak = next((index for index, token in enumerate(tokens) if abs(token["score"]) == scale), 0)
     start = max(0, min(peak - 2 * length // 3, len(tokens) - length))
@@ -699,7 +703,7 @@ def _heat(
         line = "solid" if token["score"] > 0 else "dotted"
         after = tokens[index + 1]["text"] if index + 1 < len(tokens) else "the end"
         title = html.escape(tip(token, after), quote=True)
-        # White space before a word is left unmarked: it would look like a gap in a bar.
+        # White space before a word is not marked, because it would look like a gap in a bar.
         word = text.lstrip() or text
         parts.append(
             f'{text[: len(text) - len(word)]}<span title="{title}" style="background:rgba({color},{0.08 + 0.47 * share:.2f});'
@@ -716,7 +720,7 @@ def _marked(tokens: list[dict[str, Any]]) -> str:
 
 
 def _layer_plot(sums: dict[str, float]) -> Fragment:
-    """A row for each kind of layer, a column for each block of the model."""
+    """A plot with one row per kind of layer and one column per block of the model."""
     kinds: dict[str, dict[int, float]] = {}
     for name, value in sums.items():
         match = re.match(r"(?:.*?\.)?(\d+)\.(.+)$", name)
@@ -752,7 +756,7 @@ def _layer_plot(sums: dict[str, float]) -> Fragment:
 
 
 class _Display:
-    """Shows how far a job is; this one shows nothing."""
+    """Shows a job's progress; this class shows nothing."""
 
     @staticmethod
     def fitting(wanted: bool | None) -> _Display:
@@ -775,7 +779,7 @@ class _Display:
             share = news["done"] / news["total"]
             line = f"{news.get('stage') or status} {news['done']:,} of {news['total']:,}"
             if news.get("seconds_left"):
-                line += f", {news['seconds_left']:.0f} s left"
+                line += f", {news['seconds_left']:.0f} s remaining"
         if line != self._line:
             self._line = line
             self.draw(line, share)
@@ -821,11 +825,11 @@ class _NotebookDisplay(_Display):
             self._handle.update(fragment)
 
 
-# How things are sent
+# Requests
 
 
 def _measurement(completion: str, contrast: str | None, spans: None | Span | Iterable[Span]) -> dict[str, Any]:
-    """What of a completion is explained, as the API takes it. Its spans are in code points, as Python's slices are."""
+    """The API's fields for what to explain. Spans are in code points, like Python's slices."""
     measurement: dict[str, Any] = {}
     if contrast is not None:
         measurement["contrast"] = contrast
@@ -841,7 +845,7 @@ def _span(completion: str, span: Span) -> dict[str, int]:
         return {"start": span[0], "end": span[1]}
     start = completion.find(span)
     if start < 0 or not span:
-        raise TributaryError(f"{span!r} is no part of the completion {completion!r}")
+        raise TributaryError(f"{span!r} is not part of the completion {completion!r}")
     return {"start": start, "end": start + len(span)}
 
 
@@ -877,7 +881,7 @@ def _problem(error: urllib.error.HTTPError) -> Problem:
 
 
 def _batches(records: Iterable[str | dict[str, Any]], count: int, size: int = 2_000_000) -> Iterator[bytes]:
-    """Records as NDJSON, at most so many and, but for a single one, at most so many bytes together."""
+    """Records as NDJSON: at most `count` per batch and, unless a single record is larger, at most `size` bytes."""
     lines: list[bytes] = []
     length = 0
     for record in records:
