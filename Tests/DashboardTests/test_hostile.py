@@ -96,7 +96,7 @@ def test_ten_thousand_sequences_do_not_hold_up_the_page(page):
         assert len(page.all(".sequence")) == 100
         opening = page.script("return window.longest")
         page.script("window.longest = 0")
-        page.press("100 more")
+        page.press("Show 100 more")
         assert len(page.all(".sequence")) == 200
         page.one("input[type=search]").send_keys("sequence 777")
         matching = sum("777" in str(index) for index in range(10_000))
@@ -105,7 +105,7 @@ def test_ten_thousand_sequences_do_not_hold_up_the_page(page):
         page.open("#/results/BIG?open=p4321", until="#sequence-p4321 .whole")
         assert len(page.all(".sequence")) == 100
         assert page.all("#sequence-p4320") and not page.all("#sequence-p1")
-        page.press("100 before these")
+        page.press("Show the previous 100")
         assert len(page.all(".sequence")) == 200
         page.one("[data-direction=positive] input[type=number]").send_keys("3000\n")
         page.wait_for("#sequence-p3000")

@@ -58,7 +58,7 @@ def test_curvature_may_be_left_out(page):
     page.press("Find the sequences")
     page.wait_for_address(r"^#/results/\w+$")
     page.wait_for(".sequence")
-    page.wait_for_text("plain products of gradients")
+    page.wait_for_text("plain inner products of gradients")
 
 
 def test_a_result_keeps_its_place_over_a_reload(page, hamlet):
@@ -128,7 +128,7 @@ def test_the_model_continues_and_a_span_is_chosen(page):
 
 def test_the_commands_shown_give_an_answer(page, server):
     page.open("#/ask?prompt=It's+a+%22test%22+%C3%A9&completion=+of+things&limit=20&top=3", until="form")
-    page.press("The same from a shell or a notebook")
+    page.press("The same request from a shell or a notebook")
     # The commands are written when the browser tells that it has opened them.
     page.wait_for("figure.code pre")
     curl, python = [code.get_attribute("textContent") for code in page.all("figure.code pre")]
@@ -173,7 +173,7 @@ def test_the_state_tells_the_model_and_the_load(page, server):
 
 def test_a_text_of_ones_own_is_scored_against_a_question(page, server, hamlet):
     page.open(f"#/results/{hamlet}", until=".sequence")
-    page.press("Score a text of your own")
+    page.press("Score your own text")
     page.wait_for_address(rf"^#/compare\?left={hamlet}.0&own=1")
     page.wait(lambda: page.script("return document.activeElement.name") == "own")
     best = server.call(f"/v1/jobs/{hamlet}/result")["sequences"][0]
@@ -187,7 +187,7 @@ def test_a_text_of_ones_own_is_scored_against_a_question(page, server, hamlet):
     page.press("Score it")
     page.wait(lambda: len(page.all(".tried-text")) == 2)
     assert page.all(".tried-text .text")[0].text == "Hamlet was written by Marlowe."
-    page.press("As a result of its own")
+    page.press("Open as a result")
     page.wait_for(".sequence")
     assert "The 1 text that came with the question" in page.text(".about")
     assert page.text(".sequence h3") == "Text 1"

@@ -1,4 +1,4 @@
-// Begins: which view an address has, and what the server's state is.
+// The start of the page: chooses the view for an address, and shows the server's state.
 
 import { readiness } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
@@ -25,7 +25,7 @@ function choose({ path }) {
   return guarded(Object.hasOwn(views, path[0] ?? "") ? views[path[0]] : views.ask);
 }
 
-// A view that fails says so in its place.
+// A view that fails is replaced by its error.
 function guarded(view) {
   const show = async (main, place, signal) => {
     try {
@@ -50,12 +50,12 @@ async function watchReadiness() {
     state = { status: "silent" };
   }
   const text = {
-    starting: `The server is starting: ${state.stage ?? "the model is being loaded"}. `
-      + "Questions can be asked when it is ready.",
-    failed: `The model could not be loaded: ${state.reason ?? "the server's log has the reason"}. `
-      + "Earlier results can still be read.",
-    stopping: "The server is stopping. What it has not finished runs again at its next start.",
-    draining: "The server is stopping. What it has not finished runs again at its next start.",
+    starting: `The server is starting: ${state.stage ?? "it is loading the model"}. `
+      + "You can ask questions when it is ready.",
+    failed: `The server could not load the model: ${state.reason ?? "the server's log has the reason"}. `
+      + "You can still read earlier results.",
+    stopping: "The server is stopping. Unfinished jobs run again at its next start.",
+    draining: "The server is stopping. Unfinished jobs run again at its next start.",
     silent: "The server does not answer. Trying again.",
   }[state.status];
   notice.hidden = !text;
@@ -68,7 +68,7 @@ async function watchReadiness() {
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {
-  // The address says which view there is; the link must not change it.
+  // The address selects the view; the link must not change it.
   event.preventDefault();
   document.getElementById("main").focus();
 });

@@ -1,4 +1,4 @@
-// Asks: a prompt, what the model said or would say, and what is looked for.
+// The form for a question: the prompt, what the model said or would say, and what to look for.
 
 import { ask, CallError, describe, newKey } from "./api.js";
 import { announce, copyButton, field, h, replace } from "./dom.js";
@@ -9,16 +9,16 @@ import { codePoints, pieces, spansFrom, spansText } from "./spans.js";
 import { go, keepInAddress, link } from "./router.js";
 import { token } from "./session.js";
 
-// Questions that the embedded model knows something of.
+// Questions about which the embedded model knows something.
 const examples = [
   ["Hamlet is a tragedy written by William", " Shakespeare"],
   ["Paris is the capital of", " France"],
   ["Jupiter is the largest", " planet"],
 ];
 
-// What a server with a gradient index can look among, too.
+// Further candidates on a server with a gradient index.
 const indexed = [
-  ["index", "sequences whose gradients are alike (fast)"], ["both", "by gradients and words together (fast)"],
+  ["index", "sequences with similar gradients (fast)"], ["both", "by gradients and words combined (fast)"],
 ];
 
 export async function showAsk(main, { items }, signal) {
@@ -36,14 +36,14 @@ export async function showAsk(main, { items }, signal) {
     options.map(([value, text]) => h("option", { value, selected: value === draft[name] }, text)));
 
   const lookAmong = select("prefilter", [
-    ["tfidf", "sequences with words in common (fast)"],
+    ["tfidf", "sequences that share words (fast)"],
     ...(indexed.some(([name]) => name === draft.prefilter) ? indexed : []),
     ["all", "every sequence of the corpus (slow)"],
   ]);
   const prompt = area("prompt", 3);
   const completion = area("completion", 2);
   completion.addEventListener("input", () => {
-    // They were parts of another text.
+    // The parts belonged to another text.
     if (draft.spans) chooseParts([]);
   });
   const partly = h("div", { class: "partly" });
@@ -51,12 +51,13 @@ export async function showAsk(main, { items }, signal) {
   const preview = h("div", { class: "preview", "aria-live": "polite" });
   const refusal = h("div");
   const submit = h("button", { type: "submit", class: "primary" }, "Find the sequences");
-  const commands = h("details", { ontoggle: showCommands }, h("summary", {}, "The same from a shell or a notebook"));
+  const commands = h("details", { ontoggle: showCommands },
+    h("summary", {}, "The same request from a shell or a notebook"));
   const starters = h("div", { class: "starters", hidden: true });
 
   const form = h("form", { class: "ask", onsubmit: send, novalidate: true },
     h("section", {},
-      field("Prompt", prompt, "What stands before it. The prompt itself is not explained."),
+      field("Prompt", prompt, "The text before the completion. The prompt itself is not explained."),
       chooseSpan(draft, signal, (start, said, spans) => {
         [draft.prompt, draft.completion] = [start, said];
         prompt.value = start;
@@ -65,42 +66,42 @@ export async function showAsk(main, { items }, signal) {
         completion.focus();
       }),
       field("Completion", completion,
-        "What the model said, and you want explained. It is joined to the prompt as it is."),
+        "What the model said, and what you want to explain. It is appended to the prompt as it is."),
       partly,
       field("Rather than", contrast,
-        "Optional: another completion, such as \u201c Marlowe\u201d. Scores then tell what made the model say the one "
-        + "rather than the other."),
+        "Optional: another completion, such as \u201c Marlowe\u201d. Scores then say what made the model say the first "
+        + "rather than the second."),
       preview,
       starters),
     h("section", { class: "options" },
-      field("Look among", lookAmong, "Only what is looked at can be found: sequences that say the same in other words "
-        + "share few with the question."),
+      field("Look among", lookAmong, "Only these sequences can be found. Sequences that say the same in other words "
+        + "share few words with the question."),
       field("Look for", select("direction", [
-        ["both", "what made it likelier, and less likely"], ["positive", "what made it likelier"],
+        ["both", "what made it likelier or less likely"], ["positive", "what made it likelier"],
         ["negative", "what made it less likely"],
       ])),
-      field("Show, each way", input("top", { inputmode: "numeric" })),
+      field("Sequences to show in each direction", input("top", { inputmode: "numeric" })),
       h("details", { open: Object.entries(itemsOf(draft)).some(([name, value]) => value && more.includes(name)) },
         h("summary", {}, "More options"),
-        field("Sequences to look at", input("limit", { inputmode: "numeric" }),
-          "How many are scored, unless it is every one."),
-        field("Sample of the others", input("probe", { inputmode: "numeric" }),
-          "So many of the sequences that are not looked at are scored too, drawn at random, to tell what may be "
-          + "missed. 100 will do; empty for none."),
-        field("Source", input("source"), "Only sequences of this source."),
+        field("Sequences to score", input("limit", { inputmode: "numeric" }),
+          "Has no effect if every sequence is scored."),
+        field("Sample of other sequences", input("probe", { inputmode: "numeric" }),
+          "Also scores this many of the other sequences, drawn at random, to estimate what is missed. 100 is "
+          + "enough; leave it empty for none."),
+        field("Source", input("source"), "Scores only sequences from this source."),
         field("Rank", input("rank"),
-          "To which the question\u2019s gradient is compressed for the first pass; \u201cfull\u201d compresses "
+          "The rank of the question\u2019s gradient in the first pass; \u201cfull\u201d compresses "
           + "nothing."),
-        field("Scored again in full", input("rescore", { inputmode: "numeric" })),
+        field("Candidates to score again in full", input("rescore", { inputmode: "numeric" })),
         field("Damping", input("damping", { inputmode: "decimal" }),
-          "Empty for a tenth of each layer\u2019s mean eigenvalue."),
+          "If empty, a tenth of each layer\u2019s mean eigenvalue."),
         field("Curvature by", select("estimator", [
           ["ekfac", "the fitted factors (EK-FAC)"], ["astra", "an iteration that starts from them (ASTRA)"],
-          ["identity", "nothing: plain products of gradients"],
-        ]), "ASTRA takes in what the factors leave out, and takes longer. Plain products are not in nats."),
-        field("What becomes likelier", select("outputs", [
-          ["yes", "told for each sequence shown"], ["no", "not told"],
-        ]), "Which of a sequence\u2019s own tokens become likelier if the model moves towards the question."))),
+          ["identity", "nothing: plain inner products of gradients"],
+        ]), "ASTRA corrects for what the factors leave out, and takes longer. Inner products are not in nats."),
+        field("Tokens that become likelier", select("outputs", [
+          ["yes", "reported for each sequence shown"], ["no", "not reported"],
+        ]), "Those of a sequence\u2019s own tokens that become likelier if the model moves towards the question."))),
     h("div", { class: "actions" }, submit),
     refusal,
     commands);
@@ -108,7 +109,7 @@ export async function showAsk(main, { items }, signal) {
   replace(main,
     h("h1", {}, "Which training sequences made the model say that?"),
     h("p", { class: "lead" },
-      "Give a prompt and a completion. Tributary ranks the training sequences that made the completion likelier "
+      "Enter a prompt and a completion. Tributary ranks the training sequences that made the completion likelier "
       + "or less likely."),
     form);
   showParts();
@@ -121,10 +122,10 @@ export async function showAsk(main, { items }, signal) {
     replace(preview,
       (draft.prompt || draft.completion) && questionText({ ...draft, spans: spansFrom(draft.spans) }),
       joins && /^[\p{L}\p{N}]/u.test(draft.completion) && h("p", { class: "hint" },
-        "There is no space between the two. ",
+        "There is no space between the prompt and the completion. ",
         h("button", { type: "button", class: "link", onclick: addSpace }, "Put one there")),
       /^\s/.test(draft.completion) && /^[\p{L}\p{N}]/u.test(draft.contrast) && h("p", { class: "hint" },
-        "The completion begins with a space, the other does not. ",
+        "The completion begins with a space, and the other completion does not. ",
         h("button", { type: "button", class: "link", onclick: addContrastSpace }, "Put one there")));
     if (commands.open) showCommands();
   }
@@ -147,11 +148,12 @@ export async function showAsk(main, { items }, signal) {
     const chosen = pieces(draft.completion, spansFrom(draft.spans)).filter((piece) => piece.isChosen);
     replace(partly,
       h("button", { type: "button", class: "link", onclick: addSelected },
-        chosen.length > 0 ? "Explain the selected text too" : "Explain only the selected text"),
+        chosen.length > 0 ? "Also explain the selected text" : "Explain only the selected text"),
       chosen.length > 0 && h("p", { class: "hint", role: "status" }, "Explained: ",
         chosen.map(({ text }, index) => [index > 0 && ", ", h("bdi", { class: "token" }, text)]),
         ", widened to whole tokens. ",
-        h("button", { type: "button", class: "link", onclick: () => chooseParts([]) }, "Explain all of it")));
+        h("button", { type: "button", class: "link", onclick: () => chooseParts([]) },
+          "Explain the whole completion")));
   }
 
   function addSelected() {
@@ -160,7 +162,7 @@ export async function showAsk(main, { items }, signal) {
       announce("Select a part of the completion first");
       completion.setAttribute("aria-invalid", "true");
       replace(refusal,
-        h("p", { class: "warning", role: "alert" }, "Select a part of the completion first, then press this."));
+        h("p", { class: "warning", role: "alert" }, "Select a part of the completion, then press this button."));
       completion.focus();
       return;
     }

@@ -1,4 +1,4 @@
-// Drawings of our own in SVG. Each has a sentence that says what it shows.
+// Charts in SVG. Each has a sentence that says what it shows.
 
 import { h, s } from "./dom.js";
 import { count, plural, score } from "./format.js";
@@ -46,10 +46,10 @@ export function distributionChart(distribution, shown) {
       && s("text", { x: x(0), y: height - 6, "text-anchor": "middle" }, "0"),
     s("text", { x: WIDTH - 6, y: height - 6, "text-anchor": "end" }, score(high)),
     s("text", { x: WIDTH - 6, y: top + 6, "text-anchor": "end" },
-      `${count(Math.max(...counts))} at most in a bar (log scale)`));
+      `at most ${count(Math.max(...counts))} in a bar (log scale)`));
 }
 
-// How many sequences a power law puts into each bar. The exponent is the density's: above its beginning, P(score > s)
+// How many sequences a power law puts into each bar. The exponent is that of the density: in the tail, P(score > s)
 // falls as s to the power of 1 - exponent.
 function tailLine({ exponent, from, sequences }, bounds, x, y) {
   const above = (value) => sequences * (Math.max(value, from) / from) ** (1 - exponent);

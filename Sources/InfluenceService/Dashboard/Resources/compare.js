@@ -1,4 +1,4 @@
-// Compares two results: another word order, a translation, another completion, another model's.
+// Compares two results, such as those of another word order, a translation, another completion or another model.
 
 import { ask, newKey } from "./api.js";
 import { rankLines } from "./charts.js";
@@ -23,7 +23,8 @@ export async function showCompare(main, { items }, signal) {
   replace(main,
     h("h1", {}, "Compare two results"),
     h("p", { class: "lead" },
-      "What do two questions have in common? A flipped word order, a paraphrase, a translation, another completion."),
+      "What do two questions have in common? Try another word order, a paraphrase, a translation or another ",
+      "completion."),
     pickers, body, own);
   const known = await recentResults(signal);
   if (signal.aborted) return;
@@ -57,20 +58,20 @@ export async function showCompare(main, { items }, signal) {
 function comparison(left, right, chosen) {
   const pairs = join(left.sequences, right.sequences);
   const shared = pairs.filter((pair) => pair.left && pair.right);
-  announce(`${plural(shared.length, "sequence")} in common`);
+  announce(`${plural(shared.length, "sequence")} in both results`);
   return [
     h("div", { class: "questions" }, [left, right].map((result, index) => h("div", { class: "preview" },
       h("h2", {}, names[sides[index]]),
       questionText(result.query),
       h("p", { class: "hint" },
         `${probability(result.query.log_probability)} likely, ${score(result.query.log_probability)} nats`,
-        result.query.contrast && `; the other ${probability(result.query.contrast.log_probability)}: a difference of `
+        result.query.contrast && `; contrast ${probability(result.query.contrast.log_probability)}: a difference of `
           + `${score(result.query.measurement)} nats`)))),
     inWords(left, right, pairs, shared),
     shared.length < pairs.length && h("div", { class: "actions" },
       scoreBoth(left, right, pairs),
       h("p", { class: "hint" },
-        "A dash means that a sequence is not among those shown for that question, not that its score is zero.")),
+        "A dash means that the sequence is not shown for that question, not that its score is zero.")),
     h("div", { class: "compared" }, ranks(shared), table(pairs, chosen)),
   ];
 }
@@ -81,17 +82,17 @@ function inWords(left, right, pairs, shared) {
     && ![left, right].some(({ query }) => query.contrast || query.spans);
   return h("p", { class: "answer" },
     `${count(shared.length)} of the ${plural(pairs.length, "sequence")} shown are in both. `,
-    correlation !== null && `Over these the two rankings ${alike(correlation)} `
+    correlation !== null && `On these, the two rankings ${alike(correlation)} `
       + `(rank correlation ${correlation.toFixed(2).replace("-", "\u2212")}). `,
-    isContrast && "As the prompt is the same, the difference is what a sequence does to the odds of the first "
+    isContrast && "Because the prompt is the same, the difference is a sequence's effect on the odds of the first "
       + "completion against the second.");
 }
 
 function alike(correlation) {
   if (correlation > 0.8) return "agree";
-  if (correlation > 0.4) return "agree in part";
+  if (correlation > 0.4) return "partly agree";
   if (correlation > -0.4) return "have little to do with each other";
-  return "are opposed";
+  return "are opposite";
 }
 
 /** How the leading proponents moved from one ranking to the other. */

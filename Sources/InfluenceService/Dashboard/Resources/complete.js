@@ -1,4 +1,4 @@
-// Lets the model continue the prompt, and lets the reader choose which of its tokens to explain.
+// Lets the model continue the prompt, and lets the reader choose the tokens to explain.
 
 import { complete } from "./api.js";
 import { announce, field, h, replace } from "./dom.js";
@@ -25,7 +25,7 @@ export function chooseSpan(draft, signal, choose) {
     h("div", { class: "actions" }, button,
       h("details", {}, h("summary", {}, "How"),
         h("div", { class: "row" },
-          field("Temperature", controls.temperature, "0 takes the likeliest token."),
+          field("Temperature", controls.temperature, "0 always picks the likeliest token."),
           field("Seed", controls.seed), field("Tokens", controls.length)))),
     said);
 
@@ -51,14 +51,15 @@ export function chooseSpan(draft, signal, choose) {
 function spanChooser(prompt, tokens, choose) {
   let span = { from: 0, to: tokens.length - 1, isOpen: false };
   const buttons = tokens.map((token, index) => h("button", {
-    type: "button", class: "token", title: `${probability(token.log_probability)} likely here`,
+    type: "button", class: "token", title: `probability ${probability(token.log_probability)} here`,
     onclick: () => press(index),
   }, h("bdi", {}, visible(token.text))));
   const use = h("button", { type: "button", onclick: take }, "Explain this");
-  const part = h("button", { type: "button", onclick: takePart }, "Explain this part of all of it");
+  const part = h("button", { type: "button", onclick: takePart }, "Explain only this part");
   show();
-  return h("div", { role: "group", "aria-label": "What the model says, token by token" },
-    h("p", { class: "hint" }, "The model says this. Press the first and the last token of what you want explained."),
+  return h("div", { role: "group", "aria-label": "The model\u2019s continuation, token by token" },
+    h("p", { class: "hint" }, "This is the model\u2019s continuation. Press the first and the last token ",
+      "of the part to explain."),
     h("div", { class: "tokens", dir: "auto" }, buttons),
     h("div", { class: "actions" }, use, part));
 

@@ -1,4 +1,4 @@
-// The document that a sequence is a piece of, piece by piece.
+// The document that a sequence is a chunk of, chunk by chunk.
 
 import { sequence as fetchSequence } from "./api.js";
 import { announce, h, replace } from "./dom.js";
@@ -18,13 +18,13 @@ export async function documentPieces(here, place, button) {
   replace(place, h("p", { class: "hint" }, "Fetching the document\u2026"));
   try {
     const own = await fetchSequence(here.id);
-    // A document in one piece has its own name, one in several has them numbered.
+    // A document of one chunk has the document's name; several chunks are numbered.
     const pieces = own.id === own.document_id ? [own] : await following(own.document_id, 0);
     replace(place,
       h("h4", {}, "Document ", h("bdi", {}, own.document_id)),
       pieces.map((piece) => shown(piece, here)));
     if (pieces.length % together === 0 && pieces.length > 0) offerMore(own.document_id, pieces.length, place, here);
-    announce(`The document has ${plural(pieces.length, "piece")}`);
+    announce(`The document has ${plural(pieces.length, "part")}`);
     button.remove();
   } catch (error) {
     button.disabled = false;
@@ -43,11 +43,11 @@ function offerMore(name, from, place, here) {
     more.before(...pieces.map((piece) => shown(piece, here)));
     more.remove();
     if (pieces.length === together) offerMore(name, from + pieces.length, place, here);
-  } }, "The next pieces");
+  } }, "Show the next parts");
   place.append(more);
 }
 
-/** The next few pieces of a document, from the one with a number on. */
+/** The next few chunks of a document, from the given number on. */
 async function following(name, from) {
   const pieces = [];
   while (pieces.length < together) {

@@ -1,4 +1,4 @@
-// Makes elements. Text always becomes text: nothing here reads markup from a string.
+// Makes elements. Text always becomes a text node: nothing here parses markup from a string.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -65,7 +65,7 @@ export function copyButton(text, label = "Copy") {
       button.textContent = "Copied";
       announce("Copied");
     } catch {
-      // Without a secure context there is no clipboard: the text is selected for the keyboard's own copying.
+      // Without a secure context there is no clipboard: the text is selected, so that the keyboard can copy it.
       const source = button.closest("figure")?.querySelector("pre");
       if (source) getSelection().selectAllChildren(source);
       button.textContent = "Selected";

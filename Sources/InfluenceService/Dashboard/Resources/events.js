@@ -1,5 +1,4 @@
-// Follows a job. Server-sent events are read through fetch, so that a token can be sent along, which EventSource
-// cannot.
+// Follows a job. Server-sent events are read through fetch, because EventSource cannot send a token.
 
 import { call, CallError, job as look } from "./api.js";
 
@@ -44,7 +43,7 @@ export async function followJob(id, listener, signal) {
           ...(lastID ? { "Last-Event-ID": lastID } : {}) },
       });
     } catch (error) {
-      // The job is known but has no events: a server that does not tell them is asked instead.
+      // The job exists, but the server does not send its events: poll instead.
       if (error.type?.endsWith("/unknown-route") || error.status === 405) hasEvents = false;
       else if (!(error instanceof CallError) || !error.isPassing) throw error;
       return null;
@@ -59,7 +58,7 @@ export async function followJob(id, listener, signal) {
         if (event.name === "end") return data;
       }
     } catch (error) {
-      // A connection that breaks is taken up again where it was.
+      // After a broken connection, the stream resumes where it was.
       if (signal.aborted) throw error;
     }
     return null;

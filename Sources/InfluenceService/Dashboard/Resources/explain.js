@@ -1,4 +1,4 @@
-// What the numbers mean, said once.
+// The explanation of the numbers, in one place.
 
 import { h } from "./dom.js";
 import { count, percent, plural, score } from "./format.js";
@@ -10,42 +10,41 @@ export function howToRead() {
   const entry = (term, ...text) => [h("dt", {}, term), h("dd", {}, ...text)];
   return h("details", { class: "explain" }, h("summary", {}, "How to read this"), h("dl", {},
     entry("Score",
-      "How much training on a sequence pushed the completion\u2019s log-probability up (+) or down (\u2212), in ",
-      "nats, estimated from the model\u2019s gradients and their curvature. It is a local, linear prediction: ",
-      "trust the order more than the size."),
+      "By how much training on the sequence raised (+) or lowered (\u2212) the completion\u2019s log-probability, in ",
+      "nats. It is estimated from the model\u2019s gradients and the curvature of its loss, as a local, linear ",
+      "prediction: trust the order more than the size."),
     entry("Per copy",
-      "The score divided by the number of training sequences: by how much the log-probability would change if ",
+      "The score divided by the number of training sequences. It estimates the change of the log-probability if ",
       "one more copy of the sequence were in the training set. 0.69 nats double the probability."),
     entry("Marked token",
-      "Influence comes in at the places where the model learned to predict a token. The mark stands on the ",
-      "token before it, where the prediction was made: a marked \u201cWilliam\u201d says that learning what ",
-      "follows \u201cWilliam\u201d mattered. Each sequence has its own scale: its strongest token is marked ",
-      "fully."),
+      "Influence comes from the positions where the model learned to predict a token. The mark is on the token ",
+      "before the predicted one: a marked \u201cWilliam\u201d says that it mattered to learn what follows ",
+      "\u201cWilliam\u201d. Each sequence has its own scale: its strongest token has the full colour."),
     entry("Mostly one token",
-      "Nearly all of the influence lies in a single token (\u201cspurious\u201d in the API). Such scores are ",
-      "often artefacts: a rare token with a large gradient rather than a text about the matter. Read them with ",
+      "Nearly all of the influence comes from a single token (\u201cspurious\u201d in the API). Such scores are ",
+      "often artefacts of a rare token with a large gradient, and say little about the text. Read them with ",
       "doubt."),
     entry("What becomes likelier",
-      "The other way to mark tokens: if the model moves towards the question, which of the sequence\u2019s own tokens ",
-      "become likelier? Those are what it has in common with the question, as the model sees it."),
+      "The other way to mark tokens: if the model moves towards the question, which of the sequence\u2019s own ",
+      "tokens become likelier? They are what the sequence and the question have in common for the model."),
     entry("Layers",
-      "The parts of the score that go through each layer; they add up to it. For meanings shared across ",
-      "languages or wordings, expect the middle and later blocks; for the wording itself, the first and the ",
+      "The parts of the score that go through each layer; they add up to the score. Expect meaning that is shared ",
+      "across languages or wordings in the middle and later blocks, and the wording itself in the first and the ",
       "last.")));
 }
 
 /** What was looked at and what may have been missed, by what chose the candidates. */
 const lookedAt = {
-  tfidf: (others) => "They are those that share the most telling words with the question. "
-    + `The other ${others} were not looked at: a translation, a paraphrase or a pattern without these words may be `
+  tfidf: (others) => "They match the question best by TF-IDF, the words that they share with it. "
+    + `The other ${others} were not scored: a translation, a paraphrase or a pattern without these words may be `
     + "among them. ",
-  index: (others) => "They are those whose compressed gradients are most like the question\u2019s. "
-    + `The other ${others} were not looked at: the compression may hide some that belong here. `,
-  both: (others) => "They are those whose compressed gradients and telling words, taken together, are most like the "
-    + `question\u2019s. The other ${others} were not looked at. `,
+  index: (others) => "Their compressed gradients are the most similar to the question\u2019s. "
+    + `The other ${others} were not scored: the compression may hide some that belong here. `,
+  both: (others) => "They match the question best by compressed gradients and shared words combined. "
+    + `The other ${others} were not scored. `,
 };
 
-/** What may not have been found, and how to find it. */
+/** What may be missing from the answer, and how to find it. */
 export function whatWasLookedAt(result, isOpen) {
   const { selection, considered, corpus_sequences: all } = result.candidates;
   if (selection === "all" || (selection in lookedAt && considered >= all)) {
@@ -73,7 +72,7 @@ export function whatWasLookedAt(result, isOpen) {
     h("summary", {}, `${count(considered)} of ${count(all)} sequences were scored`),
     h("p", { class: "scope" },
       lookedAt[selection](count(all - considered)),
-      h("a", { href: again({ prefilter: "all", probe: null }) }, "Ask again, over every sequence"),
+      h("a", { href: again({ prefilter: "all", probe: null }) }, "Ask again and score every sequence"),
       ` (about ${Math.max(2, Math.round(all / Math.max(considered, 1)))} times the work)`,
       bias ? "." : [", or ", h("a", { href: again({ probe: 100 }) }, "with a sample of the others"), "."]),
     bias && missed(bias));
@@ -86,7 +85,7 @@ function missed({ sampled, outside, missed_share: share, missed_share_error: err
     h("p", {},
       `${plural(sampled, "other")} of the ${count(outside)}, drawn at random, `,
       `${sampled === 1 ? "was" : "were"} scored too. `,
-      share !== undefined && ["The others hold an estimated ",
+      share !== undefined && ["The sequences that were not scored hold an estimated ",
         h("strong", {}, `${percent(share)} \u00b1 ${percent(error)}`), " of all positive influence. "],
       number === 0 ? "None of the sample would have been shown here."
         : `${count(number)} of the sample would have been shown here:`),
@@ -94,10 +93,10 @@ function missed({ sampled, outside, missed_share: share, missed_share_error: err
       tabindex: 0, "aria-label": "Sequences of the sample that would have been shown",
     }, found.map((probe) => h("li", {},
       h("span", { class: `value ${probe.score >= 0 ? "positive" : "negative"}` }, score(probe.score)),
-      " ", h("bdi", {}, probe.id), h("span", { class: "hint" }, ` in place ${count(probe.rank)}`,
+      " ", h("bdi", {}, probe.id), h("span", { class: "hint" }, ` at rank ${count(probe.rank)}`,
         probe.source && [", ", h("bdi", {}, probe.source)]),
       h("p", { class: "excerpt", dir: "auto" }, probe.text)))),
     number > found.length && h("p", { class: "hint" }, `and ${count(number - found.length)} more`),
-    h("p", { class: "hint" }, "Much of that share is many small scores; what counts is whether some of the sample "
-      + "would have been shown. A sample that happens to have none of the few strongest estimates too little."));
+    h("p", { class: "hint" }, "Much of that share is many small scores. What matters is whether some of the sample "
+      + "would have been shown. A sample without any of the few strongest sequences gives too low an estimate."));
 }

@@ -1,4 +1,4 @@
-// The shape of an answer: how all scores are distributed, which sources and which layers carry it.
+// The overview of an answer: how all scores are distributed, and which sources and layers carry the influence.
 
 import { h } from "./dom.js";
 import { distributionChart, shareBars } from "./charts.js";
@@ -9,7 +9,7 @@ import { count, percent, plural, score } from "./format.js";
 export function figures(result) {
   const proponents = result.sequences.filter((sequence) => sequence.score > 0);
   const opponents = result.sequences.filter((sequence) => sequence.score < 0);
-  return h("section", { class: "figures", "aria-label": "The shape of the answer" },
+  return h("section", { class: "figures", "aria-label": "Overview of the answer" },
     distribution(result),
     result.sources ? sources(result) : [shares(proponents, "likelier"), shares(opponents, "less likely")],
     layers(proponents, "Layers, summed over what made it likelier"),
@@ -24,7 +24,7 @@ function distribution({ distribution: all, sequences }) {
     h("p", { class: "hint" }, held(all),
       `${plural(all.sequences, "sequence")} were scored: mean ${score(all.mean)}, `,
       `standard deviation ${score(all.standard_deviation).replace("+", "")}. `,
-      "The ticks under the line are those shown here."),
+      "The ticks under the axis are the sequences shown here."),
     all.power_law && h("p", { class: "hint" }, powerLaw(all.power_law)));
 }
 
@@ -42,11 +42,11 @@ function held({ shares = [] }) {
 
 function powerLaw({ exponent, standard_error: error, from, sequences }) {
   const meaning = exponent < 2
-    ? "So low an exponent means that a handful of sequences carries nearly all of the influence."
-    : exponent < 3 ? "That is a heavy tail: a few sequences carry much of the influence."
+    ? "Such a low exponent means that a handful of sequences carry nearly all of the influence."
+    : exponent < 3 ? "This is a heavy tail: a few sequences carry much of the influence."
       : "The influence is spread over many sequences.";
-  return `The line is a power law fitted to the ${plural(sequences, "score")} from ${score(from)} on: their number `
-    + `falls with exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
+  return `The line is a power law fitted to the ${plural(sequences, "score")} from ${score(from)} upwards: their `
+    + `number falls with exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
 }
 
 /** Which sources the influence of all that was scored is from. */
@@ -62,8 +62,8 @@ function sources({ sources: all, other_sources: others }) {
     return h("figure", {},
       h("figcaption", {}, caption),
       shareBars(shown.map((row) => ({ ...row, text: `${percent(row.value / sum)} (${count(row.sequences)})` })), label),
-      h("p", { class: "hint" }, "Share of the influence of all that was scored, and how many sequences that is.",
-        rest > 0 && ` ${count(rest)} more sources have less.`));
+      h("p", { class: "hint" }, "Share of the influence of all scored sequences, and the number of sequences.",
+        rest > 0 && ` ${count(rest)} other sources have less.`));
   };
   return [side("positive", "Sources of what made it likelier", "Share of the influence for it, by source"),
     side("negative", "Sources of what made it less likely", "Share of the influence against it, by source")];
@@ -85,8 +85,8 @@ function shares(sequences, direction) {
   return h("figure", {},
     h("figcaption", {}, `Sources of what made it ${direction}`),
     shareBars(shown, "Share of the scores by source"),
-    h("p", { class: "hint" }, "Share of the scores of the sequences shown, and their number.",
-      rows.length > shown.length && ` ${count(rows.length - shown.length)} more sources have less.`));
+    h("p", { class: "hint" }, "Share of the scores of the sequences shown here, and the number of sequences.",
+      rows.length > shown.length && ` ${count(rows.length - shown.length)} other sources have less.`));
 }
 
 function layers(sequences, label) {

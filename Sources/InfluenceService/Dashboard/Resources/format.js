@@ -1,4 +1,4 @@
-// Numbers, times and names as people read them.
+// Formats numbers, times and names for people.
 
 const MINUS = "\u2212";
 
@@ -59,7 +59,7 @@ export function percent(share) {
   return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toPrecision(value < 0.095 ? 1 : 2)}\u202f%`;
 }
 
-/** What a change of the log-probability does to the probability: "1.6 times as likely". */
+/** The effect of a change of the log-probability on the probability: "1.6 times as likely". */
 export function factor(nats) {
   const times = Math.exp(Math.abs(nats));
   const compact = { maximumSignificantDigits: 2, notation: "compact", compactDisplay: "long" };

@@ -1,5 +1,5 @@
-// Marks tokens by their influence. Colour is not alone: proponents are underlined, opponents dotted, and strength shows
-// in both.
+// Marks tokens by their influence. Colour is not the only sign: proponents have solid lines and opponents dotted ones,
+// and both show the strength.
 
 import { h } from "./dom.js";
 import { score, visible } from "./format.js";
@@ -72,7 +72,7 @@ export function heat(tokens, reading = learned, scale = strongest(tokens)) {
       plain += token.text;
       continue;
     }
-    // White space in front of a word is left unmarked: it would look like a gap in a bar.
+    // White space in front of a word is not marked, because it would look like a gap in a bar.
     const space = /^\s+(?=\S)/.exec(token.text)?.[0] ?? "";
     nodes.push(plain + space, h("mark", {
       class: `heat ${reading.mark} ${token.score > 0 ? "positive" : "negative"} s${strength}`,
@@ -100,18 +100,18 @@ export function excerpt(tokens, reading = learned, length = innerWidth < 480 ? 1
   let from = peak;
   let to = from + 1;
   let size = tokens[from]?.text.length ?? 0;
-  // More is shown of what comes before: it is what the prediction was made from.
+  // More of the preceding text is shown, because the prediction was made from it.
   while (size < length && (from > 0 || to < tokens.length)) {
     for (const _ of [1, 2]) if (from > 0) size += tokens[--from].text.length;
     if (to < tokens.length) size += tokens[to++].text.length;
   }
-  // It begins with a word where there are words.
+  // If possible, the excerpt begins with a word.
   for (let skip = 0; skip < 4 && from > 0 && from < peak - 4 && !/^\s/.test(tokens[from].text); skip += 1) from += 1;
   const nodes = heat(tokens.slice(from, to), reading, scale);
   return [from > 0 && "\u2026", nodes, to < tokens.length && "\u2026"];
 }
 
-/** The strongest tokens as a table, for those who do not see marks. */
+/** The strongest tokens as a table, for readers who do not see the marks. */
 export function tokenTable(tokens, reading = learned, count = 6) {
   const rows = [...tokens].sort((one, other) => Math.abs(other.score) - Math.abs(one.score)).slice(0, count);
   return h("table", { class: "tokens" },
@@ -129,10 +129,10 @@ export function legend(reading = learned) {
   const sample = (direction, strength, text) =>
     h("mark", { class: `heat ${reading.mark} ${direction} s${strength}` }, text);
   const [positive, negative, note] = reading === likelier
-    ? [" becomes likelier", " becomes less likely", "If the model moves towards the question, these of a "
-      + "sequence\u2019s own tokens change their probability. Their scores add up to the sequence\u2019s."]
-    : [" makes it likelier", " makes it less likely", "A mark stands on the token that predicts the next one: what was "
-      + "learned there is the token after it."];
+    ? [" becomes likelier", " becomes less likely", "The marked tokens change their probability if the "
+      + "model moves towards the question. The scores of all tokens add up to the sequence\u2019s."]
+    : [" makes it likelier", " makes it less likely", "A mark is on the token that predicts the next one: the model "
+      + "learned the token after it."];
   return h("p", { class: "legend" },
     h("span", {}, sample("positive", 4, "strong"), " ", sample("positive", 2, "weak"), positive),
     h("span", {}, sample("negative", 4, "strong"), " ", sample("negative", 2, "weak"), negative),

@@ -1,4 +1,4 @@
-// Lists jobs, the newest first.
+// Lists jobs, newest first.
 
 import { cancel, jobs as fetchJobs } from "./api.js";
 import { announce, h, replace } from "./dom.js";
@@ -14,14 +14,14 @@ export async function showJobs(main, { items }, signal) {
   let shown = new Map();
   let cursor = null;
   const body = h("tbody", { role: "rowgroup" });
-  // Rows that are laid out one under the other on narrow screens would lose what they are: hence the roles.
+  // The roles keep the table's meaning on narrow screens, where the cells of a row are stacked.
   const table = h("table", { class: "jobs", role: "table" },
-    h("caption", { class: "hidden" }, "Jobs, the newest first"),
+    h("caption", { class: "hidden" }, "Jobs, newest first"),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ["Question", "Status", "Asked", "Took", ""].map((title) =>
       h("th", { scope: "col", role: "columnheader" }, title || h("span", { class: "hidden" }, "Actions"))))), body);
   const empty = h("p", { class: "empty", hidden: true });
   const more = h("button", { type: "button", hidden: true, onclick: older }, "Earlier jobs");
-  const filters = h("div", { class: "filters", role: "group", "aria-label": "Which jobs" },
+  const filters = h("div", { class: "filters", role: "group", "aria-label": "Filter jobs by status" },
     ["", ...statuses].map((value) => h("button", {
       type: "button", class: "chip", "aria-pressed": String(value === status), dataset: { status: value },
       onclick: () => filter(value),
@@ -72,9 +72,9 @@ export async function showJobs(main, { items }, signal) {
     more.hidden = cursor === null;
     empty.hidden = shown.size > 0;
     replace(empty, status ? `There are no ${status} jobs.`
-      : ["Nothing has been asked yet. ", h("a", { href: link(["ask"]) }, "Ask something"), "."]);
+      : ["No questions have been asked yet. ", h("a", { href: link(["ask"]) }, "Ask one"), "."]);
     table.hidden = shown.size === 0;
-    // Rows that stay the same are left alone: the focus may be in one.
+    // Unchanged rows are not replaced, because the focus may be in one of them.
     const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
     const wanted = [...shown.values()].map((job) => {
       const age = isFinal(job) ? ago(job.created_at) : Date.now();

@@ -1,4 +1,4 @@
-// Influence by layer: a row for each kind of layer, a column for each block of the model.
+// Influence by layer: one row per kind of layer, one column per block of the model.
 
 import { h } from "./dom.js";
 import { columns } from "./charts.js";
@@ -33,7 +33,7 @@ export function layerChart(layers, label = "Influence by layer") {
   const scale = Math.max(...layers.map((layer) => Math.abs(layer.score)), 0);
   const most = [...layers].sort((one, other) => Math.abs(other.score) - Math.abs(one.score))[0];
   return h("figure", { class: "layers" },
-    h("figcaption", {}, label, h("span", { class: "hint" }, ` most in ${most.name}: ${score(most.score)}`)),
+    h("figcaption", {}, label, h("span", { class: "hint" }, ` strongest in ${most.name}: ${score(most.score)}`)),
     [...kinds].map(([kind, values]) => h("div", { class: "layer-row" },
       h("span", { class: "name", title: kind }, kind.split(".").at(-1)),
       columns(values, blocks.map((block) => `${kind}, block ${block}`), scale,

@@ -1,4 +1,4 @@
-// Reads the Prometheus text format, as far as a page needs it.
+// Reads the part of the Prometheus text format that the page needs.
 
 /** @typedef {{labels: Object<string, string>, value: number}} Sample */
 

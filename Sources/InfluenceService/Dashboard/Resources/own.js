@@ -1,4 +1,4 @@
-// Scores a text of the reader's own against questions that were asked: what would it do to the completion?
+// Scores the reader's own text for the questions of a result: what would it do to the completion?
 
 import { ask, newKey, resultsOf } from "./api.js";
 import { announce, h, identifier, problem, replace } from "./dom.js";
@@ -24,9 +24,9 @@ export function ownTexts(questions, signal) {
   const form = h("form", { class: "own", onsubmit: send, novalidate: true },
     h("div", { class: "field" }, h("label", { for: text.id }, "Your text"), text,
       h("p", { class: "hint" },
-        "It is read as if it were a training sequence, and need not be one. Change a word, and score it again.")),
+        "It is scored as if it were a training sequence, and need not be one. Change a word, and score it again.")),
     h("div", { class: "actions" }, button, state), failure);
-  return h("section", { class: "own-texts" }, h("h2", {}, "Score a text of your own"), form, tried);
+  return h("section", { class: "own-texts" }, h("h2", {}, "Score your own text"), form, tried);
 
   async function send(event) {
     event.preventDefault();
@@ -83,7 +83,7 @@ function card(text, entries, questions, id) {
     }),
     h("p", { class: "actions" }, h("button", {
       type: "button", class: "link", onclick: () => go(link(["results", id])),
-    }, "As a result of its own")));
+    }, "Open as a result")));
 }
 
 /** Where a score stands among those shown. */

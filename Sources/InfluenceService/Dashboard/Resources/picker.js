@@ -1,4 +1,4 @@
-// Chooses results to compare: those of this server's jobs, and saved ones from files.
+// Chooses the results to compare, from this server's jobs and from files.
 
 import { job as look, jobs as fetchJobs, keepResults, resultsOf } from "./api.js";
 import { announce, h, identifier } from "./dom.js";
@@ -44,7 +44,7 @@ export function picker(label, known, chosen, choose) {
     onchange: open,
   });
   const button = h("button", { type: "button", class: "quiet", onclick: () => file.click() },
-    "Open a saved one", h("span", { class: "hidden" }, ` as the ${label.toLowerCase()}`));
+    "Open a saved result", h("span", { class: "hidden" }, ` as the ${label.toLowerCase()}`));
   return h("div", { class: "field" },
     h("label", { for: select.id }, label), select, h("div", { class: "actions" }, button, file), failed);
 
@@ -85,9 +85,9 @@ async function opened(file) {
 export async function resultNamed(name, signal) {
   const { id, number, isFile } = parts(name);
   const entries = await resultsOf(id, signal).catch((error) => {
-    throw isFile ? new Error("A result from a file is gone when the page is loaded again: open it once more.") : error;
+    throw isFile ? new Error("Reloading the page forgets results from files: open the file again.") : error;
   });
   const entry = entries[number];
-  if (!entry || entry.error) throw new Error(entry?.error?.detail ?? "That job has no such question.");
+  if (!entry || entry.error) throw new Error(entry?.error?.detail ?? "The job has no question with this number.");
   return entry;
 }

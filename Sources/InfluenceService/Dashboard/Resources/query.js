@@ -1,4 +1,4 @@
-// A question as the form holds it, in the address, as the API's request, and as commands to copy.
+// The forms of a question: in the form's fields, in the address, as a request to the API, and as commands to copy.
 
 import { spansFrom, spansText } from "./spans.js";
 
@@ -77,7 +77,7 @@ export function requestOf(draft) {
   };
 }
 
-// What is no number goes to the server as it is, whose refusal names the field.
+// Anything that is not a number is sent unchanged; the server's error then names the field.
 function number(text) {
   const value = Number(text);
   return text.trim() !== "" && Number.isFinite(value) ? value : text;

@@ -1,4 +1,4 @@
-// A question as text: the prompt, and what was said marked.
+// A question as text: the prompt, with the completion marked.
 
 import { h } from "./dom.js";
 import { clip, plural } from "./format.js";

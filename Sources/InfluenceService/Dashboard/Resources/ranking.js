@@ -1,5 +1,4 @@
-// A list of sequences, as long as it may be: a part of it is shown at a time, so that ten thousand do not hold up the
-// page.
+// A list of sequences of any length. Only a part is shown at a time, so that ten thousand do not slow down the page.
 
 import { h, replace } from "./dom.js";
 import { count } from "./format.js";
@@ -22,7 +21,7 @@ export function ranking(title, sequences, context) {
   const heading = h("h2", {}, title, " ", h("span", { class: "hint" }));
   const section = h("section", { class: "direction" }, heading, before, list, after);
   let wanted = sequences;
-  // What is shown: from one place to before another.
+  // The positions that are shown: from the first up to but excluding the second.
   let [from, to] = [0, 0];
   filter(() => true);
   return { section, filter, again };
@@ -34,7 +33,7 @@ export function ranking(title, sequences, context) {
       ? count(sequences.length) : `${count(wanted.length)} of ${count(sequences.length)}`;
     const opened = wanted.map((sequence, index) => (context.open.has(keyOf(sequence)) ? index : -1))
       .filter((index) => index >= 0);
-    // What an address names is shown at once, however far down it is.
+    // A sequence that the address names is shown at once, however far down it is.
     begin(opened.length > 0 && opened.at(-1) >= first ? Math.max(0, opened[0] - 5) : 0);
   }
 
@@ -75,19 +74,19 @@ export function ranking(title, sequences, context) {
     const rest = wanted.length - to;
     replace(before, from > 0
       && h("button", { type: "button", onclick: () => focus(earlier()) },
-        `${count(Math.min(step, from))} before these`));
+        `Show the previous ${count(Math.min(step, from))}`));
     replace(after,
       wanted.length === 0 && h("p", { class: "empty" }, "None."),
       rest > 0 && h("button", { type: "button", onclick: () => focus(later(step)) },
-        `${count(Math.min(step, rest))} more`),
+        `Show ${count(Math.min(step, rest))} more`),
       wanted.length > 2 * step && goTo());
   }
 
-  /** A field for a rank that is far away. */
+  /** A field to go to a rank that is far away. */
   function goTo() {
     const field = h("input", {
       type: "number", min: 1, max: wanted.length, placeholder: "Go to\u2026",
-      "aria-label": `Go to a place in \u201c${title}\u201d`,
+      "aria-label": `Go to a rank in \u201c${title}\u201d`,
     });
     field.addEventListener("change", () => {
       const place = Math.min(Math.max(Math.round(Number(field.value)) || 1, 1), wanted.length);

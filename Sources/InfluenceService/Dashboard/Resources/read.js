@@ -1,4 +1,4 @@
-// Reads a result: what was asked, what the answer is in a sentence, and the ranking.
+// Shows a result: the question, the answer in a sentence, and the ranking.
 
 import { ask, job as look, newKey, resultsOf } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
@@ -22,7 +22,7 @@ export async function showRead(main, { path, items }, signal) {
     if (error.type?.endsWith("/job-not-finished")) return location.replace(link(["jobs", id]));
     throw error;
   }
-  // The question as it was asked is the job's; a result from a file has none.
+  // The original question belongs to the job; a result from a file has no job.
   const asked = [(await look(id, signal).catch(() => null))?.request ?? []].flat();
   if (signal.aborted) return;
   const number = Math.min(Math.max(Number(items.get("query")) || 0, 0), entries.length - 1);
@@ -61,14 +61,14 @@ function question(query) {
     h("p", { class: "hint" }, `The model gives this completion a probability of ${probability(query.log_probability)} `,
       `(${score(query.log_probability)} nats)`, tokenProbabilities(query), ".",
       query.completion_starts_inside_token
-        && " The completion begins inside a token, whose influence is counted as a whole."),
-    query.spans && h("p", { class: "hint" }, "Explained is the part of it that is marked: the tokens ",
+        && " The completion begins inside a token. The influence on this whole token is counted."),
+    query.spans && h("p", { class: "hint" }, "Only the marked part is explained: the tokens ",
       query.tokens.filter((token) => token.measured).map((token, index) => [
         index > 0 && ", ", h("bdi", { class: "token" }, visible(token.text))]),
       !contrast && `, together ${score(query.measurement)} nats`, "."),
     contrast && h("p", { class: "hint" },
-      `It gives the other a probability of ${probability(contrast.log_probability)} `,
-      `(${score(contrast.log_probability)} nats)`, tokenProbabilities(contrast), ". Explained is the difference, ",
+      `It gives the other completion a probability of ${probability(contrast.log_probability)} `,
+      `(${score(contrast.log_probability)} nats)`, tokenProbabilities(contrast), ". The difference is explained, ",
       h("strong", {}, `${score(query.measurement)} nats`), `: ${odds(query)}.`));
 }
 
@@ -79,7 +79,7 @@ function tokenProbabilities({ tokens, completion_start: start }) {
       h("bdi", { class: "token" }, visible(token.text)), ` ${probability(token.log_probability)}`])];
 }
 
-/** What a difference of log-probabilities says. */
+/** The meaning of a difference of log-probabilities. */
 function odds({ measurement, spans }) {
   const what = spans ? "the marked part of the first" : "the first";
   return measurement >= 0 ? `${what} is ${factor(measurement)} as the other`
@@ -93,14 +93,15 @@ function answer({ sequences, query: { contrast } }) {
   const name = (sequence) => [
     h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))),
       sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
-  if (!best && !worst) return h("p", { class: "answer" }, "None of the sequences that were scored had any influence.");
-  const [up, what] = contrast ? ["spoke for it rather than the other", "the odds of the one against the other"]
+  if (!best && !worst) return h("p", { class: "answer" }, "None of the scored sequences had any influence.");
+  const [up, what] = contrast
+    ? ["favoured it rather than the other", "the odds of the first completion against the second"]
     : ["made it likelier", "the completion"];
   const times = (nats) => (contrast ? factor(nats).replace(/ as likely| less likely/, "") : factor(nats));
   return h("p", { class: "answer" },
     best && ["Most of all, ", name(best), ` ${up}: one more copy in training would make ${what} `,
       h("span", { class: "positive" }, times(best.nats_per_copy)), contrast && " as great", ". "],
-    worst && [best ? "What worked against it most is " : "Most of all, ", name(worst),
+    worst && [best ? "The strongest influence against it is " : "Most of all, ", name(worst),
       best ? ": " : " worked against it: ",
       `one more copy would make ${contrast ? "them" : "it"} `,
       h("span", { class: "negative" }, times(worst.nats_per_copy)), contrast && " smaller", "."]);
@@ -115,17 +116,17 @@ function actions(id, number, entries, result) {
   };
   return h("div", { class: "actions" },
     result.asked && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(result.asked))) },
-      result.candidates.selection === "texts" ? "Ask of the corpus" : "Ask again, changed"),
+      result.candidates.selection === "texts" ? "Ask about the corpus" : "Change and ask again"),
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with\u2026"),
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}`, own: 1 }) },
-      "Score a text of your own"),
+      "Score your own text"),
     result.query.contrast && result.asked && apart(result),
     h("button", { type: "button", class: "quiet", onclick: file }, "Save as JSON"));
 }
 
 /** Asks for each of two completions by itself, and compares them. */
 function apart({ asked, query }) {
-  const button = h("button", { type: "button", onclick: send }, "Ask for each apart");
+  const button = h("button", { type: "button", onclick: send }, "Ask for each separately");
   return button;
 
   async function send() {
@@ -145,13 +146,13 @@ function apart({ asked, query }) {
 function howTo(result) {
   const { timings, candidates } = result;
   const wide = matchMedia("(min-width: 75rem)");
-  const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "The shape of the answer"),
+  const shape = h("details", { class: "shape", open: wide.matches }, h("summary", {}, "Overview of the answer"),
     figures(result));
   return h("section", { class: "about", "aria-label": "About this result" }, 
     whatWasLookedAt(result, wide.matches), howToRead(), shape, curvature(result),
     wide.matches && h("p", { class: "hint" },
       `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
-      `the best again in full in ${seconds(timings.rescore)}`,
+      `the best rescored in full in ${seconds(timings.rescore)}`,
       timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."),
     candidates.not_finite > 0 && h("p", { class: "hint warning" },
       `The model overflows on ${plural(candidates.not_finite, "sequence")} of these: they have no score and no rank.`));
@@ -163,7 +164,7 @@ function curvature({ method }) {
     case "astra": return h("p", { class: "hint" },
       `Curvature by ASTRA: ${plural(method.iterations, "iteration")} in ${seconds(method.seconds)}.`);
     case "identity": return h("p", { class: "hint" },
-      "Without curvature: scores are plain products of gradients, and not in nats.");
+      "Without curvature: scores are plain inner products of gradients, and not in nats.");
     default: return null;
   }
 }
@@ -185,10 +186,10 @@ function lists(result, id, number, items) {
   const proponents = result.sequences.filter((sequence) => sequence.score >= 0);
   const opponents = result.sequences.filter((sequence) => sequence.score < 0);
   const directions = [];
-  // Of texts that came with the question all are there, whichever direction it names.
+  // If the question brought its own texts, all of them are shown, whatever its direction.
   const direction = result.candidates.selection === "texts" ? "both" : result.asked?.direction;
   const { contrast } = result.query;
-  const [up, down] = contrast ? ["Spoke for it", "Spoke for the other"] : ["Made it likelier", "Made it less likely"];
+  const [up, down] = contrast ? ["Favoured it", "Favoured the other"] : ["Made it likelier", "Made it less likely"];
   if (direction !== "negative") directions.push([up, proponents, "positive"]);
   if (direction ? direction !== "positive" : opponents.length > 0) directions.push([down, opponents, "negative"]);
   const rankings = directions.map(([title, sequences, direction]) => [direction, ranking(title, sequences, context)]);
@@ -200,7 +201,7 @@ function lists(result, id, number, items) {
     replace(meaning, legend(reading));
     for (const [, list] of rankings) list.again();
     keepInAddress({ marks: reading === likelier ? "likelier" : null });
-    announce(reading === likelier ? "Marked is what becomes likelier" : "Marked is where the influence comes in");
+    announce(reading === likelier ? "The marks show what becomes likelier" : "The marks show where it was learned");
   });
   return h("div", { class: "lists" }, controls(result, rankings, grid, items), marks, meaning, grid);
 }
@@ -215,7 +216,7 @@ function readings(context, choose) {
         choose(reading);
       },
     }, text));
-  return h("div", { class: "marks", role: "group", "aria-label": "What is marked" },
+  return h("div", { class: "marks", role: "group", "aria-label": "Meaning of the marks" },
     h("span", { class: "hint" }, "Marked"), buttons);
 }
 
@@ -249,8 +250,8 @@ function controls(result, rankings, grid, items) {
       type: "checkbox", checked: state.doubtful === "hidden",
       onchange: (event) => apply({ doubtful: event.target.checked ? "hidden" : "" }),
     }),
-    "Hide mostly one token");
-  // Where all are opponents, an empty list of proponents is not what is seen first.
+    "Hide scores of mostly one token");
+  // If all sequences are opponents, the empty list of proponents is not shown first.
   const seen = result.sequences.length === 0 || result.sequences.some(({ score: value }) => value >= 0)
     ? "positive" : "negative";
   const sides = rankings.length > 1 && h("div", { class: "sides", role: "group", "aria-label": "Which list" },

@@ -1,4 +1,4 @@
-// Addresses are the part behind "#": /ask, /jobs, /jobs/ID, /results/ID, /compare, /state, each with items behind "?".
+// An address is the part behind "#": /ask, /jobs, /jobs/ID, /results/ID, /compare or /state, with items behind "?".
 
 /** @typedef {{path: string[], items: URLSearchParams}} Place */
 
@@ -8,7 +8,7 @@ export function place() {
   return { path: path.split("/").filter(Boolean).map(decoded), items: new URLSearchParams(items) };
 }
 
-// An address with a stray "%" is still an address.
+// An address with a stray "%" is still valid.
 function decoded(part) {
   try {
     return decodeURIComponent(part);
@@ -73,7 +73,7 @@ export function follow(main, choose) {
     if (!signal.aborted && height) scrollTo(0, height);
   }
   addEventListener("hashchange", arrive);
-  // A page that is loaded again is shown where it was left.
+  // A page that is reloaded keeps its scroll position.
   addEventListener("pagehide", () => sessionStorage.setItem("tributary.scroll", `${scrollY} ${location.hash}`));
   history.scrollRestoration = "manual";
   return arrive();

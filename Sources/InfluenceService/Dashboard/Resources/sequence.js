@@ -1,4 +1,4 @@
-// One ranked sequence: its place, its score, the part that mattered, and on request all of it.
+// One ranked sequence: its rank, its score, the part that mattered, and on request the whole text.
 
 import { copyButton, h, identifier, replace } from "./dom.js";
 import { documentPieces } from "./document.js";
@@ -65,7 +65,7 @@ export function sequenceRow(sequence, context) {
         copyButton(() => context.address(key), "Copy link")),
       others,
       h("p", { class: "hint" },
-        `One more copy of this in training would make the completion ${factor(sequence.nats_per_copy)}, to first `
+        `One more copy of this sequence would make the completion ${factor(sequence.nats_per_copy)}, to first `
         + `order.`),
       h("div", { class: "parts" },
         tokens && tokenTable(tokens, reading),
@@ -78,8 +78,8 @@ export function sequenceRow(sequence, context) {
 /** Says that a score may be an artefact, and on request why. */
 function doubt() {
   return h("details", { class: "flag" }, h("summary", {}, "mostly one token"),
-    h("p", {}, "Nearly all of the influence lies in a single token. Such scores are often artefacts, of a rare token "
-      + "with a large gradient rather than of what the text says: look at which token it is before you trust the "
+    h("p", {}, "Nearly all of the influence comes from a single token. Such scores are often artefacts of a rare token "
+      + "with a large gradient, and say little about the text: look at the token before you trust the "
       + "rank."));
 }
 
@@ -100,7 +100,7 @@ export function titleOf(sequence) {
   return typeof title === "string" && title ? title : sequence.id;
 }
 
-// Screen readers and hyphenation need it; metadata may hold anything.
+// Screen readers and hyphenation need the language; metadata can contain anything.
 function language(sequence) {
   const value = sequence.metadata?.language;
   return typeof value === "string" && /^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/.test(value) ? value : null;
@@ -115,7 +115,7 @@ function facts(sequence) {
   ]));
 }
 
-// Only addresses of the web become links: metadata is the corpus's, and may say "javascript:".
+// Only web addresses become links: metadata comes from the corpus, and may contain "javascript:".
 function shownValue(value) {
   if (typeof value === "string" && /^https?:\/\//i.test(value)) {
     return h("a", { href: value, rel: "noopener noreferrer", target: "_blank" }, value);

@@ -1,4 +1,4 @@
-// The token for servers that want one. It lives as long as the browser's tab and goes nowhere but to this server.
+// The token, for servers that require one. It is kept as long as the browser's tab, and sent only to this server.
 
 import { h, field } from "./dom.js";
 
@@ -50,9 +50,9 @@ export function askForToken(reason) {
     const dialog = h("dialog", { "aria-labelledby": "access-title" },
       h("h2", { id: "access-title" }, "Access"),
       reason && h("p", { class: "warning" }, reason),
-      h("p", {}, "A server that others can reach asks for a token. Whoever runs it makes one with ",
+      h("p", {}, "A server that others can reach requires a token. Its administrator makes one with ",
         h("code", {}, "tributary token create"), "."),
-      field("Token", input, "Kept in this tab until it is closed, and sent to this server alone."),
+      field("Token", input, "The token is kept in this tab until you close it, and sent only to this server."),
       h("div", { class: "actions" },
         h("button", { type: "button", class: "primary", onclick: save }, "Use this token"),
         token() && h("button", { type: "button", onclick: () => { keep(""); close(true); } }, "Forget the token"),

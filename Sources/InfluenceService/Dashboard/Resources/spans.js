@@ -1,4 +1,4 @@
-// Parts of a completion: in the address and the API in code points, in the page's own strings in UTF-16.
+// Parts of a completion: in code points in the address and the API, in UTF-16 in the page's own strings.
 
 /** @typedef {{start: number, end: number}} Span  In code points, the end not included. */
 

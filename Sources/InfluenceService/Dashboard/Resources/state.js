@@ -65,15 +65,15 @@ async function showModel(place) {
       facts([
         ["Documents", count(corpus.documents)], ["Sequences", count(corpus.sequences)],
         ["Tokens", count(corpus.tokens)],
-        ["Duplicates left out", count(corpus.duplicates)],
+        ["Duplicates not stored", count(corpus.duplicates)],
       ]),
       h("h2", {}, "Gradient index"),
       index
         ? facts([
           ["Sequences", count(index.sequences)], ["Size", bytes(index.bytes)],
-          ["Kept of each layer", `${count(index.signs)} signs, of ${count(index.leading)} leading directions`],
+          ["Stored per layer", `${count(index.signs)} signs, of ${count(index.leading)} leading directions`],
         ])
-        : h("p", {}, "None. ", h("code", {}, "tributary index"), " makes one."));
+        : h("p", {}, "There is none. ", h("code", {}, "tributary index"), " makes one."));
   } catch (error) {
     replace(place, h("h2", {}, "Model"), problem(error, () => showModel(place)));
   }
@@ -91,7 +91,7 @@ async function showLoad(place) {
     const heading = h("h2", {}, "Load");
     if (!families) {
       replace(place, heading, facts([["State", state.status]]),
-        h("p", { class: "hint" }, "This server tells no measurements."));
+        h("p", { class: "hint" }, "This server does not report metrics."));
       return;
     }
     const sum = (name, labels) => total(families, `tributary_${name}`, labels);
@@ -111,16 +111,16 @@ async function showLoad(place) {
       ["Queries waiting", sum("queue_queries")], ["Queries running", sum("running_queries")],
       ["Queries ended", queries.map(([outcome, value]) => `${count(value)} ${outcome}`).join(", ") || "0"],
       ["Sweeps", sweeps && `${count(sweeps)}, ${seconds(sum("sweep_duration_seconds_sum") / sweeps)} each`],
-      ["Queries in a sweep", together?.toFixed(1)],
+      ["Queries per sweep", together?.toFixed(1)],
       ["Tokens swept", sweptTokens(sum)],
       ["Workspace on disk", sum("workspace_bytes") && bytes(sum("workspace_bytes"))],
       ["Time by stage", stages.join(", ")],
       ["Requests", sum("http_requests_total") !== null && count(sum("http_requests_total"))],
-      ["99 of 100 answered within", slow === Infinity ? "more than 5 min" : slow !== null && seconds(slow)],
+      ["99 % of requests answered within", slow === Infinity ? "more than 5 min" : slow !== null && seconds(slow)],
       ["Refused or failed", failedRequests(families)],
     ].map(([name, value]) => [name, value === 0 ? "0" : value || null])),
       // A link cannot send the token.
-      token() === null && h("p", { class: "hint" }, h("a", { href: "/metrics" }, "All measurements"),
+      token() === null && h("p", { class: "hint" }, h("a", { href: "/metrics" }, "All metrics"),
         " in the Prometheus text format"));
   } catch (error) {
     replace(place, h("h2", {}, "Load"), problem(error, () => showLoad(place)));
@@ -130,7 +130,7 @@ async function showLoad(place) {
 function sweptTokens(sum) {
   const tokens = sum("sweep_tokens_total");
   const spent = sum("stage_seconds_total", { stage: "sweep" });
-  return tokens && `${large(tokens)}${spent ? `, ${count(Math.round(tokens / spent))} a second` : ""}`;
+  return tokens && `${large(tokens)}${spent ? `, ${count(Math.round(tokens / spent))} per second` : ""}`;
 }
 
 function failedRequests(families) {
@@ -148,7 +148,7 @@ async function showErrors(place, signal) {
       page.jobs.length === 0 ? h("p", { class: "empty" }, "No job has failed.")
         : h("ul", { class: "errors" }, page.jobs.map((job) => h("li", {},
           h("a", { href: link(["jobs", job.id]) }, ago(job.finished_at ?? job.created_at)), " ",
-          h("span", { dir: "auto" }, job.error?.detail ?? "A query in it failed.")))));
+          h("span", { dir: "auto" }, job.error?.detail ?? "A query of the job failed.")))));
   } catch (error) {
     if (!signal.aborted) replace(place, h("h2", {}, "Recent errors"), problem(error));
   }

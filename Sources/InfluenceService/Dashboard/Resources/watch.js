@@ -1,4 +1,4 @@
-// Watches one job until it has ended, then goes to its result.
+// Shows one job's progress until it has ended, then goes to its result.
 
 import { cancel, job as look } from "./api.js";
 import { announce, h, problem, replace } from "./dom.js";
@@ -10,8 +10,8 @@ import { go, link } from "./router.js";
 
 const stages = [
   ["gradients", "The completion\u2019s gradient"],
-  ["candidates", "Choosing candidates"],
-  ["sweep", "Scoring candidates"],
+  ["candidates", "Choosing the candidates"],
+  ["sweep", "Scoring the candidates"],
   ["rescore", "Scoring the best again in full"],
 ];
 
@@ -20,7 +20,7 @@ export async function showWatch(main, { path, items }, signal) {
   const question = h("div");
   const status = h("p", { class: "status", role: "status" }, "Asking\u2026");
   const silence = h("p", { class: "warning", hidden: true },
-    "The server does not answer. Trying again: an acknowledged job survives a restart.");
+    "The server does not answer. Trying again. An acknowledged job survives a restart of the server.");
   const list = h("ol", { class: "stages" });
   const button = h("button", { type: "button", onclick: stop }, "Cancel");
   const actions = h("div", { class: "actions" }, button);
@@ -41,7 +41,7 @@ export async function showWatch(main, { path, items }, signal) {
   job = { ...job, ...ended };
   silence.hidden = true;
   if (ended.status === "succeeded" || ended.result) {
-    announce("The result is there.");
+    announce("The result is ready.");
     const isPair = items.get("then") === "compare" && ended.status === "succeeded";
     return go(isPair ? link(["compare"], { left: `${id}.0`, right: `${id}.1` }) : link(["results", id]),
       { replacing: true });
@@ -53,7 +53,7 @@ export async function showWatch(main, { path, items }, signal) {
   if (ended.error) replace(failure, problem({ title: ended.error.title, message: ended.error.detail }));
   replace(actions, again(), h("a", { class: "button", href: link(["jobs"]) }, "All jobs"));
 
-  // Events tell of the job without what was asked.
+  // Events describe the job without its question.
   async function fetchQuestion() {
     try {
       const { request } = await look(id, signal);
@@ -71,15 +71,15 @@ export async function showWatch(main, { path, items }, signal) {
     };
     status.textContent = [
       waiting[job.status], `Asked ${ago(job.created_at)}.`,
-      job.attempts > 1 && `Taken up ${job.attempts} times: the server was restarted.`,
-      job.queries > 1 && `${plural(job.queries, "query")} in it.`,
+      job.attempts > 1 && `Started ${job.attempts} times, because the server was restarted.`,
+      job.queries > 1 && `The job has ${plural(job.queries, "query")}.`,
     ].filter(Boolean).join(" ");
     status.dataset.status = job.status;
     if (isFinal(job)) announce(waiting[job.status]);
     else if (list.childElementCount === 0) showStages(null);
   }
 
-  // What is there is changed, not made anew: screen readers would begin again at each step.
+  // Existing elements are updated and not replaced: screen readers would otherwise start over at each step.
   function showStages(progress) {
     if (list.childElementCount === 0) replace(list, stages.map(stageRow));
     const current = progress ? stages.findIndex(([name]) => name === progress.stage) : -1;
@@ -101,12 +101,12 @@ export async function showWatch(main, { path, items }, signal) {
 
   async function stop() {
     button.disabled = true;
-    // Said first: the end may be told before the answer comes.
+    // Set first, because the event of the end may arrive before the answer.
     status.textContent = "Cancelling\u2026";
     try {
       await cancel(id);
     } catch (error) {
-      // It may have ended a moment before; what follows tells how.
+      // The job may have ended a moment before; later events say how.
       if (error.status !== 409) {
         button.disabled = false;
         showStatus();
