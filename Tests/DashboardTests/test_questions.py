@@ -127,7 +127,7 @@ def test_what_the_prefilter_missed_is_told_with_what_it_should_have_found(page, 
     page.open(f"#/results/{probed}", until=".missed")
     bias = server.call(f"/v1/jobs/{probed}/result")["prefilter_bias"]
     text = page.text(".missed")
-    assert "60 others of the" in text and f"{bias['outside']:,}" in text
+    assert f"Of the {bias['outside']:,} others, 60 drawn at random were also scored" in text
     assert len(page.all(".missed li")) == len(bias["found"])
     for probe in bias["found"]:
         assert probe["id"] in text

@@ -2,7 +2,7 @@
 
 import { askForToken, credentials, token } from "./session.js";
 
-/** An error that the server has told, or the lack of an answer. */
+/** An error that the server reported, or the lack of an answer. */
 export class CallError extends Error {
   /**
    * @param {{title: string, detail: string, status: number, type?: string, field?: string, retryAfter?: number}} problem
@@ -12,14 +12,14 @@ export class CallError extends Error {
     Object.assign(this, { retryAfter: null, field: null, ...problem });
   }
 
-  /** Whether the server did not answer, or said that it will soon. */
+  /** Whether the server did not answer, or answered that it will be ready soon. */
   get isPassing() {
     return this.status === 0 || this.status === 503;
   }
 }
 
 /**
- * Sends a request and reads the answer's JSON; asks for a token where the server wants one.
+ * Sends a request and reads the answer's JSON; asks for a token if the server requires one.
  *
  * @param {string} path
  * @param {{method?: string, body?: any, headers?: Object<string, string>, signal?: AbortSignal,
@@ -78,7 +78,7 @@ export const complete = (body, signal) => call("/v1/completions", { method: "POS
 export const job = (id, signal) => call(`/v1/jobs/${path(id)}`, { signal });
 export const cancel = (id) => call(`/v1/jobs/${path(id)}`, { method: "DELETE" });
 
-/** A page of jobs, the newest first. */
+/** A page of jobs, newest first. */
 export function jobs({ status, cursor, limit = 50 } = {}, signal) {
   const items = new URLSearchParams({ limit });
   if (status) items.set("status", status);
@@ -86,12 +86,12 @@ export function jobs({ status, cursor, limit = 50 } = {}, signal) {
   return call(`/v1/jobs?${items}`, { signal });
 }
 
-/** Posts queries. The key makes it safe to send them again where the answer was lost. */
+/** Posts queries. The key makes it safe to send them again if the answer was lost. */
 export function ask(body, key) {
   return call("/v1/influence", { method: "POST", body, headers: { "Idempotency-Key": key } });
 }
 
-/** A key of 128 random bits; `crypto.randomUUID` is not there without a secure context. */
+/** A key of 128 random bits; `crypto.randomUUID` needs a secure context. */
 export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -99,7 +99,7 @@ export function newKey() {
 const results = new Map();
 
 /**
- * The results of a finished job, one a query; a failed query has `error`. They do not change, so they are kept.
+ * The results of a finished job, one per query; a failed query has `error`. They never change, so they are cached.
  *
  * @returns {Promise<Array<object>>}
  */
@@ -112,7 +112,7 @@ export async function resultsOf(id, signal) {
   return results.get(id);
 }
 
-/** Keeps a result that was read from a file, under a name of its own. */
+/** Keeps a result that was read from a file, under its own name. */
 export function keepResults(id, entries) {
   results.set(id, entries);
 }

@@ -143,7 +143,7 @@ export async function showAsk(main, { items }, signal) {
     contrast.focus();
   }
 
-  /** Says which parts of the completion are explained, and offers to add what is selected. */
+  /** Shows which parts of the completion are explained, and offers to add the selected part. */
   function showParts() {
     const chosen = pieces(draft.completion, spansFrom(draft.spans)).filter((piece) => piece.isChosen);
     replace(partly,
@@ -238,7 +238,7 @@ export async function showAsk(main, { items }, signal) {
 }
 
 const more = ["limit", "probe", "source", "rank", "rescore", "damping", "estimator", "outputs"];
-/** Which control holds a field of the request. */
+/** The control for each field of the request. */
 const controls = {
   prompt: "prompt", completion: "completion", spans: "completion", contrast: "contrast", top_k: "top",
   direction: "direction", rank: "rank", rescore: "rescore", damping: "damping", estimator: "estimator",
@@ -246,7 +246,7 @@ const controls = {
   "candidates.probe": "probe",
 };
 
-/** Posts a question; where no answer comes, again with the same key, so that it is asked once. */
+/** Posts a question. If no answer comes, posts it again with the same key, so that only one job is made. */
 async function posted(request, signal) {
   const key = newKey();
   for (let attempt = 1; ; attempt += 1) {

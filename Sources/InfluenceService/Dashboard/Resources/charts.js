@@ -11,7 +11,7 @@ function drawing(height, label, ...children) {
 }
 
 /**
- * How the scores of all that was scored are distributed, with the fitted tail and the places of what is shown.
+ * The distribution of all scores, with the fitted tail and the positions of the sequences shown.
  *
  * @param {{bounds: number[], counts: number[], power_law?: {exponent: number, from: number,
  *   sequences: number}}} distribution
@@ -61,7 +61,7 @@ function tailLine({ exponent, from, sequences }, bounds, x, y) {
 }
 
 /**
- * Amounts with names, as bars.
+ * Named amounts, as bars.
  *
  * @param {{name: string, value: number, text: string}[]} rows
  */
@@ -96,7 +96,7 @@ export function rankLines(pairs, length) {
       s("text", { x: WIDTH - 32, y: y(right) + 3 }, right))));
 }
 
-/** Bars to both sides of a line, one a column. */
+/** Bars on both sides of a line, one per column. */
 export function columns(values, names, scale, label) {
   const [height, middle] = [44, 22];
   const step = WIDTH / values.length;

@@ -95,7 +95,7 @@ function alike(correlation) {
   return "are opposite";
 }
 
-/** How the leading proponents moved from one ranking to the other. */
+/** How the ranks of the leading proponents differ between the two rankings. */
 function ranks(shared) {
   const lines = shared
     .filter((pair) => pair.left.score > 0 && pair.right.score > 0)
@@ -147,7 +147,7 @@ function cell(sequence, name) {
     isFile ? text : h("a", { href: address }, text));
 }
 
-/** Scores every sequence of both lists for both questions, so that nothing is unknown. */
+/** Scores every sequence of both lists for both questions, so that no score is missing. */
 function scoreBoth(left, right, pairs) {
   const ids = pairs.map((pair) => pair.id);
   const query = (result) => ({

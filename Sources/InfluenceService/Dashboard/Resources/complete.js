@@ -6,7 +6,7 @@ import { probability, visible } from "./format.js";
 import { codePoints } from "./spans.js";
 
 /**
- * The part of the form that asks the model.
+ * The part of the form that lets the model continue.
  *
  * @param {{prompt: string}} draft
  * @param {AbortSignal} signal
@@ -79,12 +79,12 @@ function spanChooser(prompt, tokens, choose) {
     return tokens.slice(from, to).map((token) => token.text).join("");
   }
 
-  /** What stands before the span becomes a part of the prompt, what follows is left out. */
+  /** The text before the span becomes part of the prompt; the text after it is dropped. */
   function take() {
     choose(prompt + text(0, span.from), text(span.from, span.to + 1), []);
   }
 
-  /** All that was said stays the completion, of which the span is explained. */
+  /** The completion is the whole continuation, of which only the span is explained. */
   function takePart() {
     const start = codePoints(text(0, span.from));
     choose(prompt, text(0), [{ start, end: start + codePoints(text(span.from, span.to + 1)) }]);

@@ -7,7 +7,7 @@ import { plural } from "./format.js";
 const together = 8;
 
 /**
- * Shows a document's pieces, the one at hand marked.
+ * Shows a document's chunks, with the current one marked.
  *
  * @param {{id: string}} here
  * @param {HTMLElement} place

@@ -45,13 +45,13 @@ export function append(element, children) {
   return element;
 }
 
-/** Puts children in the place of what an element has. */
+/** Replaces an element's children. */
 export function replace(element, ...children) {
   element.replaceChildren();
   return append(element, children);
 }
 
-/** Tells screen readers something without moving the focus. */
+/** Announces a text to screen readers without moving the focus. */
 export function announce(text) {
   document.getElementById("live").textContent = text;
 }
@@ -91,7 +91,7 @@ export function identifier(prefix = "part") {
   return `${prefix}-${made}`;
 }
 
-/** What to show where a call has failed. */
+/** What to show if a call has failed. */
 export function problem(error, again) {
   return h("div", { class: "problem", role: "alert" },
     h("h2", {}, error.title ?? "Something went wrong"),

@@ -3,7 +3,7 @@
 import { call, CallError, job as look } from "./api.js";
 
 /**
- * Tells of a job until it has ended, over lost connections and the server's restarts.
+ * Reports a job's progress until it has ended, across lost connections and restarts of the server.
  *
  * @param {string} id
  * @param {{job: (job: object) => void, progress: (progress: object) => void,
@@ -69,7 +69,7 @@ export function isFinal(job) {
   return ["succeeded", "failed", "cancelled"].includes(job.status);
 }
 
-/** The events of a stream as they come (HTML, section 9.2.6). */
+/** The events of a stream as they arrive (HTML, section 9.2.6). */
 async function* events(body) {
   let event = { name: "message", data: "" };
   for await (const line of lines(body.pipeThrough(new TextDecoderStream()))) {
@@ -101,7 +101,7 @@ async function* lines(stream) {
   }
 }
 
-/** Waits, and less where the reader goes elsewhere. */
+/** Waits, unless the reader leaves the view earlier. */
 export function rest(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const leave = () => { clearTimeout(timer); reject(signal.reason); };

@@ -5,7 +5,7 @@ import { count, percent, plural, score } from "./format.js";
 import { draftOf, itemsOf } from "./query.js";
 import { link } from "./router.js";
 
-/** What a reader must know to read a ranking. */
+/** What a reader must know to understand a ranking. */
 export function howToRead() {
   const entry = (term, ...text) => [h("dt", {}, term), h("dd", {}, ...text)];
   return h("details", { class: "explain" }, h("summary", {}, "How to read this"), h("dl", {},
@@ -33,7 +33,7 @@ export function howToRead() {
       "last.")));
 }
 
-/** What was looked at and what may have been missed, by what chose the candidates. */
+/** How the candidates were chosen and what they may miss, by prefilter. */
 const lookedAt = {
   tfidf: (others) => "They match the question best by TF-IDF, the words that they share with it. "
     + `The other ${others} were not scored: a translation, a paraphrase or a pattern without these words may be `
@@ -78,13 +78,13 @@ export function whatWasLookedAt(result, isOpen) {
     bias && missed(bias));
 }
 
-/** What a random sample of the others says of them. */
+/** What a random sample says about the sequences that were not scored. */
 function missed({ sampled, outside, missed_share: share, missed_share_error: error, would_rank: number, found }) {
   if (sampled === 0) return null;
   return h("div", { class: "missed" },
     h("p", {},
-      `${plural(sampled, "other")} of the ${count(outside)}, drawn at random, `,
-      `${sampled === 1 ? "was" : "were"} scored too. `,
+      `Of the ${count(outside)} others, ${count(sampled)} drawn at random `,
+      `${sampled === 1 ? "was" : "were"} also scored. `,
       share !== undefined && ["The sequences that were not scored hold an estimated ",
         h("strong", {}, `${percent(share)} \u00b1 ${percent(error)}`), " of all positive influence. "],
       number === 0 ? "None of the sample would have been shown here."

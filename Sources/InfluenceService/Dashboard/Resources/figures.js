@@ -30,7 +30,7 @@ function distribution({ distribution: all, sequences }) {
 
 const parts = new Map([[0.0001, "ten-thousandth"], [0.001, "thousandth"], [0.01, "hundredth"], [0.1, "tenth"]]);
 
-/** How much the strongest hold, in a sentence. */
+/** How much influence the strongest sequences hold, in a sentence. */
 function held({ shares = [] }) {
   if (shares.length === 0) return null;
   const told = shares.slice(-3).map(({ part, sequences, share }, index) =>
@@ -49,7 +49,7 @@ function powerLaw({ exponent, standard_error: error, from, sequences }) {
     + `number falls with exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
 }
 
-/** Which sources the influence of all that was scored is from. */
+/** The sources that the influence of all scored sequences comes from. */
 function sources({ sources: all, other_sources: others }) {
   if (all.length === 0) return null;
   const side = (sign, caption, label) => {

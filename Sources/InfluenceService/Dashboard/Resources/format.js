@@ -4,7 +4,7 @@ const MINUS = "\u2212";
 
 const formats = new Map();
 
-/** A number with so many digits behind the point. Making a format is slow, so each is made once. */
+/** A number with the given digits after the point. Making a format is slow, so each is made only once. */
 function fixed(value, digits) {
   if (!formats.has(digits)) {
     formats.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
@@ -22,7 +22,7 @@ export function score(value) {
   return sign(value) + text;
 }
 
-/** A difference, to the digits that the numbers it is of are shown with. */
+/** A difference, with as many digits as the numbers that it is between. */
 export function difference(value, like) {
   const digits = Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(Math.max(Math.abs(like), 1e-4)))));
   const text = Math.abs(value).toFixed(digits);
@@ -43,7 +43,7 @@ export function plural(value, noun) {
   return `${count(value)} ${form}`;
 }
 
-/** A probability from its logarithm, in per cent. */
+/** A probability in per cent, from its logarithm. */
 export function probability(logProbability) {
   const percent = 100 * Math.exp(logProbability);
   if (percent >= 99.95) return "nearly 100\u202f%";

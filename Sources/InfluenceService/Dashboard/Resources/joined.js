@@ -26,7 +26,7 @@ export function join(left, right) {
     .sort((one, other) => size(other) - size(one));
 }
 
-/** How alike two rankings are over the sequences in both: Spearman's rank correlation; null for fewer than three. */
+/** Spearman's rank correlation over the sequences in both rankings; null for fewer than three. */
 export function rankCorrelation(pairs) {
   const shared = pairs.filter((pair) => pair.left && pair.right);
   if (shared.length < 3) return null;

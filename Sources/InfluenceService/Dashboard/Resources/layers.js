@@ -6,7 +6,7 @@ import { score } from "./format.js";
 
 /** @typedef {{name: string, score: number}} LayerScore */
 
-/** The block and the kind of layer that a tensor's name tells: "model.layers.3.mlp.up_proj" is 3 and "mlp.up_proj". */
+/** The block and the kind of layer in a tensor's name: "model.layers.3.mlp.up_proj" is 3 and "mlp.up_proj". */
 export function parse(name) {
   const match = /^(?:.*?\.)?(\d+)\.(.+)$/.exec(name);
   return match ? { block: Number(match[1]), kind: match[2] } : { block: 0, kind: name };

@@ -18,14 +18,14 @@ export function parseMetrics(text) {
   return families;
 }
 
-/** The sum of a name's samples that have some labels; null where there is none. */
+/** The sum of a metric's samples with the given labels; null if there are none. */
 export function total(families, name, labels = {}) {
   const found = (families.get(name) ?? []).filter((sample) =>
     Object.entries(labels).every(([key, value]) => sample.labels[key] === value));
   return found.length ? found.reduce((sum, sample) => sum + sample.value, 0) : null;
 }
 
-/** A quantile of a histogram: the upper bound of the bucket that holds it. */
+/** A quantile of a histogram: the upper bound of the bucket that contains it. */
 export function quantile(families, name, share) {
   const sums = new Map();
   for (const { labels, value } of families.get(`${name}_bucket`) ?? []) {

@@ -10,7 +10,7 @@ import { asAsked } from "./query.js";
 import { go, link } from "./router.js";
 
 /**
- * A field for a text, and under it what each text that was tried has scored, the last one first.
+ * A field for a text, and below it the scores of the texts so far, latest first.
  *
  * @param {{name: string, result: object}[]} questions The results whose questions it is held against.
  * @param {AbortSignal} signal
@@ -65,7 +65,7 @@ function queryFor(query, text) {
   return { ...asAsked(query), candidates: { texts: [text] }, attribution: { layers: true, tokens: true } };
 }
 
-/** What one text has scored for each question. */
+/** The scores of one text for each question. */
 function card(text, entries, questions, id) {
   return h("article", { class: "tried-text", "aria-label": clip(text, 60) },
     entries.map(({ sequences: [found] }, index) => {
@@ -86,7 +86,7 @@ function card(text, entries, questions, id) {
     }, "Open as a result")));
 }
 
-/** Where a score stands among those shown. */
+/** The rank of a score among those shown. */
 function place(weaker, all, direction) {
   const names = { positive: "proponent", negative: "opponent" };
   if (weaker === all) return `more than every ${names[direction]} shown`;

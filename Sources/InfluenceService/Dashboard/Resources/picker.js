@@ -10,7 +10,7 @@ export function parts(name) {
   return { id, number: Number(number ?? 0), isFile: id.startsWith("file-") };
 }
 
-/** Results that can be chosen, the newest first. */
+/** Results that can be chosen, newest first. */
 export async function recentResults(signal) {
   const page = await fetchJobs({ status: "succeeded", limit: 20 }, signal);
   const questions = await Promise.all(page.jobs.map((job) => titlesOf(job, signal)));
@@ -19,7 +19,7 @@ export async function recentResults(signal) {
   })));
 }
 
-/** The questions of a job as a list of jobs has it, which is without those behind the first. */
+/** The questions of a job. A list of jobs has only the first of them. */
 async function titlesOf(job, signal) {
   if (job.queries === 1 && job.title) return [job.title];
   const full = await look(job.id, signal).catch(() => null);
@@ -64,7 +64,7 @@ export function picker(label, known, chosen, choose) {
 
 let filesOpened = 0;
 
-/** Reads a saved result: that of another server's model, perhaps. It stays in this page. */
+/** Reads a saved result, perhaps from another server. It is kept only in this page. */
 async function opened(file) {
   let entries;
   try {
@@ -81,7 +81,7 @@ async function opened(file) {
   return `file-${filesOpened}.0`;
 }
 
-/** @throws Where there is no such result. */
+/** @throws If there is no such result. */
 export async function resultNamed(name, signal) {
   const { id, number, isFile } = parts(name);
   const entries = await resultsOf(id, signal).catch((error) => {

@@ -32,7 +32,7 @@ export function draftFrom(items) {
   return Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, items.get(name) ?? value]));
 }
 
-/** What differs from the defaults: for addresses. */
+/** The items that differ from the defaults, for addresses. */
 export function itemsOf(draft) {
   return Object.fromEntries(
     Object.keys(defaults).map((name) => [name, draft[name] === defaults[name] ? null : draft[name]]));
@@ -51,7 +51,7 @@ export function draftOf(query) {
   };
 }
 
-/** What a result was asked about, as a request has it. */
+/** What a result explains, in the form of a request. */
 export function asAsked({ prompt, completion, spans, contrast }) {
   return { prompt, completion, ...(spans ? { spans } : {}), ...(contrast ? { contrast: contrast.completion } : {}) };
 }

@@ -4,20 +4,20 @@ import { h } from "./dom.js";
 import { clip, plural } from "./format.js";
 import { pieces } from "./spans.js";
 
-/** A completion marked; the space it begins with is not, as it would look like a part of the prompt's last word. */
+/** A completion, marked except for its leading space, which would look like part of the prompt's last word. */
 export function said(completion) {
   const space = /^\s*/.exec(completion)[0];
   return [space, h("mark", { class: "said" }, completion.slice(space.length) || "\u2420")];
 }
 
-/** Prompt and completion as one paragraph; of a completion that is explained in parts, these are marked. */
+/** Prompt and completion as one paragraph, with the explained parts of the completion marked. */
 export function joined(prompt, completion, spans = null) {
   return h("p", { class: "joined", dir: "auto" }, prompt, completion && (spans?.length
     ? pieces(completion, spans).map((piece) => (piece.isChosen ? said(piece.text) : piece.text))
     : said(completion)));
 }
 
-/** A question with the completion that it is held against, if there is one. */
+/** A question, with its contrast if it has one. */
 export function questionText({ prompt, completion, spans, contrast }) {
   const other = contrast?.completion ?? contrast;
   return [

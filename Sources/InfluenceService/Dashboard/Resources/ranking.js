@@ -26,7 +26,7 @@ export function ranking(title, sequences, context) {
   filter(() => true);
   return { section, filter, again };
 
-  /** Shows the sequences that a filter lets through. */
+  /** Shows the sequences that a filter accepts. */
   function filter(accepts) {
     wanted = sequences.filter(accepts);
     heading.lastElementChild.textContent = wanted.length === sequences.length
@@ -37,7 +37,7 @@ export function ranking(title, sequences, context) {
     begin(opened.length > 0 && opened.at(-1) >= first ? Math.max(0, opened[0] - 5) : 0);
   }
 
-  /** Makes what is shown anew, where it is to look otherwise. */
+  /** Rebuilds the rows that are shown, after a change of their appearance. */
   function again() {
     const rows = made(from, to);
     replace(list, rows);
@@ -102,7 +102,7 @@ function focus(row) {
   row?.querySelector("button")?.focus({ preventScroll: true });
 }
 
-/** Whether a sequence has some words in its title, id, source or text. */
+/** Whether a sequence has all the words in its title, id, source or text. */
 export function mentions(sequence, words) {
   const text = `${titleOf(sequence)} ${sequence.id} ${sequence.source ?? ""} ${sequence.text}`.toLowerCase();
   return words.every((word) => text.includes(word));

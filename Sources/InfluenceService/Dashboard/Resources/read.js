@@ -53,7 +53,7 @@ function chooser(id, entries, number) {
   }, "Compare the two"));
 }
 
-/** The question, with the probability of each token that was said. */
+/** The question, with the probability of each completion token. */
 function question(query) {
   const { contrast } = query;
   return h("div", { class: "preview large" },
@@ -124,7 +124,7 @@ function actions(id, number, entries, result) {
     h("button", { type: "button", class: "quiet", onclick: file }, "Save as JSON"));
 }
 
-/** Asks for each of two completions by itself, and compares them. */
+/** Asks about each of the two completions separately, and compares the results. */
 function apart({ asked, query }) {
   const button = h("button", { type: "button", onclick: send }, "Ask for each separately");
   return button;
@@ -158,7 +158,7 @@ function howTo(result) {
       `The model overflows on ${plural(candidates.not_finite, "sequence")} of these: they have no score and no rank.`));
 }
 
-/** How the inverse curvature was estimated, where that was not by the factors alone. */
+/** How the inverse curvature was estimated, unless by the factors alone. */
 function curvature({ method }) {
   switch (method?.estimator) {
     case "astra": return h("p", { class: "hint" },
@@ -206,7 +206,7 @@ function lists(result, id, number, items) {
   return h("div", { class: "lists" }, controls(result, rankings, grid, items), marks, meaning, grid);
 }
 
-/** Chooses what the marks stand for. */
+/** Chooses the meaning of the marks. */
 function readings(context, choose) {
   const buttons = [[learned, "Where it was learned"], [likelier, "What becomes likelier"]].map(([reading, text]) =>
     h("button", {
@@ -220,7 +220,7 @@ function readings(context, choose) {
     h("span", { class: "hint" }, "Marked"), buttons);
 }
 
-/** What narrows the lists down; on a narrow screen, also which of the two is seen. */
+/** The filters of the lists; on a narrow screen, also the choice between the two lists. */
 function controls(result, rankings, grid, items) {
   const state = { find: items.get("find") ?? "", source: items.get("source") ?? "",
     doubtful: items.get("doubtful") ?? "" };

@@ -24,7 +24,7 @@ export function link(path, items = {}) {
   return `#/${path.map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`;
 }
 
-/** Goes to a place; `replacing` leaves none to go back to. */
+/** Goes to an address; `replacing` removes the current one from the history. */
 export function go(address, { replacing = false } = {}) {
   if (replacing) location.replace(address);
   else location.hash = address.slice(1);

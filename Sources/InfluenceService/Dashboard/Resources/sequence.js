@@ -75,7 +75,7 @@ export function sequenceRow(sequence, context) {
   }
 }
 
-/** Says that a score may be an artefact, and on request why. */
+/** A warning that a score may be an artefact, with the reason on request. */
 function doubt() {
   return h("details", { class: "flag" }, h("summary", {}, "mostly one token"),
     h("p", {}, "Nearly all of the influence comes from a single token. Such scores are often artefacts of a rare token "
@@ -88,12 +88,12 @@ export function keyOf(sequence) {
   return `${sequence.score >= 0 ? "p" : "n"}${sequence.rank}`;
 }
 
-/** Whether it is a text that came with the question, and no sequence of the corpus. */
+/** Whether a sequence is a text that came with the question, and not from the corpus. */
 function isGiven(sequence) {
   return Number.isInteger(sequence.index);
 }
 
-/** What people would call it: its title where its metadata has one. */
+/** A sequence's name for people: the title in its metadata, if there is one. */
 export function titleOf(sequence) {
   if (isGiven(sequence)) return `Text ${sequence.index + 1}`;
   const title = sequence.metadata?.title;

@@ -26,7 +26,7 @@ export function credentials() {
   return value ? { Authorization: `Bearer ${value}` } : {};
 }
 
-/** Lets the reader see and change whether there is a token. */
+/** Lets the reader see whether a token is set, and change it. */
 export function offerAccess() {
   label();
   button.onclick = () => askForToken(null).then((changed) => { if (changed) location.reload(); });

@@ -1,6 +1,6 @@
 // Parts of a completion: in code points in the address and the API, in UTF-16 in the page's own strings.
 
-/** @typedef {{start: number, end: number}} Span  In code points, the end not included. */
+/** @typedef {{start: number, end: number}} Span  In code points, the end excluded. */
 
 /** As the address has them: "1-6.8-12". @returns {Span[]} */
 export function spansFrom(text) {
@@ -21,7 +21,7 @@ export function spansText(spans) {
   return merged.map(({ start, end }) => `${start}-${end}`).join(".");
 }
 
-/** What stands before a place in a string of the page, in code points. */
+/** The number of code points before an index of a string of the page. */
 export function codePoints(text, utf16 = text.length) {
   return [...text.slice(0, utf16)].length;
 }

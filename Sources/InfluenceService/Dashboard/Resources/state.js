@@ -33,7 +33,7 @@ const fisherKinds = {
   unknown: "fitted elsewhere",
 };
 
-/** Names and values; nothing where a value is unknown. */
+/** Names and values, without those whose value is unknown. */
 function facts(entries) {
   return h("dl", { class: "facts" }, entries
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
