@@ -1,8 +1,9 @@
-"""kronfluence as scripts/bench/sweep has it measured: told what to run on standard input, it answers with seconds as JSON.
+"""The kronfluence side of scripts/bench/sweep. It reads commands from standard input and answers with seconds as JSON.
 
     python kronfluence_side.py SETTING.json
 
-Reads the setting that the Swift side reads. Commands: "scores 8" (sequences a batch; queries and the sweep apart), "fit 8", "memory".
+Reads the same setting as the Swift side. Commands: "scores 8" (8 sequences per batch; queries and the sweep are timed separately),
+"fit 8", "memory".
 """
 
 import json

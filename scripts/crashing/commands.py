@@ -1,4 +1,4 @@
-"""The commands that write: what each is started on, what must be true whenever it was ended, and what its last run must give."""
+"""The commands that write files: what each starts from, what must be true whenever it was killed, and what its last run must produce."""
 
 import contextlib
 import hashlib

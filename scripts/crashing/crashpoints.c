@@ -1,12 +1,12 @@
-// Preloaded into a program (ld.so(8), LD_PRELOAD), counts the calls that change files under a folder, and ends the program with
-// SIGKILL at one of them.
+// A library to preload into a program (ld.so(8), LD_PRELOAD). It counts the calls that change files under a folder, and kills the
+// program with SIGKILL at one of them.
 //
-//   CRASH_FOLDER  the folder, as realpath(3) gives it
-//   CRASH_AT      the number of the call, from 1, that is not made any more; 0 for none
-//   CRASH_HALF    1: of a write, the first half of the bytes is still written
-//   CRASH_LOG     a file outside of the folder that gets a line for each call: its name and its paths, separated by tabs
+//   CRASH_FOLDER  the folder, as realpath(3) returns it
+//   CRASH_AT      the number of the call, from 1, before which the program is killed; 0 for none
+//   CRASH_HALF    1: if the call is a write, its first half is still written
+//   CRASH_LOG     a file outside the folder that gets a line per call: its name and its paths, separated by tabs
 //
-// Only what goes through libc is seen: not what a program writes through a mapping.
+// The library sees only calls through libc, not what a program writes through a mapping.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

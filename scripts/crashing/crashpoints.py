@@ -1,4 +1,4 @@
-"""Runs a program that ends with SIGKILL at a chosen one of its writes, and checks the order of its writes and syncs."""
+"""Runs a program that is killed with SIGKILL at a chosen one of its writes, and checks the order of its writes and syncs."""
 
 import os
 import pathlib

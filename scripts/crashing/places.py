@@ -1,4 +1,4 @@
-"""Where a round takes place: a copy of a folder on an ordinary disk, or on a small one of its own."""
+"""Where a round runs: in a copy of a folder on an ordinary disk, or on a small disk of its own."""
 
 import errno
 import os

@@ -1,8 +1,8 @@
-"""A server that is ended again and again, or has no disk left, while clients post jobs and sequences.
+"""A server that is killed repeatedly, or runs out of disk space, while clients post jobs and sequences.
 
-Nothing that it has acknowledged may be lost: every acknowledged job must have the result of a server that nothing disturbed, every
-acknowledged sequence must be there, an upload must be there whole or not at all, a key must have made one job, and both databases
-must pass their integrity check.
+The server must not lose anything that it has acknowledged. Every acknowledged job must have the result of an undisturbed server. Every
+acknowledged sequence must be in the corpus. An upload must be there completely or not at all. An idempotency key must have created one
+job. Both databases must pass their integrity check.
 """
 
 import contextlib

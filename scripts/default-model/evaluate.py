@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Where each factual query's source article stands among the influential sequences, and in plain TF-IDF.
+"""Reports the rank of each factual query's source article by influence, and by plain TF-IDF.
 
-Asks a running server (scripts/demo leaves one) every query of queries.jsonl against the whole corpus, and prints Markdown
-tables: the completion's probability, what the model itself says, the article's rank by influence and by TF-IDF. Queries of the
-kind "fact" ask for what the article says of its subject; those of the kind "phrase" for a word that follows from those before
-it, whatever the subject.
+Asks a running server (scripts/demo leaves one running) every query of queries.jsonl against the whole corpus, and prints Markdown tables
+with the completion's probability, the model's own completion, and the article's rank by influence and by TF-IDF. Queries of the kind
+"fact" ask for what the article says of its subject. Queries of the kind "phrase" ask for a word that follows from the words before it,
+whatever the subject.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="http://127.0.0.1:8080")
     parser.add_argument("--queries", default=pathlib.Path(__file__).with_name("queries.jsonl"))
-    parser.add_argument("--job", help="a job of these queries that was posted before")
+    parser.add_argument("--job", help="an earlier job with these queries")
     arguments = parser.parse_args()
     server = arguments.server
     queries = [json.loads(line) for line in open(arguments.queries, encoding="utf-8")]

@@ -1,6 +1,6 @@
 """Cleans the openings of encyclopaedia articles and cuts them to a few sentences.
 
-What is left reads as plain prose in one line, in characters that a small tokenizer spends few tokens on.
+The result is plain prose in one line, in characters that take a small tokenizer few tokens.
 """
 
 import re

@@ -1,4 +1,4 @@
-// Fed by libFuzzer with config.json files. Besides not crashing, what is read of one must be a decoder whose sizes multiply
+// Fed by libFuzzer with config.json files. The reader must not crash, and the sizes of a decoder that it accepts must multiply
 // without overflow.
 
 import Foundation

@@ -1,5 +1,5 @@
-// Fed by libFuzzer with GGUF files. Besides not crashing, what is read must lie in the file: no tensor may have more values than
-// its bytes explain (at most four a byte), no array more elements than bytes, and no string more characters.
+// Fed by libFuzzer with GGUF files. The reader must not crash, and what it accepts must lie in the file: no tensor may have more values
+// than its bytes explain (at most four per byte), no array more elements than bytes, and no string more characters than bytes.
 
 import Foundation
 

@@ -1,5 +1,5 @@
-// Fed by libFuzzer with bodies as a client could post them. Besides not crashing, what the reader accepts must come back the
-// same when it is written and read again, and so must the queries decoded from it.
+// Fed by libFuzzer with bodies as a client could post them. The reader must not crash, and what it accepts must stay the same when it
+// is written and read again, and so must the queries that are decoded from it.
 
 import Foundation
 import JSON

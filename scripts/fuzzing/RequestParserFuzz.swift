@@ -1,5 +1,5 @@
-// Fed by libFuzzer with bytes as a client could send them. Besides not crashing, the parser must make the same of them in
-// whatever pieces they come, and what it accepts must keep the promises that handlers rely on.
+// Fed by libFuzzer with bytes as a client could send them. The parser must not crash, must give the same result in whatever chunks the
+// bytes arrive, and must keep the promises that handlers rely on for every request that it accepts.
 
 import HTTPTypes
 

@@ -1,5 +1,5 @@
-// Fed by libFuzzer with safetensors files. Besides not crashing, a tensor must have as many values as its shape says, and none
-// may take more memory than the file can explain: eight bytes for a byte.
+// Fed by libFuzzer with safetensors files. The reader must not crash, a tensor must have as many values as its shape says, and none
+// may take more memory than the file can explain: eight bytes for each of its bytes.
 
 import Foundation
 

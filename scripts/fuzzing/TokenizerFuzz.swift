@@ -1,6 +1,6 @@
-// Fed by libFuzzer. The first byte says what the rest is: a tokenizer.json, parts of one around a small vocabulary, a GGUF
-// file's tokens, or, mostly, as it takes far less time, a text. Behind the byte 0xFF comes a text, which whatever tokenizer
-// came of it has to encode: its ids must exist, and decoded they must be the text again where the tokenizer changes nothing.
+// Fed by libFuzzer. The first byte says what the remainder is: a tokenizer.json, parts of one around a small vocabulary, a GGUF file's
+// tokens, or, in most cases because it is much faster, a text. After the byte 0xFF comes a text that the resulting tokenizer must encode.
+// Its ids must exist and, if the tokenizer changes nothing, decode to the same text.
 
 import Foundation
 

@@ -1,4 +1,4 @@
-"""Prints a part of the embedded corpus: what speaks of Shakespeare, and other articles up to a number.
+"""Prints part of the embedded corpus: the articles that mention Shakespeare, and other articles up to the given number.
 
     corpus.py NUMBER > corpus.jsonl
 """

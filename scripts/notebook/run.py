@@ -1,4 +1,4 @@
-"""Runs the notebook against a server of its own, and looks at what its cells show.
+"""Runs the notebook against a server of its own, and checks the output of its cells.
 
     run.py PROGRAM SCRATCH [FILE.ipynb]
 """

@@ -1,5 +1,5 @@
 // A server and clients that use it in every way at once, for sanitizers to watch: requests, streams, uploads, resets, half requests,
-// new certificates, connections over their limit, and shutdowns in the middle of it all.
+// new certificates, connections over the limit, and shutdowns in the middle of all this.
 
 import Foundation
 import HTTP

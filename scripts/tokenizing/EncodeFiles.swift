@@ -2,10 +2,10 @@
 //
 //   EncodeFiles TOKENIZER TEXTS IDS [PASSES]
 //
-// TOKENIZER is a tokenizer.json, or a *.gguf.json with the tokenizer keys of a GGUF file. TEXTS and IDS are lists, each item
-// after its count as a little-endian 32-bit integer: UTF-8 bytes, and 32-bit ids. With PASSES, prints the processor time in
-// seconds of the fastest pass over all texts, each pass with a tokenizer that has seen nothing yet. Exits with status 1
-// where a text does not come back from its tokens and the tokenizer is one that changes nothing.
+// TOKENIZER is a tokenizer.json, or a *.gguf.json with the tokenizer keys of a GGUF file. TEXTS and IDS are lists. Each item follows its
+// count, a little-endian 32-bit integer; the items of TEXTS are UTF-8 bytes, and those of IDS are 32-bit ids. With PASSES, prints the
+// processor time in seconds of the fastest pass over all texts, each pass with a new tokenizer whose cache is empty. Exits with status 1
+// if the tokenizer changes nothing in a text and the text nevertheless does not come back from its tokens.
 
 import Foundation
 

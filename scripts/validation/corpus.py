@@ -1,9 +1,9 @@
-"""Writes the validation corpus and its queries, taken from the embedded default's corpus: a folder with corpus.jsonl,
-heldout.jsonl, queries.jsonl, and every sixth query again in twenty-queries.jsonl for what takes long.
+"""Writes the validation corpus and its queries into a folder: corpus.jsonl, heldout.jsonl, queries.jsonl, and every sixth query again in
+twenty-queries.jsonl, for slow studies. All are taken from the embedded model's corpus.
 
-English openings of Wikipedia articles (CC BY-SA 4.0, see Sources/Attribution/Resources/default/NOTICE.md), short ones of three
-topics. Half the queries end a document of the corpus, half a document that is left out of it: the prompt is the first part of
-the text, the completion the words that follow.
+The texts are short English openings of Wikipedia articles on three topics (CC BY-SA 4.0, see
+Sources/Attribution/Resources/default/NOTICE.md). Half of the queries are from documents of the corpus, and half from documents that are
+held out: the prompt is the first part of the text, and the completion is the words that follow.
 """
 
 import gzip

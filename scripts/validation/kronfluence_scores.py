@@ -1,10 +1,10 @@
-"""Scores of the validation queries by kronfluence (EK-FAC, sampled Fisher, its factors and its scores throughout), for
+"""Scores the validation queries with kronfluence (EK-FAC with a sampled Fisher; both factors and scores are kronfluence's), for
 `tributary evaluate lds --scores`.
 
-    python kronfluence_scores.py FOLDER > kronfluence.json     (FOLDER as scripts/validation/prepare makes it)
+    python kronfluence_scores.py FOLDER > kronfluence.json     (FOLDER from scripts/validation/prepare)
 
-Needs torch, transformers and kronfluence from PyPI; scripts/validation/run installs them. A row a query, a number a sequence in
-the order of the corpus, whose documents are cut into pieces as `tributary import` cuts them.
+Needs torch, transformers and kronfluence from PyPI; scripts/validation/run installs them. The output has one row per query and one number
+per sequence, in the order of the corpus, whose documents are split into sequences as `tributary import` splits them.
 """
 
 import json
