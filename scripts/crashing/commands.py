@@ -26,7 +26,7 @@ def hashes(folder: pathlib.Path, names: list[str] | None = None) -> dict[str, st
 class Command:
     """One command, from a template folder on.
 
-    A round copies the template, ends the command somewhere, looks at what is there (`look`), runs it again to its end and compares
+    A round copies the template, kills the command somewhere, checks the files (`look`), runs it again to its end and compares
     (`compare`). A subclass says which of these are right.
     """
 
@@ -60,7 +60,7 @@ class Command:
         """What the next run has to take up."""
 
     def suffices(self, free: int) -> bool:
-        """Whether the command must end well with so many free bytes."""
+        """Whether the command must succeed with this many free bytes."""
         return False
 
     def run(self, place: pathlib.Path, environment: dict | None = None) -> tuple[int, str, str]:

@@ -31,7 +31,7 @@ class SmallDisk:
         return status.f_bavail * status.f_frsize
 
     def leave(self, free: int) -> "Filler":
-        """Takes all space but so many bytes, until the filler is removed."""
+        """Takes all space except this many bytes, until the filler is removed."""
         return Filler(self, free)
 
 

@@ -18,7 +18,7 @@ import { spansFrom, spansText } from "./spans.js";
  * @property {string} damping
  * @property {string} estimator  ekfac, astra or identity.
  * @property {string} probe  How many others are scored too, drawn at random; empty for none.
- * @property {string} outputs  yes or no: whether it is told which tokens of a sequence become likelier.
+ * @property {string} outputs  yes or no: whether to report which tokens of a sequence become likelier.
  */
 
 /** @type {Draft} */
