@@ -2,7 +2,6 @@
 // is written and read again, and so must the queries that are decoded from it.
 
 import Foundation
-import JSON
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzQuery(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -17,7 +16,8 @@ public func fuzzQuery(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     guard let again = try? JSONReader.read(Array(tree.text.utf8)) else { preconditionFailure("written, it is no JSON") }
     precondition(again == tree, "written and read, it is another value")
     do {
-        let request = try InfluenceRequest(tree, defaults: Configuration.Query(), limit: Configuration.Jobs().queriesPerRequest)
+        let limit = Configuration.Jobs().queriesPerRequest
+        let request = try InfluenceRequest(tree, defaults: Configuration.Query(), limit: limit)
         for query in request.queries {
             let text = try JSONEncoder().encode(query)
             let again = try JSONReader.read(Array(text)).decoded(as: InfluenceQuery.self)
@@ -46,5 +46,13 @@ enum Configuration {
         var candidateLimit = 1_000
         var rank = 32
         var rescore = 100
+        var maximumTexts = 100
+        var maximumTextBytes = 65_536
+    }
+
+    struct Jobs {
+        var maximumQueriesPerRequest = 1_000
     }
 }
+
+enum InfluenceResult {}
