@@ -33,6 +33,7 @@ public actor HTTPServer {
     private let observers: [any ConnectionObserving]
     private let executor: (any TaskExecutor)?
     private let registry: ConnectionRegistry
+    private let bodies: BodyBudget
     private var state = State.new
 
     /// Where the server listens; with port 0 in the configuration, the port that was free. Empty unless it runs.
@@ -55,6 +56,11 @@ public actor HTTPServer {
         self.executor = executor
         registry = ConnectionRegistry(
             limit: configuration.maximumConnections, limitPerAddress: configuration.maximumConnectionsPerAddress)
+        let timeouts = configuration.timeouts
+        let largestBodyRate = Double(configuration.limits.clamped.bodyBytes) / max(timeouts.body / .seconds(1), 0.001)
+        bodies = BodyBudget(
+            limit: configuration.maximumBodyBytesInFlight,
+            safeRate: max(largestBodyRate, Double(timeouts.minimumBodyRate)))
     }
 
     public init(
@@ -68,6 +74,9 @@ public actor HTTPServer {
 
     /// How many connections are open now, those in a TLS handshake and those being closed included.
     public nonisolated var openConnections: Int { registry.count }
+
+    /// The bytes that the bodies of all requests under way have now.
+    nonisolated var bodyBytes: Int { bodies.used }
 
     /// Binds the address and begins to answer.
     ///
@@ -95,15 +104,11 @@ public actor HTTPServer {
 
     /// What the connections of a listener share, by the address that it listens on.
     private func environments(tls: TLSContextSource?) -> (SocketAddress) -> ConnectionEnvironment {
-        let timeouts = configuration.timeouts
-        let largestBodyRate = Double(configuration.limits.clamped.bodyBytes) / max(timeouts.body / .seconds(1), 0.001)
-        let bodies = BodyBudget(
-            limit: configuration.maximumBodyBytesInFlight,
-            safeRate: max(largestBodyRate, Double(timeouts.minimumBodyRate)))
         let identifiers = RequestIdentifiers()
         return { [self] address in
             ConnectionEnvironment(
-                limits: configuration.limits, timeouts: timeouts, tls: tls, proxies: configuration.trustedProxies,
+                limits: configuration.limits, timeouts: configuration.timeouts, tls: tls,
+                proxies: configuration.trustedProxies,
                 hosts: ServedHosts(configuration.hostNames, host: configuration.host, listeningOn: address),
                 screen: screen, handler: handler, executor: executor, logger: logger, observers: observers,
                 registry: registry, bodies: bodies, identifiers: identifiers)
