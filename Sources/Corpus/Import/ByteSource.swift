@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A stream of bytes, in chunks of the source's choosing.
@@ -48,6 +49,31 @@ final class MemoryByteSource: ByteSource {
         let chunk = Array(bytes[bytesRead...].prefix(FileByteSource.chunkSize))
         bytesRead += chunk.count
         return chunk
+    }
+}
+
+/// The decompressed bytes of a source in gzip format.
+final class GzipByteSource: ByteSource {
+    private let source: any ByteSource
+    private let file: String
+    private let reader: GzipReader
+
+    init(_ source: any ByteSource, file: String) throws {
+        self.source = source
+        self.file = file
+        reader = try GzipReader(source.nextChunk)
+    }
+
+    var bytesRead: Int { source.bytesRead }
+
+    func nextChunk() throws -> [UInt8]? {
+        do {
+            return try reader.nextChunk()
+        } catch GzipError.corrupt(let reason) {
+            throw CorpusImportError.corruptGzip(file: file, reason: reason)
+        } catch is GzipError {
+            throw CorpusImportError.truncatedGzip(file: file)
+        }
     }
 }
 

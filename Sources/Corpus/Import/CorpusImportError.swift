@@ -23,9 +23,6 @@ public enum CorpusImportError: Error, Equatable {
     /// The file is named as plain text, and holds JSON.
     case jsonNamedAsText(file: String)
 
-    /// The input is longer than it may be, once it is decompressed.
-    case tooLarge(name: String, limit: Int)
-
     /// The input has more records than are taken at once.
     case tooManyRecords(name: String, limit: Int)
 
@@ -86,8 +83,6 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(file): this is \(format.name), and neither JSON lines nor plain text. \(format.advice)"
         case .jsonNamedAsText(let file):
             "\(file): the file is named as plain text and holds JSON. Say which it is with --format jsonl or --format text."
-        case .tooLarge(let name, let limit):
-            "\(name): there are more than \(limit) bytes. Send them in parts."
         case .tooManyRecords(let name, let limit):
             "\(name): there are more than \(limit) records. Send them in parts."
         case .tooLong(let location, let limit):

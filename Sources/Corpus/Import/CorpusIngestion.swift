@@ -77,9 +77,8 @@ extension CorpusImportError {
             location
         case .foreignFormat(let file, _):
             CorpusInputLocation(file: file, line: 1)
-        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip, .tooLarge,
-            .tooManyRecords,
-            .cancelled, .store:
+        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip,
+            .tooManyRecords, .cancelled, .store:
             nil
         }
     }

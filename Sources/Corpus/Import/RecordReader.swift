@@ -1,3 +1,5 @@
+import Files
+
 /// A record as its input has it.
 struct RawRecord: Sendable {
     /// Where its first line is.
@@ -29,7 +31,7 @@ struct RecordReader {
         if let format = ForeignFormat(head: raw.start) {
             throw CorpusImportError.foreignFormat(file: input.name, format)
         }
-        let isCompressed = input.isNamedAsGzip || raw.start.starts(with: GzipByteSource.magic)
+        let isCompressed = input.isNamedAsGzip || raw.start.starts(with: GzipReader.magic)
         let text = try PeekedByteSource(isCompressed ? GzipByteSource(raw, file: input.name) : raw) { start in
             start.count >= Self.sniffedSize
                 || start.count >= ForeignFormat.headSize && start.contains { !$0.isWhitespace }
