@@ -49,7 +49,7 @@ struct CorpusIngestionTests {
             ("{\"text\": \"x\", \"source\": \"a\\u0000b\"}", "source", "NUL"),
             ("{\"text\": \"x\", \"metadata\": []}", "metadata", "an array"), ("[1]", nil, "an array"),
             ("{\"text\": ", nil, "not JSON"),
-            ("{\"text\": \"x\",}", nil, "column 14"), ("{\"text\": \"x\", \"text\": \"y\"}", nil, "stands twice"),
+            ("{\"text\": \"x\",}", nil, "column 14"), ("{\"text\": \"x\", \"text\": \"y\"}", nil, "appears twice"),
             ("{\"text\": \"x\", \"n\": NaN}", nil, "NaN is not JSON"),
         ])
     func allOrNone(line: String, field: String?, words: String) throws {
