@@ -38,6 +38,7 @@ extension RawSpan {
 
 extension Data {
     /// The little-endian numbers that the bytes hold one behind the other; bytes that do not make a whole number are ignored.
+    @inlinable
     public func littleEndianNumbers<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type) -> [Number] {
         let bytes = bytes
         let size = MemoryLayout<Number>.size
@@ -47,6 +48,7 @@ extension Data {
 
 extension Collection where Element: FixedWidthInteger {
     /// Each number's bytes in turn, the least significant first.
+    @inlinable
     public var littleEndianBytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count * MemoryLayout<Element>.size)
@@ -57,6 +59,7 @@ extension Collection where Element: FixedWidthInteger {
 
 extension [UInt8] {
     /// Appends the number's bytes, the least significant first.
+    @inlinable
     public mutating func append(littleEndian number: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
     }

@@ -232,7 +232,7 @@ struct SlicePreparation {
 }
 
 /// Transforms the elements on all cores. The results are in the order of the elements.
-private func concurrentMap<Element: Sendable, Result: Sendable>(
+func concurrentMap<Element: Sendable, Result: Sendable>(
     _ elements: [Element], _ transform: @Sendable (Element) -> Result
 ) -> [Result] {
     // Several chunks per core, since some elements take longer than others.
