@@ -80,7 +80,6 @@ final class GzipByteSource: ByteSource {
 /// A source whose first bytes can be inspected.
 final class PeekedByteSource: ByteSource {
     private let source: any ByteSource
-
     /// The first bytes of the source.
     private(set) var start: [UInt8] = []
 

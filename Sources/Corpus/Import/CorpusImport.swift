@@ -13,19 +13,14 @@ public struct CorpusImport: Sendable {
     }
 
     let store: CorpusStore
-
     /// What to do with a bad record. An input that cannot be read always ends the import.
     public var badRecords: BadRecords
-
     /// The source of documents that do not name one.
     public var defaultSource: String?
-
     /// The size at which a batch is committed, in documents or in bytes. Memory holds at most two batches.
     var batchLimit = (records: 8192, bytes: 4 << 20)
-
     /// The most bytes that one record can have.
     var recordLimit = RecordReader.maximumRecordSize
-
     /// The least time between two progress reports.
     var progressInterval = Duration.milliseconds(100)
 
@@ -70,22 +65,16 @@ public struct CorpusImport: Sendable {
 public struct CorpusImportSummary: Sendable, Equatable {
     /// New documents.
     public internal(set) var documents = 0
-
     /// New sequences.
     public internal(set) var sequences = 0
-
     /// The new documents' tokens, without the prefix.
     public internal(set) var tokens = 0
-
     /// Records whose text the corpus already had, perhaps from earlier in this import.
     public internal(set) var duplicates = 0
-
     /// Records whose text has no tokens; nothing is stored for them.
     public internal(set) var empty = 0
-
     /// Bad records that were skipped (``CorpusImport/BadRecords/skip``).
     public internal(set) var rejected = 0
-
     /// The errors of the first of them, at most ``maximumRejections``.
     public internal(set) var rejections: [CorpusImportError] = []
 
@@ -114,16 +103,12 @@ public struct CorpusImportSummary: Sendable, Equatable {
 public struct CorpusImportProgress: Sendable, Equatable {
     /// The name of the current input.
     public internal(set) var input = ""
-
     /// Bytes read from all inputs so far, as they are on disk: compressed bytes of a compressed input.
     public internal(set) var bytesRead = 0
-
     /// Bytes of all inputs together; nil if the length of one is unknown.
     public internal(set) var bytesTotal: Int?
-
     /// New documents committed.
     public internal(set) var documents = 0
-
     /// Records whose text the corpus already had.
     public internal(set) var duplicates = 0
 }

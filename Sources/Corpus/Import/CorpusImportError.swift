@@ -131,7 +131,6 @@ extension CorpusImportError {
 /// An import that stopped early, and what it had added.
 public struct CorpusImportFailure: Error, Equatable {
     public let reason: CorpusImportError
-
     /// The documents that were committed, and stay.
     public let summary: CorpusImportSummary
 }

@@ -23,10 +23,8 @@ public struct CorpusInput: Sendable {
     }
 
     let origin: Origin
-
     /// The requested format; nil to detect it.
     let format: Format?
-
     /// The form that the file's name implies; nil if it implies none.
     let named: NamedForm?
 

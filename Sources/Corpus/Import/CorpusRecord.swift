@@ -4,16 +4,12 @@ import JSON
 public struct CorpusRecord: Sendable, Equatable {
     /// The external identifier, unique in the corpus. Without one, the document is named after its content hash.
     public var id: String?
-
     /// The text: not empty, without NUL characters.
     public var text: String
-
     /// The origin of the document; candidates can be filtered by it.
     public var source: String?
-
     /// A JSON object, as text.
     public var metadata: String?
-
     /// The file and line from which the record was read.
     public var location: CorpusInputLocation
 }
@@ -22,7 +18,6 @@ public struct CorpusRecord: Sendable, Equatable {
 public struct CorpusInputLocation: Sendable, Equatable, CustomStringConvertible {
     /// The name of the file, without its folder; `standard input` where there is none.
     public var file: String
-
     /// The line, from 1.
     public var line: Int
 

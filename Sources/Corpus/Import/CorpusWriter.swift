@@ -20,7 +20,6 @@ struct PreparedDocument: Sendable {
 /// The result of adding a batch of records.
 struct AppendOutcome: Sendable {
     var summary = CorpusImportSummary()
-
     /// An error for each record whose identifier belongs to another text.
     var refused: [CorpusImportError] = []
 }

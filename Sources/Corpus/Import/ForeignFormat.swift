@@ -4,7 +4,6 @@
 public struct ForeignFormat: Sendable, Equatable {
     /// The name with its article, such as "a Parquet file".
     public let name: String
-
     /// A sentence that says what to do.
     public let advice: String
 

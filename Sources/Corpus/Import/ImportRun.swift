@@ -11,7 +11,6 @@ struct ImportRun {
     private let settings: CorpusImport
     private let isCancelled: () -> Bool
     private let report: (CorpusImportProgress) -> Void
-
     /// The documents committed so far.
     private(set) var summary = CorpusImportSummary()
 

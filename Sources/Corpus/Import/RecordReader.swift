@@ -4,7 +4,6 @@ import Files
 struct RawRecord: Sendable {
     /// The location of its first line.
     let location: CorpusInputLocation
-
     /// Its line, or the lines of its paragraph with line feeds between them.
     let bytes: [UInt8]
 
@@ -106,7 +105,6 @@ struct LineReader {
     private var beginning: [UInt8] = []
     /// Whether the current line has bytes, even if only its line end: the last line of a stream may have none.
     private var isBegun = false
-
     /// The number of the last line that was read, from 1.
     private(set) var lineNumber = 0
 

@@ -6,25 +6,18 @@ import GRDB
 public struct CorpusSequence: Sendable, Equatable, Identifiable {
     /// The number of the sequence in the store. Rowids start at 1 and have no gaps; later sequences have larger ones.
     public let rowid: Int64
-
     /// The public identifier: the document's where the document has one piece, otherwise `document#piece`.
     public let id: String
-
     /// The external identifier of the document that the sequence is a piece of.
     public let documentID: String
-
     /// The index of the piece in its document, from 0.
     public let piece: Int
-
     /// The number of pieces of the document.
     public let pieceCount: Int
-
     /// The number of the document's tokens before the piece.
     public let tokenOffset: Int
-
     /// Where the document is from, as its importer said.
     public let source: String?
-
     /// The token ids: the tokenization's prefix, then the piece.
     public let tokens: [Int32]
 }
@@ -36,32 +29,23 @@ public struct CorpusDocument: Sendable, Equatable, Identifiable {
     /// Clients ask for both by URL, where each byte can take three (`%2F`), and RFC 9110 section 4.1 wants URLs of 8,000 bytes to work.
     /// A corpus that already has longer ones can still be used.
     public static let maximumNameBytes = 2_048
-
     /// The external identifier under which the text was first imported, or one made from its content hash.
     public let id: String
-
     /// Further identifiers under which the same text was imported.
     public let otherIDs: [String]
-
     /// SHA-256 of the text's UTF-8 form, in hexadecimal: the document's identity.
     public let contentHash: String
-
     /// Where the document is from, as its importer said.
     public let source: String?
-
     /// A JSON object, as text.
     public let metadata: String?
-
     /// The file and line that the text was first read from, such as `articles.jsonl:57`.
     public let origin: String
-
     /// The whole text.
     public let text: String
-
     /// The number of times that the text was found: once per identifier, and once per location (file and line) where it had no
     /// identifier. Importing a file again adds nothing.
     public let copies: Int
-
     /// The rowids of its sequences, in the order of the pieces.
     public let sequences: ClosedRange<Int64>
 }

@@ -15,7 +15,6 @@ public final class CorpusStore: Sendable {
     public static let fileName = "corpus.sqlite"
 
     public let tokenization: CorpusTokenization
-
     /// The path of the corpus file.
     public let file: String
 

@@ -9,14 +9,11 @@ import GRDB
 public struct CorpusTokenization: Sendable {
     /// Identifies the tokenizer, such as a digest of its file. Compared for equality, never parsed.
     public let tokenizerDigest: String
-
     /// The most tokens that a sequence can have, ``prefix`` included.
     public let sequenceLength: Int
-
     /// The tokens in front of every sequence: normally none, or the beginning-of-sequence token where the tokenizer's files ask for
     /// it.
     public let prefix: [Int32]
-
     /// Returns the token ids of a document that follow ``prefix``. A prefix that the text itself spells out is dropped, the tokens that
     /// end each document are included where the tokenizer's files ask for some, and a text without tokens of its own gives none.
     /// Called from several threads at once.
@@ -44,10 +41,8 @@ public struct CorpusTokenization: Sendable {
 public struct CorpusTokenizationIdentity: Sendable, Equatable {
     /// See ``CorpusTokenization/tokenizerDigest``.
     public let tokenizerDigest: String
-
     /// See ``CorpusTokenization/sequenceLength``.
     public let sequenceLength: Int
-
     /// See ``CorpusTokenization/prefix``.
     public let prefix: [Int32]
 

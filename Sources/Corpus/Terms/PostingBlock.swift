@@ -15,10 +15,8 @@ struct PostingBlock: Equatable {
 
     /// The bits of a stretch without any sequence.
     static let noBits = [UInt8](repeating: 0, count: span / 8)
-
     /// The number of rowids in the block, at least one.
     let count: Int
-
     /// The rowids in the form that is stored.
     let rowids: [UInt8]
 
