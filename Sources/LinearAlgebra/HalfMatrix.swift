@@ -25,16 +25,9 @@ public struct HalfMatrix: Sendable {
 
     public var transposed: HalfSlice { slice.transposed }
 
-    public subscript(columns columns: Range<Int>) -> HalfSlice {
-        precondition(
-            columns.lowerBound >= 0 && columns.upperBound <= self.columns, "columns \(columns) of \(self.columns)")
-        return HalfSlice(matrix: self, storedRows: 0..<rows, storedColumns: columns, isTransposed: false)
-    }
+    public subscript(columns columns: Range<Int>) -> HalfSlice { slice[rows: 0..<rows, columns: columns] }
 
-    public subscript(rows rows: Range<Int>) -> HalfSlice {
-        precondition(rows.lowerBound >= 0 && rows.upperBound <= self.rows, "rows \(rows) of \(self.rows)")
-        return HalfSlice(matrix: self, storedRows: rows, storedColumns: 0..<columns, isTransposed: false)
-    }
+    public subscript(rows rows: Range<Int>) -> HalfSlice { slice[rows: rows] }
 
     /// Bytes that the values take.
     public var byteCount: Int { values.count * MemoryLayout<UInt16>.stride }
@@ -64,14 +57,19 @@ public struct HalfSlice: Sendable {
     }
 
     /// Some of the rows of a slice that is not transposed.
-    public subscript(rows rows: Range<Int>) -> HalfSlice {
+    public subscript(rows rows: Range<Int>) -> HalfSlice { self[rows: rows, columns: 0..<storedColumns.count] }
+
+    /// A part of a slice that is not transposed.
+    subscript(rows rows: Range<Int>, columns columns: Range<Int>) -> HalfSlice {
         precondition(!isTransposed, "a part of a transposed slice: take the part first, then transpose")
-        precondition(rows.lowerBound >= 0 && rows.upperBound <= storedRows.count, "rows \(rows) of \(storedRows.count)")
-        let start = storedRows.lowerBound
+        precondition(
+            rows.lowerBound >= 0 && rows.upperBound <= storedRows.count && columns.lowerBound >= 0
+                && columns.upperBound <= storedColumns.count,
+            "\(rows) x \(columns) of a slice of \(storedRows.count) x \(storedColumns.count)")
+        let (row, column) = (storedRows.lowerBound, storedColumns.lowerBound)
         return HalfSlice(
-            matrix: matrix, storedRows: (start + rows.lowerBound)..<(start + rows.upperBound),
-            storedColumns: storedColumns,
-            isTransposed: false)
+            matrix: matrix, storedRows: (row + rows.lowerBound)..<(row + rows.upperBound),
+            storedColumns: (column + columns.lowerBound)..<(column + columns.upperBound), isTransposed: false)
     }
 }
 

@@ -16,9 +16,6 @@ struct RecordReader {
     static let maximumRecordSize = 64 << 20
 
     let format: CorpusInput.Format
-    private let name: String
-    private let source: any ByteSource
-    private let recordLimit: Int
     private var lines: LineReader
 
     /// Opens an input, and detects its compression and its format.
@@ -40,23 +37,17 @@ struct RecordReader {
         }
         text.drop([0xef, 0xbb, 0xbf])  // The byte order mark that some editors write (RFC 3629, section 6).
         format = try TextFormat(start: text.start).format(of: input)
-        name = input.name
-        source = text
-        self.recordLimit = recordLimit
         lines = LineReader(text, file: input.name, limit: recordLimit)
     }
 
     /// Reads JSON lines that are not compressed.
     init(lines source: any ByteSource, name: String) {
         format = .jsonLines
-        self.name = name
-        self.source = source
-        recordLimit = Self.maximumRecordSize
-        lines = LineReader(source, file: name, limit: recordLimit)
+        lines = LineReader(source, file: name, limit: Self.maximumRecordSize)
     }
 
     /// The number of bytes read from the input, as they are on disk.
-    var bytesRead: Int { source.bytesRead }
+    var bytesRead: Int { lines.source.bytesRead }
 
     /// The next record; nil at the end of the input.
     mutating func next() throws -> RawRecord? {
@@ -68,17 +59,17 @@ struct RecordReader {
                 if firstLine == nil { continue }
                 break
             }
-            let location = CorpusInputLocation(file: name, line: firstLine ?? lines.lineNumber)
+            let location = CorpusInputLocation(file: lines.file, line: firstLine ?? lines.lineNumber)
             if format == .jsonLines { return RawRecord(location: location, bytes: line, format: format) }
             if firstLine != nil { bytes.append(UInt8(ascii: "\n")) }
             firstLine = location.line
             bytes.append(contentsOf: line)
-            guard bytes.count <= recordLimit else {
-                throw CorpusImportError.tooLong(location: location, limit: recordLimit)
+            guard bytes.count <= lines.limit else {
+                throw CorpusImportError.tooLong(location: location, limit: lines.limit)
             }
         }
         return firstLine.map { line in
-            RawRecord(location: CorpusInputLocation(file: name, line: line), bytes: bytes, format: format)
+            RawRecord(location: CorpusInputLocation(file: lines.file, line: line), bytes: bytes, format: format)
         }
     }
 
@@ -95,9 +86,11 @@ extension UInt8 {
 /// A line ends with a line feed, or a carriage return and a line feed, or at the end of the stream; neither is part of it.
 /// The reader holds at most one chunk and one line.
 struct LineReader {
-    private let source: any ByteSource
-    private let file: String
-    private let limit: Int
+    let source: any ByteSource
+    /// The name of the stream in errors.
+    let file: String
+    /// The most bytes in a line.
+    let limit: Int
 
     private var chunk: [UInt8] = []
     private var position = 0
@@ -108,7 +101,6 @@ struct LineReader {
     /// The number of the last line that was read, from 1.
     private(set) var lineNumber = 0
 
-    /// Reads lines of at most `limit` bytes.
     init(_ source: any ByteSource, file: String, limit: Int) {
         self.source = source
         self.file = file
