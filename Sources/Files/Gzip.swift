@@ -105,7 +105,7 @@ public final class GzipReader {
     private static let highestRatio = 1032
 }
 
-/// zlib's decompressor, set to gzip members.
+/// zlib's decompressor for gzip members.
 ///
 /// zlib's state must not move in memory and takes raw pointers: both stay inside this class.
 private final class Inflater {
@@ -113,14 +113,10 @@ private final class Inflater {
     private static let outputSize = 1 << 18
 
     init?() {
-        let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-        stream.initialize(to: z_stream())
-        // 16 more than the window's bits asks for the gzip format (zlib.h, inflateInit2).
-        let status = inflateInit2_(stream, 16 + MAX_WBITS, zlibVersion(), Int32(MemoryLayout<z_stream>.size))
-        guard status == Z_OK else {
-            stream.deallocate()
-            return nil
+        let stream = makeStream { stream, windowBits, version, size in
+            inflateInit2_(stream, windowBits, version, size)
         }
+        guard let stream else { return nil }
         self.stream = stream
     }
 
@@ -184,16 +180,10 @@ public struct GzipWriter: ~Copyable {
     /// - Parameter level: From 1, the fastest, to 9, the smallest; 0 stores the bytes as they are.
     /// - Returns: Nil if memory runs out.
     public init?(level: Int32) {
-        let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-        stream.initialize(to: z_stream())
-        // 16 more than the window's bits asks for the gzip format (zlib.h, deflateInit2).
-        let status = deflateInit2_(
-            stream, level, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY, zlibVersion(),
-            Int32(MemoryLayout<z_stream>.size))
-        guard status == Z_OK else {
-            stream.deallocate()
-            return nil
+        let stream = makeStream { stream, windowBits, version, size in
+            deflateInit2_(stream, level, Z_DEFLATED, windowBits, 8, Z_DEFAULT_STRATEGY, version, size)
         }
+        guard let stream else { return nil }
         self.stream = stream
     }
 
@@ -234,4 +224,18 @@ public struct GzipWriter: ~Copyable {
         }
         return output
     }
+}
+
+/// Allocates and initialises the state of zlib for the gzip format; nil if that fails.
+private func makeStream(
+    _ initialize: (_ stream: z_streamp, _ windowBits: Int32, _ version: UnsafePointer<CChar>?, _ size: Int32) -> Int32
+) -> UnsafeMutablePointer<z_stream>? {
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    stream.initialize(to: z_stream())
+    // 16 more than the window's bits selects the gzip format (zlib.h, inflateInit2).
+    guard initialize(stream, 16 + MAX_WBITS, zlibVersion(), Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+        stream.deallocate()
+        return nil
+    }
+    return stream
 }
