@@ -87,6 +87,9 @@ extension Matrix {
 
     public var transposed: MatrixSlice { slice.transposed }
 
+    /// The matrix with rows and columns exchanged in memory.
+    public func transposedCopy() -> Matrix { Matrix(transposed) }
+
     public subscript(rows rows: Range<Int>) -> MatrixSlice { slice[rows: rows] }
 
     public subscript(columns columns: Range<Int>) -> MatrixSlice { slice[columns: columns] }

@@ -46,7 +46,4 @@ extension Matrix {
         }
         return halves.withUnsafeBytes { Data($0) }
     }
-
-    /// The matrix with rows and columns exchanged in memory.
-    public func transposedCopy() -> Matrix { Matrix(transposed) }
 }
