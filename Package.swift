@@ -26,19 +26,19 @@ let package = Package(
         .target(name: "CLinux"),
 
         // Floor 1: files, JSON, limits of input, numerics, storage and the wire; the last three know nothing of each other.
-        .target(name: "Files", dependencies: ["CLinux", "COpenSSL"]),
+        .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib"]),
         .target(name: "JSON"),
         .target(name: "Limits"),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: [
-                "Files", "JSON", "CVectorKernels", "CZlib", .product(name: "GRDB", package: "GRDB.swift"),
+                "Files", "JSON", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .target(
             name: "HTTP",
             dependencies: [
-                "CLinux", "COpenSSL", "CZlib",
+                "Files", "CLinux", "COpenSSL",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -100,8 +100,8 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
-        .testTarget(name: "CorpusTests", dependencies: ["Corpus"]),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "COpenSSL", "CZlib"]),
+        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files"]),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib"]),
         .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files"], exclude: ["Fixtures"]),
         .testTarget(
             name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files"], exclude: ["Fixtures"]),

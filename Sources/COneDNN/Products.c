@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Of libgomp, which Debian's oneDNN runs on: how many threads a parallel region of the calling thread has.
+// From libgomp, which Debian's oneDNN uses: sets the number of threads in the calling thread's parallel regions.
 void omp_set_num_threads(int count);
 
-/// Rows are multiplied in blocks of so many at most, so that one piece of code serves all but the last few.
+/// Rows are multiplied in blocks of at most this many, so that one generated kernel serves all but the last few.
 enum { block_rows = 256, small_block_rows = 64, row_step = 16 };
 
-/// What the code of a product depends on.
+/// The properties that the generated code of a product depends on.
 typedef struct {
     size_t rows, inner, columns;
     size_t left_row, left_column, right_row, right_column, y_stride;
@@ -25,7 +25,7 @@ typedef struct {
     dnnl_memory_t left, right, y;
 } prepared_product;
 
-/// Many times the shapes of a model's products.
+/// Many times the number of shapes in a model's products.
 enum { prepared_count = 1024, prepared_most = 768 };
 
 typedef struct {
@@ -33,7 +33,7 @@ typedef struct {
     size_t capacity;
 } buffer;
 
-/// oneDNN runs a primitive on the thread that made it, and so each thread has its own.
+/// oneDNN runs a primitive on the thread that made it, so each thread has its own.
 typedef struct {
     dnnl_stream_t stream;
     buffer scratch, last_rows, last_products;
@@ -83,7 +83,7 @@ static thread_state *current(void) {
         free(state);
         return NULL;
     }
-    // Parallelism lies in the workers.
+    // The workers provide the parallelism.
     omp_set_num_threads(1);
     return state;
 }
@@ -91,7 +91,7 @@ static thread_state *current(void) {
 static void *room(buffer *buffer, size_t bytes) {
     if (buffer->capacity < bytes) {
         free(buffer->values);
-        // A multiple of the alignment, as aligned_alloc asks for.
+        // aligned_alloc requires a multiple of the alignment.
         buffer->values = aligned_alloc(64, (bytes + 63) / 64 * 64);
         buffer->capacity = buffer->values ? bytes : 0;
     }
@@ -193,7 +193,7 @@ static dnnl_status_t find(thread_state *state, const shape *of, prepared_product
     return status;
 }
 
-/// One product of as many rows as its code is for.
+/// One product with the number of rows for which its code was generated.
 static dnnl_status_t run(thread_state *state, const shape *of, const void *left, const void *right, float *y) {
     prepared_product *product;
     dnnl_status_t status = find(state, of, &product);
@@ -209,7 +209,7 @@ static dnnl_status_t run(thread_state *state, const shape *of, const void *left,
 
 static size_t width(const shape *of) { return of->is_half ? sizeof(uint16_t) : sizeof(float); }
 
-/// The last few rows, with rows of zeros below them.
+/// The last few rows, padded with rows of zeros.
 static dnnl_status_t run_padded(thread_state *state, shape of, const char *left, const void *right, float *y) {
     const size_t rows = of.rows, size = width(&of);
     of.rows = (rows + row_step - 1) / row_step * row_step;

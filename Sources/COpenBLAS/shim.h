@@ -6,8 +6,8 @@
 
 #include <cblas.h>
 
-// Of the eigendecomposition of a real symmetric matrix, Float64: the reflections that make it tridiagonal; the decomposition of that by
-// divide and conquer; the reflections applied to a matrix, and a block of them as I - V T Vᵀ.
+// The eigendecomposition of a real symmetric matrix, Float64: the reflections that make it tridiagonal; the decomposition of the
+// tridiagonal matrix by divide and conquer; the reflections applied to a matrix, and a block of them as I - V T Vᵀ.
 void dsytrd_(const char *uplo, const int *n, double *a, const int *lda, double *d, double *e, double *tau, double *work,
              const int *lwork, int *info);
 void dstedc_(const char *compz, const int *n, double *d, double *e, double *z, const int *ldz, double *work, const int *lwork,

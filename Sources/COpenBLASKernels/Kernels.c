@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-// OpenBLAS's own, where it was built with the kernels of several families: forgets its choice, and chooses.
+// From OpenBLAS, if it was built with the kernels of several families: chooses the kernels again.
 void gotoblas_dynamic_quit(void) __attribute__((weak));
 void gotoblas_dynamic_init(void) __attribute__((weak));
 
 static const char choice[] = "OPENBLAS_CORETYPE";
-/// What OpenBLAS takes a processor for that is younger than itself, and which had no more than SSE3.
+/// The family that OpenBLAS assumes for a processor newer than itself; it had no more than SSE3.
 static const char unknown[] = "Prescott";
 
 const char *tributary_blas_kernels(void) { return openblas_get_corename(); }
@@ -25,10 +25,10 @@ const char *tributary_suitable_blas_kernels(void) {
     return NULL;
 }
 
-/// OpenBLAS goes by a processor's model, not by what it can do. Another thread might read the environment once the program has begun.
+/// OpenBLAS chooses by the processor's model, not by its features. Once the program runs, another thread might read the environment.
 __attribute__((constructor)) static void choose(void) {
-    // Parallelism lies in the workers, each with its own batch: OpenBLAS's own threads collapse when a core is contended, and make a
-    // product's rounding depend on the machine.
+    // The workers provide the parallelism, each with its own micro-batch: OpenBLAS's threads collapse when a core is contended, and make
+    // a product's rounding depend on the machine.
     openblas_set_num_threads(1);
     const char *suitable = tributary_suitable_blas_kernels();
     if (!suitable || getenv(choice) || strcmp(openblas_get_corename(), unknown) != 0) return;

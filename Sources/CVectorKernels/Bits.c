@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-// Thirty-two sums in vectors of eight: they stay in registers, whatever the number of rows, in all clones.
+// Thirty-two sums in vectors of eight stay in registers in all clones, whatever the number of rows.
 typedef double sums_of_eight __attribute__((vector_size(64)));
 typedef int64_t masks_of_eight __attribute__((vector_size(64)));
 enum { GROUPS = 4, LANES = 8, WINDOW = GROUPS * LANES };

@@ -1,4 +1,4 @@
-// What every kernel file shares: the clones, and an exponential that vectorises.
+// Shared by all kernel files: the clones, and an exponential that vectorises.
 
 #ifndef TRIBUTARY_KERNEL_COMMON_H
 #define TRIBUTARY_KERNEL_COMMON_H

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/// The plane that counts negative.
+/// The plane with negative weight.
 enum { top = TRIBUTARY_SKETCH_PLANES - 1 };
 
 /// A segment's part of a record's score, given the sum of the query's levels where the record has a plus.
@@ -41,14 +41,14 @@ static void scores_by_words(const uint8_t *records, size_t record_bytes, size_t 
 
 #define SPECIALIZED(instructions) __attribute__((target(instructions)))
 
-/// How many of a record's bits are pluses of one plane, in each byte, times what `table` counts a bit as.
+/// For each byte, the number of a record's plus bits in one plane, times the weight of a bit in `table`.
 SPECIALIZED("avx2") TRIBUTARY_INLINE __m256i counted(__m256i table, __m256i low_bits, __m256i high_bits, __m256i plane) {
     const __m256i low = _mm256_shuffle_epi8(table, _mm256_and_si256(low_bits, plane));
     const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(high_bits, _mm256_srli_epi16(plane, 4)));
     return _mm256_add_epi8(low, high);
 }
 
-/// Adds to `lower` what 256 signs have in the two lower planes, and to `upper` a fourth of what they have in the upper two.
+/// Adds to `lower` the sum of 256 signs in the two lower planes, and to `upper` a quarter of their sum in the two upper planes.
 SPECIALIZED("avx2") TRIBUTARY_INLINE void add_counts(__m256i signs, const __m256i planes[TRIBUTARY_SKETCH_PLANES],
                                                      __m256i *lower, __m256i *upper) {
     const __m256i once = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2,
@@ -63,7 +63,7 @@ SPECIALIZED("avx2") TRIBUTARY_INLINE void add_counts(__m256i signs, const __m256
         *upper, _mm256_sub_epi8(counted(once, low, high, planes[2]), counted(twice, low, high, planes[3])));
 }
 
-/// The same where bits are counted by looking up halves of bytes.
+/// The same for processors that count bits by looking up half bytes.
 SPECIALIZED("avx2") static void scores_by_lookups(const uint8_t *records, size_t record_bytes, size_t count,
                                                   size_t segments, size_t words, const uint64_t *planes,
                                                   const float *steps, const float *sums, float *scores) {
@@ -113,7 +113,7 @@ SPECIALIZED("avx2") static void scores_by_lookups(const uint8_t *records, size_t
 
 enum { lanes = 8, together = 4, ahead = 8, floats = 16 };
 
-/// Minus the part of a record's score that does not depend on its signs, in sixteen pieces.
+/// The negative of the part of a record's score that does not depend on its signs, in sixteen parts.
 SPECIALIZED("avx512f") TRIBUTARY_INLINE __m512 without_signs(const uint8_t *scales, const float *sums, size_t segments) {
     __m512 total = _mm512_setzero_ps();
     for (size_t s = 0; s < segments; s += floats) {
@@ -124,8 +124,8 @@ SPECIALIZED("avx512f") TRIBUTARY_INLINE __m512 without_signs(const uint8_t *scal
     return total;
 }
 
-/// The same where vectors of bits can be counted, and counts be multiplied by what their plane weighs as they are added up. A few
-/// records share what is read of the query, and a record's lanes are added up once.
+/// The same for processors that count the bits of vectors, and multiply counts by their plane's weight while adding. A few records
+/// share each read of the query, and a record's lanes are summed once.
 SPECIALIZED("avx512f,avx512vnni,avx512vpopcntdq") static void scores_by_vectors(
     const uint8_t *records, size_t record_bytes, size_t count, size_t segments, size_t words, const uint64_t *planes,
     const float *steps, const float *sums, float *scores) {
@@ -142,7 +142,7 @@ SPECIALIZED("avx512f,avx512vnni,avx512vpopcntdq") static void scores_by_vectors(
         }
         for (size_t s = 0; s < segments; s++) {
             const uint64_t *query = planes + s * words * TRIBUTARY_SKETCH_PLANES;
-            // Two sums a record, so that fewer additions wait for the one before.
+            // Two sums per record, so that fewer additions wait for the previous one.
             __m512i levels[together][2];
             for (size_t k = 0; k < together; k++) levels[k][0] = levels[k][1] = _mm512_setzero_si512();
             for (size_t w = 0; w < words; w += lanes) {
@@ -151,7 +151,7 @@ SPECIALIZED("avx512f,avx512vnni,avx512vpopcntdq") static void scores_by_vectors(
                 for (size_t k = 0; k < together; k++) {
                     const uint8_t *signs = record[k] + segments * sizeof(float) + (s * words + w) * sizeof(uint64_t);
                     bits[k] = _mm512_maskz_loadu_epi64(mask, signs);
-                    // The processor fetches ahead in one stream, and not in the pieces of several.
+                    // The processor prefetches one stream, not the parts of several.
                     _mm_prefetch((const char *)signs + ahead * record_bytes, _MM_HINT_T0);
                 }
                 for (size_t p = 0; p < TRIBUTARY_SKETCH_PLANES; p++) {

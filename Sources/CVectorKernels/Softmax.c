@@ -9,7 +9,7 @@ TRIBUTARY_INLINE float row_maximum(const float *x, size_t count) {
     size_t c = 0;
     for (; c + LANES <= count; c += LANES)
         for (size_t l = 0; l < LANES; l++) lanes[l] = x[c + l] > lanes[l] ? x[c + l] : lanes[l];
-    // Halved again and again: one after another they would each wait for the last.
+    // Halved repeatedly: in sequence, each would wait for the previous one.
     for (size_t half = LANES / 2; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++) lanes[l] = lanes[l + half] > lanes[l] ? lanes[l + half] : lanes[l];
     float maximum = lanes[0];
@@ -30,7 +30,7 @@ void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows,
         row += hidden;
         const size_t width = columns - hidden;
         const size_t limit = (seen < columns ? seen : columns) - hidden;
-        // Whole vectors, as far as there is room: what stands behind the limit becomes zero below.
+        // Whole vectors, as far as the row allows: entries after the limit become zero below.
         const size_t rounded = (limit + LANES - 1) / LANES * LANES, end = rounded < width ? rounded : width;
         for (size_t c = limit; c < end; c++) row[c] = -3.0e38f;
         const float maximum = row_maximum(row, end);
@@ -41,7 +41,7 @@ void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows,
             sum += e;
         }
         const float reciprocal = 1.0f / sum;
-        // Before they are multiplied: the least of exponentials would become denormal, which takes long.
+        // Before they are multiplied: the smallest exponentials would become denormal, which is slow.
         for (size_t c = limit; c < width; c++) row[c] = 0;
         for (size_t c = 0; c < end; c++) row[c] *= reciprocal;
     }
@@ -97,8 +97,8 @@ void tributary_softmax_cross_entropy(float *logits, size_t stride, int32_t *labe
         size_t label = given;
         float exponent;
         if (uniforms) {
-            // Inverse transform: the first label at which the cumulated weight passes u times the total. The total is the
-            // Float64 one: the Float32 sum may exceed all that is cumulated, and leave the last label, however unlikely.
+            // Inverse transform: the first label at which the cumulated weight exceeds u times the total. The total is the
+            // Float64 one: a Float32 sum can exceed the whole cumulated weight, and would select the last label, however unlikely.
             double total = 0;
             for (size_t c = 0; c < columns; c++) total += (double)row[c];
             const double threshold = (double)uniforms[r] * total;
@@ -141,7 +141,7 @@ void tributary_streamed_softmax(float *logits, size_t stride, const int32_t *lab
             sum += e;
         }
         if (has_label) {
-            // Found again without it: of a token that is all but certain little else would be left of a difference.
+            // Computed again without the label: for an almost certain token, a difference would lose nearly all digits.
             row[label] = 0;
             sum = 0;
             for (size_t c = 0; c < columns; c++) sum += row[c];

@@ -1,20 +1,20 @@
 import Foundation
 import Glibc
 
-/// A file that appears at its place only when it is whole.
+/// A file that appears at its path only when it is complete.
 ///
-/// The bytes go to a file beside the place, which ``commit()`` syncs and renames: after a crash there is the old file or
-/// the new one. What was written without a commit is removed, at once or, after a crash, when the file is next written.
+/// The bytes go to a temporary file in the same folder, which ``commit()`` syncs and renames: after a crash, the path has the old file or
+/// the new one. A temporary file without a commit is removed, at once or, after a crash, when the file is next written.
 public struct AtomicFile: ~Copyable {
     private let path: String
     private let temporaryPath: String
     private var descriptor: Int32?
 
-    /// Opens a file beside `path`, in the same folder and so on the same file system.
+    /// Opens a temporary file in the folder of `path`, and so on the same file system.
     ///
-    /// - Parameter permissions: Those of a new file, less what the process's mask takes away.
-    /// - Throws: ``AtomicFileError``, also where the folder is missing or not writable.
-    /// - Complexity: Reads the folder's list of names, to find what a crash left of this file.
+    /// - Parameter permissions: The permissions of the file, restricted by the process's mask.
+    /// - Throws: ``AtomicFileError``, for example if the folder is missing or not writable.
+    /// - Complexity: Reads the folder's list of names, to find temporary files of this path that a crash left.
     public init(replacing path: String, permissions: UInt32 = 0o666) throws {
         Leftovers(of: path).remove()
         while true {
@@ -29,7 +29,7 @@ public struct AtomicFile: ~Copyable {
         }
     }
 
-    /// Takes over an open descriptor, to be written, synced and closed here.
+    /// Takes ownership of an open descriptor.
     init(replacing path: String, temporaryPath: String, descriptor: Int32) {
         self.path = path
         self.temporaryPath = temporaryPath
@@ -42,29 +42,29 @@ public struct AtomicFile: ~Copyable {
         close(descriptor)
     }
 
-    /// Writes all of the bytes after those written before.
+    /// Writes the bytes after those written before.
     ///
-    /// - Throws: ``AtomicFileError/diskFull(path:)`` or another ``AtomicFileError``.
+    /// - Throws: ``AtomicFileError``.
     public mutating func append(_ bytes: RawSpan) throws {
         guard let descriptor else { throw AtomicFileError(path: path, code: EBADF) }
         try FileSystem.write(bytes, to: descriptor, of: path)
     }
 
-    /// Syncs the file, renames it into its place and syncs the folder.
+    /// Syncs the file, renames it to its path and syncs the folder.
     ///
-    /// - Throws: ``AtomicFileError``; the file that was at the place before is then still there.
+    /// - Throws: ``AtomicFileError``. The old file, if any, is then still at the path.
     public mutating func commit() throws {
         guard let descriptor else { throw AtomicFileError(path: path, code: EBADF) }
         try FileSystem.sync(descriptor, of: path)
         guard rename(temporaryPath, path) == 0 else { throw AtomicFileError(path: path, code: errno) }
         self.descriptor = nil
-        // Open until now, and with that claimed. What a file system could still report here, it has reported to fsync.
+        // The file stays open, and so locked, until here. The file system has already reported all errors to fsync.
         close(descriptor)
-        // The rename is a change of the folder, not of the file.
+        // The rename changes the folder, not the file.
         try FileSystem.syncFolder(of: path)
     }
 
-    /// Writes a whole file, or leaves what was there.
+    /// Writes a whole file, or keeps the old one.
     ///
     /// - Throws: ``AtomicFileError``.
     public static func write(_ data: Data, to path: String, permissions: UInt32 = 0o666) throws {
@@ -73,16 +73,64 @@ public struct AtomicFile: ~Copyable {
         try file.commit()
     }
 
-    /// Removes a file, if it is there, and whatever crashes left of it.
+    /// Removes a file, if it exists, and its temporary files that crashes left.
     ///
-    /// The removal is not synced: after a power failure the file may be there again.
+    /// The removal is not synced: after a power failure the file can exist again.
     public static func remove(_ path: String) {
         unlink(path)
         removeLeftovers(of: path)
     }
 
-    /// Removes whatever crashes left of a file, to have the space before it is next written.
+    /// Removes temporary files that crashes left, to free their space before the file is next written.
     public static func removeLeftovers(of path: String) {
         Leftovers(of: path).remove()
     }
+}
+
+/// Why a file or a folder could not be written. The old one at the path is unchanged.
+public enum AtomicFileError: Error, Equatable {
+    case diskFull(path: String)
+    case missingFolder(path: String)
+    case cannotWrite(path: String, reason: String)
+
+    init(path: String, code: Int32) {
+        switch code {
+        case ENOSPC, EDQUOT: self = .diskFull(path: path)
+        case ENOENT, ENOTDIR: self = .missingFolder(path: path)
+        default: self = .cannotWrite(path: path, reason: String(cString: strerror(code)))
+        }
+    }
+
+    /// The same error about another path: the one that a person knows, not a temporary one.
+    public func naming(_ path: String) -> AtomicFileError {
+        switch self {
+        case .diskFull: .diskFull(path: path)
+        case .missingFolder: .missingFolder(path: path)
+        case .cannotWrite(_, let reason): .cannotWrite(path: path, reason: reason)
+        }
+    }
+}
+
+extension AtomicFileError: CustomStringConvertible, LocalizedError {
+    public var description: String {
+        switch self {
+        case .diskFull(let path):
+            "\(path): the disk is full, or the quota is used up. Nothing was changed: free some space and try again."
+        case .missingFolder(let path):
+            "\(path): cannot be written, because its folder does not exist. Create the folder, or name another."
+        case .cannotWrite(let path, let reason):
+            "\(path): cannot be written (\(reason)). Check the path and its permissions."
+        }
+    }
+
+    public var errorDescription: String? { description }
+}
+
+/// The name and version that the program records in files.
+public enum WritingProgram {
+    public static let name = "tributary"
+    /// The version of the program: of its command line, its service and its files.
+    public static let version = "1.0.0"
+    /// Name and version, as files record them.
+    public static let signature = "\(name) \(version)"
 }

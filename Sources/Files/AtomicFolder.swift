@@ -1,22 +1,23 @@
 import Foundation
 import Glibc
 
-/// A folder that appears at its place only when all of it is whole.
+/// A folder that appears at its path only when all of it is complete.
 ///
-/// Its files are written into a folder beside the place. ``commit()`` syncs them all and exchanges the two folders in one step
-/// (renameat2(2)): after a crash there is the old folder or the new one, whole. A file system that cannot exchange has the old
-/// folder step aside and the new one take its place; ``recover(_:isWhole:)`` finds them after a crash in between.
+/// Its files are written into a temporary folder beside the path. ``commit()`` syncs them all and exchanges the two folders in one step
+/// (renameat2(2)): after a crash, the path has the complete old folder or the complete new one. On a file system that cannot exchange
+/// folders, the old one is renamed away before the new one is renamed to the path; ``recover(_:isWhole:)`` finds both after a crash in
+/// between.
 public struct AtomicFolder: ~Copyable {
     private static let oldSuffix = ".old"
 
     private let path: String
-    /// The folder beside the place, to write files into.
+    /// The path of the temporary folder, to write files into.
     public let contents: String
     private var descriptor: Int32?
 
-    /// Makes an empty folder beside `path`, and the folders above it where they are missing.
+    /// Makes an empty temporary folder beside `path`, and missing folders above it.
     ///
-    /// What crashes left of earlier ones is removed, after ``recover(_:isWhole:)``.
+    /// Folders that crashes left are recovered (``recover(_:isWhole:)``) or removed.
     ///
     /// - Throws: ``AtomicFileError``.
     public init(replacing path: String) throws {
@@ -26,7 +27,7 @@ public struct AtomicFolder: ~Copyable {
             let contents = Leftovers(of: path).newPath()
             guard mkdir(contents, 0o777) == 0 else { throw AtomicFileError(path: path, code: errno) }
             let descriptor = open(contents, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            // Another process may have taken it for a leftover before it was claimed.
+            // Another process may have removed it as a leftover before it was claimed.
             if descriptor < 0, errno == ENOENT { continue }
             guard descriptor >= 0 else {
                 let code = errno
@@ -49,14 +50,14 @@ public struct AtomicFolder: ~Copyable {
         close(descriptor)
     }
 
-    /// Syncs every file, puts the folder into its place, and then removes what was there.
+    /// Syncs every file, moves the folder to its path, and then removes the old folder.
     ///
-    /// - Throws: ``AtomicFileError``; what was at the place before is then still there. A file at the place is refused.
+    /// - Throws: ``AtomicFileError``, also if the path is a file's. The old folder, if any, is then still at the path.
     public mutating func commit() throws {
         try commit(exchanging: FileSystem.exchange)
     }
 
-    /// - Parameter exchange: Exchanges what is at two paths, and gives the error's code.
+    /// - Parameter exchange: Exchanges the folders at two paths, and returns the error's code.
     mutating func commit(exchanging exchange: (String, String) -> Int32) throws {
         guard let descriptor else { throw AtomicFileError(path: path, code: EBADF) }
         try syncContents()
@@ -64,19 +65,19 @@ public struct AtomicFolder: ~Copyable {
         self.descriptor = nil
         defer { close(descriptor) }
         try FileSystem.syncFolder(of: path)
-        // Only now: until the folder is synced, a power failure brings the old one back.
+        // Only now: until the parent folder is synced, a power failure can bring the old folder back.
         if let old { try? FileManager.default.removeItem(atPath: old) }
     }
 
-    /// Removes a folder, if it is there, and whatever crashes left of it.
+    /// Removes a folder, if it exists, and its temporary folders that crashes left.
     ///
-    /// The removal is not synced: after a power failure some of it may be there again.
+    /// The removal is not synced: after a power failure some of it can exist again.
     public static func remove(_ path: String) {
         try? FileManager.default.removeItem(atPath: path)
         Leftovers(of: path).remove()
     }
 
-    /// Makes all files, and their names, outlast a power failure.
+    /// Syncs all files and their names, so that they survive a power failure.
     func syncContents() throws {
         let names: [String]
         do {
@@ -92,7 +93,7 @@ public struct AtomicFolder: ~Copyable {
         }
     }
 
-    /// - Returns: Where that is now which was at the place; nil if nothing was.
+    /// - Returns: The path to which the old folder was moved; nil if there was none.
     private func moveIntoPlace(_ exchange: (String, String) -> Int32) throws -> String? {
         var status = stat()
         guard lstat(path, &status) == 0 else {
@@ -100,7 +101,7 @@ public struct AtomicFolder: ~Copyable {
             return nil
         }
         guard [S_IFDIR, S_IFLNK].contains(status.st_mode & S_IFMT) else {
-            throw AtomicFileError.cannotWrite(path: path, reason: "a file is there, and no folder")
+            throw AtomicFileError.cannotWrite(path: path, reason: "it is a file, not a folder")
         }
         switch exchange(contents, path) {
         case 0: return contents
@@ -109,10 +110,10 @@ public struct AtomicFolder: ~Copyable {
         }
     }
 
-    /// Two renames, between which nothing is at the place.
+    /// Replaces the folder by two renames, between which the path has no folder.
     private func stepAside() throws -> String {
         let old = contents + Self.oldSuffix
-        // Claimed, so that nobody takes it for a leftover meanwhile; not where it is a link.
+        // Claimed, so that no process removes it as a leftover meanwhile; a link cannot be claimed.
         let claim = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         defer { if claim >= 0 { close(claim) } }
         if claim >= 0 { _ = Leftovers.claim(claim) }
@@ -125,11 +126,11 @@ public struct AtomicFolder: ~Copyable {
         return old
     }
 
-    /// Puts the folder back that a crash between two renames left beside its place, and removes what crashes left otherwise.
+    /// Restores the folder if a crash happened between the two renames of a commit, and removes other temporary folders that crashes left.
     ///
-    /// The old folder steps aside only when the new one is whole, so that the new one is taken if it is there.
+    /// The old folder is renamed away only when the new one is complete, so the new one is preferred.
     ///
-    /// - Parameter isWhole: Whether a folder has all it must have. Only such a one is taken.
+    /// - Parameter isWhole: Returns whether a folder is complete. Only a complete folder is restored.
     public static func recover(_ path: String, isWhole: (_ folder: String) -> Bool = { _ in true }) {
         let leftovers = Leftovers(of: path)
         var status = stat()
@@ -144,9 +145,62 @@ public struct AtomicFolder: ~Copyable {
                 try? FileSystem.syncFolder(of: path)
                 break
             }
-            // Without one that is whole, what there is may still be of use to somebody.
+            // None is complete: keep them, as a person may still need them.
             if !found.isEmpty, lstat(path, &status) != 0 { return }
         }
         leftovers.remove()
+    }
+}
+
+/// Files of one folder that belong together, such as a model's weights and its configuration, and are replaced as one.
+///
+/// They are written into a temporary folder inside, and moved out of it when all of them are complete. One file is the *mark*, without
+/// which readers do not accept the folder: the old mark is removed first, and the new one moved last. A crash thus leaves the old files,
+/// the new ones, or, between the renames, no mark; readers never accept a mixture. Other files in the folder do not change.
+public struct AtomicFileSet: ~Copyable {
+    private let folder: String
+    private let mark: String
+    private let staging: AtomicFolder
+
+    /// The path of the temporary folder, to write the files into.
+    public var contents: String { staging.contents }
+
+    /// Makes the temporary folder, and the folder itself if it is missing.
+    ///
+    /// - Parameter mark: The name of the mark.
+    /// - Throws: ``AtomicFileError``.
+    public init(in folder: String, mark: String) throws {
+        self.folder = folder
+        self.mark = mark
+        staging = try AtomicFolder(replacing: "\(folder)/\(mark)")
+    }
+
+    /// Syncs the files and moves them into the folder. The mark must be among them.
+    ///
+    /// - Throws: ``AtomicFileError``. If the disk is full, nothing has changed.
+    public consuming func commit() throws {
+        try staging.syncContents()
+        let names = try names().filter { $0 != mark }.sorted()
+        let markPath = "\(folder)/\(mark)"
+        guard unlink(markPath) == 0 || errno == ENOENT else { throw AtomicFileError(path: markPath, code: errno) }
+        try FileSystem.syncFolder(at: folder, of: folder)
+        try move(names)
+        try move([mark])
+    }
+
+    private borrowing func names() throws -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: contents)
+        } catch {
+            throw AtomicFileError.cannotWrite(path: folder, reason: error.localizedDescription)
+        }
+    }
+
+    private borrowing func move(_ names: [String]) throws {
+        for name in names {
+            let path = "\(folder)/\(name)"
+            guard rename("\(contents)/\(name)", path) == 0 else { throw AtomicFileError(path: path, code: errno) }
+        }
+        try FileSystem.syncFolder(at: folder, of: folder)
     }
 }

@@ -1,12 +1,12 @@
 import COpenSSL
 import Foundation
 
-/// A SHA-256 digest (FIPS 180-4) taken over bytes as they arrive.
+/// A SHA-256 digest (FIPS 180-4) of bytes as they arrive.
 ///
-/// Names content: models, tokenizers and texts that have the same digest are the same. Feed lengths along with parts
-/// of varying length (``update(_:)-(UInt64)``) where two different lists of parts must not give one digest.
+/// It identifies content: models, tokenizers or texts with equal digests are equal. If two different lists of parts must not give the
+/// same digest, add the length of each part as well (``update(_:)-(UInt64)``).
 public struct ContentDigest: Sendable {
-    /// Bytes of a digest.
+    /// The number of bytes in a digest.
     public static let byteCount = Int(SHA256_DIGEST_LENGTH)
 
     private var state = SHA256_CTX()
@@ -15,14 +15,14 @@ public struct ContentDigest: Sendable {
         SHA256_Init(&state)
     }
 
-    /// The 32 bytes of a whole text's digest, in UTF-8.
+    /// The 32 bytes of the digest of a text's UTF-8 bytes.
     public static func bytes(of text: String) -> [UInt8] {
         var digest = ContentDigest()
         digest.update(text)
         return digest.bytes
     }
 
-    /// Takes more bytes. Cutting them differently over several calls changes nothing.
+    /// Adds more bytes. How they are split over several calls does not matter.
     public mutating func update(_ bytes: Span<UInt8>) {
         bytes.withUnsafeBufferPointer { _ = SHA256_Update(&state, $0.baseAddress, $0.count) }
     }
@@ -35,17 +35,15 @@ public struct ContentDigest: Sendable {
 
     public mutating func update(_ bytes: Data) { update(bytes.span) }
 
-    /// Takes a string's UTF-8 bytes, without its length.
+    /// Adds a string's UTF-8 bytes, without its length.
     public mutating func update(_ text: String) { update(text.utf8Span.span) }
 
-    /// Takes a number as eight bytes, least significant first.
+    /// Adds a number as eight bytes, the least significant first.
     public mutating func update(_ number: UInt64) {
-        var bytes = [8 of UInt8](repeating: 0)
-        for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: number >> (8 * UInt64(index))) }
-        update(bytes.span)
+        withUnsafeBytes(of: number.littleEndian) { update($0.bytes) }
     }
 
-    /// The 32 bytes of the digest of everything taken so far. More bytes may follow.
+    /// The 32 bytes of the digest of everything added so far. More bytes can follow.
     public var bytes: [UInt8] {
         var final = state
         return [UInt8](unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
@@ -54,17 +52,17 @@ public struct ContentDigest: Sendable {
         }
     }
 
-    /// The digest of everything taken so far as 64 lower-case hexadecimal digits.
+    /// The digest of everything added so far, as 64 lower-case hexadecimal digits.
     public var hexadecimal: String { bytes.hexadecimal }
 }
 
 extension [UInt8] {
-    /// Whether two byte strings are the same, found in a time that depends on their length alone.
+    /// Whether two byte strings are equal, in a time that depends only on their length.
     public func isEqualInConstantTime(to other: [UInt8]) -> Bool {
         count == other.count && CRYPTO_memcmp(self, other, count) == 0
     }
 
-    /// Two lower-case hexadecimal digits a byte.
+    /// Two lower-case hexadecimal digits per byte.
     public var hexadecimal: String {
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)

@@ -2,9 +2,9 @@ import CLinux
 import Foundation
 import Glibc
 
-/// The system calls behind files that must outlast a crash, with errors that name the file.
+/// The system calls behind files that must survive a crash, with errors that name the file.
 public enum FileSystem {
-    /// Makes a folder and those above it, so that they outlast a power failure. One that is there already is left as it is.
+    /// Makes a folder and missing folders above it, and syncs them. An existing folder does not change.
     ///
     /// - Throws: ``AtomicFileError``.
     public static func makeFolder(at path: String) throws {
@@ -22,17 +22,17 @@ public enum FileSystem {
         }
     }
 
-    /// Whether a file can be written in place of the one at a path, and leaves space on the disk for what is to come.
+    /// Checks that a file can replace the one at a path and leave `needed` bytes free on the disk.
     ///
-    /// - Returns: The free bytes there are, with those of the file that is replaced, if they are too few; nil if they are not, or
-    ///   where the file system does not tell.
+    /// - Returns: The available bytes, including those of the replaced file, if they are too few; nil if they suffice, or the file system
+    ///   does not say.
     public static func shortage(of bytes: Int, at path: String, leaving needed: Int) -> Int? {
         guard let free = freeBytes(beside: path) else { return nil }
         let available = free + (length(of: path) ?? 0)
         return available - bytes < needed ? available : nil
     }
 
-    /// The bytes that a file at a path could take at most; nil where the file system does not tell, or for a missing folder.
+    /// The free bytes for a file at a path; nil if the file system does not say, or the folder is missing.
     static func freeBytes(beside path: String) -> Int? {
         var status = statvfs()
         guard statvfs(folder(of: path), &status) == 0 else { return nil }
@@ -41,7 +41,7 @@ public enum FileSystem {
         return overflow ? .max : bytes
     }
 
-    /// The length of a file; nil if there is none.
+    /// The length of a file; nil if it does not exist.
     static func length(of path: String) -> Int? {
         var status = stat()
         return stat(path, &status) == 0 ? Int(status.st_size) : nil
@@ -56,14 +56,14 @@ public enum FileSystem {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// Exchanges what is at two paths.
+    /// Exchanges the files or folders at two paths.
     ///
     /// - Returns: 0, or the error's code.
     static func exchange(_ path: String, _ other: String) -> Int32 {
         tributary_exchange(path, other) == 0 ? 0 : errno
     }
 
-    /// Writes all of the bytes where the descriptor stands.
+    /// Writes all bytes at the descriptor's position.
     static func write(_ bytes: RawSpan, to descriptor: Int32, of path: String) throws {
         var offset = 0
         while offset < bytes.byteCount {
@@ -78,26 +78,88 @@ public enum FileSystem {
         }
     }
 
-    /// Returns when the device has what was written.
+    /// Returns when the device has the written bytes.
     static func sync(_ descriptor: Int32, of path: String) throws {
         while fsync(descriptor) != 0 {
             guard errno == EINTR else { throw AtomicFileError(path: path, code: errno) }
         }
     }
 
-    /// Makes new names beside a path outlast a power failure.
+    /// Syncs the folder of a path, so that new names in it survive a power failure.
     static func syncFolder(of path: String) throws {
         try syncFolder(at: folder(of: path), of: path)
     }
 
-    /// Makes the names in a folder outlast a power failure.
+    /// Syncs a folder, so that new names in it survive a power failure.
     ///
-    /// - Parameter path: Named by the error.
+    /// - Parameter path: The path that an error names.
     static func syncFolder(at folder: String, of path: String) throws {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw AtomicFileError(path: path, code: errno) }
         defer { close(descriptor) }
-        // EINVAL: a file system without the notion of syncing a folder.
+        // EINVAL: the file system cannot sync folders.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw AtomicFileError(path: path, code: errno) }
+    }
+}
+
+/// The temporary files and folders beside a path: those being written, and leftovers of crashes.
+///
+/// They are named `.NAME.writing-UUID`. A writer locks its own (flock(2)), and the lock ends with the process: one without a lock is a
+/// leftover. On a file system without locks, none is treated as a leftover.
+struct Leftovers {
+    private let folder: URL
+    /// The start of the names. The whole name of the path could be too long for the file system.
+    private let prefix: String
+
+    init(of path: String) {
+        let url = URL(fileURLWithPath: path)
+        folder = url.deletingLastPathComponent()
+        prefix = ".\(String(decoding: url.lastPathComponent.utf8.prefix(100), as: UTF8.self))."
+    }
+
+    /// An unused temporary path.
+    func newPath() -> String {
+        folder.appendingPathComponent("\(prefix)writing-\(UUID().uuidString)").path
+    }
+
+    /// Locks a file or folder that was just made at such a path.
+    ///
+    /// - Returns: Whether it still exists: another process may have removed it as a leftover before it was locked.
+    static func claim(_ descriptor: Int32) -> Bool {
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return errno != EWOULDBLOCK }
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_nlink > 0
+    }
+
+    /// The paths of all temporary files and folders, leftovers or not.
+    var paths: [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return names.filter(isOurs).sorted().map { folder.appendingPathComponent($0).path }
+    }
+
+    /// Also accepts names of earlier versions: `.NAME.writing-PROCESS`, `.NAME.UUID.partial`.
+    private func isOurs(_ name: String) -> Bool {
+        guard name.utf8.starts(with: prefix.utf8) else { return false }
+        var parts = name.utf8.dropFirst(prefix.utf8.count).split(separator: UInt8(ascii: "."))
+            .map { String(decoding: $0, as: UTF8.self) }
+        if parts.count == 2, parts[1] == "partial" { return UUID(uuidString: parts[0]) != nil }
+        if parts.count == 2, parts[1] == "old" { parts.removeLast() }
+        guard parts.count == 1, parts[0].hasPrefix("writing-") else { return false }
+        let mark = parts[0].dropFirst("writing-".count)
+        return UUID(uuidString: String(mark)) != nil || UInt32(mark) != nil
+    }
+
+    /// Removes the leftovers.
+    func remove() {
+        for path in paths { Self.withLock(on: path) { try? FileManager.default.removeItem(atPath: path) } }
+    }
+
+    /// Runs the body with the lock on a path, or not at all if another process holds the lock.
+    static func withLock(on path: String, _ body: () -> Void) {
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return }
+        body()
     }
 }

@@ -1,20 +1,20 @@
 import Foundation
 import Glibc
 
-/// A file that grows at its end, for records that are too many to be written anew for each.
+/// A file that grows at its end, for records that are too many to rewrite for each new one.
 ///
-/// It has no rename that could make it whole. So its owner tells from the contents how far it is whole, by a count in a header,
-/// a hash or the end of a line; what is behind that is of a write that did not end, and is cut off when the file is opened.
+/// No rename makes it complete. Its owner therefore finds out from the contents how much of the file is valid, by a count in a header, a
+/// hash or the end of a line. Bytes after that come from an interrupted write, and are cut off when the file is opened.
 public struct GrowingFile: ~Copyable {
     private let path: String
     private let descriptor: Int32
-    /// Bytes that are written and synced.
+    /// The number of bytes that are written and synced.
     public private(set) var length: Int
 
-    /// Opens a file that is there, and cuts off what is behind its whole part.
+    /// Opens an existing file, and cuts off the bytes after its valid part.
     ///
-    /// - Parameter length: Of the whole part.
-    /// - Throws: ``AtomicFileError``, also for a file that is shorter.
+    /// - Parameter length: The length of the valid part.
+    /// - Throws: ``AtomicFileError``, also if the file is shorter.
     public init(path: String, keeping length: Int) throws {
         let descriptor = open(path, O_WRONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw AtomicFileError(path: path, code: errno) }
@@ -31,14 +31,14 @@ public struct GrowingFile: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Writes behind the end, and syncs. A write that fails leaves nothing behind, so that others may follow.
+    /// Writes at the end, and syncs. A failed write is undone, so that others can follow.
     ///
     /// - Throws: ``AtomicFileError``.
     public mutating func append(_ bytes: RawSpan) throws {
         try append(bytes, with: FileSystem.write)
     }
 
-    /// - Parameter write: Writes bytes where a descriptor stands, of a path.
+    /// - Parameter write: Writes bytes at the position of a descriptor for a path.
     mutating func append(_ bytes: RawSpan, with write: (RawSpan, Int32, String) throws -> Void) throws {
         do {
             try seek(to: length)
@@ -51,12 +51,13 @@ public struct GrowingFile: ~Copyable {
         length += bytes.byteCount
     }
 
-    /// Writes over bytes that are there, and syncs. A crash leaves the old bytes or the new ones if they are few, and in one
-    /// sector of the device.
+    /// Overwrites existing bytes, and syncs. After a crash they are the old bytes or the new ones, if they are in one sector of the device.
     ///
+    /// - Precondition: The bytes end at ``length`` or before.
     /// - Throws: ``AtomicFileError``.
     public func overwrite(_ bytes: RawSpan, at offset: Int) throws {
-        precondition(offset >= 0 && offset + bytes.byteCount <= length, "\(offset) is outside of the \(length) bytes")
+        precondition(
+            offset >= 0 && offset + bytes.byteCount <= length, "\(bytes.byteCount) bytes at \(offset) of \(length)")
         try seek(to: offset)
         try FileSystem.write(bytes, to: descriptor, of: path)
         try FileSystem.sync(descriptor, of: path)
@@ -71,7 +72,7 @@ public struct GrowingFile: ~Copyable {
         guard fstat(descriptor, &status) == 0 else { throw AtomicFileError(path: path, code: errno) }
         guard status.st_size >= length else {
             throw AtomicFileError.cannotWrite(
-                path: path, reason: "it is \(status.st_size) bytes long, and should have \(length)")
+                path: path, reason: "it has \(status.st_size) bytes, but \(length) were expected")
         }
         guard status.st_size == length || ftruncate(descriptor, off_t(length)) == 0 else {
             throw AtomicFileError(path: path, code: errno)

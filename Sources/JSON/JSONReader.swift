@@ -1,28 +1,27 @@
-/// Reads JSON text as RFC 8259 has it, and nothing beside it.
+/// Reads JSON text strictly as in RFC 8259.
 ///
-/// This is the one reader of JSON that comes from outside: bodies of requests, JSON lines, files of queries, metadata. It refuses a
-/// comma before an end, a member that stands twice in one object (names are compared byte by byte), and NaN and Infinity, which
-/// Python's `json` writes unless told otherwise; and it says where a mistake is. It does not recurse: the depth of a text costs memory,
-/// and never the stack.
+/// This is the only reader of JSON from outside: request bodies, JSON lines, files of queries, metadata. It refuses a trailing comma, a
+/// member that appears twice in one object (names are compared byte by byte), and NaN and Infinity, which Python's `json` writes by
+/// default. Errors say where the mistake is. The reader does not recurse: deep nesting costs memory, never the stack.
 public struct JSONReader {
-    /// Where the text stops being JSON.
+    /// The first mistake in a text that is not JSON.
     public struct Mistake: Error, Equatable {
         public var reason: String
         /// From 1.
         public var line: Int
         /// In characters (Unicode scalars), from 1.
         public var column: Int
-        /// Whether nothing is wrong with the text but that it ends too early.
+        /// Whether the only mistake is that the text ends too early.
         public var isAtEnd = false
     }
 
-    /// How deep arrays and objects may lie in each other.
+    /// The deepest allowed nesting of arrays and objects.
     public static let maximumDepth = 512
 
     private var scanner: JSONScanner
     private var open: [Container] = []
 
-    /// Reads a text of one value, on however many lines.
+    /// Reads a text that consists of one value, on any number of lines.
     ///
     /// - Throws: ``Mistake``.
     /// - Complexity: Linear in the text's length.
@@ -33,7 +32,7 @@ public struct JSONReader {
 
     /// Reads a line of JSON lines.
     ///
-    /// - Throws: ``Mistake``, which tells of JSON that goes over several lines where that may be the mistake.
+    /// - Throws: ``Mistake``. If the line ends too early, the reason says that each line must be a whole object.
     public static func readLine(_ bytes: [UInt8]) throws(Mistake) -> JSONTree {
         do {
             return try read(bytes)
@@ -47,12 +46,12 @@ public struct JSONReader {
 
     private init(bytes: [UInt8]) { scanner = JSONScanner(bytes: bytes) }
 
-    /// A list or an object whose end has not come.
+    /// A list or an object whose end has not been read.
     private struct Container {
         let isObject: Bool
         var elements: [JSONTree] = []
         var members: [JSONTree.Member] = []
-        /// The name that the next value has in an object.
+        /// The name of the next value in an object.
         var name = ""
         var names = MemberNames()
 
@@ -62,7 +61,7 @@ public struct JSONReader {
     private mutating func document() throws(Mistake) -> JSONTree {
         while true {
             scanner.skipSpace()
-            // An object or a list that has just begun has no value yet.
+            // After an opening bracket there is no value yet.
             guard var value = try beginValue() else { continue }
             while !open.isEmpty {
                 guard let container = try add(value) else { break }
@@ -77,7 +76,7 @@ public struct JSONReader {
         }
     }
 
-    /// Reads a value without parts, or the opening of one with parts, up to where the first part begins.
+    /// Reads a scalar or an empty container, or the opening of another container up to its first value.
     ///
     /// - Returns: `nil` after an opening.
     private mutating func beginValue() throws(Mistake) -> JSONTree? {
@@ -100,24 +99,24 @@ public struct JSONReader {
         }
     }
 
-    /// What is wrong where a value should be and none is.
+    /// The mistake of a missing value.
     private var noValue: Mistake {
         if let word = scanner.notANumber {
-            return scanner.mistake("\(word) is not JSON\(place): write null, or leave it out")
+            return scanner.mistake("\(word) is not JSON\(path): write null, or leave it out")
         }
         return scanner.mistake("expected a value, found \(scanner.found)", isAtEnd: scanner.isWithinWord)
     }
 
     private mutating func begin(_ container: Container) throws(Mistake) {
         guard open.count < Self.maximumDepth else {
-            throw scanner.mistake("lists and objects lie deeper in each other than \(Self.maximumDepth)")
+            throw scanner.mistake("lists and objects are nested deeper than \(Self.maximumDepth)")
         }
         open.append(container)
         scanner.skip()
         scanner.skipSpace()
     }
 
-    /// Reads a member's name, up to where its value begins.
+    /// Reads a member's name and the colon.
     private mutating func beginMember() throws(Mistake) {
         guard scanner.next == UInt8(ascii: "\"") else {
             throw scanner.mistake("expected a member's name in double quotes, found \(scanner.found)")
@@ -127,7 +126,7 @@ public struct JSONReader {
         let top = open.count - 1
         guard open[top].names.insert(name, after: open[top].members) else {
             scanner.position = start
-            throw scanner.mistake("the member \"\(name.shortened)\" stands twice in one object")
+            throw scanner.mistake("the member \"\(name.shortened)\" appears twice in one object")
         }
         scanner.skipSpace()
         guard scanner.take(":") else {
@@ -136,9 +135,9 @@ public struct JSONReader {
         open[top].name = name
     }
 
-    /// Puts a value into the innermost container, and reads up to its next part or over its end.
+    /// Adds a value to the innermost container, and reads on to the next value or past the container's end.
     ///
-    /// - Returns: The container, if that was its last part.
+    /// - Returns: The container, if it has ended.
     private mutating func add(_ value: JSONTree) throws(Mistake) -> JSONTree? {
         let top = open.count - 1
         scanner.skipSpace()
@@ -160,10 +159,10 @@ public struct JSONReader {
         return nil
     }
 
-    /// Where in the document the next value is, in the words of an error.
-    private var place: String {
+    /// The path to the next value in the document, for an error message.
+    private var path: String {
         guard !open.isEmpty else { return "" }
-        // The innermost tell enough of a document that is deep.
+        // In a deep document, the innermost names suffice.
         let path = open.suffix(8).reduce(into: "") { path, container in
             if container.isObject {
                 path += (path.isEmpty ? "" : ".") + container.name.shortened
@@ -177,11 +176,11 @@ public struct JSONReader {
 
 /// The names of an object's members so far.
 private struct MemberNames {
-    /// Empty while the members are few: comparing each is then faster than hashing.
+    /// Empty while there are few members: comparing each one is then faster than hashing.
     private var names: Set<ExactString> = []
     private static let few = 12
 
-    /// - Returns: Whether no member has the name yet.
+    /// - Returns: Whether the name is new.
     mutating func insert(_ name: String, after members: [JSONTree.Member]) -> Bool {
         guard members.count >= Self.few else { return !members.contains { $0.name.hasSameBytes(as: name) } }
         if names.isEmpty { names = Set(members.map { ExactString($0.name) }) }
@@ -190,7 +189,7 @@ private struct MemberNames {
 }
 
 extension String {
-    /// The text, or its beginning if it is too long for an error.
+    /// The text, or its beginning if it is too long for an error message.
     fileprivate var shortened: String { utf8.count <= 64 ? self : "\(prefix(40))…" }
 }
 

@@ -1,4 +1,4 @@
-/// The words of a JSON text: strings, numbers, and what stands between them.
+/// Reads the tokens of a JSON text: strings, numbers, words and punctuation.
 struct JSONScanner {
     private let bytes: [UInt8]
     var position = 0
@@ -31,7 +31,7 @@ struct JSONScanner {
         return true
     }
 
-    /// Whether the text ends within a word that would be a value.
+    /// Whether the text ends inside `true`, `false` or `null`.
     var isWithinWord: Bool {
         ["true", "false", "null"].contains { $0.utf8.starts(with: bytes[position...]) }
     }
@@ -43,15 +43,15 @@ struct JSONScanner {
         return notANumber == nil
     }
 
-    /// A word that stands here in a number's place, as Python and JavaScript write what is no number.
+    /// The word here with which Python or JavaScript writes NaN or an infinity, if any.
     var notANumber: String? {
-        let rest = bytes[position...].prefix(1 + "Infinity".utf8.count)
+        let start = bytes[position...].prefix(1 + "Infinity".utf8.count)
         return ["NaN", "-NaN", "Infinity", "-Infinity", "nan", "-nan", "inf", "-inf"].first {
-            rest.starts(with: $0.utf8)
+            start.starts(with: $0.utf8)
         }
     }
 
-    /// The digits of the number that begins here, as they stand.
+    /// Reads the number that begins here, and returns its text unchanged.
     mutating func number() throws(JSONReader.Mistake) -> String {
         let start = position
         _ = take("-")
@@ -72,13 +72,13 @@ struct JSONScanner {
 
     // MARK: Strings
 
-    /// The string whose opening quotation mark is here.
+    /// Reads the string whose opening quotation mark is here.
     mutating func string() throws(JSONReader.Mistake) -> String {
         let opening = position
         position += 1
         let start = position
         skipPlain()
-        // Most strings have no escape, and are taken as they are.
+        // Most strings have no escape and are copied as a whole.
         if next == UInt8(ascii: "\"") {
             guard let string = String(validating: bytes[start..<position], as: UTF8.self) else {
                 throw notUTF8(at: opening)
@@ -110,7 +110,7 @@ struct JSONScanner {
         throw mistake("this string has no end", isAtEnd: true)
     }
 
-    /// Goes on to the next byte that is not simply part of a string.
+    /// Skips to the next quotation mark, backslash or control character.
     private mutating func skipPlain() {
         let bytes = bytes
         var index = position
@@ -128,7 +128,7 @@ struct JSONScanner {
         return scanner.mistake("this string is not valid UTF-8")
     }
 
-    /// What follows a backslash.
+    /// Reads the escape after a backslash.
     private mutating func takeEscape(into text: inout [UInt8]) throws(JSONReader.Mistake) {
         guard let byte = next else { throw mistake("expected an escape, found \(found)") }
         position += 1
@@ -147,7 +147,7 @@ struct JSONScanner {
         }
     }
 
-    /// Four hexadecimal digits, or twice four for a pair of surrogates (RFC 8259 section 7).
+    /// Reads four hexadecimal digits, or two escapes of four for a pair of surrogates (RFC 8259 section 7).
     private mutating func escapedScalar() throws(JSONReader.Mistake) -> Unicode.Scalar {
         let start = position
         let first = try hexadecimal()
@@ -162,7 +162,7 @@ struct JSONScanner {
         }
         let isCut = isAtEnd
         position = start
-        throw mistake("half a surrogate pair is no character", isAtEnd: isCut)
+        throw mistake("half a surrogate pair is not a character", isAtEnd: isCut)
     }
 
     private mutating func hexadecimal() throws(JSONReader.Mistake) -> UInt32 {
@@ -179,7 +179,7 @@ struct JSONScanner {
 
     // MARK: Mistakes
 
-    /// What stands here, in the words of an error.
+    /// The character here, for an error message.
     var found: String {
         guard let byte = next else { return "the end of the text" }
         if bytes[position...].starts(with: [0xEF, 0xBB, 0xBF]) { return "a byte order mark" }
@@ -187,7 +187,7 @@ struct JSONScanner {
         return byte < 0x20 || byte == 0x7F ? "a control character" : "'\(Character(Unicode.Scalar(byte)))'"
     }
 
-    /// A mistake at this place.
+    /// A mistake at this position.
     func mistake(_ reason: String, isAtEnd: Bool? = nil) -> JSONReader.Mistake {
         let before = bytes[..<position]
         let lineStart = before.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0

@@ -1,4 +1,4 @@
-/// A JSON value as it was sent: numbers keep their digits, objects their order.
+/// A JSON value as it was sent: numbers keep their digits, and objects the order of their members.
 ///
 /// Two trees are equal if they have the same digits, the same bytes in strings, and the same members in the same order.
 public enum JSONTree: Sendable {
@@ -23,7 +23,7 @@ public enum JSONTree: Sendable {
         }
     }
 
-    /// The value of an object's member; `nil` if there is none, or for what is no object.
+    /// The value of an object's member; `nil` if there is no such member, or the value is not an object.
     ///
     /// - Complexity: Linear in the number of members. Names are compared byte by byte.
     public subscript(name: String) -> JSONTree? {
@@ -31,7 +31,7 @@ public enum JSONTree: Sendable {
         return members.first { $0.name.hasSameBytes(as: name) }?.value
     }
 
-    /// The value with a member that an object lacks or has as null. What is no object stays as it is.
+    /// The object with this value for a member that is absent or null. Other values do not change.
     public func filling(_ name: String, with value: JSONTree) -> JSONTree {
         guard case .object(var members) = self else { return self }
         switch members.firstIndex(where: { $0.name.hasSameBytes(as: name) }) {
@@ -42,7 +42,7 @@ public enum JSONTree: Sendable {
         return .object(members)
     }
 
-    /// The value in the words of an error.
+    /// The value for an error message.
     public var shown: String {
         switch self {
         case .null: "null"
@@ -94,8 +94,69 @@ extension JSONTree: ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral {
 
     public init(arrayLiteral elements: JSONTree...) { self = .array(elements) }
 
-    /// An object of the members that have a value.
+    /// An object with those members that have a value.
     public init(members: [(String, JSONTree?)]) {
         self = .object(members.compactMap { name, value in value.map { Member(name: name, value: $0) } })
+    }
+}
+
+extension JSONTree {
+    /// The value as JSON on one line, with members in their order.
+    public var text: String {
+        var bytes: [UInt8] = []
+        write(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private func write(to bytes: inout [UInt8]) {
+        switch self {
+        case .null: bytes.append(contentsOf: "null".utf8)
+        case .boolean(let value): bytes.append(contentsOf: (value ? "true" : "false").utf8)
+        case .number(let digits): bytes.append(contentsOf: digits.utf8)
+        case .string(let value): Self.writeQuoted(value, to: &bytes)
+        case .array(let elements):
+            bytes.append(UInt8(ascii: "["))
+            for (index, element) in elements.enumerated() {
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                element.write(to: &bytes)
+            }
+            bytes.append(UInt8(ascii: "]"))
+        case .object(let members):
+            bytes.append(UInt8(ascii: "{"))
+            for (index, member) in members.enumerated() {
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                Self.writeQuoted(member.name, to: &bytes)
+                bytes.append(UInt8(ascii: ":"))
+                member.value.write(to: &bytes)
+            }
+            bytes.append(UInt8(ascii: "}"))
+        }
+    }
+
+    /// Writes a string as in RFC 8259, section 7.
+    ///
+    /// Also escapes the control characters from U+007F to U+009F, which JSON allows but a terminal might obey.
+    private static func writeQuoted(_ string: String, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\""))
+        if string.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+            bytes.append(contentsOf: string.utf8)
+        } else {
+            for scalar in string.unicodeScalars { writeEscaped(scalar, to: &bytes) }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func writeEscaped(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
+        switch scalar {
+        case "\"": bytes.append(contentsOf: "\\\"".utf8)
+        case "\\": bytes.append(contentsOf: "\\\\".utf8)
+        case "\n": bytes.append(contentsOf: "\\n".utf8)
+        case "\r": bytes.append(contentsOf: "\\r".utf8)
+        case "\t": bytes.append(contentsOf: "\\t".utf8)
+        case "\u{0}"..<"\u{20}", "\u{7F}"..."\u{9F}":
+            let digits = String(scalar.value, radix: 16)
+            bytes.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8)
+        default: bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+        }
     }
 }

@@ -1,13 +1,13 @@
 /// Decodes values from a ``JSONTree``.
 ///
-/// Errors are `DecodingError`s whose description says, for people, what was expected and what was found, at the path of the
-/// value at fault. (Foundation's have no path where a number does not fit.)
+/// Errors are `DecodingError`s whose description tells people what was expected and what was found, with the path of the value at
+/// fault. (Foundation's errors have no path if a number does not fit.)
 public struct JSONTreeDecoder: Decoder {
     let tree: JSONTree
     public private(set) var codingPath: [any CodingKey]
     public let userInfo: [CodingUserInfoKey: Any] = [:]
 
-    /// - Parameter codingPath: The path to the value in its document; errors begin with it.
+    /// - Parameter codingPath: The path to the value in its document, with which the paths of errors begin.
     public init(tree: JSONTree, codingPath: [any CodingKey] = []) {
         self.tree = tree
         self.codingPath = codingPath
@@ -27,7 +27,7 @@ public struct JSONTreeDecoder: Decoder {
 
     /// Decodes a value from JSON text.
     ///
-    /// - Throws: ``JSONReader/Mistake`` for what is not JSON, `DecodingError` for JSON of another shape.
+    /// - Throws: ``JSONReader/Mistake`` if the text is not JSON, `DecodingError` if its structure is wrong.
     public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws -> Value {
         try JSONTreeDecoder(tree: try JSONReader.read(Array(bytes))).decode(type)
     }
@@ -41,26 +41,7 @@ public struct JSONTreeDecoder: Decoder {
         .dataCorrupted(.init(codingPath: codingPath, debugDescription: "expected \(expected), found \(tree.shown)"))
     }
 
-    private func integer<Integer: FixedWidthInteger>(_ type: Integer.Type) throws -> Integer {
-        guard case .number(let digits) = tree else { throw mismatch("a whole number") }
-        // 1e3 and 20.0 are whole numbers, too.
-        guard let value = Integer(digits) ?? plainDigits(of: digits).flatMap({ Integer($0) }) else {
-            throw mismatch("a whole number from \(Integer.min) to \(Integer.max)")
-        }
-        return value
-    }
-
-    private func floatingPoint<Number: BinaryFloatingPoint & LosslessStringConvertible>(
-        _ type: Number.Type
-    ) throws -> Number {
-        guard case .number(let digits) = tree else { throw mismatch("a number") }
-        guard let value = Number(digits), value.isFinite else {
-            throw mismatch("a number of at most \(Number.greatestFiniteMagnitude)")
-        }
-        return value
-    }
-
-    /// What an enumeration of strings accepts.
+    /// The values that an enumeration of strings accepts.
     private func choices(of type: any CaseIterable.Type) -> [String] {
         func names<Choice: CaseIterable>(_ type: Choice.Type) -> [String] {
             type.allCases.compactMap { ($0 as? any RawRepresentable)?.rawValue as? String }
@@ -82,18 +63,24 @@ extension JSONTreeDecoder: SingleValueDecodingContainer {
         return value
     }
 
-    public func decode(_ type: Double.Type) throws -> Double { try floatingPoint(type) }
-    public func decode(_ type: Float.Type) throws -> Float { try floatingPoint(type) }
-    public func decode(_ type: Int.Type) throws -> Int { try integer(type) }
-    public func decode(_ type: Int8.Type) throws -> Int8 { try integer(type) }
-    public func decode(_ type: Int16.Type) throws -> Int16 { try integer(type) }
-    public func decode(_ type: Int32.Type) throws -> Int32 { try integer(type) }
-    public func decode(_ type: Int64.Type) throws -> Int64 { try integer(type) }
-    public func decode(_ type: UInt.Type) throws -> UInt { try integer(type) }
-    public func decode(_ type: UInt8.Type) throws -> UInt8 { try integer(type) }
-    public func decode(_ type: UInt16.Type) throws -> UInt16 { try integer(type) }
-    public func decode(_ type: UInt32.Type) throws -> UInt32 { try integer(type) }
-    public func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
+    public func decode<Integer: Decodable & FixedWidthInteger>(_ type: Integer.Type) throws -> Integer {
+        guard case .number(let digits) = tree else { throw mismatch("a whole number") }
+        // 1e3 and 20.0 are whole numbers, too.
+        guard let value = Integer(digits) ?? plainDigits(of: digits).flatMap({ Integer($0) }) else {
+            throw mismatch("a whole number from \(Integer.min) to \(Integer.max)")
+        }
+        return value
+    }
+
+    public func decode<Number: Decodable & BinaryFloatingPoint & LosslessStringConvertible>(
+        _ type: Number.Type
+    ) throws -> Number {
+        guard case .number(let digits) = tree else { throw mismatch("a number") }
+        guard let value = Number(digits), value.isFinite else {
+            throw mismatch("a number of at most \(Number.greatestFiniteMagnitude)")
+        }
+        return value
+    }
 
     public func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
         guard let enumeration = type as? any CaseIterable.Type, case let names = choices(of: enumeration),
@@ -109,40 +96,40 @@ extension JSONTreeDecoder: SingleValueDecodingContainer {
 private struct JSONObjectContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     let decoder: JSONTreeDecoder
     let members: [JSONTree.Member]
-    /// Where each member is, where they are many.
-    private let places: [ExactString: Int]?
+    /// The index of each member by its name; nil if there are few members.
+    private let indices: [ExactString: Int]?
 
-    /// Of so few members each is looked at in turn.
+    /// Up to this many members, a search in order is faster than hashing.
     private static var few: Int { 16 }
 
     init(decoder: JSONTreeDecoder, members: [JSONTree.Member]) {
         self.decoder = decoder
         self.members = members
         guard members.count > Self.few else {
-            places = nil
+            indices = nil
             return
         }
-        places = Dictionary(
+        indices = Dictionary(
             members.enumerated().map { (ExactString($1.name), $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     var codingPath: [any CodingKey] { decoder.codingPath }
     var allKeys: [Key] { members.compactMap { Key(stringValue: $0.name) } }
 
-    func contains(_ key: Key) -> Bool { place(of: key) != nil }
+    func contains(_ key: Key) -> Bool { index(of: key) != nil }
 
-    private func place(of key: Key) -> Int? {
+    private func index(of key: Key) -> Int? {
         let name = key.stringValue
-        if let places { return places[ExactString(name)] }
+        if let indices { return indices[ExactString(name)] }
         return members.firstIndex { $0.name.hasSameBytes(as: name) }
     }
 
     private func member(_ key: Key) throws -> JSONTreeDecoder {
-        guard let place = place(of: key) else {
+        guard let index = index(of: key) else {
             throw DecodingError.keyNotFound(
                 key, .init(codingPath: codingPath, debugDescription: "expected a value, but the field is missing"))
         }
-        return decoder.decoder(for: members[place].value, at: key)
+        return decoder.decoder(for: members[index].value, at: key)
     }
 
     func decodeNil(forKey key: Key) throws -> Bool { try member(key).decodeNil() }
@@ -212,7 +199,7 @@ private struct JSONArrayContainer: UnkeyedDecodingContainer {
     mutating func superDecoder() throws -> any Decoder { try take { $0 } }
 }
 
-/// A place in a list.
+/// The index of a list's element.
 public struct IndexKey: CodingKey {
     public let intValue: Int?
     public var stringValue: String { intValue.map(String.init) ?? "" }
@@ -222,9 +209,9 @@ public struct IndexKey: CodingKey {
     public init?(stringValue: String) { nil }
 }
 
-/// The plain digits of a whole number that is spelt otherwise, such as 1e3 or 20.0; nil for a number that is not whole.
+/// The plain digits of a whole number in another spelling, such as 1e3 or 20.0; nil for a number that is not whole.
 ///
-/// Found from the digits alone: a Double would round what is large.
+/// Works on the digits: a Double would round large numbers.
 private func plainDigits(of spelling: String) -> String? {
     let parts = spelling.split(maxSplits: 1) { $0 == "e" || $0 == "E" }
     guard let mantissa = parts.first, let exponent = parts.count > 1 ? Int(parts[1]) : 0,

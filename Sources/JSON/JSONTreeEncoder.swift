@@ -1,10 +1,10 @@
-/// Encodes values as a ``JSONTree``, so that trees within them keep their digits and the order of their members.
+/// Encodes values as a ``JSONTree``. Trees inside them keep their digits and the order of their members.
 ///
-/// Members of other objects are in the order of their names' bytes, so that equal values are equal texts.
+/// Members of other objects are sorted by the bytes of their names, so that equal values give equal texts.
 public enum JSONTreeEncoder {
     /// The tree of a value.
     ///
-    /// - Throws: `EncodingError.invalidValue` for a number that is not finite, which JSON does not have; whatever the value throws.
+    /// - Throws: `EncodingError.invalidValue` for a number that is not finite, as JSON cannot express it, or whatever the value throws.
     public static func tree(of value: some Encodable) throws -> JSONTree {
         try node(of: value, at: []).tree
     }
@@ -20,7 +20,7 @@ public enum JSONTreeEncoder {
     }
 }
 
-/// A place in the tree that is being made.
+/// A node of the tree that is being built.
 private final class Node: Encoder {
     enum Content {
         case nothing
@@ -37,7 +37,7 @@ private final class Node: Encoder {
 
     var tree: JSONTree {
         switch content {
-        // A value that has encoded nothing.
+        // The value has encoded nothing.
         case .nothing: .object([])
         case .value(let tree): tree
         case .list(let nodes): .array(nodes.map(\.tree))
@@ -79,26 +79,16 @@ extension Node: SingleValueEncodingContainer {
     func encodeNil() throws { content = .value(.null) }
     func encode(_ value: Bool) throws { content = .value(.boolean(value)) }
     func encode(_ value: String) throws { content = .value(.string(value)) }
-    func encode(_ value: Double) throws { try encode(floatingPoint: value) }
-    func encode(_ value: Float) throws { try encode(floatingPoint: value) }
-    func encode(_ value: Int) throws { encode(integer: value) }
-    func encode(_ value: Int8) throws { encode(integer: value) }
-    func encode(_ value: Int16) throws { encode(integer: value) }
-    func encode(_ value: Int32) throws { encode(integer: value) }
-    func encode(_ value: Int64) throws { encode(integer: value) }
-    func encode(_ value: UInt) throws { encode(integer: value) }
-    func encode(_ value: UInt8) throws { encode(integer: value) }
-    func encode(_ value: UInt16) throws { encode(integer: value) }
-    func encode(_ value: UInt32) throws { encode(integer: value) }
-    func encode(_ value: UInt64) throws { encode(integer: value) }
 
     func encode<Value: Encodable>(_ value: Value) throws {
         content = try JSONTreeEncoder.node(of: value, at: codingPath).content
     }
 
-    private func encode(integer value: some BinaryInteger) { content = .value(.number(String(value))) }
+    func encode<Integer: Encodable & FixedWidthInteger>(_ value: Integer) throws {
+        content = .value(.number(String(value)))
+    }
 
-    private func encode(floatingPoint value: some BinaryFloatingPoint & LosslessStringConvertible) throws {
+    func encode<Number: Encodable & BinaryFloatingPoint & LosslessStringConvertible>(_ value: Number) throws {
         guard value.isFinite else {
             throw EncodingError.invalidValue(
                 value, .init(codingPath: codingPath, debugDescription: "\(value) cannot be written as JSON"))
@@ -165,5 +155,72 @@ private struct ListContainer: UnkeyedEncodingContainer {
         let child = node.child(at: IndexKey(count))
         node.append(child)
         return child
+    }
+}
+
+extension JSONTree: Codable {
+    /// Reads the decoder's value.
+    ///
+    /// A ``JSONTreeDecoder`` returns its tree unchanged. Other decoders know only machine numbers: a number that is not a 64-bit integer
+    /// becomes a Double.
+    public init(from decoder: any Decoder) throws {
+        if let decoder = decoder as? JSONTreeDecoder {
+            self = decoder.tree
+        } else if let container = try? decoder.container(keyedBy: MemberKey.self) {
+            // Object and list come first, so that each value is visited once.
+            self = .object(
+                try container.allKeys.map { key in
+                    Member(name: key.stringValue, value: try container.decode(JSONTree.self, forKey: key))
+                })
+        } else if var container = try? decoder.unkeyedContainer() {
+            var elements: [JSONTree] = []
+            while !container.isAtEnd { elements.append(try container.decode(JSONTree.self)) }
+            self = .array(elements)
+        } else {
+            self = try Self.scalar(in: try decoder.singleValueContainer())
+        }
+    }
+
+    private static func scalar(in container: any SingleValueDecodingContainer) throws -> JSONTree {
+        if let value = try? container.decode(String.self) { return .string(value) }
+        if container.decodeNil() { return .null }
+        if let value = try? container.decode(Bool.self) { return .boolean(value) }
+        if let value = try? container.decode(Int64.self) { return .number(String(value)) }
+        if let value = try? container.decode(UInt64.self) { return .number(String(value)) }
+        return .number(String(try container.decode(Double.self)))
+    }
+
+    /// Writes the value to an encoder. A ``JSONTreeEncoder`` keeps it unchanged; others receive machine numbers.
+    ///
+    /// - Throws: `EncodingError` for a number that another encoder cannot represent.
+    public func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .null:
+            var container = encoder.singleValueContainer()
+            try container.encodeNil()
+        case .boolean(let value): try value.encode(to: encoder)
+        case .string(let value): try value.encode(to: encoder)
+        case .array(let elements): try elements.encode(to: encoder)
+        case .object(let members):
+            var container = encoder.container(keyedBy: MemberKey.self)
+            for member in members { try container.encode(member.value, forKey: MemberKey(stringValue: member.name)) }
+        case .number(let digits):
+            if let value = Int64(digits) { return try value.encode(to: encoder) }
+            if let value = UInt64(digits) { return try value.encode(to: encoder) }
+            guard let value = Double(digits), value.isFinite else {
+                throw EncodingError.invalidValue(
+                    self, .init(codingPath: encoder.codingPath, debugDescription: "\(shown) is not a finite Double"))
+            }
+            try value.encode(to: encoder)
+        }
+    }
+
+    /// Any member's name.
+    private struct MemberKey: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
     }
 }

@@ -1,8 +1,8 @@
-/// What a value that comes from outside is allowed to be.
+/// The values that are allowed for an input from outside.
 ///
-/// A limit is stated once, as a constant beside the type that the value becomes. Whatever reads such a value goes by that constant: the
-/// decoder of a request, an option of the command line, a key of the configuration, the description of the API. They refuse the same
-/// values in the same words, and no field has a bound in one of them that it lacks in another.
+/// A limit is stated once, as a constant beside the type that the value becomes. Everything that reads such a value uses that constant:
+/// the decoder of a request, a command-line option, a configuration key, the API's description. They refuse the same values in the same
+/// words, and no field has a bound in one of them that it lacks in another.
 ///
 /// Whole numbers are limited by a `ClosedRange`, other numbers by a ``NumberLimit``, texts by a ``TextLimit`` and lists by a
 /// ``ListLimit``.
@@ -11,7 +11,7 @@ public protocol Limit<Value> {
 
     func allows(_ value: Value) -> Bool
 
-    /// What is allowed, in words that complete "expected" and "must be".
+    /// The allowed values, in words that complete "expected" and "must be".
     var expected: String { get }
 
     /// A value in words that complete "found".
@@ -19,7 +19,7 @@ public protocol Limit<Value> {
 }
 
 extension Limit {
-    /// Why a value is refused, such as "expected a whole number from 1 to 9, found 10"; nil if it is allowed.
+    /// The reason why a value is refused, such as "expected a whole number from 1 to 9, found 10"; nil if it is allowed.
     public func refusal(of value: Value) -> String? {
         allows(value) ? nil : "expected \(expected), found \(shown(value))"
     }
@@ -34,7 +34,7 @@ extension ClosedRange: Limit where Bound: FixedWidthInteger {
     public func shown(_ value: Bound) -> String { "\(value)" }
 }
 
-/// The numbers between two finite ones. Neither infinity nor NaN is ever allowed.
+/// The numbers between two finite numbers. Infinity and NaN are never allowed.
 public struct NumberLimit: Limit, Sendable, Equatable {
     public let lowest: Double
     public let highest: Double
@@ -52,7 +52,7 @@ public struct NumberLimit: Limit, Sendable, Equatable {
         self.meaning = meaning
     }
 
-    /// - Parameter meaning: What the words for the limit begin with.
+    /// - Parameter meaning: The first words of ``expected``.
     public static func from(_ lowest: Double, to highest: Double, _ meaning: String = "a number") -> NumberLimit {
         NumberLimit(lowest, isAbove: false, highest, isBelow: false, meaning)
     }
@@ -81,13 +81,13 @@ public struct NumberLimit: Limit, Sendable, Equatable {
 
     public func shown(_ value: Double) -> String { Self.text(value) }
 
-    /// A number as JSON has it, without a fraction where there is none.
+    /// A number as in JSON; a whole number has no fraction.
     public static func text(_ value: Double) -> String {
         value.magnitude < 1e15 && value == value.rounded() ? String(Int(value)) : "\(value)"
     }
 }
 
-/// Texts by the bytes that they take in UTF-8.
+/// Texts by their number of bytes in UTF-8.
 public struct TextLimit: Limit, Sendable, Equatable {
     public let bytes: ClosedRange<Int>
 
@@ -113,7 +113,7 @@ public struct ListLimit<Element>: Limit, Sendable {
     public let count: ClosedRange<Int>
     private let noun: String
 
-    /// - Parameter noun: What the elements are, in the plural.
+    /// - Parameter noun: The plural noun for the elements.
     public init(_ count: ClosedRange<Int>, of noun: String) {
         self.count = count
         self.noun = noun
@@ -130,11 +130,10 @@ public struct ListLimit<Element>: Limit, Sendable {
     public func shown(_ value: [Element]) -> String { value.isEmpty ? "none" : "\(value.count)" }
 }
 
-// Arithmetic on numbers that come from outside.
 extension Int {
-    /// The whole number that a number is cut to; the nearest there is for one beyond all of them, and 0 for what is no number.
+    /// The number without its fraction; the nearest `Int` if it is out of range, and 0 for NaN.
     ///
-    /// Arithmetic on numbers from outside can give an infinity, which `Int(_:)` ends the process for.
+    /// Arithmetic on numbers from outside can give an infinity, for which `Int(_:)` would end the process.
     public init(saturating value: Double) {
         if value.isNaN {
             self = 0
@@ -144,4 +143,54 @@ extension Int {
             self = value < 0 ? .min : .max
         }
     }
+}
+
+extension KeyedDecodingContainer {
+    /// Decodes a required value.
+    ///
+    /// - Throws: `DecodingError` with the key's path, whose description says what was expected and what was found.
+    public func decode<L: Limit>(_ key: Key, within limit: L) throws -> L.Value where L.Value: Decodable {
+        let value = try decode(L.Value.self, forKey: key)
+        try check(value, of: key, within: limit)
+        return value
+    }
+
+    /// Decodes a value that can be absent or null.
+    ///
+    /// - Throws: `DecodingError`, as for a required value.
+    public func decodeIfPresent<L: Limit>(_ key: Key, within limit: L) throws -> L.Value? where L.Value: Decodable {
+        guard let value = try decodeIfPresent(L.Value.self, forKey: key) else { return nil }
+        try check(value, of: key, within: limit)
+        return value
+    }
+
+    /// Decodes a list with a limit on its length and on each element.
+    ///
+    /// - Throws: `DecodingError` with the path of the list or of the first refused element.
+    public func decodeIfPresent<L: Limit>(
+        _ key: Key, within limit: ListLimit<L.Value>, each: L
+    ) throws -> [L.Value]? where L.Value: Decodable {
+        guard let values = try decodeIfPresent(key, within: limit) else { return nil }
+        for (index, value) in values.enumerated() {
+            guard let refusal = each.refusal(of: value) else { continue }
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: codingPath + [key, ElementKey(index)], debugDescription: refusal))
+        }
+        return values
+    }
+
+    private func check<L: Limit>(_ value: L.Value, of key: Key, within limit: L) throws {
+        guard let refusal = limit.refusal(of: value) else { return }
+        throw DecodingError.dataCorruptedError(forKey: key, in: self, debugDescription: refusal)
+    }
+}
+
+/// The index of a list's element.
+private struct ElementKey: CodingKey {
+    let intValue: Int?
+    var stringValue: String { intValue.map(String.init) ?? "" }
+
+    init(_ index: Int) { intValue = index }
+    init?(intValue: Int) { self.init(intValue) }
+    init?(stringValue: String) { nil }
 }

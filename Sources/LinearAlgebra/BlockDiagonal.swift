@@ -1,6 +1,6 @@
-/// A square matrix that is zero but for square blocks on its diagonal; with one block, an ordinary matrix.
+/// A square matrix that is zero except in square blocks on its diagonal. With one block, it is an ordinary matrix.
 public struct BlockDiagonal: Sendable, Equatable {
-    /// From the first row and column on.
+    /// In the order of their rows.
     public let blocks: [Matrix]
     /// The rows and columns of each block.
     public let ranges: [Range<Int>]
@@ -21,13 +21,13 @@ public struct BlockDiagonal: Sendable, Equatable {
         self.init(blocks: [matrix])
     }
 
-    /// Rows, and columns.
+    /// The number of rows and of columns.
     public var order: Int { ranges.last?.upperBound ?? 0 }
     public var byteCount: Int { blocks.reduce(0) { $0 + $1.byteCount } }
     /// Whether no value is infinite or not a number.
     public var isFinite: Bool { blocks.allSatisfy(\.isFinite) }
 
-    /// Splits rows and columns into as few blocks as are no larger than asked for, as equal as can be.
+    /// Splits rows and columns into the fewest blocks of at most `largest` rows, as equal in size as possible.
     ///
     /// - Parameter largest: `nil` for one block.
     public static func ranges(order: Int, largest: Int?) -> [Range<Int>] {
@@ -36,13 +36,13 @@ public struct BlockDiagonal: Sendable, Equatable {
         return (0..<count).map { ($0 * order / count)..<(($0 + 1) * order / count) }
     }
 
-    /// Some of the columns, written out: order × columns.
+    /// Some of the columns, with their zeros: order × columns.
     public func columns(_ indices: [Int]) -> Matrix {
-        precondition(indices.allSatisfy { $0 >= 0 && $0 < order }, "column outside the matrix")
+        precondition(indices.allSatisfy { $0 >= 0 && $0 < order }, "columns \(indices) of \(order)")
         var columns = Matrix(rows: order, columns: indices.count)
         for (block, range) in zip(blocks, ranges) {
-            for (place, index) in indices.enumerated() where range.contains(index) {
-                for row in range { columns[row, place] = block[row - range.lowerBound, index - range.lowerBound] }
+            for (position, index) in indices.enumerated() where range.contains(index) {
+                for row in range { columns[row, position] = block[row - range.lowerBound, index - range.lowerBound] }
             }
         }
         return columns

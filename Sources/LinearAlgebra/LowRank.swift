@@ -10,31 +10,30 @@ public struct LowRank: Sendable {
     public var rank: Int { left.columns }
 
     public init(left: MatrixSlice, right: MatrixSlice) {
-        precondition(left.columns == right.columns, "both factors have one column a rank")
+        precondition(left.columns == right.columns, "factors of rank \(left.columns) and \(right.columns)")
         self.left = left
         self.right = right
     }
 
-    /// The best approximation of a matrix by one of at most the given rank, in the least-squares sense, very nearly: on preconditioned
-    /// gradients its error is within three hundredths of the least there is.
+    /// Approximates a matrix by one of at most the given rank, nearly optimally in the least-squares sense: on preconditioned gradients
+    /// the error is at most three per cent above the smallest possible error.
     ///
-    /// Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4), begun with sums of the matrix's rows under fixed
-    /// random signs: that costs a reading of the matrix, and is already half an iteration ahead of a random beginning. The same input
-    /// gives the same factors. The truncation is by the eigenvectors of the small Gram matrix, in Float64.
+    /// Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) that starts with sums of the matrix's rows under
+    /// fixed random signs: this reads the matrix once, and is half an iteration ahead of a random start. The same input gives the same
+    /// factors. The truncation uses the eigenvectors of the small Gram matrix, in Float64.
     ///
     /// - Parameters:
-    ///   - matrix: Any matrix.
-    ///   - rank: The largest rank wanted; a matrix with no more rows or columns than that comes back exact.
-    ///   - oversampling: Additional directions followed, at least, and dropped at the end.
-    ///   - iterations: Multiplications by the matrix and its transpose; each sharpens the subspace.
+    ///   - rank: The largest rank. A matrix with at most this many rows or columns is represented exactly.
+    ///   - oversampling: The least number of additional directions that are followed, and dropped at the end.
+    ///   - iterations: Multiplications by the matrix and its transpose. Each one sharpens the subspace.
     /// - Throws: ``EigenError`` if the matrix is not finite.
     public init(
         approximating matrix: Matrix, rank: Int, oversampling: Int = 24, iterations: Int = 0
     ) throws(EigenError) {
-        precondition(rank > 0, "a rank is positive")
-        // Whole vectors of the processor: products of 64 columns take no longer than of 56.
+        precondition(rank > 0, "rank \(rank)")
+        // Whole vectors of the processor: products with 64 columns take no longer than with 56.
         let width = (rank + oversampling + 15) / 16 * 16
-        // For a matrix not much wider than that, the Gram matrix's eigenvectors are as soon found.
+        // For a matrix that is not much wider than that, the Gram matrix's eigenvectors are as fast.
         guard 2 * width < min(matrix.rows, matrix.columns) else {
             try self.init(truncating: matrix, to: rank)
             return
@@ -56,7 +55,7 @@ public struct LowRank: Sendable {
         self.init(left: left.slice, right: small.right)
     }
 
-    /// The best approximation by way of the smaller Gram matrix's eigenvectors.
+    /// The best approximation, from the eigenvectors of the smaller Gram matrix.
     private init(truncating matrix: Matrix, to rank: Int) throws(EigenError) {
         let isWide = matrix.rows <= matrix.columns
         let order = min(matrix.rows, matrix.columns)
@@ -76,7 +75,7 @@ public struct LowRank: Sendable {
 }
 
 extension Matrix {
-    /// `M Mᵀ` or `Mᵀ M`, accumulated in Float64 so that small singular values are not lost in the squares.
+    /// `M Mᵀ` or `Mᵀ M`, accumulated in Float64 so that the squares do not lose small singular values.
     func gramInDouble(ofRows: Bool) -> [Double] {
         let order = ofRows ? rows : columns
         let values = pointer
@@ -95,7 +94,7 @@ extension Matrix {
         return gram
     }
 
-    /// Each `count`th row from the first, the second, … on, added up under random signs that are always the same: count × columns.
+    /// The sums of every `count`th row, starting with the first, the second, …, under fixed random signs: count × columns.
     fileprivate func signedRowSums(_ count: Int) -> Matrix {
         var generator = SplitMix64(seed: 0x5EED_0F1A_C7)
         var sums = Matrix(rows: count, columns: columns)
@@ -108,10 +107,10 @@ extension Matrix {
         return sums
     }
 
-    /// Replaces the columns by an orthonormal basis of their span, as far as Float32 can tell that apart from less, and columns of zeros.
+    /// Replaces the columns by an orthonormal basis of their span, as far as Float32 can resolve it, padded with columns of zeros.
     ///
-    /// By Cholesky factorisations of their Gram matrix with pivoting, twice because the columns may be far from orthogonal (Yamamoto et al.
-    /// 2015), the first time with a Gram matrix in Float64. LAPACK's own orthogonalisation goes through memory once for each of so few columns.
+    /// It uses pivoted Cholesky factorisations of the Gram matrix, two because the columns may be far from orthogonal (Yamamoto et al.
+    /// 2015), the first with a Gram matrix in Float64. LAPACK's own orthogonalisation passes over memory once per column.
     ///
     /// - Throws: ``EigenError/notFinite`` if a value is not finite.
     fileprivate mutating func orthonormalizeColumns() throws(EigenError) {
@@ -124,7 +123,7 @@ extension Matrix {
         }
         var basis = Matrix()
         basis.formProduct(slice, coefficients.slice)
-        // Nearly orthonormal now, and Float32 tells exactly enough by how much not.
+        // The columns are nearly orthonormal now, and Float32 is exact enough to correct them.
         guard let correction = Self.orthonormalizing(basis.gram, order: columns) else { return }
         formProduct(basis.slice, correction.slice)
     }
@@ -136,18 +135,18 @@ extension Matrix {
         return gram.elements.map(Double.init)
     }
 
-    /// Below this share of the largest squared column there is nothing but rounding.
+    /// Below this share of the largest squared column, values are only rounding errors.
     private static let negligible = 1e-13
 
-    /// What columns are to be multiplied by to be orthonormal, and those that depend on others to be zero: order × order, so that products
-    /// have the same shapes whatever the rank; nil if all are zero.
+    /// The matrix that makes columns orthonormal when they are multiplied by it, and columns that depend on others zero. It is order ×
+    /// order, so that products have the same shapes whatever the rank; nil if all columns are zero.
     ///
-    /// - Parameter gram: Of the columns, order × order.
+    /// - Parameter gram: The Gram matrix of the columns, order × order.
     private static func orthonormalizing(_ gram: [Double], order: Int) -> Matrix? {
         var gram = gram
         let largest = (0..<order).reduce(0) { max($0, gram[$1 * order + $1]) }
         guard largest > 0 else { return nil }
-        // A row-major upper triangle is, to LAPACK, a lower one.
+        // To LAPACK, a row-major upper triangle is a lower one.
         var size = Int32(order)
         var pivots = [Int32](repeating: 0, count: order)
         var rank: Int32 = 0

@@ -1,8 +1,10 @@
+import Synchronization
+
 /// A row-major Float32 matrix with value semantics.
 ///
-/// Copies share their values until one of them is written, so that a matrix handed to a consumer is safe to keep, and a
-/// matrix that nobody kept is overwritten in place. ``resize(rows:columns:)`` reuses the block it has whenever that is large
-/// enough: a workspace of matrices stops allocating once it has seen its largest batch.
+/// Copies share their values until one of them is written. A consumer can therefore keep a matrix that it receives, and a matrix that
+/// nobody kept is overwritten in place. ``resize(rows:columns:)`` reuses its memory block whenever that is large enough: a workspace of
+/// matrices stops allocating after its largest micro-batch.
 public struct Matrix: Sendable {
     public private(set) var rows: Int
     public private(set) var columns: Int
@@ -14,7 +16,7 @@ public struct Matrix: Sendable {
         storage.pointer.initialize(repeating: 0, count: rows * columns)
     }
 
-    /// A matrix without values, to be given a shape later.
+    /// A matrix without values.
     public init() {
         self.init(unspecifiedRows: 0, columns: 0)
     }
@@ -23,7 +25,7 @@ public struct Matrix: Sendable {
     ///
     /// - Precondition: `elements` holds `rows * columns` values.
     public init(rows: Int, columns: Int, elements: [Float]) {
-        precondition(elements.count == rows * columns, "a \(rows) x \(columns) matrix needs \(rows * columns) values")
+        precondition(elements.count == rows * columns, "a \(rows) x \(columns) matrix of \(elements.count) values")
         self.init(unspecifiedRows: rows, columns: columns)
         elements.withUnsafeBufferPointer { source in
             if let base = source.baseAddress { storage.pointer.initialize(from: base, count: elements.count) }
@@ -31,7 +33,7 @@ public struct Matrix: Sendable {
     }
 
     init(unspecifiedRows rows: Int, columns: Int) {
-        precondition(rows >= 0 && columns >= 0, "a matrix has no negative dimension")
+        precondition(rows >= 0 && columns >= 0, "a matrix of \(rows) x \(columns)")
         self.rows = rows
         self.columns = columns
         storage = AlignedStorage(capacity: rows * columns)
@@ -57,9 +59,11 @@ public struct Matrix: Sendable {
         Array(UnsafeBufferPointer(start: storage.pointer, count: count))
     }
 
-    /// Gives the matrix a shape; its values are unspecified afterwards.
+    /// Changes the shape. The values are unspecified afterwards.
+    ///
+    /// - Complexity: Allocates only if the matrix's memory is shared or too small.
     public mutating func resize(rows: Int, columns: Int) {
-        precondition(rows >= 0 && columns >= 0, "a matrix has no negative dimension")
+        precondition(rows >= 0 && columns >= 0, "a matrix of \(rows) x \(columns)")
         if storage.capacity < rows * columns || !isKnownUniquelyReferenced(&storage) {
             storage = AlignedStorage(capacity: rows * columns)
         }
@@ -67,17 +71,17 @@ public struct Matrix: Sendable {
         self.columns = columns
     }
 
-    /// Gives the matrix a shape and fills it with one value.
+    /// Changes the shape and sets every value.
     public mutating func resize(rows: Int, columns: Int, filledWith value: Float) {
         resize(rows: rows, columns: columns)
         storage.pointer.update(repeating: value, count: count)
     }
 
-    /// Gives the values, as they lie row after row, to as many rows and columns.
+    /// Changes the shape and keeps the values, row after row.
     ///
-    /// - Precondition: `rows * columns` is the present ``count``.
+    /// - Precondition: `rows * columns` equals ``count``.
     public mutating func reshape(rows: Int, columns: Int) {
-        precondition(rows >= 0 && columns >= 0 && rows * columns == count, "another number of values")
+        precondition(rows >= 0 && columns >= 0 && rows * columns == count, "\(count) values as \(rows) x \(columns)")
         self.rows = rows
         self.columns = columns
     }
@@ -95,7 +99,7 @@ public struct Matrix: Sendable {
         return try body(&span)
     }
 
-    /// Identifies the block of memory that holds the values.
+    /// Identifies the memory block that holds the values.
     public var storageIdentifier: ObjectIdentifier { ObjectIdentifier(storage) }
 
     /// Bytes that the values take.
@@ -104,11 +108,11 @@ public struct Matrix: Sendable {
     /// Matrix blocks allocated since the process started.
     public static var allocationCount: Int { AlignedStorage.allocations.load(ordering: .relaxed) }
 
-    /// Bytes of all matrices that the process holds now.
+    /// Bytes of all matrices that the process currently holds.
     public static var allocatedBytes: Int { AlignedStorage.bytes.load(ordering: .relaxed) }
 }
 
-// The module's own access to the memory.
+// Memory access within the module.
 extension Matrix {
     mutating func makeUnique() {
         guard !isKnownUniquelyReferenced(&storage) else { return }
@@ -122,7 +126,7 @@ extension Matrix {
 
     var retainedStorage: AlignedStorage { storage }
 
-    /// The values for writing, after making sure that no other matrix shares them.
+    /// The values for writing. Copies them first if another matrix shares them.
     mutating func uniquePointer() -> UnsafeMutablePointer<Float> {
         makeUnique()
         return storage.pointer
@@ -134,5 +138,31 @@ extension Matrix: Equatable {
         guard left.rows == right.rows, left.columns == right.columns else { return false }
         if left.storage === right.storage { return true }
         return (0..<left.count).allSatisfy { left.storage.pointer[$0] == right.storage.pointer[$0] }
+    }
+}
+
+/// A 64-byte aligned block of Float32 values that matrices own or share.
+///
+/// `@unchecked Sendable`: only ``Matrix`` writes the values, after it has made sure that it holds the only reference, and readers hold
+/// references that keep the block alive.
+final class AlignedStorage: @unchecked Sendable {
+    static let allocations = Atomic<Int>(0)
+    static let bytes = Atomic<Int>(0)
+
+    let capacity: Int
+    let pointer: UnsafeMutablePointer<Float>
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        let bytes = UnsafeMutableRawPointer.allocate(
+            byteCount: max(capacity, 1) * MemoryLayout<Float>.stride, alignment: 64)
+        pointer = bytes.bindMemory(to: Float.self, capacity: max(capacity, 1))
+        Self.allocations.add(1, ordering: .relaxed)
+        Self.bytes.add(capacity * MemoryLayout<Float>.stride, ordering: .relaxed)
+    }
+
+    deinit {
+        Self.bytes.subtract(capacity * MemoryLayout<Float>.stride, ordering: .relaxed)
+        pointer.deallocate()
     }
 }

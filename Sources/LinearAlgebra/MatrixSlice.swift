@@ -1,7 +1,7 @@
 /// A rectangular part of a matrix, perhaps transposed, for reading.
 ///
-/// It keeps the matrix's values alive. Writing to the matrix while a slice of it is held copies the values first, so a slice
-/// never changes under its reader.
+/// A slice keeps the matrix's values alive. Writing to the matrix while a slice exists copies the values first, so a slice never
+/// changes.
 public struct MatrixSlice: Sendable {
     /// Rows as read, after any transposition.
     public var rows: Int { isTransposed ? storedColumns : storedRows }
@@ -16,7 +16,7 @@ public struct MatrixSlice: Sendable {
     let storedColumns: Int
     let isTransposed: Bool
 
-    /// The same values with rows and columns exchanged; nothing is moved.
+    /// The same values with rows and columns exchanged. Nothing is copied.
     public var transposed: MatrixSlice {
         MatrixSlice(
             storage: storage, offset: offset, stride: stride, storedRows: storedRows, storedColumns: storedColumns,
@@ -25,10 +25,11 @@ public struct MatrixSlice: Sendable {
 
     /// A part of a slice that is not transposed.
     public subscript(rows rows: Range<Int>, columns columns: Range<Int>) -> MatrixSlice {
-        precondition(!isTransposed, "take the part first and transpose it then")
+        precondition(!isTransposed, "a part of a transposed slice: take the part first, then transpose")
         precondition(
             rows.lowerBound >= 0 && rows.upperBound <= storedRows && columns.lowerBound >= 0
-                && columns.upperBound <= storedColumns, "part outside the slice")
+                && columns.upperBound <= storedColumns,
+            "\(rows) x \(columns) of a slice of \(storedRows) x \(storedColumns)")
         return MatrixSlice(
             storage: storage, offset: offset + rows.lowerBound * stride + columns.lowerBound, stride: stride,
             storedRows: rows.count, storedColumns: columns.count, isTransposed: false)
@@ -38,18 +39,19 @@ public struct MatrixSlice: Sendable {
 
     public subscript(columns columns: Range<Int>) -> MatrixSlice { self[rows: 0..<storedRows, columns: columns] }
 
-    /// Every `step`th row of a slice that is not transposed, from the given one on.
+    /// Every `step`th row of a slice that is not transposed, starting with row `first`.
     public func everyRow(from first: Int, step: Int) -> MatrixSlice {
-        precondition(!isTransposed, "take the part first and transpose it then")
-        precondition(first >= 0 && step > 0, "no such rows")
+        precondition(!isTransposed, "a part of a transposed slice: take the part first, then transpose")
+        precondition(first >= 0 && step > 0, "rows from \(first) in steps of \(step)")
         return MatrixSlice(
             storage: storage, offset: offset + first * stride, stride: stride * step,
             storedRows: max(0, storedRows - first + step - 1) / step, storedColumns: storedColumns, isTransposed: false)
     }
 
-    /// Slices of as many rows each side by side, none of them transposed: where they stand so in one matrix already, as a part of that.
+    /// The slices side by side. Nothing is copied if they are already neighbours in one matrix.
     ///
-    /// - Parameter width: The columns of each, zeros where a slice has fewer.
+    /// - Parameter width: The columns that each slice takes, padded with zeros.
+    /// - Precondition: The slices have equally many rows, at most `width` columns, and are not transposed.
     public static func joined(_ slices: [MatrixSlice], width: Int) -> MatrixSlice {
         guard let first = slices.first else { return Matrix().slice }
         precondition(slices.allSatisfy { !$0.isTransposed && $0.rows == first.rows && $0.columns <= width })
@@ -85,6 +87,9 @@ extension Matrix {
 
     public var transposed: MatrixSlice { slice.transposed }
 
+    /// The matrix with rows and columns exchanged in memory.
+    public func transposedCopy() -> Matrix { Matrix(transposed) }
+
     public subscript(rows rows: Range<Int>) -> MatrixSlice { slice[rows: rows] }
 
     public subscript(columns columns: Range<Int>) -> MatrixSlice { slice[columns: columns] }
@@ -99,7 +104,7 @@ extension Matrix {
         copy(slice, toRow: 0, column: 0)
     }
 
-    /// Writes a slice's values into the block that starts at the given place.
+    /// Writes a slice's values into the block that starts at the given row and column.
     public mutating func copy(_ slice: MatrixSlice, toRow row: Int, column: Int) {
         precondition(row >= 0 && column >= 0 && row + slice.rows <= rows && column + slice.columns <= columns)
         let stride = columns
@@ -116,7 +121,7 @@ extension Matrix {
         }
     }
 
-    /// Becomes a copy of another matrix, in the memory that this one has.
+    /// Becomes a copy of another matrix, in this one's own memory.
     public mutating func copyValues(of source: Matrix) {
         resize(rows: source.rows, columns: source.columns)
         uniquePointer().update(from: source.pointer, count: count)
@@ -124,27 +129,29 @@ extension Matrix {
 
     /// Writes a matrix's values, row after row, into one row.
     public mutating func setRow(_ row: Int, to values: Matrix) {
-        precondition(row >= 0 && row < rows && values.count == columns, "shapes differ")
+        precondition(
+            row >= 0 && row < rows && values.count == columns,
+            "\(values.count) values into row \(row) of \(rows) x \(columns)")
         (uniquePointer() + row * columns).update(from: values.pointer, count: columns)
     }
 
-    /// Becomes the given rows of another matrix, in the order asked for.
+    /// Becomes the given rows of another matrix, in the order of the indices.
     public mutating func gatherRows(_ indices: [Int], of source: Matrix) {
         resize(rows: indices.count, columns: source.columns)
         let destination = uniquePointer()
         for (r, index) in indices.enumerated() {
-            precondition(index >= 0 && index < source.rows, "row outside the matrix")
+            precondition(index >= 0 && index < source.rows, "row \(index) of \(source.rows)")
             (destination + r * columns).update(from: source.pointer + index * columns, count: columns)
         }
     }
 
-    /// Becomes a matrix of `rows` rows: zero but for the given ones, which are the first rows of the source in order.
+    /// Becomes a matrix of `rows` rows. The rows at the indices are the first rows of the source, in order; all others are zero.
     public mutating func scatterRows(of source: Matrix, to indices: [Int], rows: Int) {
         precondition(indices.count <= source.rows, "\(indices.count) rows of a matrix that has \(source.rows)")
         resize(rows: rows, columns: source.columns, filledWith: 0)
         let destination = uniquePointer()
         for (r, index) in indices.enumerated() {
-            precondition(index >= 0 && index < rows, "row outside the matrix")
+            precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
             (destination + index * columns).update(from: source.pointer + r * columns, count: columns)
         }
     }

@@ -1,7 +1,7 @@
 import CVectorKernels
 import Foundation
 
-/// How a file stores floating-point values, little-endian.
+/// A little-endian format in which files store floating-point values.
 public enum NumberFormat: String, Sendable, CaseIterable, Codable {
     case float32 = "F32"
     case float16 = "F16"
@@ -13,7 +13,7 @@ public enum NumberFormat: String, Sendable, CaseIterable, Codable {
 extension Matrix {
     /// A matrix of values stored in a file, row after row.
     ///
-    /// - Returns: `nil` if the number of bytes is not that of the shape.
+    /// - Returns: `nil` if the number of bytes does not match the shape.
     public init?(rows: Int, columns: Int, bytes: Data, format: NumberFormat) {
         guard rows >= 0, columns >= 0, bytes.count == rows * columns * format.bytesPerValue else { return nil }
         self.init(unspecifiedRows: rows, columns: columns)
@@ -25,7 +25,7 @@ extension Matrix {
             }
             return
         }
-        // A file may place halves at an odd address: copy them to an even one first.
+        // A file can have halves at an odd address: copy them to an even one first.
         var halves = [UInt16](repeating: 0, count: count)
         halves.withUnsafeMutableBytes { target in bytes.withUnsafeBytes { target.copyMemory(from: $0) } }
         switch format {
@@ -46,7 +46,4 @@ extension Matrix {
         }
         return halves.withUnsafeBytes { Data($0) }
     }
-
-    /// The matrix with rows and columns exchanged in memory.
-    public func transposedCopy() -> Matrix { Matrix(transposed) }
 }

@@ -15,7 +15,7 @@ extension Matrix {
         writeProduct(left, right, scale: scale, keep: 1, row: 0, column: 0)
     }
 
-    /// Writes `scale · left · right` into the block that starts at the given place, or adds it there.
+    /// Writes `scale · left · right` into the block that starts at the given row and column, or adds it there.
     public mutating func setBlock(
         row: Int, column: Int, toProduct left: MatrixSlice, _ right: MatrixSlice, scale: Float = 1, adding: Bool = false
     ) {
@@ -25,7 +25,9 @@ extension Matrix {
     /// Writes a product, row after row, into the first entries of one row.
     public mutating func setRow(_ row: Int, toProduct left: MatrixSlice, _ right: MatrixSlice) {
         precondition(left.columns == right.rows, "inner dimensions \(left.columns) and \(right.rows) differ")
-        precondition(row >= 0 && row < rows && left.rows * right.columns <= columns, "the product does not fit")
+        precondition(
+            row >= 0 && row < rows && left.rows * right.columns <= columns,
+            "\(left.rows) x \(right.columns) in row \(row) of \(rows) x \(columns)")
         guard columns > 0 else { return }
         Self.multiply(left, right, scale: 1, keep: 0, into: uniquePointer() + row * columns, stride: right.columns)
     }
@@ -36,13 +38,13 @@ extension Matrix {
         precondition(left.columns == right.rows, "inner dimensions \(left.columns) and \(right.rows) differ")
         precondition(
             row >= 0 && column >= 0 && row + left.rows <= rows && column + right.columns <= columns,
-            "the product does not fit")
+            "\(left.rows) x \(right.columns) at row \(row), column \(column) of \(rows) x \(columns)")
         guard left.rows > 0, right.columns > 0 else { return }
         Self.multiply(
             left, right, scale: scale, keep: keep, into: uniquePointer() + row * columns + column, stride: columns)
     }
 
-    // No method of the matrix written to: another reference to it, held for the call, would have it copied first.
+    // Static: as a method of the destination, it would hold a second reference during the call and force a copy.
     private static func multiply(
         _ left: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
         into destination: UnsafeMutablePointer<Float>,
@@ -66,12 +68,12 @@ extension Matrix {
             Int32(max(right.stride, 1)), keep, destination + done * stride, Int32(stride))
     }
 
-    /// A single row times a matrix: bound by how fast that is read, which products of matrices do twice to arrange it first.
+    /// A single row times a matrix. Memory speed bounds it, and a product of matrices would read the matrix twice to rearrange it.
     private static func multiplyRow(
         _ row: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
         into destination: UnsafeMutablePointer<Float>
     ) {
-        // BLAS multiplies what is there by `keep`, and what is there may be no number.
+        // BLAS multiplies the old values by `keep`, and they may be NaN.
         if keep == 0 { destination.update(repeating: 0, count: right.columns) }
         cblas_sgemv(
             CblasRowMajor, right.isTransposed ? CblasNoTrans : CblasTrans, Int32(right.storedRows),
@@ -81,7 +83,7 @@ extension Matrix {
 
     /// Becomes `Aᵀ A` in its upper triangle (a symmetric rank-k update); the lower triangle is unspecified.
     mutating func formUpperGram(of slice: MatrixSlice) {
-        precondition(!slice.isTransposed)
+        precondition(!slice.isTransposed, "the Gram matrix of a transposed slice")
         resize(rows: slice.columns, columns: slice.columns)
         cblas_ssyrk(
             CblasRowMajor, CblasUpper, CblasTrans, Int32(slice.columns), Int32(slice.rows), 1, slice.pointer,
@@ -89,20 +91,20 @@ extension Matrix {
     }
 }
 
-/// Which products go by oneDNN: it has the faster kernels for AVX-512, but writes one for each inner dimension and number of columns,
-/// which is worth it for those that come again and again.
+/// Decides which products use oneDNN. Its kernels for AVX-512 are faster, but it generates one for each inner dimension and number of
+/// columns, which pays only for shapes that recur.
 private enum PreparedProduct {
     private static let isAvailable = tributary_has_float_products() != 0
     /// Below this, BLAS is as fast.
     private static let least = 16
 
-    /// A right factor of so many columns and values, read along its rows, goes by oneDNN at half to four fifths of the rate of BLAS's
-    /// kernels for AVX-512 in most shapes (576 x 3,072, 1,536 x 1,536), and never much faster.
+    /// With a right factor of at least this size, read along its rows, oneDNN reaches half to four fifths of the speed of BLAS's kernels
+    /// for AVX-512 in most shapes (576 x 3,072, 1,536 x 1,536), and is never much faster.
     private static let wide = (columns: 1_280, values: 1_600_000)
     private static let blasIsAsWide = ["SkylakeX", "Cooperlake", "SapphireRapids"].contains(
         String(cString: tributary_blas_kernels()))
 
-    /// The widths of layers are multiples of 8, perhaps and 1 for a bias; the lengths of sequences are anything.
+    /// Layers' widths are multiples of 8, plus 1 where there is a bias. Sequences have any length.
     static func suits(_ left: MatrixSlice, _ right: MatrixSlice) -> Bool {
         let isWide =
             blasIsAsWide && !right.isTransposed && right.columns >= wide.columns

@@ -1,22 +1,23 @@
 import CVectorKernels
 
-/// How vectors of segments become bits that are compared quickly: the sign of each entry, and one scale a segment.
+/// Turns vectors of segments into bits that can be compared quickly: the sign of each entry, and one scale per segment.
 ///
-/// A record is, one behind the other, the Float32 scale of each segment and a bit for each entry, 1 for plus, the first entry in
-/// the lowest bit of the first byte. The entries should be alike in size, as a random rotation makes them: of `x` the signs
-/// times `|x|² / |x|₁` are kept, whose inner product with a query is then that of `x` in expectation (as in RaBitQ, Gao and Long
-/// 2024). A query, which is not kept, has four bits an entry: what that costs is small beside what one bit of the record costs.
+/// A record consists of the Float32 scale of each segment, followed by a bit for each entry, 1 for plus, with the first entry in the
+/// lowest bit of the first byte. The entries should be similar in size, which a random rotation achieves: the record represents `x` by
+/// its signs times `|x|² / |x|₁`, whose inner product with a query is that of `x` in expectation (as in RaBitQ, Gao and Long 2024). A
+/// query is not stored, and has four bits per entry: this loses little, compared with the single bit of the record.
 public struct SignSketch: Sendable, Equatable {
     public let segments: Int
-    /// Entries a segment.
+    /// The number of entries in a segment.
     public let entries: Int
 
     private static let planes = Int(TRIBUTARY_SKETCH_PLANES)
     private var words: Int { entries / 64 }
 
-    /// - Precondition: At least one segment, of 64 entries or a multiple of that.
+    /// - Precondition: There is at least one segment, and `entries` is a positive multiple of 64.
     public init(segments: Int, entries: Int) {
-        precondition(segments > 0 && entries > 0 && entries.isMultiple(of: 64), "no such vectors can be compared")
+        precondition(
+            segments > 0 && entries > 0 && entries.isMultiple(of: 64), "\(segments) segments of \(entries) entries")
         self.segments = segments
         self.entries = entries
     }
@@ -87,8 +88,8 @@ public struct SignSketch: Sendable, Equatable {
         min(max((value / step).rounded(), Float(-half)), Float(half - 1))
     }
 
-    /// The step, among some, whose levels are nearest to the entries, by squares: the shorter ones cut off the largest entries. Zero if
-    /// the entries are zero or not finite.
+    /// The step, among several, whose levels have the least squared error. Shorter steps cut off the largest entries. Zero if the entries
+    /// are zero or not finite.
     private static func step(for entries: Span<Float>) -> Float {
         var largest: Float = 0
         for index in entries.indices {
@@ -101,7 +102,7 @@ public struct SignSketch: Sendable, Equatable {
             let step = largest * Float(tenths) / Float(10 * (half - 1))
             var error: Float = 0
             for index in entries.indices {
-                // In the largest entry, so that squares stay finite.
+                // Relative to the largest entry, so that squares stay finite.
                 let difference = (entries[index] - step * level(entries[index], step: step)) / largest
                 error += difference * difference
             }
@@ -113,8 +114,8 @@ public struct SignSketch: Sendable, Equatable {
     /// The inner products of records with a query.
     ///
     /// - Parameters:
-    ///   - records: Every record is preceded by as many bytes as `stride` exceeds ``recordBytes``.
-    ///   - scores: One a record.
+    ///   - records: Each record is preceded by `stride` − ``recordBytes`` other bytes.
+    ///   - scores: Becomes one score per record.
     public func scores(of records: RawSpan, stride: Int, with query: Query, into scores: inout [Float]) {
         let lead = stride - recordBytes
         precondition(
@@ -134,11 +135,11 @@ public struct SignSketch: Sendable, Equatable {
 }
 
 extension MutableSpan<Float> {
-    /// Becomes its Walsh-Hadamard transform, scaled so that lengths and inner products stay.
+    /// Becomes its Walsh-Hadamard transform, scaled so that lengths and inner products do not change.
     ///
     /// - Precondition: The count is a power of two.
     public mutating func rotateByHadamard() {
-        precondition(count.nonzeroBitCount == 1, "the transform is of a power of two")
+        precondition(count.nonzeroBitCount == 1, "a transform of \(count) values")
         withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             tributary_walsh_hadamard(base, buffer.count)

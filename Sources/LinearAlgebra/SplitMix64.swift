@@ -1,7 +1,7 @@
 import Foundation
 
-/// A small, seeded generator whose stream is fixed for all time (Steele, Lea and Flood 2014), so that what it decided, such as
-/// the labels of a fit, can be repeated on any machine.
+/// A small, seeded generator whose stream never changes (Steele, Lea and Flood 2014), so that random choices, such as the labels of a
+/// fit, can be repeated on any machine.
 public struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -25,9 +25,9 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
         return Float(radius * cos(2 * .pi * Double(next() >> 11) * 0x1p-53))
     }
 
-    /// A value in [0, 1) that depends on seed and keys alone: the same whatever was drawn before.
+    /// A value in [0, 1) that depends only on the seed and the keys.
     public static func uniform(seed: UInt64, keys: UInt64...) -> Float {
-        // Mixed before the first key is added: else seed 1 with key 2 would be seed 2 with key 1.
+        // Mixed before the first key is added: otherwise seed 1 with key 2 would equal seed 2 with key 1.
         var hash = mix(seed &+ 0x9E37_79B9_7F4A_7C15)
         for key in keys { hash = mix(hash &+ 0x9E37_79B9_7F4A_7C15 &+ key) }
         return Float(hash >> 40) * 0x1p-24

@@ -2,21 +2,21 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// How many workers compute at once, one a core.
+/// The workers that compute in parallel, by default one per core.
 public struct Workers: Sendable, Equatable {
     public let count: Int
-    /// How many there can be.
+    /// The numbers that a user can choose.
     public static let limit = 1...4_096
-    /// How far the workers stand back behind the machine's other threads, as nice(2) has it: from 0, not at all, to 19.
+    /// How far the workers yield to the machine's other threads, as in nice(2): from 0, not at all, to 19.
     public let niceness: Int
 
-    /// - Parameter count: At least one; by default, one for each processor that is active.
+    /// - Parameter count: At least one; by default one per active processor.
     public init(count: Int = ProcessInfo.processInfo.activeProcessorCount, niceness: Int = 0) {
         self.count = max(1, count)
         self.niceness = min(max(niceness, 0), 19)
     }
 
-    /// Runs the body once for each worker, all at the same time, and gives their results in the workers' order.
+    /// Runs the body once for each worker in parallel, and returns the results in the order of the workers.
     ///
     /// - Throws: The error of the lowest-numbered worker that threw; all have ended by then.
     public func run<Value: Sendable>(_ body: @Sendable (_ worker: Int) throws -> Value) throws -> [Value] {
@@ -31,7 +31,7 @@ public struct Workers: Sendable, Equatable {
 
     private func perform(_ body: @Sendable (_ worker: Int) -> Void) {
         guard niceness > 0 else { return DispatchQueue.concurrentPerform(iterations: count, execute: body) }
-        // Linux has a niceness for each thread, and lets no thread take it back: these do nothing else, and end.
+        // On Linux each thread has its own niceness and cannot lower it again: these threads do nothing else, and end.
         withoutActuallyEscaping(body) { body in
             let work = SharedWork(body)
             let ended = DispatchSemaphore(value: 0)
@@ -50,9 +50,9 @@ public struct Workers: Sendable, Equatable {
         }
     }
 
-    /// Runs the body for each index, handing the next one to whichever worker is free, and gives the results in order.
+    /// Runs the body for each index, giving the next one to the next free worker, and returns the results in order.
     ///
-    /// - Throws: The error of the lowest index that threw; indices not yet begun by then are skipped.
+    /// - Throws: The error of the lowest index that threw; indices that have not started by then are skipped.
     public func map<Value: Sendable>(
         _ indices: Range<Int>, _ body: @Sendable (_ worker: Int, _ index: Int) throws -> Value
     ) throws -> [Value] {
@@ -67,15 +67,14 @@ public struct Workers: Sendable, Equatable {
                 if case .failure = result { next.store(indices.upperBound, ordering: .relaxed) }
             }
         }
-        // Kept in the order of the indices, whoever did the work.
         return try partials.joined().sorted { $0.index < $1.index }.map { try $0.value.get() }
     }
 }
 
-/// What one worker keeps from task to task, such as its workspace.
+/// The state that one worker keeps from task to task, such as its workspace.
 ///
-/// The state is lent to its worker, and the lock that guards it is not held meanwhile: the worker's task may wait, call back and read
-/// files. Invariant: a slot is used by one task at a time.
+/// The state is lent to its worker, and no lock is held meanwhile: the worker's task can wait, call back and read files. Invariant: one
+/// task at a time uses a slot.
 public final class WorkerSlot<State: Sendable>: Sendable {
     /// `nil` while the state is lent.
     private let state: Mutex<State?>
@@ -89,26 +88,26 @@ public final class WorkerSlot<State: Sendable>: Sendable {
     /// - Precondition: No other task has the state.
     public func withState<Value: Sendable>(_ body: (inout State) throws -> Value) rethrows -> Value {
         guard var lent = state.withLock({ $0.take() }) else {
-            preconditionFailure("a worker's state is asked for while another task has it")
+            preconditionFailure("a worker's state is requested while another task has it")
         }
         defer { state.withLock { $0 = lent } }
         return try body(&lent)
     }
 }
 
-/// What tasks leave to whichever comes next, such as workspaces: as many states as were ever in use at a time.
+/// States that tasks leave for later tasks, such as workspaces. The pool holds as many as were ever in use at a time.
 ///
-/// As a ``WorkerSlot``'s, a state is lent and no lock is held meanwhile, and here any number of tasks may ask for one at a time.
+/// As with ``WorkerSlot``, a state is lent and no lock is held meanwhile. Any number of tasks can borrow one at the same time.
 public final class SparePool<State: Sendable>: Sendable {
     private let spare = Mutex<[State]>([])
     private let make: @Sendable () -> State
 
-    /// - Parameter make: Makes another state where all are lent.
+    /// - Parameter make: Makes another state when all are lent.
     public init(_ make: @escaping @Sendable () -> State) {
         self.make = make
     }
 
-    /// Lends a state until the body returns or throws. It is as another task has left it.
+    /// Lends a state until the body returns or throws. It is in the condition in which another task left it.
     public func withState<Value: Sendable>(_ body: (inout State) throws -> Value) rethrows -> Value {
         var lent = spare.withLock { $0.popLast() } ?? make()
         defer { spare.withLock { $0.append(lent) } }
@@ -116,7 +115,7 @@ public final class SparePool<State: Sendable>: Sendable {
     }
 }
 
-/// A body that threads share, and of which they hold nothing any more once they have run it: they end later than their work.
+/// A body that threads share. They no longer hold it once they have run it, as a thread ends later than its work.
 private final class SharedWork: Sendable {
     private let body: Mutex<(@Sendable (Int) -> Void)?>
 

@@ -165,7 +165,7 @@ struct QueryTests {
         "names line and column of a query in a file that cannot be used",
         arguments: [
             ("{\"prompt\": \"a\", \"completion\": \"b\",}", "column 35"),
-            ("{\"prompt\": \"a\", \"prompt\": \"b\"}", "\"prompt\" stands twice"),
+            ("{\"prompt\": \"a\", \"prompt\": \"b\"}", "\"prompt\" appears twice"),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"damping\": NaN}", "NaN is not JSON, in \"damping\""),
             ("[]", "found a list"), ("{\"prompt\": \"a\"", "jq -c ."),
             ("{\"prompt\": 1, \"completion\": \"b\"}", "prompt: "),

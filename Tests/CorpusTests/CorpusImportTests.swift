@@ -209,6 +209,6 @@ struct CorpusImportTests {
         summary.documents = 1234
         let message = CorpusImportFailure(reason: reason, summary: summary).description
         #expect(message.hasPrefix("test.jsonl:3: the record has no \"text\"."))
-        #expect(message.contains("1234 documents were added before this and are kept; importing again goes on"))
+        #expect(message.contains("1234 documents were added before this and are kept; importing again continues"))
     }
 }

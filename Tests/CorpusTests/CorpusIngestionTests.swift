@@ -49,7 +49,7 @@ struct CorpusIngestionTests {
             ("{\"text\": \"x\", \"source\": \"a\\u0000b\"}", "source", "NUL"),
             ("{\"text\": \"x\", \"metadata\": []}", "metadata", "an array"), ("[1]", nil, "an array"),
             ("{\"text\": ", nil, "not JSON"),
-            ("{\"text\": \"x\",}", nil, "column 14"), ("{\"text\": \"x\", \"text\": \"y\"}", nil, "stands twice"),
+            ("{\"text\": \"x\",}", nil, "column 14"), ("{\"text\": \"x\", \"text\": \"y\"}", nil, "appears twice"),
             ("{\"text\": \"x\", \"n\": NaN}", nil, "NaN is not JSON"),
         ])
     func allOrNone(line: String, field: String?, words: String) throws {
@@ -129,32 +129,5 @@ struct CorpusIngestionTests {
         #expect(try store.sequences(after: 2, source: "s", limit: 2).map(\.id) == ["a#2", "c#0"])
         #expect(try store.sequences(after: 5, source: "s", limit: 2).map(\.id) == ["c#1"])
         #expect(try store.sequences(after: 0, source: "t", limit: 2).isEmpty)
-    }
-
-    @Test("takes compressed text up to a size, and nothing that is damaged")
-    func compressed() throws {
-        #expect(try Gzip.decompress(GzipFixture.deflated, name: "body", limit: 4_000).count == 4_000)
-        #expect(throws: CorpusImportError.tooLarge(name: "body", limit: 3_999)) {
-            try Gzip.decompress(GzipFixture.deflated, name: "body", limit: 3_999)
-        }
-        #expect(throws: CorpusImportError.truncatedGzip(file: "body")) {
-            try Gzip.decompress(Array(GzipFixture.deflated.dropLast(9)), name: "body", limit: 4_000)
-        }
-        #expect(throws: CorpusImportError.self) {
-            try Gzip.decompress(Array("plain".utf8), name: "body", limit: 4_000)
-        }
-    }
-
-    @Test("asks before what it decompresses takes memory, and ends where it may not")
-    func growth() throws {
-        var bytes = 0
-        _ = try Gzip.decompress(GzipFixture.deflated, name: "body", limit: 4_000) { bytes += $0 }
-        #expect(bytes == 4_000)
-        #expect(throws: CancellationError.self) {
-            try Gzip.decompress(GzipFixture.deflated, name: "body", limit: 4_000) { _ in throw CancellationError() }
-        }
-        // What a stream says of its length is no reason to believe it.
-        let lying = GzipFixture.deflated.dropLast(4) + [0xFF, 0xFF, 0xFF, 0x7F]
-        #expect(throws: CorpusImportError.self) { try Gzip.decompress(Array(lying), name: "body", limit: 1 << 30) }
     }
 }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import HTTPTypes
 import Testing
@@ -39,7 +40,7 @@ struct CompressionTests {
     func sizes(count: Int) throws {
         var generator = SplitMix64(state: UInt64(count))
         let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        guard var gzip = Gzip(level: 6) else { throw GzipError.noMemory }
+        guard var gzip = GzipWriter(level: 6) else { throw GzipError.noMemory }
         let compressed = gzip.write(bytes, flush: .end)
         #expect(try gunzip(compressed) == bytes)
     }

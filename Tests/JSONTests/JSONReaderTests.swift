@@ -88,7 +88,7 @@ struct JSONReaderTests {
         let mistake = #expect(throws: JSONReader.Mistake.self) {
             try JSONReader.read(Array("{\(more)\"a\":1,\"\\u0061\":2}".utf8))
         }
-        #expect(mistake?.reason.contains("\"a\" stands twice") == true)
+        #expect(mistake?.reason.contains("\"a\" appears twice") == true)
     }
 
     @Test("keeps every digit of its numbers, and the order of members")

@@ -1,11 +1,12 @@
+import Files
 import Foundation
 
-/// A stream of bytes, in chunks of the source's choosing.
+/// A stream of bytes, in chunks whose size the source chooses.
 protocol ByteSource: AnyObject {
     /// The next bytes, at least one; nil at the end.
     func nextChunk() throws -> [UInt8]?
 
-    /// How many bytes were read from disk, or wherever the stream begins.
+    /// The number of bytes read from the start of the stream, such as a file.
     var bytesRead: Int { get }
 }
 
@@ -15,7 +16,7 @@ final class FileByteSource: ByteSource {
     private let path: String
     private(set) var bytesRead = 0
 
-    /// How many bytes are read at a time.
+    /// The number of bytes that are read at a time.
     static let chunkSize = 1 << 18
 
     init(_ handle: FileHandle, path: String) {
@@ -34,7 +35,7 @@ final class FileByteSource: ByteSource {
     }
 }
 
-/// Bytes that are in memory already.
+/// Bytes in memory.
 final class MemoryByteSource: ByteSource {
     private let bytes: [UInt8]
     private(set) var bytesRead = 0
@@ -51,14 +52,38 @@ final class MemoryByteSource: ByteSource {
     }
 }
 
-/// A source whose first bytes have been looked at.
+/// The decompressed bytes of a source in gzip format.
+final class GzipByteSource: ByteSource {
+    private let source: any ByteSource
+    private let file: String
+    private let reader: GzipReader
+
+    init(_ source: any ByteSource, file: String) throws {
+        self.source = source
+        self.file = file
+        reader = try GzipReader(source.nextChunk)
+    }
+
+    var bytesRead: Int { source.bytesRead }
+
+    func nextChunk() throws -> [UInt8]? {
+        do {
+            return try reader.nextChunk()
+        } catch GzipError.corrupt(let reason) {
+            throw CorpusImportError.corruptGzip(file: file, reason: reason)
+        } catch is GzipError {
+            throw CorpusImportError.truncatedGzip(file: file)
+        }
+    }
+}
+
+/// A source whose first bytes can be inspected.
 final class PeekedByteSource: ByteSource {
     private let source: any ByteSource
-
     /// The first bytes of the source.
     private(set) var start: [UInt8] = []
 
-    /// Reads chunks until they are enough, or the source ends.
+    /// Reads chunks until `isEnough` accepts their bytes, or the source ends.
     init(_ source: any ByteSource, until isEnough: ([UInt8]) -> Bool) throws {
         self.source = source
         while !isEnough(start), let chunk = try source.nextChunk() {
@@ -66,7 +91,7 @@ final class PeekedByteSource: ByteSource {
         }
     }
 
-    /// Takes away the first bytes of the source if they are these.
+    /// Removes these bytes from the start of the source, if it starts with them.
     func drop(_ prefix: [UInt8]) {
         if start.starts(with: prefix) { start.removeFirst(prefix.count) }
     }

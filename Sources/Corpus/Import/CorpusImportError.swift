@@ -2,70 +2,36 @@ import Foundation
 
 /// Why an input, or a record of it, cannot be imported.
 public enum CorpusImportError: Error, Equatable {
-    /// There is no such file.
     case missingFile(path: String)
-
-    /// The path is a folder's.
     case isFolder(path: String)
-
-    /// The file cannot be opened or read.
     case unreadable(path: String, reason: String)
-
-    /// The compressed data ends too early.
     case truncatedGzip(file: String)
-
-    /// The data is not what its compression or its checksum says.
+    /// The data does not match its compression or its checksum.
     case corruptGzip(file: String, reason: String)
-
-    /// The input is in a form that text is not read from.
     case foreignFormat(file: String, ForeignFormat)
-
-    /// The file is named as plain text, and holds JSON.
+    /// The file is named as plain text, but contains JSON.
     case jsonNamedAsText(file: String)
-
-    /// The input is longer than it may be, once it is decompressed.
-    case tooLarge(name: String, limit: Int)
-
-    /// The input has more records than are taken at once.
     case tooManyRecords(name: String, limit: Int)
-
     /// A line, or a paragraph, is too long to be held in memory.
     case tooLong(location: CorpusInputLocation, limit: Int)
-
-    /// A line is not UTF-8, from this byte of it (counted from 1).
+    /// A line is not UTF-8 from this byte on, counted from 1.
     case invalidUTF8(location: CorpusInputLocation, column: Int)
-
-    /// A line is not JSON.
     case malformedJSON(location: CorpusInputLocation, reason: String)
-
-    /// A line, or a field of it, is JSON of another type than expected.
+    /// A line, or a field of it, is JSON of an unexpected type. `field` is nil for the line.
     case wrongType(location: CorpusInputLocation, field: String?, expected: String, found: String)
-
-    /// A record has no text.
     case missingText(location: CorpusInputLocation)
-
-    /// A record's text, or its identifier, is empty or only white space.
+    /// A text or an identifier is empty or consists of white space.
     case emptyField(location: CorpusInputLocation, field: String)
-
-    /// A field has a NUL character in it.
     case nulCharacter(location: CorpusInputLocation, field: String)
-
     /// An identifier or a source is longer than a URL can carry.
     case nameTooLong(location: CorpusInputLocation, field: String, bytes: Int, limit: Int)
-
-    /// The identifier is `.` or `..`, which cannot be asked for by URL.
+    /// The identifier is `.` or `..`, which a URL cannot name.
     case dotSegment(location: CorpusInputLocation, id: String)
-
-    /// The identifier is that of another text, or of a piece of one.
+    /// The identifier belongs to another text, or to a piece of one.
     case identifierTaken(location: CorpusInputLocation, id: String)
-
     /// The tokenizer refused the text.
     case untokenizable(location: CorpusInputLocation, reason: String)
-
-    /// The import was cancelled.
     case cancelled
-
-    /// The corpus could not be written.
     case store(CorpusError)
 }
 
@@ -85,9 +51,7 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
         case .foreignFormat(let file, let format):
             "\(file): this is \(format.name), and neither JSON lines nor plain text. \(format.advice)"
         case .jsonNamedAsText(let file):
-            "\(file): the file is named as plain text and holds JSON. Say which it is with --format jsonl or --format text."
-        case .tooLarge(let name, let limit):
-            "\(name): there are more than \(limit) bytes. Send them in parts."
+            "\(file): the file is named as plain text but contains JSON. Give --format jsonl or --format text."
         case .tooManyRecords(let name, let limit):
             "\(name): there are more than \(limit) records. Send them in parts."
         case .tooLong(let location, let limit):
@@ -106,15 +70,15 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
         case .emptyField(let location, let field):
             "\(location): \"\(field)\" is empty. Remove the \(field == "text" ? "record" : "field"), or fill it in."
         case .nulCharacter(let location, let field):
-            "\(location): \"\(field)\" has a NUL character in it, which text cannot have. Remove it."
+            "\(location): \"\(field)\" contains a NUL character, which is not allowed in text. Remove it."
         case .nameTooLong(let location, let field, let bytes, let limit):
-            "\(location): \"\(field)\" has \(bytes) bytes; at most \(limit) are expected, so that it fits into a URL. "
+            "\(location): \"\(field)\" has \(bytes) bytes; at most \(limit) are allowed, so that it fits into a URL. "
                 + "Shorten it, or keep it in \"metadata\"."
         case .dotSegment(let location, let id):
-            "\(location): \"id\" is \"\(id)\", which URLs cannot name. Give the text another id."
+            "\(location): \"id\" is \"\(id)\", which a URL cannot name. Give the text another id."
         case .identifierTaken(let location, let id):
             "\(location): the id \"\(id)\" belongs to another text of the corpus, or to a piece of one. "
-                + "Give each text an id of its own."
+                + "Give each text its own id."
         case .untokenizable(let location, let reason):
             "\(location): the text cannot be tokenised: \(reason)"
         case .cancelled:
@@ -127,12 +91,47 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
     public var errorDescription: String? { description }
 }
 
-/// An import that stopped before its end, and what it had added by then.
-public struct CorpusImportFailure: Error, Equatable {
-    /// Why it stopped.
-    public let reason: CorpusImportError
+extension CorpusImportError {
+    /// The location of the bad record; nil if the error is not about a record.
+    public var location: CorpusInputLocation? {
+        switch self {
+        case .tooLong(let location, _), .invalidUTF8(let location, _), .malformedJSON(let location, _),
+            .wrongType(let location, _, _, _), .missingText(let location), .emptyField(let location, _),
+            .nulCharacter(let location, _), .nameTooLong(let location, _, _, _), .dotSegment(let location, _),
+            .identifierTaken(let location, _), .untokenizable(let location, _):
+            location
+        case .foreignFormat(let file, _):
+            CorpusInputLocation(file: file, line: 1)
+        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip, .tooManyRecords,
+            .cancelled,
+            .store:
+            nil
+        }
+    }
 
-    /// What was committed, and stays.
+    /// The field of the record that is at fault; nil if no single field is.
+    public var field: String? {
+        switch self {
+        case .wrongType(_, let field, _, _): field
+        case .emptyField(_, let field), .nulCharacter(_, let field), .nameTooLong(_, let field, _, _): field
+        case .dotSegment, .identifierTaken: "id"
+        case .missingText, .untokenizable: "text"
+        default: nil
+        }
+    }
+
+    /// The description without the location.
+    public var sentence: String {
+        guard let location else { return description }
+        if case .foreignFormat(let file, _) = self { return String(description.dropFirst("\(file): ".count)) }
+        return String(description.dropFirst("\(location): ".count))
+    }
+}
+
+/// An import that stopped early, and what it had added.
+public struct CorpusImportFailure: Error, Equatable {
+    public let reason: CorpusImportError
+    /// The documents that were committed, and stay.
     public let summary: CorpusImportSummary
 }
 
@@ -141,9 +140,9 @@ extension CorpusImportFailure: CustomStringConvertible, LocalizedError {
         let kept =
             switch summary.documents {
             case 0: "Nothing was added to the corpus."
-            case 1: "1 document was added before this and is kept; importing again goes on from there."
+            case 1: "1 document was added before this and is kept; importing again continues from there."
             case let count:
-                "\(count) documents were added before this and are kept; importing again goes on from there."
+                "\(count) documents were added before this and are kept; importing again continues from there."
             }
         return "\(reason) \(kept)"
     }

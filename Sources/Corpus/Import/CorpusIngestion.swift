@@ -2,33 +2,33 @@ import Files
 
 /// Adds the documents of one request to a corpus that is in use: all of them, or none.
 ///
-/// The rules are those of ``CorpusImport``: a text that is there already is counted and kept once, and other fields than those of
-/// ``CorpusInput/Format/jsonLines`` are ignored. Readers see the new sequences and their postings at once and together; what has
-/// been read before goes on to be valid, since sequences never change.
+/// The rules are those of ``CorpusImport``: a text that the corpus already has is counted and stored once, and fields other than those
+/// of ``CorpusInput/Format/jsonLines`` are ignored. Readers see the new sequences and their postings at the same moment; what they read
+/// before remains valid, since sequences never change.
 public struct CorpusIngestion: Sendable {
-    /// How the documents are written down.
+    /// How the body represents documents.
     public enum Form: Sendable, Equatable {
-        /// One JSON object a line.
+        /// One JSON object per line.
         case lines
         /// One JSON object, on however many lines.
         case object
     }
 
-    /// What was added.
+    /// The result of adding documents.
     public struct Outcome: Sendable, Equatable {
         public let summary: CorpusImportSummary
 
-        /// Of each record, in order, the identifier of the document with its text; nil for a text without tokens.
+        /// For each record, in order, the identifier of the document with its text; nil for a text without tokens.
         public let identifiers: [String?]
 
-        /// The corpus with the new documents.
+        /// The size of the corpus with the new documents.
         public let statistics: CorpusStatistics
     }
 
     let store: CorpusStore
     let maximumRecords: Int
 
-    /// Prepares additions to `store`, of at most `maximumRecords` documents at a time.
+    /// - Parameter maximumRecords: The most documents in one request.
     public init(into store: CorpusStore, maximumRecords: Int) {
         self.store = store
         self.maximumRecords = maximumRecords
@@ -36,9 +36,9 @@ public struct CorpusIngestion: Sendable {
 
     /// Adds documents. Blocks until they are committed and synced.
     ///
-    /// The documents' origin is named after the body's content, so that sending a body again adds nothing.
+    /// The documents' origin is named after the body's content, so that sending the same body again adds nothing.
     ///
-    /// - Throws: ``CorpusImportError`` for the first record that cannot be taken; nothing is added then.
+    /// - Throws: ``CorpusImportError`` for the first bad record; then nothing is added.
     public func run(_ body: [UInt8], form: Form) throws -> Outcome {
         var digest = ContentDigest()
         digest.update(body)
@@ -63,43 +63,5 @@ public struct CorpusIngestion: Sendable {
             records.append(record)
         }
         return records
-    }
-}
-
-extension CorpusImportError {
-    /// Where the record is that something is wrong with.
-    public var location: CorpusInputLocation? {
-        switch self {
-        case .tooLong(let location, _), .invalidUTF8(let location, _), .malformedJSON(let location, _),
-            .wrongType(let location, _, _, _), .missingText(let location), .emptyField(let location, _),
-            .nulCharacter(let location, _), .nameTooLong(let location, _, _, _), .dotSegment(let location, _),
-            .identifierTaken(let location, _), .untokenizable(let location, _):
-            location
-        case .foreignFormat(let file, _):
-            CorpusInputLocation(file: file, line: 1)
-        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip, .tooLarge,
-            .tooManyRecords,
-            .cancelled, .store:
-            nil
-        }
-    }
-
-    /// The record's field that is at fault, if it is one of them.
-    public var field: String? {
-        switch self {
-        case .wrongType(_, let field, _, _): field
-        case .emptyField(_, let field), .nulCharacter(_, let field), .nameTooLong(_, let field, _, _): field
-        case .dotSegment: "id"
-        case .missingText, .untokenizable: "text"
-        case .identifierTaken: "id"
-        default: nil
-        }
-    }
-
-    /// The description without the place.
-    public var sentence: String {
-        guard let location else { return description }
-        if case .foreignFormat(let file, _) = self { return String(description.dropFirst("\(file): ".count)) }
-        return String(description.dropFirst("\(location): ".count))
     }
 }

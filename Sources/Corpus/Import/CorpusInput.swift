@@ -1,18 +1,18 @@
 import Foundation
 
-/// Something that documents are imported from.
+/// A source of documents to import.
 ///
-/// Inputs in gzip format, of one or several members, are recognised by their first bytes and decompressed.
+/// Inputs in gzip format are recognised by their first bytes and decompressed.
 public struct CorpusInput: Sendable {
-    /// How documents are written down.
+    /// How an input represents documents.
     public enum Format: Sendable, Equatable {
-        /// One JSON object a line: `{"id", "text", "source", "metadata"}`. Only `text` is required. `id` is a string or an
-        /// integer, `source` a string, `metadata` an object; null is the same as nothing, and other fields are ignored.
-        /// Blank lines are skipped.
+        /// One JSON object per line: `{"id", "text", "source", "metadata"}`. Only `text` is required. `id` is a string or an integer,
+        /// `source` a string, `metadata` an object. Null is the same as an absent field, other fields are ignored, and blank lines are
+        /// skipped.
         case jsonLines
 
-        /// Plain text, with a document in each paragraph: one or more lines, up to a blank one or the end. A document's text
-        /// keeps its line breaks, as line feeds.
+        /// Plain text with one document per paragraph, which ends at a blank line or at the end. A document's text keeps its line
+        /// breaks, as line feeds.
         case plainText
     }
 
@@ -23,25 +23,23 @@ public struct CorpusInput: Sendable {
     }
 
     let origin: Origin
-
-    /// The format that was asked for; nil if it is to be found out.
+    /// The requested format; nil to detect it.
     let format: Format?
-
-    /// The form that the file's name promises; nil if it promises none.
+    /// The form that the file's name implies; nil if it implies none.
     let named: NamedForm?
 
     enum NamedForm: Sendable {
         case jsonLines, plainText, csv, tsv
     }
 
-    /// How the input is called in messages and origins.
+    /// The input's name in messages and origins.
     let name: String
 
     /// A file. `-` is standard input.
     ///
-    /// - Parameter format: If not given, it goes by the file's name (`.jsonl`, `.ndjson`, `.json` or `.txt`, before `.gz` if
-    ///   there is one), and for any other name by the first character: `{` begins JSON lines. What is named as text and is JSON is
-    ///   refused then, and so are tables and JSON arrays.
+    /// - Parameter format: If nil, the file's name decides (`.jsonl`, `.ndjson`, `.json` or `.txt`, perhaps followed by `.gz`), and for
+    ///   any other name the first character: `{` begins JSON lines. A file named as text that contains JSON is then refused, and so are
+    ///   tables and JSON arrays.
     public static func file(_ path: String, format: Format? = nil) -> CorpusInput {
         if path == "-" { return standardInput(format: format) }
         return CorpusInput(
@@ -49,14 +47,14 @@ public struct CorpusInput: Sendable {
             name: URL(fileURLWithPath: path).lastPathComponent)
     }
 
-    /// The process's standard input. If the format is not given, it goes by the first character.
+    /// The process's standard input. If the format is nil, the first character decides.
     public static func standardInput(format: Format? = nil) -> CorpusInput {
         CorpusInput(origin: .standardInput, format: format, named: nil, name: "standard input")
     }
 
-    /// Bytes in memory, such as the body of a request. If the format is not given, it goes by the first character.
+    /// Bytes in memory, such as the body of a request. If the format is nil, the first character decides.
     ///
-    /// - Parameter name: How the bytes are called in messages and in the documents' origins.
+    /// - Parameter name: The name of the bytes in messages and in the documents' origins.
     public static func bytes(_ bytes: [UInt8], name: String, format: Format? = nil) -> CorpusInput {
         CorpusInput(origin: .bytes(bytes), format: format, named: nil, name: name)
     }
@@ -73,12 +71,12 @@ public struct CorpusInput: Sendable {
         }
     }
 
-    /// Whether the name promises compressed data.
+    /// Whether the name implies compressed data.
     var isNamedAsGzip: Bool {
         if case .file(let path) = origin { path.lowercased().hasSuffix(".gz") } else { false }
     }
 
-    /// How many bytes there are to read; nil if that is not known.
+    /// The number of bytes to read; nil if it is unknown.
     ///
     /// - Throws: ``CorpusImportError/missingFile(path:)`` or ``CorpusImportError/isFolder(path:)``.
     func byteCount() throws -> Int? {
@@ -118,5 +116,13 @@ public struct CorpusInput: Sendable {
                 throw CorpusImportError.unreadable(path: path, reason: error.localizedDescription)
             }
         }
+    }
+
+    /// Reads the input's documents one after the other, without adding them to a corpus.
+    ///
+    /// - Throws: ``CorpusImportError`` for the first document that cannot be used, or whatever the body throws.
+    public func forEachRecord(_ body: (CorpusRecord) throws -> Void) throws {
+        var reader = try RecordReader(self)
+        while let raw = try reader.next() { try body(CorpusRecord(raw)) }
     }
 }

@@ -1,19 +1,18 @@
-/// A form that text is not read from, told by its first bytes.
+/// A format that cannot be imported, recognised by its first bytes.
 ///
-/// Taken for text, a container would be refused as "not UTF-8" at best, and at worst become one document of its bytes.
+/// Read as text, a container would at best be refused as "not UTF-8", and at worst become one document of its bytes.
 public struct ForeignFormat: Sendable, Equatable {
-    /// What it is, as in "a Parquet file".
+    /// The name with its article, such as "a Parquet file".
     public let name: String
-
-    /// What to do about it, in a sentence.
+    /// A sentence that says what to do.
     public let advice: String
 
-    /// How many bytes tell a form: those up to the mark of a tar archive, and a zip archive's first name.
+    /// The number of bytes that identify a format: up to the mark of a tar archive, and the first name in a zip archive.
     static let headSize = 512
 
-    /// The form that begins with these bytes.
+    /// The format that begins with these bytes.
     ///
-    /// - Returns: Nil if they are of none that is known, such as text or gzip.
+    /// - Returns: Nil if they begin no known foreign format, as text and gzip do not.
     public init?(head: some Collection<UInt8>) {
         let head = Array(head.prefix(Self.headSize))
         guard let format = Self.signed.first(where: { $0.matches(head) })?.format ?? Self.unsigned(head) else {
@@ -27,7 +26,7 @@ public struct ForeignFormat: Sendable, Equatable {
         self.advice = advice
     }
 
-    // MARK: Text that is no lines and no prose
+    // MARK: Text that is neither JSON lines nor prose
 
     static let jsonArray = ForeignFormat(
         "one JSON array", "Put each of its elements on a line of its own: jq -c '.[]' FILE > FILE.jsonl")
@@ -47,11 +46,11 @@ public struct ForeignFormat: Sendable, Equatable {
 
     // MARK: Signatures
 
-    /// Bytes at a place that nothing else has there.
+    /// Bytes that only one format has at this offset.
     private struct Signature {
         let bytes: [UInt8]
         var offset = 0
-        /// Whether the bytes are letters with which a text may begin: what follows them must then not be text.
+        /// Whether a text can begin with these bytes: the head must then also contain control characters.
         var mayBeText = false
         let format: ForeignFormat
 
@@ -91,16 +90,16 @@ public struct ForeignFormat: Sendable, Equatable {
         Signature(bytes: [0x1F, 0x9D], format: compressed("compress", "zcat")),
     ]
 
-    /// Forms that have no bytes of their own at their beginning, or that are told from others by more than these.
+    /// Formats without a signature of their own, or whose signature several formats share.
     private static func unsigned(_ head: [UInt8]) -> ForeignFormat? {
         guard head.count >= 4 else { return nil }
         if head.starts(with: [0x50, 0x4B, 0x03, 0x04]) || head.starts(with: [0x50, 0x4B, 0x05, 0x06]) {
             return zip(head)
         }
         if head[0] == 0x80, (2...5).contains(head[1]) { return ForeignFormat("a Python pickle", convert) }
-        // A message of an Arrow stream: a mark, and the length of its metadata, which is small and a multiple of 8.
+        // A message of an Arrow stream begins with this mark.
         if head.starts(with: [0xFF, 0xFF, 0xFF, 0xFF]) { return table("an Arrow stream", "feather") }
-        // Eight bytes of a header's length, then the header, which is JSON.
+        // Eight bytes with the header's length, then the header, which is JSON.
         if head.count > 9, head[5..<8].allSatisfy({ $0 == 0 }), head[8..<10].elementsEqual("{\"".utf8) {
             return weights("a safetensors file")
         }

@@ -1,18 +1,17 @@
 import Dispatch
+import Foundation
 import Synchronization
 
 /// One run of an import, from its first input to its last.
 ///
 /// Records go through three stages: they are read into slices, slices are prepared into a batch, and a batch is written in one
-/// transaction while the next is read and prepared. Slices are small, so that progress is shown and cancelling noticed;
-/// batches are large, since writing one costs as much for a single document as for hundreds. Only what is committed gets into
-/// ``summary``.
+/// transaction while the next one is read and prepared. Slices are small, so that progress is reported and cancellation noticed soon;
+/// batches are large, since writing a single document costs as much as writing hundreds.
 struct ImportRun {
     private let settings: CorpusImport
     private let isCancelled: () -> Bool
     private let report: (CorpusImportProgress) -> Void
-
-    /// What is committed so far.
+    /// The documents committed so far.
     private(set) var summary = CorpusImportSummary()
 
     private var slice: [RawRecord] = []
@@ -42,8 +41,8 @@ struct ImportRun {
         } catch {
             failure = error
         }
-        // What was read before a failure is kept, and its own failures come first. Preparing it may take long, however,
-        // which cancelling is to spare.
+        // The records before a failure are kept, and their own failures come first. After a cancellation they are not prepared, as that
+        // could take long.
         if failure as? CorpusImportError != .cancelled {
             do { try prepareSlice() } catch { failure = error }
         }
@@ -81,7 +80,7 @@ struct ImportRun {
 
     // MARK: Preparing
 
-    /// Parses and tokenises the slice that was read, and adds it to the batch.
+    /// Parses and tokenises the current slice, and adds it to the batch.
     private mutating func prepareSlice() throws {
         guard !slice.isEmpty else { return }
         let (records, size) = (slice, sliceSize)
@@ -98,13 +97,13 @@ struct ImportRun {
 
     // MARK: Writing
 
-    /// Writes all that was prepared.
+    /// Writes all prepared records.
     private mutating func commit() throws {
         try startWrite()
         try finishWrite()
     }
 
-    /// Starts writing the batch, once the one before it is committed.
+    /// Starts writing the batch, after the one before it is committed.
     private mutating func startWrite() throws {
         try finishWrite()
         guard !batch.isEmpty else { return }
@@ -115,7 +114,7 @@ struct ImportRun {
         batchSize = 0
     }
 
-    /// Waits until the batch that is being written is committed, and counts it.
+    /// Waits until the batch being written is committed, and counts it.
     private mutating func finishWrite() throws {
         guard let write else { return }
         self.write = nil
@@ -125,7 +124,7 @@ struct ImportRun {
             if settings.badRecords == .stop, let refused = outcome.refused.first { throw refused }
             summary.reject(outcome.refused)
         } catch {
-            // The import ends with the first failure: what was read and prepared after it does not get in.
+            // The import ends with the first failure: records after it are dropped.
             slice = []
             batch = []
             throw error
@@ -144,7 +143,7 @@ struct ImportRun {
     }
 }
 
-/// A write that goes on while its caller does something else.
+/// A write that runs while its caller does something else.
 private final class BackgroundWrite: Sendable {
     private let result = Mutex<Result<AppendOutcome, any Error>?>(nil)
     private let group = DispatchGroup()
@@ -160,4 +159,88 @@ private final class BackgroundWrite: Sendable {
         group.wait()
         return try result.withLock { $0 }?.get() ?? AppendOutcome()
     }
+}
+
+/// Prepares a slice of records to be written: parses, hashes and tokenises them on all cores.
+struct SlicePreparation {
+    let settings: CorpusImport
+
+    struct Prepared {
+        /// The good records, in order. If bad ones are not skipped, only those before the first bad one.
+        var documents: [PreparedDocument] = []
+
+        /// The errors of the bad records.
+        var failures: [CorpusImportError] = []
+    }
+
+    private struct ParsedRecord: Sendable {
+        let record: CorpusRecord
+        let hash: ContentHash
+    }
+
+    private typealias Outcome<Value> = Result<Value, CorpusImportError>
+
+    func prepare(_ slice: [RawRecord]) throws -> Prepared {
+        let defaultSource = settings.defaultSource
+        let parsed = concurrentMap(slice) { raw in
+            Outcome<ParsedRecord> { () throws(CorpusImportError) in
+                var record = try CorpusRecord(raw)
+                record.source = record.source ?? defaultSource
+                return ParsedRecord(record: record, hash: ContentHash(of: record.text))
+            }
+        }
+        var prepared = Prepared()
+        let good = takeGood(parsed, failures: &prepared.failures)
+
+        // Texts that the corpus already has need no tokenising: this makes resuming fast.
+        let known = try settings.store.documents(withHashes: good.map(\.hash))
+        let encode = settings.store.tokenization.encode
+        let documents = concurrentMap(good) { parsed in
+            Outcome<PreparedDocument> { () throws(CorpusImportError) in
+                if let document = known[parsed.hash] {
+                    return PreparedDocument(
+                        record: parsed.record, hash: parsed.hash, content: .known(document: document))
+                }
+                do {
+                    let tokens = try encode(parsed.record.text)
+                    return PreparedDocument(record: parsed.record, hash: parsed.hash, content: .tokens(tokens))
+                } catch {
+                    throw .untokenizable(location: parsed.record.location, reason: String(describing: error))
+                }
+            }
+        }
+        var tokenizationFailures: [CorpusImportError] = []
+        prepared.documents = takeGood(documents, failures: &tokenizationFailures)
+        // A text that cannot be tokenised comes before the line at which parsing stopped.
+        prepared.failures.insert(contentsOf: tokenizationFailures, at: 0)
+        return prepared
+    }
+
+    private func takeGood<Value>(_ outcomes: [Outcome<Value>], failures: inout [CorpusImportError]) -> [Value] {
+        var good: [Value] = []
+        for outcome in outcomes {
+            switch outcome {
+            case .success(let value): good.append(value)
+            case .failure(let error):
+                failures.append(error)
+                if settings.badRecords == .stop { return good }
+            }
+        }
+        return good
+    }
+}
+
+/// Transforms the elements on all cores. The results are in the order of the elements.
+func concurrentMap<Element: Sendable, Result: Sendable>(
+    _ elements: [Element], _ transform: @Sendable (Element) -> Result
+) -> [Result] {
+    // Several chunks per core, since some elements take longer than others.
+    let chunkCount = min(elements.count, 16 * ProcessInfo.processInfo.activeProcessorCount)
+    let chunks = Mutex([[Result]](repeating: [], count: chunkCount))
+    DispatchQueue.concurrentPerform(iterations: chunkCount) { chunk in
+        let range = (chunk * elements.count / chunkCount)..<((chunk + 1) * elements.count / chunkCount)
+        let results = elements[range].map(transform)
+        chunks.withLock { $0[chunk] = results }
+    }
+    return chunks.withLock { $0.flatMap { $0 } }
 }

@@ -1,10 +1,10 @@
 import JSON
 
-/// Decides between JSON lines and plain text, and refuses what is neither or could be both.
+/// Decides between JSON lines and plain text, and refuses inputs that are neither or could be both.
 ///
-/// What was asked for goes first, then the file's name, then the first character: `{` begins JSON lines. JSON arrays and tables are text
-/// that would be taken for prose, and JSON under the name of a text would become one document: each is refused by name, unless plain
-/// text was asked for.
+/// The requested format decides first, then the file's name, then the first character: `{` begins JSON lines. JSON arrays and tables
+/// would be mistaken for prose, and JSON in a file named as text would become one document: both are refused, unless plain text was
+/// requested.
 struct TextFormat {
     /// The first bytes of the text, after a byte order mark.
     let start: [UInt8]
@@ -30,7 +30,7 @@ struct TextFormat {
         return .plainText
     }
 
-    /// Whether the text begins as an array of objects does, or is another array as far as it is known.
+    /// Whether the text begins like an array of objects, or is another array as far as it is known.
     private func isArray(_ content: ArraySlice<UInt8>) -> Bool {
         beginsObject(content.dropFirst().drop(while: \.isWhitespace)) || isJSON(content)
     }
@@ -44,7 +44,7 @@ struct TextFormat {
         return name.dropFirst().drop(while: \.isWhitespace).first == UInt8(ascii: ":")
     }
 
-    /// Whether the text is a value of JSON, or could be one that goes on.
+    /// Whether the text is JSON, or the beginning of JSON.
     private func isJSON(_ content: ArraySlice<UInt8>) -> Bool {
         do {
             _ = try JSONReader.read(Array(content))
@@ -54,8 +54,8 @@ struct TextFormat {
         }
     }
 
-    /// The table that has the first line as its header: names without spaces, one of them that of a field that is read here. Prose has
-    /// no such line.
+    /// The table format whose header is the first line: names without spaces, one of them the name of a text field. Prose has no such
+    /// line.
     private func headerOfTable(_ content: ArraySlice<UInt8>) -> ForeignFormat? {
         let line = firstLine(of: content)
         for (separator, format) in [
@@ -81,7 +81,7 @@ struct TextFormat {
 }
 
 extension UInt8 {
-    /// Whether names of columns are made of it.
+    /// Whether the byte can be part of a column's name.
     fileprivate var isNameCharacter: Bool {
         switch self {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

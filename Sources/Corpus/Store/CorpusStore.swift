@@ -4,30 +4,28 @@ import GRDB
 
 /// The training sequences of a model, in one SQLite file of its workspace.
 ///
-/// A store belongs to one tokenization. Documents are kept once, whatever number of times they were imported, and are
-/// split into sequences that never change afterwards; ``CorpusImport`` adds more.
+/// A store belongs to one tokenization. Each document is stored once, however often it was imported, and is split into sequences
+/// that never change afterwards; `CorpusImport` adds more.
 ///
-/// Reads see the last committed state and may run on any number of threads beside one another and beside a writer. Writes
-/// are serialised. Other processes may read at the same time (the database is in WAL mode); if several write, each waits for
-/// the other. All functions block: call them from a thread that may.
+/// Reads see the last committed state, and can run on any number of threads at the same time as each other and as a writer. Writes
+/// are serialised. Other processes can read at the same time (the database is in WAL mode); if several write, they take turns. All
+/// functions block: call them from a thread that is allowed to.
 public final class CorpusStore: Sendable {
     /// The name of the corpus file in a workspace folder.
     public static let fileName = "corpus.sqlite"
 
-    /// The tokenization that the corpus is made for.
     public let tokenization: CorpusTokenization
-
     /// The path of the corpus file.
     public let file: String
 
     let database: DatabasePool
 
-    /// Opens the corpus of a workspace folder, and creates folder and corpus where there are none.
+    /// Opens the corpus of a workspace folder. Creates the folder and the corpus if they do not exist.
     ///
     /// - Throws: ``CorpusError/wrongTokenizer(file:recorded:given:)``,
-    ///   ``CorpusError/wrongSequenceLength(file:recorded:given:)`` or ``CorpusError/wrongPrefix(file:recorded:given:)`` if the corpus was made for another tokenization;
-    ///   ``CorpusError/sequenceLengthTooSmall(sequenceLength:prefixLength:)`` if the tokenization is impossible; other
-    ///   ``CorpusError``s if the file cannot be used.
+    ///   ``CorpusError/wrongSequenceLength(file:recorded:given:)`` or ``CorpusError/wrongPrefix(file:recorded:given:)`` if the corpus was
+    ///   made for another tokenization; ``CorpusError/sequenceLengthTooSmall(sequenceLength:prefixLength:)`` if the tokenization is
+    ///   impossible; other ``CorpusError``s if the file cannot be used.
     public init(folder: URL, tokenization: CorpusTokenization) throws {
         let identity = tokenization.identity
         guard identity.pieceLength >= 1 else {
@@ -44,8 +42,8 @@ public final class CorpusStore: Sendable {
         self.file = file
         do {
             database = try DatabasePool(path: file, configuration: Self.configuration)
-            // GRDB opens in WAL mode with synchronous = NORMAL, which syncs at checkpoints alone: a commit could be lost
-            // with the power (sqlite.org/pragma.html#pragma_synchronous). What was acknowledged must not be.
+            // GRDB opens in WAL mode with synchronous = NORMAL, which syncs only at checkpoints: a power failure could lose a commit
+            // (sqlite.org/pragma.html#pragma_synchronous). An acknowledged commit must not be lost.
             try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try database.write { db in try Self.requireCorpus(db, file: file) }
             try CorpusSchema.migrator.migrate(database)
@@ -61,8 +59,7 @@ public final class CorpusStore: Sendable {
         }
     }
 
-    /// What the corpus of a workspace folder was made for and how large it is, without opening it for use. The folder may be one that
-    /// can only be read.
+    /// The tokenization and the size of the corpus of a workspace folder, without opening it for use. A read-only folder is enough.
     ///
     /// - Throws: ``CorpusError/missing(file:)`` if the folder has no corpus; other ``CorpusError``s if it cannot be read.
     public static func inspect(
@@ -94,9 +91,9 @@ public final class CorpusStore: Sendable {
     private static func openForInspection(_ file: String, isWritable: Bool) throws -> DatabaseQueue {
         var configuration = configuration
         configuration.readonly = !isWritable
-        // A database in WAL mode is read by way of a log and an index of it, which must be there or be made
-        // (sqlite.org/wal.html#read_only_databases). Without a log all is in the database itself, which nobody changes meanwhile: a
-        // writer would have made the log.
+        // SQLite reads a database in WAL mode through a log and the log's index, which must exist or be created
+        // (sqlite.org/wal.html#read_only_databases). Without a log, everything is in the database itself, and nobody is changing it: a
+        // writer would have created the log.
         guard !isWritable, !FileManager.default.fileExists(atPath: file + "-wal") else {
             return try DatabaseQueue(path: file, configuration: configuration)
         }
@@ -106,15 +103,15 @@ public final class CorpusStore: Sendable {
         return try DatabaseQueue(path: location.string ?? file, configuration: configuration)
     }
 
-    /// How large the corpus is. Takes constant time.
+    /// The size of the corpus, in constant time.
     public func statistics() throws -> CorpusStatistics {
         try read { db in try CorpusState.fetch(db).statistics }
     }
 
-    /// What tells this corpus from any other: 64 hexadecimal digits, in constant time.
+    /// A digest that identifies the contents of the corpus, as 64 hexadecimal digits, in constant time.
     ///
-    /// The digest covers the texts and the tokenization, not the order of import, names, sources or metadata: two corpora
-    /// of equal digest have the same sequences, perhaps numbered differently.
+    /// The digest covers the texts and the tokenization, not the order of import, names, sources or metadata: two corpora with equal
+    /// digests have the same sequences, perhaps numbered differently.
     public func digest() throws -> String {
         let state = try read { db in try CorpusState.fetch(db) }
         let identity = tokenization.identity
@@ -126,10 +123,10 @@ public final class CorpusStore: Sendable {
         return ContentDigest.bytes(of: description).hexadecimal
     }
 
-    /// The text index over the corpus's tokens.
-    public var termIndex: TermIndex { TermIndex(store: self) }
+    /// The index of the corpus's tokens.
+    public var termIndex: TermIndex { TermIndex(database: database, file: file) }
 
-    /// Closes the file once all reads and writes under way have ended. The store cannot be used afterwards.
+    /// Closes the file once all running reads and writes have ended. The store cannot be used afterwards.
     public func close() throws {
         do { try database.close() } catch { throw CorpusError.mapped(error, file: file) }
     }
@@ -139,7 +136,7 @@ public final class CorpusStore: Sendable {
         do { return try database.read(body) } catch { throw CorpusError.mapped(error, file: file) }
     }
 
-    /// Runs `body` in a transaction: all of what it writes is kept, or nothing if it throws.
+    /// Runs `body` in a transaction: everything it writes is kept, or nothing if it throws.
     func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do { return try database.write(body) } catch { throw CorpusError.mapped(error, file: file) }
     }
@@ -149,7 +146,7 @@ public final class CorpusStore: Sendable {
         configuration.label = "corpus"
         configuration.busyMode = .timeout(30)
         configuration.prepareDatabase { db in
-            // Appending to the term index touches pages all over it: they should stay in memory for a transaction.
+            // Appending to the term index touches pages all over the index: they should stay in memory for a transaction.
             try db.execute(sql: "PRAGMA cache_size = -65536")
             try db.execute(sql: "PRAGMA journal_size_limit = 67108864")
         }

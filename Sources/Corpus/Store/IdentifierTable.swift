@@ -3,13 +3,13 @@ import JSON
 
 /// The names of documents and sequences.
 ///
-/// A document goes by its external identifiers. A piece of a document that has several goes by an identifier of the
-/// document, `#` and its number. No name means two things: an identifier that looks like an existing piece's name, or whose
-/// pieces' names exist already, is refused.
+/// A document is named by its external identifiers. A piece of a document with several pieces is named by an identifier of the
+/// document, `#` and its number. No name has two meanings: an identifier that looks like an existing piece's name, or whose pieces'
+/// names exist already, is refused.
 struct IdentifierTable {
     let db: Database
 
-    /// The sequences that a name stands for: one piece, or all pieces of a document. Nil if it is unknown.
+    /// The sequences with a name: one piece, or all pieces of a document. Nil if the name is unknown.
     func sequences(named name: String) throws -> ClosedRange<Int64>? {
         if let document = try document(named: name) {
             return document.sequences
@@ -17,15 +17,15 @@ struct IdentifierTable {
         guard
             let reference = PieceReference(name),
             let document = try document(named: reference.document),
-            document.pieces > 1, reference.piece < document.pieces
+            document.sequences.count > 1, reference.piece < document.sequences.count
         else { return nil }
-        let rowid = document.firstSequence + reference.piece
+        let rowid = document.sequences.lowerBound + reference.piece
         return rowid...rowid
     }
 
-    /// The sequences that each of many names stands for, in the order of the names.
+    /// The sequences with each of many names, in the order of the names.
     ///
-    /// The documents among them are found by one statement: running one for each name takes several times as long.
+    /// One statement finds all documents among them: a statement per name takes several times as long.
     func sequences(named names: [String]) throws -> [ClosedRange<Int64>?] {
         var found = [ClosedRange<Int64>?](repeating: nil, count: names.count)
         let list = JSONTree.array(names.map { $0.isCutBySQLite ? .null : .string($0) }).text
@@ -36,9 +36,7 @@ struct IdentifierTable {
                     FROM json_each(?) CROSS JOIN identifiers ON name = value JOIN documents ON documents.id = document
                     """), arguments: [list])
         while let row = try rows.next() {
-            let index: Int = row[0]
-            let (first, pieces): (Int64, Int64) = (row[1], row[2])
-            found[index] = first...(first + pieces - 1)
+            found[row[0] as Int] = row.sequences(first: 1, pieces: 2)
         }
         for index in names.indices where found[index] == nil { found[index] = try sequences(named: names[index]) }
         return found
@@ -54,11 +52,11 @@ struct IdentifierTable {
                 WHERE name = ?
                 """)
         return try Row.fetchOne(statement, arguments: [name]).map { row in
-            DocumentRow(id: row[0], firstSequence: row[1], pieces: row[2])
+            DocumentRow(id: row[0], sequences: row.sequences(first: 1, pieces: 2))
         }
     }
 
-    /// Whether a document of `pieces` pieces may not be named `name`, since the name, or one of a piece, has a meaning.
+    /// Whether `name` is in use, or the name of a piece would be if a document with this many pieces had this name.
     func isTaken(_ name: String, pieces: Int64) throws -> Bool {
         if try sequences(named: name) != nil { return true }
         guard pieces > 1 else { return false }
@@ -66,7 +64,7 @@ struct IdentifierTable {
         let statement = try db.cachedStatement(sql: "SELECT name FROM identifiers WHERE name >= ? AND name < ?")
         let names = try String.fetchCursor(statement, arguments: [name + "#", name + "$"])
         while let other = try names.next() {
-            if let reference = PieceReference(other), reference.document.utf8.elementsEqual(name.utf8),
+            if let reference = PieceReference(other), reference.document.hasSameBytes(as: name),
                 reference.piece < pieces
             {
                 return true
@@ -82,13 +80,10 @@ struct IdentifierTable {
     }
 }
 
-/// Where a document's sequences are.
+/// A document's id and its sequences.
 struct DocumentRow {
     let id: Int64
-    let firstSequence: Int64
-    let pieces: Int64
-
-    var sequences: ClosedRange<Int64> { firstSequence...(firstSequence + pieces - 1) }
+    let sequences: ClosedRange<Int64>
 }
 
 /// The name of one piece of a document: `document#piece`, with the piece in decimal digits and without leading zeros.
@@ -105,10 +100,4 @@ struct PieceReference: Equatable {
         self.document = String(name[..<mark])
         self.piece = piece
     }
-}
-
-extension String {
-    /// Whether SQLite would take the text for a shorter one: one of its NUL characters ends a text that is handed over
-    /// (sqlite.org/nulinstr.html). No name and no source of a corpus has one.
-    var isCutBySQLite: Bool { utf8.contains(0) }
 }

@@ -1,26 +1,24 @@
-import Foundation
-import GRDB
+import Files
 
-/// Which sequences of one stretch of the corpus have a token: one row of the table `postings`.
+/// The sequences of one stretch of the corpus that have a token: one row of the table `postings`.
 ///
-/// The stretches are of ``span`` rowids. `rowids` is the shorter of two forms, and of two as long the first:
+/// A stretch has ``span`` rowids. `rowids` is the shorter of two forms, and the first if both are equally long:
 ///
 ///     a list   for each rowid, ascending, its distance from the stretch's first as two bytes, least significant first
-///     bits     bit i % 8 of byte i / 8 is set for each rowid i behind the stretch's first; no byte follows the last set bit's
+///     bits     bit i % 8 of byte i / 8 is set for each rowid at distance i from the stretch's first; the last byte has a set bit
 ///
-/// A list has 2 × `count` bytes; bits have fewer than that. A posting so takes at most two bytes, and a token that nearly every
-/// sequence has takes an eighth. (The containers of Roaring bitmaps: Chambi, Lemire, Kaser and Godin 2016.)
+/// A list has 2 × `count` bytes; bits have fewer than that. A posting thus takes at most two bytes, and an eighth of a byte for a token
+/// that nearly every sequence has. (The containers of Roaring bitmaps: Chambi, Lemire, Kaser and Godin 2016.)
 struct PostingBlock: Equatable {
-    /// How many rowids a stretch has. The bits of one fill an overflow page of SQLite's, with what the row itself holds.
+    /// The number of rowids in a stretch. The bits of one fill an overflow page of SQLite, together with the part in the row itself.
     static let span = 1 << 15
 
-    /// The bits of a stretch that are all zero.
+    /// The bits of a stretch without any sequence.
     static let noBits = [UInt8](repeating: 0, count: span / 8)
-
-    /// How many rowids the block has, at least one.
-    private(set) var count: Int
-
-    private var bytes: [UInt8]
+    /// The number of rowids in the block, at least one.
+    let count: Int
+    /// The rowids in the form that is stored.
+    let rowids: [UInt8]
 
     /// The block with these bits.
     ///
@@ -29,66 +27,62 @@ struct PostingBlock: Equatable {
         count = bits.reduce(0) { $0 + $1.nonzeroBitCount }
         guard let end = bits.lastIndex(where: { $0 != 0 }) else { return nil }
         guard 2 * count <= end + 1 else {
-            bytes = Array(bits[...end])
+            rowids = Array(bits[...end])
             return
         }
-        bytes = []
-        bytes.reserveCapacity(2 * count)
+        var list: [UInt8] = []
+        list.reserveCapacity(2 * count)
         for (index, byte) in bits[...end].enumerated() where byte != 0 {
-            for bit in 0..<8 where byte >> UInt8(bit) & 1 == 1 {
-                let distance = 8 * index + bit
-                bytes.append(UInt8(truncatingIfNeeded: distance))
-                bytes.append(UInt8(truncatingIfNeeded: distance >> 8))
-            }
+            for bit in 0..<8 where byte >> UInt8(bit) & 1 == 1 { list.append(littleEndian: UInt16(8 * index + bit)) }
         }
+        rowids = list
     }
 
     /// The block of a row.
     ///
-    /// - Returns: Nil if the row is none that this type has written.
+    /// - Returns: Nil if this type cannot have written the row.
     init?(count: Int, rowids: [UInt8]) {
         guard (1...Self.span).contains(count), !rowids.isEmpty, rowids.count <= min(2 * count, Self.span / 8) else {
             return nil
         }
         self.count = count
-        bytes = rowids
+        self.rowids = rowids
     }
 
-    /// The form in which the block is kept.
-    var rowids: [UInt8] { bytes }
+    private var isList: Bool { rowids.count == 2 * count }
+
+    /// The distance at a byte of a list.
+    private func distance(at index: Int) -> Int { Int(rowids[index]) | Int(rowids[index + 1]) << 8 }
 
     /// The last rowid's distance from the stretch's first.
     var last: Int {
-        guard bytes.count == 2 * count else {
-            return 8 * bytes.count - 1 - (bytes.last?.leadingZeroBitCount ?? 0)
-        }
-        return Int(bytes[bytes.count - 2]) | Int(bytes[bytes.count - 1]) << 8
+        isList ? distance(at: rowids.count - 2) : 8 * rowids.count - 1 - (rowids.last?.leadingZeroBitCount ?? 0)
     }
 
     /// Sets the block's bits in a row of bits of `size` bytes that begins at `start`.
     ///
-    /// - Returns: Whether all of them had a place in the row.
+    /// - Returns: Whether all of them fit into the row.
     func set(in bits: inout [UInt8], from start: Int, size: Int) -> Bool {
-        guard bytes.count == 2 * count else {
-            guard bytes.count <= size else { return false }
-            bits.replaceSubrange(start..<(start + bytes.count), with: bytes)
+        guard isList else {
+            guard rowids.count <= size else { return false }
+            bits.replaceSubrange(start..<(start + rowids.count), with: rowids)
             return true
         }
-        for index in stride(from: 0, to: bytes.count, by: 2) {
-            let distance = Int(bytes[index]) | Int(bytes[index + 1]) << 8
+        for index in stride(from: 0, to: rowids.count, by: 2) {
+            let distance = distance(at: index)
             guard distance < 8 * size else { return false }
             bits[start + distance / 8] |= 1 << UInt8(distance % 8)
         }
         return true
     }
 
-    /// The block's bits, as many as a stretch has, or so many bytes; nil if it has rowids beyond them.
-    func bits(size: Int = span / 8) -> [UInt8]? {
-        var bits = [UInt8](repeating: 0, count: size)
-        return set(in: &bits, from: 0, size: size) ? bits : nil
+    /// The block's bits, one for each rowid of the stretch; nil if it has rowids beyond them.
+    func bits() -> [UInt8]? {
+        var bits = Self.noBits
+        return set(in: &bits, from: 0, size: bits.count) ? bits : nil
     }
 
-    /// The part of the block that is among the first `limit` rowids of its stretch; nil if there is none.
+    /// The part of the block among the first `limit` rowids of its stretch; nil if it is empty.
     func prefix(_ limit: Int) -> PostingBlock? {
         guard var bits = bits() else { return nil }
         for index in bits.indices where 8 * index + 8 > limit {

@@ -1,15 +1,17 @@
+import Files
 import Foundation
 import GRDB
+import JSON
 
 /// The table of which tokens occur in which sequences, within one transaction.
 ///
 ///     postings (key INTEGER PRIMARY KEY, count INTEGER, rowids BLOB)
 ///
 ///     key      token × 2³² + n for the rowids from n × 2¹⁵ up to, and without, (n + 1) × 2¹⁵: a token's rows are neighbours
-///     count    how many of these sequences have the token, at least one
-///     rowids   which, as ``PostingBlock`` says
+///     count    the number of these sequences that have the token, at least one
+///     rowids   which of them, in the form of ``PostingBlock``
 ///
-/// n_t is the sum of `count`. There is nothing else to keep in step: a table that was dropped is made again from the sequences.
+/// n_t is the sum of `count`. Nothing else must be kept in step: a table that was dropped can be rebuilt from the sequences.
 struct PostingTable {
     /// The text of a new sequence.
     struct Addition {
@@ -30,16 +32,17 @@ struct PostingTable {
                 """)
     }
 
-    /// Makes the table anew from the sequences of the corpus.
+    /// Builds the table again from the sequences of the corpus.
     func rebuild() throws {
         try db.execute(sql: "DROP TABLE postings")
         try create()
-        // As many as an import adds at once: more would only be sorted for longer.
+        // As many as an import adds at once: more would only take longer to sort.
         let batch = 8192
         let rows = try Row.fetchCursor(db, sql: "SELECT id, tokens FROM sequences ORDER BY id")
         var additions: [Addition] = []
         while let row = try rows.next() {
-            additions.append(Addition(rowid: row[0], tokens: TokenBlob.decode(row[1])[...]))
+            let tokens = (row[1] as Data).littleEndianNumbers(Int32.self)
+            additions.append(Addition(rowid: row[0], tokens: tokens[...]))
             guard additions.count == batch else { continue }
             try append(additions)
             additions.removeAll(keepingCapacity: true)
@@ -47,9 +50,9 @@ struct PostingTable {
         try append(additions)
     }
 
-    /// Adds sequences that the table does not have. Belongs into the transaction that adds the sequences.
+    /// Adds sequences that the table does not have. Call it in the transaction that adds the sequences.
     func append(_ additions: [Addition]) throws {
-        // Sorted pairs of token and rowid: a block's rowids lie together, and the table is visited from front to back.
+        // Sorted pairs of token and rowid: a block's rowids are neighbours, and the table is visited from front to back.
         var pairs: [Int64] = []
         pairs.reserveCapacity(additions.reduce(0) { $0 + $1.tokens.count })
         for addition in additions {
@@ -76,7 +79,7 @@ struct PostingTable {
         let existing = try Row.fetchOne(
             db.cachedStatement(sql: "SELECT key, count, rowids FROM postings WHERE key = ?"), arguments: [key])
         guard let last = pairs.last else { return }
-        // What is there already comes before what is added.
+        // The rowids already in the block come before the new ones.
         let size = (Int(last) & (PostingBlock.span - 1)) / 8 + 1
         var bits = [UInt8](repeating: 0, count: size)
         if let existing = try existing.map(block), !existing.set(in: &bits, from: 0, size: size) {
@@ -84,38 +87,36 @@ struct PostingTable {
                 resultCode: .SQLITE_CORRUPT, message: "token \(key >> 32) is indexed for a sequence that does not exist"
             )
         }
-        for pair in pairs {
-            let distance = Int(pair) & (PostingBlock.span - 1)
-            bits[distance / 8] |= 1 << UInt8(distance % 8)
-        }
+        for pair in pairs { bits.setBit(Int(pair) & (PostingBlock.span - 1)) }
         guard let block = PostingBlock(bits: bits) else { return }
         try db.cachedStatement(sql: "INSERT OR REPLACE INTO postings VALUES (?, ?, ?)")
             .execute(arguments: [key, block.count, Data(block.rowids)])
     }
 
-    /// Hands over the blocks of a token, with the number of each one's stretch, in ascending order.
-    func forEachBlock(of token: Int32, _ body: (Int, PostingBlock) throws -> Void) throws {
+    /// Calls the body with each block of a token and the number of its stretch, in ascending order.
+    func forEachBlock(of token: Int32, _ body: (_ stretch: Int, PostingBlock) throws -> Void) throws {
+        let keys = Self.keys(of: token)
         let rows = try Row.fetchCursor(
             db.cachedStatement(sql: "SELECT key, count, rowids FROM postings WHERE key BETWEEN ? AND ? ORDER BY key"),
-            arguments: [Int64(token) << 32, Int64(token) << 32 | Int64(UInt32.max)])
+            arguments: [keys.lowerBound, keys.upperBound])
         while let row = try rows.next() {
-            let key: Int64 = row[0]
-            try body(Int(key & Int64(UInt32.max)), block(row))
+            try body(Int((row[0] as Int64) & Int64(UInt32.max)), block(row))
         }
     }
 
-    /// In how many sequences a token occurs: n_t.
+    /// The number of sequences in which a token occurs: n_t.
     func sequences(with token: Int32) throws -> Int {
-        try Int.fetchOne(
+        let keys = Self.keys(of: token)
+        return try Int.fetchOne(
             db, sql: "SELECT COALESCE(SUM(count), 0) FROM postings WHERE key BETWEEN ? AND ?",
-            arguments: [Int64(token) << 32, Int64(token) << 32 | Int64(UInt32.max)]) ?? 0
+            arguments: [keys.lowerBound, keys.upperBound]) ?? 0
     }
 
     private func block(_ row: Row) throws -> PostingBlock {
-        let key: Int64 = row[0]
         guard let block = PostingBlock(count: row[1], rowids: [UInt8](row[2] as Data)) else {
             throw DatabaseError(
-                resultCode: .SQLITE_CORRUPT, message: "postings of token \(key >> 32) are not as they are written")
+                resultCode: .SQLITE_CORRUPT,
+                message: "postings of token \((row[0] as Int64) >> 32) are not as they are written")
         }
         return block
     }
@@ -123,4 +124,101 @@ struct PostingTable {
     private static func key(ofPair pair: Int64) -> Int64 {
         (pair >> 32) << 32 | (pair & Int64(UInt32.max)) / Int64(PostingBlock.span)
     }
+
+    private static func keys(of token: Int32) -> ClosedRange<Int64> {
+        (Int64(token) << 32)...(Int64(token) << 32 | Int64(UInt32.max))
+    }
+}
+
+/// The table of which sequences belong to which source, within one transaction.
+///
+///     source_sequences (source TEXT, stretch INTEGER, count INTEGER, rowids BLOB)
+///
+/// A row has the sequences of one source among the rowids from stretch × 2¹⁵ up to, and without, (stretch + 1) × 2¹⁵, in the form of
+/// ``PostingBlock``. The documents hold the same information; this table answers faster.
+struct SourceTable {
+    let db: Database
+
+    func create() throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE source_sequences (
+                    source TEXT NOT NULL,
+                    stretch INTEGER NOT NULL,
+                    count INTEGER NOT NULL,
+                    rowids BLOB NOT NULL,
+                    UNIQUE (source, stretch)
+                ) STRICT
+                """)
+    }
+
+    /// Fills the empty table from the documents of the corpus.
+    ///
+    /// Sources are compared by their bytes, as SQLite does.
+    func build() throws {
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT source, first_sequence, pieces FROM documents
+                WHERE source IS NOT NULL ORDER BY source, first_sequence
+                """)
+        var source: String?
+        var ranges: [ClosedRange<Int64>] = []
+        while let row = try rows.next() {
+            let next: String = row[0]
+            if let source, !source.hasSameBytes(as: next) || ranges.count == 8192 {
+                try append(ranges, of: source)
+                ranges.removeAll(keepingCapacity: true)
+            }
+            source = next
+            ranges.append(row.sequences(first: 1, pieces: 2))
+        }
+        if let source { try append(ranges, of: source) }
+    }
+
+    /// Adds sequences of a source.
+    func append(_ ranges: [ClosedRange<Int64>], of source: String) throws {
+        let span = Int64(PostingBlock.span)
+        for (stretch, rowids) in Dictionary(grouping: ranges.joined(), by: { $0 / span }) {
+            var bits = try bits(of: source, stretch: Int(stretch)) ?? PostingBlock.noBits
+            for rowid in rowids { bits.setBit(Int(rowid % span)) }
+            guard let block = PostingBlock(bits: bits) else { continue }
+            try db.cachedStatement(sql: "INSERT OR REPLACE INTO source_sequences VALUES (?, ?, ?, ?)")
+                .execute(arguments: [source, stretch, block.count, Data(block.rowids)])
+        }
+    }
+
+    /// For each rowid of a stretch a bit that says whether the sequence belongs to the source; nil if none does.
+    func bits(of source: String, stretch: Int) throws -> [UInt8]? {
+        guard !source.isCutBySQLite else { return nil }
+        let row = try Row.fetchOne(
+            db.cachedStatement(sql: "SELECT count, rowids FROM source_sequences WHERE source = ? AND stretch = ?"),
+            arguments: [source, stretch])
+        return try row.map { row in
+            guard let bits = PostingBlock(count: row[0], rowids: [UInt8](row[1] as Data))?.bits() else {
+                throw DatabaseError(
+                    resultCode: .SQLITE_CORRUPT,
+                    message: "the sequences of source \(source) are not as they are written")
+            }
+            return bits
+        }
+    }
+}
+
+extension [UInt8] {
+    /// Sets bit i % 8 of byte i / 8.
+    fileprivate mutating func setBit(_ index: Int) { self[index / 8] |= 1 << UInt8(index % 8) }
+}
+
+extension Row {
+    /// The rowids of a document's sequences, from the columns of its first sequence and of the number of its pieces.
+    func sequences(first: Int, pieces: Int) -> ClosedRange<Int64> {
+        (self[first] as Int64)...((self[first] as Int64) + (self[pieces] as Int64) - 1)
+    }
+}
+
+extension String {
+    /// Whether SQLite would read the text only up to a NUL character in it (sqlite.org/nulinstr.html). No name and no source of a
+    /// corpus contains one.
+    var isCutBySQLite: Bool { utf8.contains(0) }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 
 /// What is asked to see whether findings of Grosse et al. 2023 hold of a model: a JSON file of `{"kinds", "word_order",
 /// "register"}`.
@@ -45,7 +46,7 @@ public struct FindingsQuestions: Sendable, Codable, Equatable {
             throw FindingsQuestionsError.unreadable(path: path)
         }
         do {
-            self = try JSONDecoder().decode(FindingsQuestions.self, from: data)
+            self = try JSONTreeDecoder.decode(FindingsQuestions.self, from: data)
         } catch {
             throw FindingsQuestionsError.notQuestions(path: path, problem: "\(error)")
         }

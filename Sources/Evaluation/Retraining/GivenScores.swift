@@ -1,4 +1,5 @@
 import Foundation
+import JSON
 
 /// Scores that another program found, to be judged beside the estimators.
 ///
@@ -19,7 +20,7 @@ public struct GivenScores: Sendable, Codable, Equatable {
             throw GivenScoresError.unreadable(path: path)
         }
         do {
-            self = try JSONDecoder().decode(GivenScores.self, from: data)
+            self = try JSONTreeDecoder.decode(GivenScores.self, from: data)
         } catch {
             throw GivenScoresError.notScores(path: path)
         }

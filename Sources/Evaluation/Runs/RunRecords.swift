@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import JSON
 import Synchronization
 import Transformer
 
@@ -30,7 +31,8 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
             let data = try Data(contentsOf: url)
             let whole = data.lastIndex(of: UInt8(ascii: "\n")).map { data[...$0] } ?? Data()
             var lines = whole.split(separator: UInt8(ascii: "\n")).makeIterator()
-            guard let first = lines.next(), let found = try? JSONDecoder().decode(RunIdentity.self, from: first) else {
+            guard let first = lines.next(), let found = try? JSONTreeDecoder.decode(RunIdentity.self, from: first)
+            else {
                 throw RunRecordsError.unreadable(path: path, line: 1)
             }
             guard found == identity else {
@@ -39,7 +41,7 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
             var number = 1
             while let line = lines.next() {
                 number += 1
-                guard let record = try? JSONDecoder().decode(Line.self, from: line) else {
+                guard let record = try? JSONTreeDecoder.decode(Line.self, from: line) else {
                     throw RunRecordsError.unreadable(path: path, line: number)
                 }
                 records[record.key] = record.value

@@ -1,3 +1,4 @@
+import Files
 import HTTPTypes
 
 /// Compresses responses with gzip where the client takes it and it is worth it.
@@ -75,7 +76,7 @@ extension Compression {
     private static let pieceBytes = 256 << 10
 
     private func compressed(_ bytes: [UInt8]) async -> [UInt8]? {
-        guard var gzip = Gzip(level: Int32(level)) else { return nil }
+        guard var gzip = GzipWriter(level: Int32(level)) else { return nil }
         var output: [UInt8] = []
         var rest = bytes[...]
         while rest.count > Self.pieceBytes {

@@ -1,3 +1,5 @@
+import Files
+
 /// The pieces of a stream, compressed as one gzip member of which every piece can be read when it arrives.
 struct GzipSequence: AsyncSequence, Sendable {
     typealias Element = [UInt8]
@@ -26,15 +28,15 @@ struct GzipSequence: AsyncSequence, Sendable {
 
     /// A compressor that an iterator can hold, and a copy of it share.
     final class Compressor {
-        private var gzip: Gzip
+        private var gzip: GzipWriter
         private var hasEnded = false
 
         init?(level: Int32) {
-            guard let gzip = Gzip(level: level) else { return nil }
+            guard let gzip = GzipWriter(level: level) else { return nil }
             self.gzip = gzip
         }
 
-        func write(_ piece: [UInt8]) -> [UInt8] { gzip.write(piece, flush: .piece) }
+        func write(_ piece: [UInt8]) -> [UInt8] { gzip.write(piece, flush: .chunk) }
 
         func end() -> [UInt8]? {
             guard !hasEnded else { return nil }
@@ -42,9 +44,4 @@ struct GzipSequence: AsyncSequence, Sendable {
             return gzip.write([], flush: .end)
         }
     }
-}
-
-/// Why a stream could not be compressed.
-enum GzipError: Error {
-    case noMemory
 }

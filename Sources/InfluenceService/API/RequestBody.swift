@@ -1,4 +1,4 @@
-import Corpus
+import Files
 import Foundation
 import HTTP
 import HTTPTypes
@@ -40,16 +40,16 @@ extension Request {
     func decompressedBody(limit: Int) throws -> [UInt8] {
         do {
             if contentCoding == "gzip" {
-                return try Gzip.decompress(body, name: "body", limit: limit) { try holdMore($0) }
+                return try GzipReader.decompress(body, limit: limit, willGrow: holdMore)
             }
-            guard body.count <= limit else { throw CorpusImportError.tooLarge(name: "body", limit: limit) }
+            guard body.count <= limit else { throw GzipError.tooLarge(limit: limit) }
             return body
-        } catch CorpusImportError.tooLarge {
+        } catch GzipError.tooLarge {
             throw Problem(
                 .bodyTooLarge, detail: "The body has more than \(limit) bytes before compression: send it in parts.")
-        } catch CorpusImportError.corruptGzip(_, let reason) {
+        } catch GzipError.corrupt(let reason) {
             throw Problem.malformedCompression("\(reason).")
-        } catch CorpusImportError.truncatedGzip {
+        } catch GzipError.truncated {
             throw Problem.malformedCompression("it ends before its data does.")
         }
     }

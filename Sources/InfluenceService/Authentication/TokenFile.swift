@@ -2,7 +2,6 @@ import Files
 import Foundation
 import Glibc
 import JSON
-import Transformer
 
 /// The file with the tokens that a server takes: JSON, readable by its owner alone.
 ///
@@ -75,10 +74,12 @@ public struct TokenFile: Sendable {
         guard FileManager.default.fileExists(atPath: url.path) else { return Content() }
         do {
             let data = try Data(contentsOf: url)
+            // Foundation's decoder takes a member that appears twice, and does not say where a mistake is.
+            _ = try JSONReader.read(Array(data))
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
             return try decoder.decode(Content.self, from: data)
-        } catch let error as DecodingError {
+        } catch let error where error is DecodingError || error is JSONReader.Mistake {
             throw TokenFileError.malformed(file: url.path, reason: "\(error)")
         } catch {
             throw TokenFileError.unreadable(file: url.path, reason: error.localizedDescription)

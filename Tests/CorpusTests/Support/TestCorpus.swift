@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 @testable import Corpus
@@ -92,5 +93,18 @@ func importFailure(_ body: () throws -> Void) -> CorpusImportFailure? {
 extension CorpusInputLocation {
     static func line(_ line: Int, of file: String = "test.jsonl") -> CorpusInputLocation {
         CorpusInputLocation(file: file, line: line)
+    }
+}
+
+/// Data in gzip format.
+enum GzipFixture {
+    /// One member with the bytes as they are, in blocks that can be decompressed one by one.
+    static func stored(_ bytes: [UInt8], blockSize: Int = 65_535) throws -> [UInt8] {
+        guard var gzip = GzipWriter(level: 0) else { throw GzipError.noMemory }
+        var member: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: blockSize) {
+            member += gzip.write(Array(bytes[start...].prefix(blockSize)), flush: .chunk)
+        }
+        return member + gzip.write([], flush: .end)
     }
 }

@@ -275,7 +275,7 @@ struct ConfigurationTextTests {
     @Test(
         "is JSON as RFC 8259 has it: where it is not is said",
         arguments: [
-            ("{\"model_type\": \"gpt2\",}", "line 1, column 23"), ("{\"a\": 1,\n \"a\": 2}", "stands twice"),
+            ("{\"model_type\": \"gpt2\",}", "line 1, column 23"), ("{\"a\": 1,\n \"a\": 2}", "appears twice"),
             ("{\"a\": NaN}", "NaN is not JSON"),
         ])
     func strict(text: String, words: String) throws {

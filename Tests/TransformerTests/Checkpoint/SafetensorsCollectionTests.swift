@@ -82,7 +82,7 @@ struct SafetensorsCollectionTests {
         try write(["a": [1]], as: "one.safetensors")
         try write(["a": [2]], as: "two.safetensors")
         try writeIndex(#"{"weight_map":{"a":"one.safetensors","a":"two.safetensors"}}"#)
-        #expect(refusal()?.description.contains("stands twice") == true)
+        #expect(refusal()?.description.contains("appears twice") == true)
     }
 
     @Test("prefers the one file to an index, and needs none of its shards")

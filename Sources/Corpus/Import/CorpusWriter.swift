@@ -3,12 +3,12 @@ import Foundation
 import GRDB
 import JSON
 
-/// A record that is ready to be written: everything that takes long has been done.
+/// A record that is ready to be written: all slow work is done.
 struct PreparedDocument: Sendable {
     enum Content: Sendable {
-        /// The text was in the corpus already when it was prepared, in this document.
+        /// The corpus had the text already when the record was prepared, in this document.
         case known(document: Int64)
-        /// The document's tokens, without prefix.
+        /// The document's tokens, without the prefix.
         case tokens([Int32])
     }
 
@@ -17,16 +17,15 @@ struct PreparedDocument: Sendable {
     let content: Content
 }
 
-/// What became of a batch of records.
+/// The result of adding a batch of records.
 struct AppendOutcome: Sendable {
     var summary = CorpusImportSummary()
-
-    /// The records that could not be taken because their identifier belongs to another text.
+    /// An error for each record whose identifier belongs to another text.
     var refused: [CorpusImportError] = []
 }
 
 extension CorpusStore {
-    /// Which of these texts the corpus has, and in which document.
+    /// For each of these texts that the corpus has, the document with the text.
     func documents(withHashes hashes: [ContentHash]) throws -> [ContentHash: Int64] {
         try read { db in
             let statement = try db.cachedStatement(sql: "SELECT id FROM documents WHERE content_hash = ?")
@@ -40,12 +39,11 @@ extension CorpusStore {
 
     /// Adds documents, their sequences and their postings, in one transaction.
     ///
-    /// - Parameter skippingRefused: Whether to go on after a record that cannot be taken; otherwise it is the last that was
-    ///   looked at, and all before it are kept.
+    /// - Parameter skippingRefused: Whether to continue after a refused record. Otherwise the batch ends there, and all records before it
+    ///   are kept.
     func append(_ documents: [PreparedDocument], skippingRefused: Bool) throws -> AppendOutcome {
-        let identity = tokenization.identity
-        return try write { db in
-            var writer = try CorpusWriter(db, identity: identity)
+        try write { db in
+            var writer = try CorpusWriter(db, identity: tokenization.identity)
             for document in documents {
                 try writer.append(document)
                 if !skippingRefused, !writer.outcome.refused.isEmpty { break }
@@ -57,11 +55,10 @@ extension CorpusStore {
 
     /// Adds documents, their sequences and their postings in one transaction: all of them, or none.
     ///
-    /// - Throws: ``CorpusImportError`` for the first document that cannot be taken.
+    /// - Throws: ``CorpusImportError`` for the first document that is refused.
     func appendAll(_ documents: [PreparedDocument]) throws -> CorpusIngestion.Outcome {
-        let identity = tokenization.identity
-        return try write { db in
-            var writer = try CorpusWriter(db, identity: identity)
+        try write { db in
+            var writer = try CorpusWriter(db, identity: tokenization.identity)
             for document in documents {
                 try writer.append(document)
                 if let refused = writer.outcome.refused.first { throw refused }
@@ -89,12 +86,12 @@ private struct CorpusWriter {
     init(_ db: Database, identity: CorpusTokenizationIdentity) throws {
         self.db = db
         self.identity = identity
-        self.identifiers = IdentifierTable(db: db)
-        self.state = try CorpusState.fetch(db)
+        identifiers = IdentifierTable(db: db)
+        state = try CorpusState.fetch(db)
     }
 
     mutating func append(_ document: PreparedDocument) throws {
-        // The text may have been added since it was prepared, and by this very transaction.
+        // The text may have been added since it was prepared, perhaps by this transaction.
         if case .known(let id) = document.content {
             try appendCopy(document, of: id)
         } else if let id = try existingDocument(document.hash) {
@@ -104,7 +101,7 @@ private struct CorpusWriter {
         }
     }
 
-    /// Brings the index and the counts up to date with what was appended.
+    /// Updates the index and the counts for the appended documents.
     func finish() throws {
         try PostingTable(db: db).append(postings)
         for (source, ranges) in sources { try SourceTable(db: db).append(ranges, of: source.text) }
@@ -123,10 +120,7 @@ private struct CorpusWriter {
         }
         let pieces = identity.pieces(of: tokens)
         let tokenCount = pieces.reduce(0) { $0 + $1.count }
-        guard let name = try freeName(for: document, pieces: Int64(pieces.count)) else {
-            refuse(document)
-            return
-        }
+        guard let name = try freeName(for: document, pieces: Int64(pieces.count)) else { return refuse(document) }
         let id = Int64(state.statistics.documents) + 1
         let firstSequence = Int64(state.statistics.sequences) + 1
         let record = document.record
@@ -138,7 +132,7 @@ private struct CorpusWriter {
         try identifiers.insert(name, document: id, isFirst: true)
         let insertion = try db.cachedStatement(sql: "INSERT INTO sequences VALUES (?, ?, ?, ?)")
         for (rowid, piece) in zip(firstSequence..., pieces) {
-            try insertion.execute(arguments: [rowid, id, piece.lowerBound, TokenBlob.encode(tokens[piece])])
+            try insertion.execute(arguments: [rowid, id, piece.lowerBound, Data(tokens[piece].littleEndianBytes)])
             postings.append(PostingTable.Addition(rowid: rowid, tokens: tokens[piece]))
         }
         if let source = record.source {
@@ -158,18 +152,12 @@ private struct CorpusWriter {
         let isNewCopy: Bool
         if let name = document.record.id {
             if let holder = try identifiers.document(named: name) {
-                guard holder.id == id else {
-                    refuse(document)
-                    return
-                }
+                guard holder.id == id else { return refuse(document) }
                 isNewCopy = false
             } else {
                 let pieces = try Int64.fetchOne(
                     db.cachedStatement(sql: "SELECT pieces FROM documents WHERE id = ?"), arguments: [id])
-                guard try !identifiers.isTaken(name, pieces: pieces ?? 1) else {
-                    refuse(document)
-                    return
-                }
+                guard try !identifiers.isTaken(name, pieces: pieces ?? 1) else { return refuse(document) }
                 try identifiers.insert(name, document: id, isFirst: false)
                 isNewCopy = true
             }
@@ -191,7 +179,7 @@ private struct CorpusWriter {
         }
     }
 
-    /// The record's own identifier, or one made from its hash; nil if it means something else already.
+    /// The record's own identifier, or one made from its hash; nil if the name is already in use.
     private func freeName(for document: PreparedDocument, pieces: Int64) throws -> String? {
         let candidates =
             document.record.id.map { [$0] }

@@ -1,9 +1,33 @@
 import JSON
 
+/// A document to be added to a corpus; ``CorpusImport`` makes these from files.
+public struct CorpusRecord: Sendable, Equatable {
+    /// The external identifier, unique in the corpus. Without one, the document is named after its content hash.
+    public var id: String?
+    /// The text: not empty, without NUL characters.
+    public var text: String
+    /// The origin of the document; candidates can be filtered by it.
+    public var source: String?
+    /// A JSON object, as text.
+    public var metadata: String?
+    /// The file and line from which the record was read.
+    public var location: CorpusInputLocation
+}
+
+/// A line of an input.
+public struct CorpusInputLocation: Sendable, Equatable, CustomStringConvertible {
+    /// The name of the file, without its folder; `standard input` where there is none.
+    public var file: String
+    /// The line, from 1.
+    public var line: Int
+
+    public var description: String { "\(file):\(line)" }
+}
+
 extension CorpusRecord {
     /// Reads a record's fields.
     ///
-    /// - Throws: ``CorpusImportError``, with the record's location, if something is wrong with it.
+    /// - Throws: ``CorpusImportError`` with the record's location.
     init(_ raw: RawRecord) throws(CorpusImportError) {
         try raw.requireUTF8()
         switch raw.format {
@@ -18,14 +42,14 @@ extension CorpusRecord {
         try validate()
     }
 
-    /// Refuses what must not get into a corpus.
+    /// Refuses fields that must not get into a corpus.
     func validate() throws(CorpusImportError) {
-        // Clients take these two out of a path before they send it, percent-encoded or not (RFC 3986 section 5.2.4).
+        // Clients remove these two from a path before they send it, percent-encoded or not (RFC 3986 section 5.2.4).
         if let id, id == "." || id == ".." { throw .dotSegment(location: location, id: id) }
         guard !text.utf8.allSatisfy(\.isWhitespace) else { throw .emptyField(location: location, field: "text") }
         for (field, value) in [("id", id), ("text", text), ("source", source)] {
             guard let value else { continue }
-            // SQLite's text ends at the first NUL character for much of its interface (sqlite.org/nulinstr.html).
+            // Much of SQLite's interface ends a text at its first NUL character (sqlite.org/nulinstr.html).
             guard !value.utf8.contains(0) else { throw .nulCharacter(location: location, field: field) }
             guard !value.isEmpty else { throw .emptyField(location: location, field: field) }
             guard field == "text" || value.utf8.count <= CorpusDocument.maximumNameBytes else {
@@ -37,7 +61,7 @@ extension CorpusRecord {
 }
 
 extension RawRecord {
-    /// Refuses bytes that are not UTF-8, naming the line they are on.
+    /// Refuses bytes that are not UTF-8, with the line that they are on.
     fileprivate func requireUTF8() throws(CorpusImportError) {
         do {
             _ = try UTF8Span(validating: bytes.span)
@@ -54,10 +78,10 @@ extension RawRecord {
 
 /// The fields of a JSON line, each of the right type.
 private struct JSONFields {
-    var id: String?
-    var text: String
-    var source: String?
-    var metadata: String?
+    let id: String?
+    let text: String
+    let source: String?
+    let metadata: String?
 
     init(_ raw: RawRecord) throws(CorpusImportError) {
         let location = raw.location
@@ -65,35 +89,26 @@ private struct JSONFields {
         guard case .object = tree else {
             throw .wrongType(location: location, field: nil, expected: "an object", found: tree.kind)
         }
-
-        func refuse(_ field: String, _ found: JSONTree, expected: String) -> CorpusImportError {
-            .wrongType(location: location, field: field, expected: expected, found: found.kind)
-        }
-        switch tree["id"] ?? .null {
-        case .null: break
-        case .string(let string): id = string
-        case let number:
-            guard let digits = number.wholeDigits else {
-                throw refuse("id", number, expected: "a string or an integer")
+        /// The value of a field in the expected form; nil if the field is absent or null.
+        func field(
+            _ name: String, expected: String, _ value: (JSONTree) -> String?
+        ) throws(CorpusImportError) -> String? {
+            guard let found = tree[name], found != .null else { return nil }
+            guard let value = value(found) else {
+                throw .wrongType(location: location, field: name, expected: expected, found: found.kind)
             }
-            id = digits
+            return value
         }
-        switch tree["text"] ?? .null {
-        case .null: throw .missingText(location: location)
-        case .string(let string): text = string
-        case let other: throw refuse("text", other, expected: "a string")
+        id = try field("id", expected: "a string or an integer") { $0.string ?? $0.wholeDigits }
+        guard let text = try field("text", expected: "a string", \.string) else {
+            throw .missingText(location: location)
         }
-        switch tree["source"] ?? .null {
-        case .null: break
-        case .string(let string): source = string
-        case let other: throw refuse("source", other, expected: "a string")
-        }
-        switch tree["metadata"] ?? .null {
-        case .null: break
-        case let object:
-            guard case .object = object else { throw refuse("metadata", object, expected: "an object") }
-            // As it came: digits, and the order of members.
-            metadata = object.text
+        self.text = text
+        source = try field("source", expected: "a string", \.string)
+        metadata = try field("metadata", expected: "an object") { object in
+            guard case .object = object else { return nil }
+            // As it was sent: with all digits, and its members in their order.
+            return object.text
         }
     }
 }
@@ -110,7 +125,9 @@ extension RawRecord {
 }
 
 extension JSONTree {
-    /// A whole number as an identifier: without fraction and exponent, and as long as it is.
+    fileprivate var string: String? { if case .string(let text) = self { text } else { nil } }
+
+    /// A whole number as an identifier, of any length, without fraction and exponent.
     fileprivate var wholeDigits: String? {
         guard case .number(let digits) = self else { return nil }
         let isWhole = !digits.utf8.contains {

@@ -3,45 +3,24 @@ import GRDB
 
 /// Why a corpus cannot be opened, read or written.
 public enum CorpusError: Error, Equatable {
-    /// The corpus was cut into tokens by another tokenizer.
     case wrongTokenizer(file: String, recorded: String, given: String)
-
-    /// The corpus was cut into sequences of another length.
     case wrongSequenceLength(file: String, recorded: Int, given: Int)
-
-    /// The corpus has other tokens in front of its sequences.
     case wrongPrefix(file: String, recorded: [Int32], given: [Int32])
-
-    /// The tokenization leaves no room for a single token.
     case sequenceLengthTooSmall(sequenceLength: Int, prefixLength: Int)
-
-    /// There is no corpus in the folder.
     case missing(file: String)
-
-    /// The file is something else than a corpus.
     case notACorpus(file: String)
-
-    /// The file was written by a later version.
     case newerFormat(file: String)
-
-    /// The file is damaged.
     case damaged(file: String, reason: String)
-
-    /// No document and no sequence has these identifiers.
+    /// Neither documents nor sequences have these identifiers.
     case unknownIdentifiers([String])
-
-    /// No sequence has this rowid; the corpus has `count` of them.
+    /// No sequence has this rowid; the corpus has `count` sequences.
     case unknownRowid(Int64, count: Int)
-
-    /// The corpus would have more sequences than it can number.
+    /// The corpus would have more sequences than its rowids allow.
     case tooManySequences(limit: Int)
-
-    /// The disk, or the database's page limit, is full. The failed transaction left nothing behind.
+    /// The disk, or the database's page limit, is full. The failed transaction changed nothing.
     case diskFull(file: String)
-
     /// Another process kept the corpus locked for too long.
     case locked(file: String)
-
     /// Any other failure of the database or the file system.
     case storage(file: String, reason: String)
 }
@@ -54,13 +33,13 @@ extension CorpusError: CustomStringConvertible, LocalizedError {
                 + "by an earlier version of Tributary, which treated BOS and EOS differently. Use the model that it was "
                 + "imported for, or import the documents again into another workspace."
         case .wrongSequenceLength(let file, let recorded, let given):
-            "\(file): the corpus was cut into sequences of at most \(recorded) tokens; \(given) are asked for. "
+            "\(file): the corpus was split into sequences of at most \(recorded) tokens; \(given) were requested. "
                 + "Set the sequence length to \(recorded), or import the documents into another workspace."
         case .wrongPrefix(let file, let recorded, let given):
             "\(file): the corpus's sequences begin with the tokens \(recorded); the tokenizer puts \(given) in front. "
                 + "Use the tokenizer files that it was imported with, or import the documents into another workspace."
         case .sequenceLengthTooSmall(let sequenceLength, let prefixLength):
-            "A sequence length of \(sequenceLength) leaves no room for text beside a prefix of \(prefixLength) tokens: "
+            "A sequence length of \(sequenceLength) leaves no tokens for text after a prefix of \(prefixLength) tokens: "
                 + "it must be at least \(prefixLength + 1)."
         case .missing(let file):
             "\(file): there is no corpus here. Import documents first."
@@ -89,10 +68,10 @@ extension CorpusError: CustomStringConvertible, LocalizedError {
 
     public var errorDescription: String? { description }
 
-    /// What a database error means for the corpus in `file`; every other error is left as it is.
+    /// A database error as an error of the corpus in `file`; every other error unchanged.
     static func mapped(_ error: any Error, file: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
-        // The memory that connections share is a file: a full disk shows itself there first, and by a code of its own.
+        // The memory that connections share is a file: a full disk appears there first, with its own error code.
         if error.extendedResultCode == .SQLITE_IOERR_SHMSIZE { return CorpusError.diskFull(file: file) }
         return switch error.resultCode {
         case .SQLITE_FULL: CorpusError.diskFull(file: file)
