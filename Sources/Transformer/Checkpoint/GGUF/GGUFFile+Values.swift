@@ -37,7 +37,7 @@ extension GGUFFile {
     private func requireCount(_ count: Int, of key: String) throws {
         guard case .array(let array)? = metadata[key], array.count != count else { return }
         throw GGUFError.wrongValue(
-            key: key, file: fileName, expected: "\(count) values, one a token", found: "\(array.count)")
+            key: key, file: fileName, expected: "\(count) values, one per token", found: "\(array.count)")
     }
 
     private func value<Value>(_ key: String, _ expected: String, _ read: (GGUFValue) -> Value?) throws -> Value? {
