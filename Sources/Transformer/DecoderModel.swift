@@ -7,7 +7,7 @@ public struct DecoderModel: Sendable {
     public var tokenEmbedding: Matrix
     /// positions × width, where positions are learned.
     public var positionEmbedding: Matrix?
-    public var blocks: [Block]
+    public var blocks: [DecoderBlock]
     public var finalNorm: Normalization
     /// vocabulary × width; nil where the token embedding serves as the head.
     public var untiedHead: Matrix?
@@ -17,7 +17,7 @@ public struct DecoderModel: Sendable {
     private var halfHead: HalfMatrix?
 
     init(
-        description: DecoderDescription, tokenEmbedding: Matrix, positionEmbedding: Matrix?, blocks: [Block],
+        description: DecoderDescription, tokenEmbedding: Matrix, positionEmbedding: Matrix?, blocks: [DecoderBlock],
         finalNorm: Normalization, untiedHead: Matrix?, headBias: Matrix? = nil
     ) {
         self.description = description
@@ -144,4 +144,65 @@ public struct DecoderModel: Sendable {
 /// Consumes nothing: for passes that want losses alone.
 private struct NoTap: GradientTap {
     mutating func record(_ pass: LayerPass) {}
+}
+
+extension DecoderModel {
+    /// The bytes that a pass keeps for each token of a batch until its backward part.
+    private var activationBytesPerToken: Int {
+        let values = blocks.reduce(0) { sum, block in
+            let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
+            let inner = block.feedForward.up.outputWidth + (block.feedForward.gate?.outputWidth ?? 0)
+            // And two residual streams.
+            return sum + 2 * description.width + projected + inner
+        }
+        return values * MemoryLayout<Float>.stride
+    }
+
+    /// Tokens of a micro-batch of a sweep: as many as keep a worker's activations within 160 MB, but at least 256, below which products
+    /// get slower, and at most 1,024, above which they get no faster.
+    public var microBatchTokens: Int {
+        min(max(160_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
+    }
+
+    /// The bytes of the logits that exist at a time in a pass over so many tokens.
+    ///
+    /// - Parameter samplesLabels: Labels are drawn from all tokens' logits together, others are found in parts of the vocabulary.
+    public func logitBytes(tokens: Int, samplesLabels: Bool) -> Int {
+        TokenLoss.logitBytes(positions: tokens, vocabulary: description.vocabulary, samplesLabels: samplesLabels)
+    }
+
+    /// The bytes that are kept for each token of a text while it is continued: its keys and values in every layer.
+    public var pastTokenBytes: Int {
+        2 * description.layers * description.keyValueWidth * MemoryLayout<Float>.stride
+    }
+}
+
+extension TrackedLayers {
+    public init(of decoder: DecoderModel, _ selection: LayerSelection = .feedForward) {
+        var layers: [TrackedLayer] = []
+        func add(_ group: [LinearLayer], owner: Int? = nil) {
+            let owner = owner ?? layers.count
+            for layer in group {
+                layers.append(
+                    TrackedLayer(
+                        index: layers.count, name: layer.name, inputs: layer.weight.columns, outputs: layer.weight.rows,
+                        inputOwner: owner))
+            }
+        }
+        for block in decoder.blocks {
+            var attentionOwner: Int?
+            if selection.contains(.attention) {
+                attentionOwner = layers.count
+                add(block.attention.inputs)
+                add([block.attention.output])
+            }
+            if selection.contains(.feedForward) {
+                add(
+                    [block.feedForward.gate, block.feedForward.up].compactMap { $0 },
+                    owner: block.sharesNorm ? attentionOwner : nil)
+                add([block.feedForward.down])
+            }
+        }
+        self.init(layers, selection: selection, lowestBlock: selection.isEmpty ? decoder.blocks.count : 0)
+    }
 }

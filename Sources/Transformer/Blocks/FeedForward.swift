@@ -5,7 +5,7 @@ public struct FeedForward: Sendable {
     public var gate: LinearLayer?
     public var up: LinearLayer
     public var down: LinearLayer
-    let kind: DecoderDescription.FeedForward
+    let kind: DecoderDescription.FeedForwardKind
 
     /// What the backward pass needs of a forward pass.
     struct Activations {

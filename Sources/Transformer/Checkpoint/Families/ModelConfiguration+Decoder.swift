@@ -52,7 +52,7 @@ extension ModelConfiguration {
     }
 
     /// An MLP without a gate.
-    func plainFeedForward(_ field: String, default fallback: String) throws -> DecoderDescription.FeedForward {
+    func plainFeedForward(_ field: String, default fallback: String) throws -> DecoderDescription.FeedForwardKind {
         let tanhForms = ["gelu_new", "gelu_pytorch_tanh", "gelu_fast"]
         let isTanh = tanhForms.contains(try string(field) ?? fallback)
         try requireActivation(field, oneOf: tanhForms + ["gelu"], elsewhere: isTanh ? tanhForms : ["gelu"])

@@ -44,3 +44,62 @@ struct ModelFamily: Sendable {
     /// What llama and its descendants follow.
     static let llamaFields = rotaryFields.union(["head_dim"])
 }
+
+/// Names of a family's modules, without ".weight" and ".bias"; those of a block follow its prefix and number.
+///
+/// A norm that has no name is not there.
+struct TensorNames: Sendable {
+    /// What some checkpoints leave out in front of every name but the head's.
+    var optionalPrefix = ""
+    var tokenEmbedding: String
+    var positionEmbedding: String?
+    var blockPrefix: String
+    var attentionNorm: String?
+    var attentionInputs: [String]
+    var queryNorm: String?
+    var keyNorm: String?
+    var attentionOutput: String
+    var attentionOutputNorm: String?
+    var feedForwardNorm: String?
+    var gate: String?
+    var up: String
+    var down: String
+    var feedForwardOutputNorm: String?
+    var finalNorm: String
+    var head = "lm_head"
+    /// Whether linear weights are stored inputs × outputs.
+    var storesTransposed = false
+    /// What some versions of the family store beside the weights, though it is computed anew when they load a model: in a block, and in
+    /// the model.
+    var blockBuffers: [String] = []
+    var buffers: [String] = []
+
+    /// Whether a tensor is one of the family's buffers in a model of so many layers.
+    func isBuffer(_ name: String, layers: Int) -> Bool {
+        let full = name.hasPrefix(optionalPrefix) ? name : optionalPrefix + name
+        if buffers.contains(full) { return true }
+        guard full.hasPrefix(blockPrefix) else { return false }
+        let parts = full.dropFirst(blockPrefix.count).split(separator: ".", maxSplits: 1)
+        guard parts.count == 2, let layer = Int(parts[0]), (0..<layers).contains(layer) else { return false }
+        return blockBuffers.contains(String(parts[1]))
+    }
+}
+
+extension TensorNames {
+    /// The names of llama, which most later families keep.
+    static let llama = TensorNames(
+        tokenEmbedding: "model.embed_tokens", blockPrefix: "model.layers.", attentionNorm: "input_layernorm",
+        attentionInputs: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+        attentionOutput: "self_attn.o_proj", feedForwardNorm: "post_attention_layernorm", gate: "mlp.gate_proj",
+        up: "mlp.up_proj", down: "mlp.down_proj", finalNorm: "model.norm",
+        blockBuffers: ["self_attn.rotary_emb.inv_freq"],
+        buffers: ["model.rotary_emb.inv_freq", "model.rotary_emb_local.inv_freq"])
+
+    /// These names and a norm of each head's query and key.
+    var withQueryKeyNorm: TensorNames {
+        var names = self
+        names.queryNorm = "self_attn.q_norm"
+        names.keyNorm = "self_attn.k_norm"
+        return names
+    }
+}
