@@ -5,15 +5,15 @@ public struct DecoderModel: Sendable {
     public let description: DecoderDescription
     /// vocabulary × width
     public var tokenEmbedding: Matrix
-    /// positions × width, where positions are learned.
+    /// positions × width; nil if positions are not learned.
     public var positionEmbedding: Matrix?
     public var blocks: [DecoderBlock]
     public var finalNorm: Normalization
-    /// vocabulary × width; nil where the token embedding serves as the head.
+    /// vocabulary × width; nil if the token embedding is the head.
     public var untiedHead: Matrix?
     /// 1 × vocabulary
     public var headBias: Matrix?
-    /// The head in half precision, which then takes part in products in its place; not kept in step with it.
+    /// The head in half precision, which products use instead if it is set. Changes of the head do not update it.
     private var halfHead: HalfMatrix?
 
     init(
@@ -35,13 +35,13 @@ public struct DecoderModel: Sendable {
             cap: description.logitCap)
     }
 
-    /// Whether the products of its linear layers and its head are those of ``inHalfPrecision()``.
+    /// Whether its linear layers and its head multiply in half precision, as after ``inHalfPrecision()``.
     public var isInHalfPrecision: Bool { halfHead != nil }
 
-    /// The same model, its weights shared, whose linear layers and head multiply values rounded to bfloat16, sums being Float32.
+    /// The same model, with shared weights, whose linear layers and head multiply values rounded to bfloat16 and sum in Float32.
     ///
-    /// For sweeps: where the processor has such products they may take a fraction of the time (``HalfMatrix/isSupported``). The rounded
-    /// weights take half as much memory again. Training changes the weights that they were rounded from alone.
+    /// For sweeps: on processors that support such products, they can take a fraction of the time (``HalfMatrix/isSupported``). The rounded
+    /// weights take half as much memory in addition. Training changes only the original weights.
     public func inHalfPrecision() -> DecoderModel {
         var model = self
         model.halfHead = HalfMatrix(untiedHead ?? tokenEmbedding)
@@ -49,12 +49,12 @@ public struct DecoderModel: Sendable {
         return model
     }
 
-    /// Runs a batch forward and backward, and lets the tap have every tracked layer's inputs and output gradients.
+    /// Runs a micro-batch forward and backward, and passes every tracked layer's inputs and output gradients to the tap.
     ///
     /// - Parameters:
     ///   - batch: Sequences no longer than the context, of tokens within the vocabulary.
-    ///   - workspace: The calling worker's own.
-    ///   - tracked: The layers that the tap wants; the backward pass ends at the lowest of them.
+    ///   - workspace: The calling worker's own workspace.
+    ///   - tracked: The layers that the tap receives; the backward pass ends at the lowest of them.
     /// - Returns: The loss of each position.
     @discardableResult
     public func run<Tap: GradientTap>(
@@ -69,7 +69,7 @@ public struct DecoderModel: Sendable {
         return losses
     }
 
-    /// The losses of a batch, without gradients.
+    /// The losses of a micro-batch, without gradients.
     public func losses(of batch: TokenBatch, in workspace: inout DecoderWorkspace) -> TokenLosses {
         forward(batch, in: &workspace)
         var none = NoTap()
@@ -78,7 +78,7 @@ public struct DecoderModel: Sendable {
             gradients: &workspace.normalizedGradients, wantsGradients: false, tap: &none)
     }
 
-    /// The logits at some positions of a batch: positions × vocabulary.
+    /// The logits at some positions of a micro-batch: positions × vocabulary.
     public func logits(of batch: TokenBatch, at positions: [Int], in workspace: inout DecoderWorkspace) -> Matrix {
         forward(batch, in: &workspace)
         var hidden = Matrix()
@@ -141,13 +141,13 @@ public struct DecoderModel: Sendable {
     }
 }
 
-/// Consumes nothing: for passes that want losses alone.
+/// For passes that only compute losses.
 private struct NoTap: GradientTap {
     mutating func record(_ pass: LayerPass) {}
 }
 
 extension DecoderModel {
-    /// The bytes that a pass keeps for each token of a batch until its backward part.
+    /// The bytes that a forward pass keeps per token for the backward pass.
     private var activationBytesPerToken: Int {
         let values = blocks.reduce(0) { sum, block in
             let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
@@ -158,15 +158,16 @@ extension DecoderModel {
         return values * MemoryLayout<Float>.stride
     }
 
-    /// Tokens of a micro-batch of a sweep: as many as keep a worker's activations within 160 MB, but at least 256, below which products
-    /// get slower, and at most 1,024, above which they get no faster.
+    /// The number of tokens in a sweep's micro-batch: as many as keep a worker's activations within 160 MB, but at least 256, below which
+    /// products become slower, and at most 1,024, above which they become no faster.
     public var microBatchTokens: Int {
         min(max(160_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
     }
 
-    /// The bytes of the logits that exist at a time in a pass over so many tokens.
+    /// The bytes of the logits that exist at a time in a pass over this many tokens.
     ///
-    /// - Parameter samplesLabels: Labels are drawn from all tokens' logits together, others are found in parts of the vocabulary.
+    /// - Parameter samplesLabels: Sampling labels needs the logits of all tokens together; other passes need one part of the vocabulary
+    ///   at a time.
     public func logitBytes(tokens: Int, samplesLabels: Bool) -> Int {
         TokenLoss.logitBytes(positions: tokens, vocabulary: description.vocabulary, samplesLabels: samplesLabels)
     }

@@ -3,13 +3,13 @@ import LinearAlgebra
 
 /// Samples continuations from a model.
 public struct Generation: Sendable {
-    /// 0 takes the likeliest token at each step.
+    /// 0 chooses the likeliest token at each step.
     public var temperature: Double
     /// The same seed gives the same continuation.
     public var seed: UInt64
-    /// At most so many tokens are added.
+    /// The largest number of tokens to add.
     public var maximumTokens: Int
-    /// The token that ends a text, and is not part of the continuation.
+    /// The token that ends a text; it is not part of the continuation.
     public var endOfText: Int32?
 
     public init(temperature: Double = 0, seed: UInt64 = 0, maximumTokens: Int = 32, endOfText: Int32? = nil) {
@@ -38,9 +38,9 @@ public struct Generation: Sendable {
     ///
     /// - Parameters:
     ///   - prompt: At least one token, and no more than the context.
-    ///   - stop: Asked before each token, and before each part of a long prompt: a reason ends the continuation there.
-    /// - Complexity: A forward pass over the prompt, and one over each token that is added but the last.
-    ///   ``DecoderModel/pastTokenBytes`` are kept of each token of both.
+    ///   - stop: Called before each token, and before each part of a long prompt. If it returns a reason, the continuation ends there.
+    /// - Complexity: A forward pass over the prompt, and one over each added token except the last. ``DecoderModel/pastTokenBytes`` are
+    ///   kept for each token of both.
     public func `continue`(
         _ prompt: [Int32], with decoder: DecoderModel, stop: () -> FinishReason? = { nil }
     ) -> Continuation {
@@ -62,7 +62,7 @@ public struct Generation: Sendable {
             let part = unread.prefix(decoder.microBatchTokens)
             reader.read(part)
             unread = unread.dropFirst(part.count)
-            // Of a long prompt, only the last part says what follows.
+            // Only the last part of a long prompt decides which token follows.
             guard unread.isEmpty else { continue }
             let logits = reader.nextLogits().elements.map(Double.init)
             let largest = logits.max() ?? 0
@@ -91,18 +91,18 @@ public struct Generation: Sendable {
     }
 }
 
-/// Reads a text from its beginning, some tokens at a time, and tells what may follow.
+/// Reads a text from its beginning, some tokens at a time, and computes the logits of the next token.
 ///
-/// Each token is read once: its keys and values are kept for those after it. What is found is what a pass over the whole text
-/// finds, but for rounding.
+/// Each token is read once: its keys and values are kept for later tokens. The results equal those of a pass over the whole text,
+/// except for rounding.
 struct TextReader: Sendable {
     private let decoder: DecoderModel
     private var workspace = DecoderWorkspace()
     /// Tokens read so far.
     private(set) var count = 0
 
-    /// - Parameter capacity: The most tokens that the text will have, within the model's context:
-    ///   ``DecoderModel/pastTokenBytes`` are taken for each.
+    /// - Parameter capacity: The largest number of tokens that the text can have, within the model's context.
+    ///   ``DecoderModel/pastTokenBytes`` are allocated for each.
     init(_ decoder: DecoderModel, capacity: Int) {
         self.decoder = decoder
         workspace.prepare(blocks: decoder.blocks.count)
@@ -113,7 +113,7 @@ struct TextReader: Sendable {
 
     /// Reads more tokens, at least one.
     ///
-    /// - Complexity: A forward pass over them, without the head, and attention to all that were read before.
+    /// - Complexity: A forward pass over them, without the head, and attention to all tokens read before.
     mutating func read(_ tokens: some Sequence<Int32>) {
         var batch = TokenBatch()
         batch.append(Array(tokens), from: count)
@@ -121,7 +121,7 @@ struct TextReader: Sendable {
         count += batch.tokens.count
     }
 
-    /// The logits of the token that follows what was read last: 1 × vocabulary.
+    /// The logits of the token after the last one read: 1 × vocabulary.
     func nextLogits() -> Matrix {
         let hidden = workspace.finalNorm.outputs
         var logits = Matrix()

@@ -4,18 +4,18 @@ import LinearAlgebra
 public struct Normalization: Sendable {
     /// The module's name in the checkpoint, without ".weight".
     public let name: String
-    /// 1 × width; ones where the norm has no parameters.
+    /// 1 × width; ones if the norm has no parameters.
     public var gain: Matrix
     /// 1 × width
     public var bias: Matrix?
     let kind: DecoderDescription.NormalizationKind
     let epsilon: Float
-    /// What was added to the stored gain.
+    /// The number that was added to the stored gain.
     var gainOffset: Float = 0
 
-    /// What the backward pass needs of a forward pass.
+    /// The values of a forward pass that the backward pass needs.
     struct Activations {
-        /// tokens × width, and a column of 1 where the layers that read it have a bias.
+        /// tokens × width, and a column of 1 if the layers that read it have a bias.
         var outputs = Matrix()
         var statistics = Matrix()
     }
@@ -50,19 +50,19 @@ public struct Normalization: Sendable {
     }
 }
 
-/// Normalises attention's queries or keys, each head's vector by itself or all heads' as one.
+/// Normalises attention's queries or keys, each head's vector separately or all heads' vectors as one.
 public struct QueryKeyNormalization: Sendable {
     public var norm: Normalization
     let kind: DecoderDescription.QueryKeyNorm
 
-    /// What the backward pass needs of a forward pass.
+    /// The values of a forward pass that the backward pass needs.
     struct Activations {
         /// vectors × their width
         var inputs = Matrix()
         var norm = Normalization.Activations()
     }
 
-    /// Room for intermediate results: vectors × their width.
+    /// Intermediate results: vectors × their width.
     struct Scratch {
         var outputGradients = Matrix()
         var inputGradients = Matrix()
@@ -76,7 +76,7 @@ public struct QueryKeyNormalization: Sendable {
         scatter(activations.norm.outputs.slice, vectors, into: &projected)
     }
 
-    /// Turns the gradients of the normalised vectors, in place, into those of the vectors before.
+    /// Turns the gradients of the normalised vectors into those of the original vectors, in place.
     func backward<Tap: GradientTap>(
         _ gradients: inout Matrix, _ vectors: AttentionLayout.HeadVectors, _ activations: Activations,
         _ scratch: inout Scratch, tap: inout Tap

@@ -1,13 +1,13 @@
 import LinearAlgebra
 
-/// Cross-entropy of the positions that carry loss, found in blocks: the logits of a batch never exist all at once.
+/// Cross-entropy of the positions that carry loss, computed in blocks: the logits of a batch never exist all at once.
 struct TokenLoss {
-    /// Rows whose logits exist at a time, where all tokens' are needed together.
+    /// The rows whose logits exist at a time, if the logits of all tokens are needed together.
     static let block = 128
-    /// Products are of a multiple of so many rows: for other numbers oneDNN's would need room for copies, each as large as a block's logits.
+    /// Products have a multiple of this many rows: for other numbers, oneDNN allocates copies, each as large as a block's logits.
     private static let rowStep = 16
 
-    /// Room for intermediate results.
+    /// Intermediate results.
     struct Scratch {
         /// positions with loss × width
         var hidden = Matrix()
@@ -16,7 +16,7 @@ struct TokenLoss {
         var logits = Matrix()
         var cappedLogits = Matrix()
         var blockInputs = Matrix()
-        /// block × width: what the head has of the labels.
+        /// block × width: the head's rows of the labels.
         var labelRows = Matrix()
         var crossEntropy = StreamedCrossEntropy()
     }
@@ -25,14 +25,14 @@ struct TokenLoss {
     ///
     /// - Parameters:
     ///   - hidden: tokens × width, after the last normalisation.
-    ///   - gradients: Becomes tokens × width, zero where there is no loss; left alone if nil is passed.
-    /// - Returns: The loss of each position in nats (zero where none is asked), and the labels used.
+    ///   - gradients: Becomes tokens × width, zero at positions without loss; unchanged if no gradients are wanted.
+    /// - Returns: The loss of each position in nats (zero at positions without loss), and the labels used.
     static func evaluate<Tap: GradientTap>(
         hidden: Matrix, head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, gradients: inout Matrix,
         wantsGradients: Bool, tap: inout Tap
     ) -> TokenLosses {
         let lossPositions = batch.lossPositions
-        // What is found of the last position again and again is left where it is.
+        // The results of the padding, which repeats the last position, are not used.
         let positions = tap.needsEveryParameter ? lossPositions : padded(lossPositions)
         var result = TokenLosses(losses: [Float](repeating: 0, count: batch.tokens.count), labels: batch.targets)
         scratch.hidden.gatherRows(positions, of: hidden)
@@ -50,7 +50,7 @@ struct TokenLoss {
         return result
     }
 
-    /// With all tokens' logits of some rows at a time, from which labels can be drawn and the head's own gradient be had.
+    /// Computes the logits of all tokens for some rows at a time, so that labels can be sampled and the head's gradient computed.
     static func evaluateRows<Tap: GradientTap>(
         _ positions: [Int], head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, wantsGradients: Bool,
         tap: inout Tap, into result: inout TokenLosses
@@ -86,7 +86,7 @@ struct TokenLoss {
         return rows * columns * MemoryLayout<Float>.stride
     }
 
-    /// Positions up to a multiple of ``rowStep``, the last one repeated.
+    /// The positions, padded to a multiple of ``rowStep`` by repeating the last one.
     private static func padded(_ positions: [Int]) -> [Int] {
         guard let last = positions.last else { return [] }
         let count = (positions.count + rowStep - 1) / rowStep * rowStep
@@ -94,11 +94,11 @@ struct TokenLoss {
     }
 }
 
-/// What each position of a batch lost.
+/// The loss of each position of a batch.
 public struct TokenLosses: Sendable {
-    /// `-log p(label | everything before)` in nats, one a position; zero where no prediction is asked.
+    /// `-log p(label | everything before)` in nats, one per position; zero at positions without loss.
     public var losses: [Float]
-    /// The label predicted at each position: the batch's target, or what was sampled.
+    /// The label of each position: the batch's target, or the sampled token.
     public var labels: [Int32]
 
     /// The summed loss of some rows.
@@ -106,16 +106,17 @@ public struct TokenLosses: Sendable {
 }
 
 extension TokenLoss {
-    /// Rows and tokens whose logits exist at a time: they stay in the processor's cache between what makes them and what reads them.
+    /// The rows and tokens whose logits exist at a time: few enough to stay in the processor's cache between writing and reading.
     static let part = (rows: 256, tokens: 2_048)
-    /// The kernels of products like widths that are multiples of this.
+    /// The kernels of products are fastest for widths that are multiples of this.
     private static let tokenStep = 64
 
-    /// With the logits of a part of all tokens at a time, of which softmax and gradients are found as they come. The labels are known.
+    /// Computes the logits of one part of the vocabulary at a time, for labels that are known, and updates softmax and gradients with
+    /// each part.
     ///
-    /// With `e` and `S` of ``StreamedCrossEntropy`` and the head's rows `w` a hidden state's gradient is
-    /// `Σ_{v ≠ label} p_v (w_v - w_label) = (Σ_{v ≠ label} e_v w_v - S w_label) / (S + e_label)`: the label's own share is never the
-    /// difference of its probability and 1. Where logits are capped, `w_v` counts by the derivative of its cap.
+    /// With `e` and `S` of ``StreamedCrossEntropy`` and the head's rows `w`, a hidden state's gradient is
+    /// `Σ_{v ≠ label} p_v (w_v - w_label) = (Σ_{v ≠ label} e_v w_v - S w_label) / (S + e_label)`: this form never subtracts the label's
+    /// probability from 1. If logits are capped, each `w_v` is multiplied by the derivative of its cap.
     static func evaluateParts(
         _ positions: [Int], head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, wantsGradients: Bool,
         into result: inout TokenLosses
@@ -149,7 +150,7 @@ extension TokenLoss {
         }
     }
 
-    /// All tokens, in parts of about one size.
+    /// The vocabulary in parts of about equal size.
     static func parts(of vocabulary: Int) -> [Range<Int>] {
         let count = (vocabulary + part.tokens - 1) / part.tokens
         let each = (vocabulary + max(count, 1) - 1) / max(count, 1)
@@ -158,7 +159,7 @@ extension TokenLoss {
     }
 }
 
-/// What turns hidden states into logits.
+/// Turns hidden states into logits.
 struct OutputHead {
     /// vocabulary × width
     let weight: Factor
@@ -167,12 +168,12 @@ struct OutputHead {
     /// Logits become `cap · tanh(x / cap)`.
     let cap: Float?
 
-    /// Becomes the logits, rows × vocabulary, of hidden states behind the last normalisation.
+    /// Computes the logits, rows × vocabulary, of hidden states after the last normalisation.
     func formLogits(of hidden: MatrixSlice, into logits: inout Matrix) {
         formLogits(of: hidden, tokens: 0..<weight.rows, into: &logits)
     }
 
-    /// Becomes the logits of some tokens alone: rows × tokens.
+    /// Computes the logits of some tokens only: rows × tokens.
     func formLogits(of hidden: MatrixSlice, tokens: Range<Int>, into logits: inout Matrix) {
         logits.formProduct(hidden, weight[rows: tokens].transposed)
         if let bias { logits.addToRows(bias[columns: tokens]) }

@@ -1,31 +1,30 @@
 import LinearAlgebra
 
-/// Consumes what the backward pass knows about each tracked linear layer.
+/// Receives the inputs and output gradients of each tracked linear layer from the backward pass.
 ///
 /// For `y = W x`, a sequence's weight gradient is `G = Dᵀ A`: `A` (tokens × in) are the layer's inputs, `D` (tokens × out) the
-/// gradients of the sequence's loss with respect to its outputs. The backward pass hands over `A` and `D`, never `G`, so that
-/// each consumer can choose the cheapest way to use them (Grosse et al. 2023, equations 16 to 20). Nothing else reaches into the
-/// model.
+/// gradients of the sequence's loss with respect to its outputs. The backward pass passes `A` and `D`, never `G`, so that each tap can
+/// choose the cheapest way to use them (Grosse et al. 2023, equations 16 to 20). Nothing else reaches into the model.
 public protocol GradientTap {
-    /// Takes one layer's pass over a packed batch.
+    /// Receives one layer's pass over a micro-batch.
     ///
-    /// Called once for each tracked layer and batch, from the last block to the first. The matrices belong to the worker's
-    /// workspace: a consumer that keeps one costs a copy, not an error.
+    /// Called once per tracked layer and micro-batch, from the last block to the first. The matrices belong to the worker's workspace:
+    /// a tap that keeps one costs a copy.
     mutating func record(_ pass: LayerPass)
 
-    /// Called when all layers of a batch have been recorded.
+    /// Called when all layers of a micro-batch have been recorded.
     mutating func finish(_ batch: TokenBatch)
 
-    /// Whether the taps below are called as well and the backward pass goes down to the embedding, as training needs.
+    /// Whether the backward pass also calls the methods below, and goes down to the embedding, as training needs.
     var needsEveryParameter: Bool { get }
 
-    /// Takes a normalisation's pass.
+    /// Receives a normalisation's pass.
     mutating func record(_ pass: NormalizationPass)
 
-    /// Takes the gradients of the embedding's output: the sum of token embedding and, where learned, position embedding.
+    /// Receives the gradients of the embedding's output: the sum of token embedding and, if learned, position embedding.
     mutating func record(_ pass: EmbeddingPass)
 
-    /// Takes one block of the output head's pass: inputs, and gradients of the logits.
+    /// Receives one block of the output head's pass: inputs, and gradients of the logits.
     mutating func recordHead(inputs: Matrix, outputGradients: Matrix)
 }
 
@@ -40,11 +39,11 @@ extension GradientTap {
 /// One linear layer's part in a backward pass.
 public struct LayerPass {
     public let layer: TrackedLayer
-    /// `A`: tokens × `layer.inputs`; where the layer has a bias, the last column is 1.
+    /// `A`: tokens × `layer.inputs`; if the layer has a bias, the last column is 1.
     public let inputs: MatrixSlice
     /// `D`: tokens × `layer.outputs`
     public let outputGradients: MatrixSlice
-    /// Which rows belong to which sequence.
+    /// Tells which rows belong to which sequence.
     public let batch: TokenBatch
 }
 
@@ -66,19 +65,19 @@ public struct EmbeddingPass {
     public let batch: TokenBatch
 }
 
-/// A linear layer whose gradients are consumed.
+/// A linear layer whose gradients a tap receives.
 public struct TrackedLayer: Sendable, Hashable {
-    /// Its place among the tracked layers, from the first block to the last.
+    /// Its index among the tracked layers, from the first block to the last.
     public let index: Int
     /// The module's name in the checkpoint, without ".weight".
     public let name: String
-    /// Width of its inputs, counting the 1 that is appended where it has a bias.
+    /// The width of its inputs, including the 1 that is appended if it has a bias.
     public let inputs: Int
     public let outputs: Int
-    /// The tracked layer, perhaps this one, that stands for all those that read the very same inputs.
+    /// The index of the tracked layer that represents all layers with the same inputs; it can be this one.
     public let inputOwner: Int
 
-    /// Values in the layer's weight matrix.
+    /// The number of values in the layer's weight matrix.
     public var parameters: Int { inputs * outputs }
 }
 
@@ -89,7 +88,7 @@ public struct LayerSelection: OptionSet, Sendable {
 
     /// The linear layers of every MLP, as in Grosse et al. 2023.
     public static let feedForward = LayerSelection(rawValue: 1)
-    /// The projections to queries, keys and values and back.
+    /// The projections to queries, keys and values, and the output projection.
     public static let attention = LayerSelection(rawValue: 2)
     public static let all: LayerSelection = [.feedForward, .attention]
 }

@@ -1,20 +1,20 @@
 import LinearAlgebra
 
-/// Sequences packed one behind another, with what is to be predicted at each position.
+/// A micro-batch: sequences packed one after another, with the label of each position.
 ///
-/// Nothing is padded: linear layers see all tokens as one matrix, and attention alone knows where each sequence starts.
+/// Nothing is padded: linear layers see all tokens as one matrix, and only attention knows where each sequence starts.
 public struct TokenBatch: Sendable {
-    /// No prediction is asked at this position.
+    /// The target of positions without loss.
     public static let noTarget: Int32 = -1
 
     public private(set) var tokens: [Int32] = []
-    /// Position of each token in its own sequence.
+    /// The position of each token in its own sequence.
     public private(set) var positions: [Int32] = []
-    /// Rows of each sequence.
+    /// The rows of each sequence.
     public private(set) var sequences: [Range<Int>] = []
-    /// For each position the token to predict there, or ``noTarget``.
+    /// The token to predict at each position, or ``noTarget``.
     public private(set) var targets: [Int32] = []
-    /// Where labels are to be sampled: one value in [0, 1) a position; empty otherwise.
+    /// One value in [0, 1) per position if labels are sampled; empty otherwise.
     public private(set) var uniforms: [Float] = []
 
     public init() {}
@@ -23,18 +23,18 @@ public struct TokenBatch: Sendable {
     public enum Labels: Sendable {
         /// The sequence's own next tokens: the training loss `L(z) = -Σ log p(t_i | t_<i)` over i ≥ 2.
         case nextTokens
-        /// Its own tokens from the given index on: the measurement of a query, where these are the completion.
+        /// Its own tokens from the given index on: the measurement of a query whose completion starts there.
         case nextTokensFrom(Int)
-        /// Tokens drawn from the model's own output distribution, for the true Fisher. What is drawn depends on seed, key and
-        /// position alone, not on how sequences are batched.
+        /// Tokens drawn from the model's own output distribution, for the true Fisher. They depend only on seed, key and position, not on
+        /// how sequences are packed.
         case sampled(seed: UInt64, key: UInt64)
-        /// Entry i takes the place of token i; negative entries carry no loss.
+        /// Entry i replaces token i; negative entries carry no loss.
         case given([Int32])
     }
 
-    /// Packs one more sequence behind those it has.
+    /// Appends one more sequence.
     ///
-    /// - Parameter position: Of the first token, where an earlier pass has read those before it.
+    /// - Parameter position: The position of the first token, if an earlier pass has read the tokens before it.
     public mutating func append(_ sequence: [Int32], labels: Labels = .nextTokens, from position: Int = 0) {
         let start = tokens.count
         let count = sequence.count
@@ -62,7 +62,7 @@ public struct TokenBatch: Sendable {
         }
     }
 
-    /// Whether labels are to be drawn from the model. A batch either samples all its labels or none.
+    /// Whether labels are sampled from the model. A micro-batch samples either all its labels or none.
     public var samplesLabels: Bool { !uniforms.isEmpty }
 
     /// One more than the largest position.

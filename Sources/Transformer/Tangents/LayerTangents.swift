@@ -1,11 +1,11 @@
 import LinearAlgebra
 
 extension LinearLayer {
-    /// Adds the tangents of the outputs, `dy = dW x + W dx`, to the columns from the given one on.
+    /// Adds the tangents of the outputs, `dy = dW x + W dx`, to the columns from `column` on.
     ///
     /// - Parameters:
-    ///   - inputs: `x`: tokens × `weight.columns`, the last column 1 where there is a bias.
-    ///   - inputTangents: `dx`: tokens × the width without that 1, which does not change; nil where `x` does not change.
+    ///   - inputs: `x`: tokens × `weight.columns`; the last column is 1 if there is a bias.
+    ///   - inputTangents: `dx`: tokens × the width without that 1, which is constant; nil if `x` is constant.
     func addTangents(
         along direction: TangentDirection, inputs: Matrix, inputTangents: Matrix?, to outputs: inout Matrix,
         column: Int = 0
@@ -23,10 +23,10 @@ extension LinearLayer {
 }
 
 extension Normalization {
-    /// Becomes the tangents of the norm's outputs, without the appended 1.
+    /// Computes the tangents of the norm's outputs, without the appended 1.
     ///
-    /// The norm's Jacobian is `diag(gain) S`, S symmetric, and its backward pass multiplies by `S diag(gain)`: with a gain of
-    /// 1 that pass is S itself.
+    /// The norm's Jacobian is `diag(gain) S` with a symmetric S, and its backward pass multiplies by `S diag(gain)`. With a gain of 1,
+    /// the backward pass multiplies by S.
     func formTangents(
         of inputTangents: Matrix, inputs: Matrix, _ activations: Activations, into outputs: inout Matrix
     ) {
@@ -41,7 +41,7 @@ extension Normalization {
 }
 
 extension Normalization? {
-    /// The tangents of what a part of a block reads.
+    /// The tangents of the inputs of a part of a block.
     func formTangents(
         of residualTangents: Matrix, inputs: Matrix, _ activations: Normalization.Activations,
         into outputs: inout Matrix
@@ -55,13 +55,13 @@ extension Normalization? {
 }
 
 extension QueryKeyNormalization {
-    /// Room for intermediate results: vectors × their width.
+    /// Intermediate results: vectors × their width.
     struct Tangents {
         var inputs = Matrix()
         var outputs = Matrix()
     }
 
-    /// Turns the tangents of the vectors before, in place, into those of the normalised ones.
+    /// Turns the tangents of the vectors into those of the normalised vectors, in place.
     func applyTangents(
         to projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, _ activations: Activations,
         _ tangents: inout Tangents
@@ -74,17 +74,17 @@ extension QueryKeyNormalization {
 }
 
 extension FeedForward {
-    /// Room for the tangents of one block's MLP; each is tokens × inner width.
+    /// The tangents of one block's MLP; each is tokens × inner width.
     struct Tangents {
         var gate = Matrix()
         var up = Matrix()
         var activated = Matrix()
         var product = Matrix()
-        /// What the last layer reads: not a tangent.
+        /// The inputs of the last layer, which are not tangents.
         var inputs = Matrix()
     }
 
-    /// Adds the tangents of the MLP's output.
+    /// Adds the tangents of the MLP's outputs.
     func addTangents(
         along direction: TangentDirection, normalized: Matrix, normalizedTangents: Matrix?, _ activations: Activations,
         _ tangents: inout Tangents, to outputs: inout Matrix
@@ -103,28 +103,15 @@ extension FeedForward {
             along: direction, inputs: tangents.inputs, inputTangents: tangents.activated, to: &outputs)
     }
 
-    /// The activation works entry by entry. With a gate, `d(φ(g) u) = φ'(g) u dg + φ(g) du`: each summand is one of the two
-    /// gradients that the backward pass gives for its output gradients, here `dg` and `du`.
+    /// The activation acts on each entry separately. With a gate, `d(φ(g) u) = φ'(g) u dg + φ(g) du`: each summand is one of the two
+    /// gradients that the backward pass computes, with `dg` or `du` as its output gradients.
     private func activate(_ activations: Activations, _ tangents: inout Tangents) {
-        switch kind {
-        case .geluTanh:
-            tangents.activated.formGeluTanhGradient(outputGradients: tangents.up, inputs: activations.up)
-        case .geluErf:
-            tangents.activated.formGeluErfGradient(outputGradients: tangents.up, inputs: activations.up)
-        case .gatedSilu:
-            tangents.activated.formSiluGateGradient(
-                upGradients: &tangents.product, outputGradients: tangents.up, gate: activations.gate,
-                up: activations.up)
-            tangents.activated.formSiluGateGradient(
-                upGradients: &tangents.up, outputGradients: tangents.gate, gate: activations.gate, up: activations.up)
-            tangents.activated.add(tangents.product)
-        case .gatedGeluTanh:
-            tangents.activated.formGeluTanhGateGradient(
-                upGradients: &tangents.product, outputGradients: tangents.up, gate: activations.gate,
-                up: activations.up)
-            tangents.activated.formGeluTanhGateGradient(
-                upGradients: &tangents.up, outputGradients: tangents.gate, gate: activations.gate, up: activations.up)
-            tangents.activated.add(tangents.product)
+        guard gate != nil else {
+            return formActivationGradients(
+                of: tangents.up, activations, gate: &tangents.gate, up: &tangents.activated)
         }
+        formActivationGradients(of: tangents.up, activations, gate: &tangents.activated, up: &tangents.product)
+        formActivationGradients(of: tangents.gate, activations, gate: &tangents.activated, up: &tangents.up)
+        tangents.activated.add(tangents.product)
     }
 }
