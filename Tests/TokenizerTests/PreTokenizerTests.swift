@@ -105,8 +105,6 @@ struct PreTokenizerTests {
     }
 }
 
-@testable import Tokenizer
-
 @Suite("Cutting at a string")
 struct LiteralSplitTests {
     static func words(_ text: String, _ pattern: String, _ behavior: LiteralSplit.Behavior) -> [String] {

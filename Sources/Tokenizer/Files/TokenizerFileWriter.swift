@@ -53,8 +53,16 @@ struct TokenizerFileWriter {
             case .replace(let pattern, let content): replace(pattern, by: content)
             }
         }
-        guard steps.count > 1 else { return steps.first ?? "null" }
-        return JSONText.object([("type", JSONText.string("Sequence")), ("normalizers", JSONText.list(steps))])
+        return oneOrSequence("normalizers", steps)
+    }
+
+    private func oneOrSequence(_ name: String, _ parts: [String]) -> String {
+        guard parts.count > 1 else { return parts.first ?? "null" }
+        return component("Sequence", [(name, JSONText.list(parts))])
+    }
+
+    private func component(_ type: String, _ fields: [(name: String, value: String)]) -> String {
+        JSONText.object([("type", JSONText.string(type))] + fields)
     }
 
     private func replace(_ pattern: String, by content: String) -> String {
@@ -63,48 +71,41 @@ struct TokenizerFileWriter {
 
     private var preTokenizer: String {
         let metaspaces = [description.preTokenizer.metaspace].compactMap(\.self).map { metaspace in
-            JSONText.object([
-                ("type", JSONText.string("Metaspace")),
-                ("replacement", JSONText.string(String(metaspace.replacement))),
-                ("prepend_scheme", JSONText.string(metaspace.prefix.rawValue)),
-                ("split", "\(metaspace.startsWords)"),
-            ])
+            component(
+                "Metaspace",
+                [
+                    ("replacement", JSONText.string(String(metaspace.replacement))),
+                    ("prepend_scheme", JSONText.string(metaspace.prefix.rawValue)),
+                    ("split", "\(metaspace.startsWords)"),
+                ])
         }
         let stages =
             metaspaces
             + description.preTokenizer.stages.map { stage in
                 switch stage {
-                case .literal(let split):
-                    JSONText.object([
-                        ("type", JSONText.string("Split")),
-                        ("pattern", JSONText.object([("String", JSONText.string(split.pattern))])),
-                        ("behavior", JSONText.string(split.behavior.rawValue)),
-                        ("invert", "false"),
-                    ])
-                case .split(let pattern):
-                    JSONText.object([
-                        ("type", JSONText.string("Split")),
-                        ("pattern", JSONText.object([("Regex", JSONText.string(pattern.rawValue))])),
-                        ("behavior", JSONText.string("Isolated")),
-                        ("invert", "false"),
-                    ])
-                case .digits(let individually):
-                    JSONText.object([("type", JSONText.string("Digits")), ("individual_digits", "\(individually)")])
+                case .literal(let cut): split("String", cut.pattern, behavior: cut.behavior)
+                case .split(let pattern): split("Regex", pattern.rawValue, behavior: .isolated)
+                case .digits(let individually): component("Digits", [("individual_digits", "\(individually)")])
                 case .byteLevel(let addsPrefixSpace, let splits):
                     byteLevel(addsPrefixSpace: addsPrefixSpace, splits: splits)
                 }
             }
-        guard stages.count > 1 else { return stages.first ?? "null" }
-        return JSONText.object([("type", JSONText.string("Sequence")), ("pretokenizers", JSONText.list(stages))])
+        return oneOrSequence("pretokenizers", stages)
+    }
+
+    private func split(_ kind: String, _ pattern: String, behavior: LiteralSplit.Behavior) -> String {
+        component(
+            "Split",
+            [
+                ("pattern", JSONText.object([(kind, JSONText.string(pattern))])),
+                ("behavior", JSONText.string(behavior.rawValue)), ("invert", "false"),
+            ])
     }
 
     private func byteLevel(addsPrefixSpace: Bool, splits: Bool) -> String {
-        JSONText.object([
-            ("type", JSONText.string("ByteLevel")),
-            ("add_prefix_space", "\(addsPrefixSpace)"),
-            ("trim_offsets", "true"),
-            ("use_regex", "\(splits)"),
-        ])
+        component(
+            "ByteLevel",
+            [("add_prefix_space", "\(addsPrefixSpace)"), ("trim_offsets", "true"), ("use_regex", "\(splits)")])
     }
 
     private var decoder: String {
@@ -114,7 +115,7 @@ struct TokenizerFileWriter {
         let parts =
             [space.map { replace(String($0), by: " ") }].compactMap(\.self)
             + [#"{"type": "ByteFallback"}"#, #"{"type": "Fuse"}"#]
-        return JSONText.object([("type", JSONText.string("Sequence")), ("decoders", JSONText.list(parts))])
+        return component("Sequence", [("decoders", JSONText.list(parts))])
     }
 
     private var postProcessor: String {
@@ -132,12 +133,13 @@ struct TokenizerFileWriter {
             let content = JSONText.string(content(of: token))
             return (content, #"{"id": \#(content), "ids": [\#(token)], "tokens": [\#(content)]}"#)
         }
-        return JSONText.object([
-            ("type", JSONText.string("TemplateProcessing")),
-            ("single", JSONText.list(whole("A", type: 0))),
-            ("pair", JSONText.list(whole("A", type: 0) + whole("B", type: 1))),
-            ("special_tokens", "{" + specialTokens.map { "\($0.0): \($0.1)" }.joined(separator: ", ") + "}"),
-        ])
+        return component(
+            "TemplateProcessing",
+            [
+                ("single", JSONText.list(whole("A", type: 0))),
+                ("pair", JSONText.list(whole("A", type: 0) + whole("B", type: 1))),
+                ("special_tokens", "{" + specialTokens.map { "\($0.0): \($0.1)" }.joined(separator: ", ") + "}"),
+            ])
     }
 
     private var model: String {
@@ -148,18 +150,16 @@ struct TokenizerFileWriter {
         let merges = description.merges.map { merge in
             "[\(JSONText.string(tokens[Int(merge.left)] ?? "")), \(JSONText.string(tokens[Int(merge.right)] ?? ""))]"
         }
-        return JSONText.object([
-            ("type", JSONText.string("BPE")),
-            ("dropout", "null"),
-            ("unk_token", "null"),
-            ("continuing_subword_prefix", "null"),
-            ("end_of_word_suffix", "null"),
-            ("fuse_unk", "false"),
-            ("byte_fallback", "\(description.spelling != .byteLevel)"),
-            ("ignore_merges", "\(description.ignoresMerges)"),
-            ("vocab", "{\n" + vocabulary.joined(separator: ",\n") + "\n}"),
-            ("merges", "[\n" + merges.joined(separator: ",\n") + "\n]"),
-        ])
+        return component(
+            "BPE",
+            [
+                ("dropout", "null"), ("unk_token", "null"), ("continuing_subword_prefix", "null"),
+                ("end_of_word_suffix", "null"), ("fuse_unk", "false"),
+                ("byte_fallback", "\(description.spelling != .byteLevel)"),
+                ("ignore_merges", "\(description.ignoresMerges)"),
+                ("vocab", "{\n" + vocabulary.joined(separator: ",\n") + "\n}"),
+                ("merges", "[\n" + merges.joined(separator: ",\n") + "\n]"),
+            ])
     }
 
     // MARK: tokenizer_config.json

@@ -161,11 +161,11 @@ struct TokenizerLoader {
                 merges.append(try reader.merge(line: line, field: field))
             case .array(let parts) where !areLines:
                 var pair: [String] = []
-                for (place, part) in parts.enumerated() {
-                    guard case .string(let token) = part else {
-                        throw invalid("\(field)[\(place)]", expected: "a string", found: part)
+                for (part, token) in parts.enumerated() {
+                    guard case .string(let text) = token else {
+                        throw invalid("\(field)[\(part)]", expected: "a string", found: token)
                     }
-                    pair.append(token)
+                    pair.append(text)
                 }
                 merges.append(try reader.merge(pair, field: field))
             default: throw invalid(field, expected: areLines ? "a string" : "a list", found: merge)
@@ -289,18 +289,18 @@ struct SpecialTokenOptions {
 
     /// - Throws: ``TokenizerError/contradictoryTemplate(file:field:value:tokenizerClass:puts:)``
     func check(against template: SequenceTemplate, bos: Int32?, eos: Int32?) throws(TokenizerError) {
-        try check("add_bos_token", addsBos, token: bos, against: template.prefix, place: "before")
-        try check("add_eos_token", addsEos, token: eos, against: template.suffix, place: "behind")
+        try check("add_bos_token", addsBos, token: bos, against: template.prefix, side: "before")
+        try check("add_eos_token", addsEos, token: eos, against: template.suffix, side: "behind")
     }
 
     private func check(
-        _ field: String, _ value: Bool?, token: Int32?, against found: [Int32], place: String
+        _ field: String, _ value: Bool?, token: Int32?, against found: [Int32], side: String
     ) throws(TokenizerError) {
         guard let value else { return }
         let agrees = value ? token.map { found == [$0] } ?? false : found.isEmpty
         guard !agrees else { return }
         throw .contradictoryTemplate(
             file: file, field: field, value: value, tokenizerClass: tokenizerClass,
-            puts: (found.isEmpty ? "nothing" : "the tokens \(found)") + " \(place) a text")
+            puts: (found.isEmpty ? "nothing" : "the tokens \(found)") + " \(side) a text")
     }
 }

@@ -50,7 +50,9 @@ extension CharacterClasses {
     @inline(__always)
     fileprivate func endOfGPT2Word(at start: Int, in bytes: Span<UInt8>, limit: Int) -> Int {
         let first = bytes[start]
-        if first == UInt8(ascii: "'"), let end = endOfContraction(at: start, in: bytes, limit: limit) { return end }
+        if first == UInt8(ascii: "'"), let end = endOfContraction(at: start, in: bytes, limit: limit, anyCase: false) {
+            return end
+        }
         let (flags, length) = at(start, in: bytes)
         let kind = flags & Kind.mask
         guard kind == Kind.space else { return endOfRun(of: kind, from: start + length, in: bytes, limit: limit) }
@@ -69,7 +71,7 @@ extension CharacterClasses {
     @inline(__always)
     fileprivate func endOfWord(at start: Int, in bytes: Span<UInt8>, limit: Int, digits: Int) -> Int {
         let first = bytes[start]
-        if first == UInt8(ascii: "'"), let end = endOfAnyCaseContraction(at: start, in: bytes, limit: limit) {
+        if first == UInt8(ascii: "'"), let end = endOfContraction(at: start, in: bytes, limit: limit, anyCase: true) {
             return end
         }
         let (flags, length) = at(start, in: bytes)
@@ -99,25 +101,10 @@ extension CharacterClasses {
         return endOfSpaces(at: start, in: bytes, limit: limit, stopsAfterLineBreak: true)
     }
 
-    /// `'s|'t|'re|'ve|'m|'ll|'d`, after an apostrophe.
-    private func endOfContraction(at start: Int, in bytes: Span<UInt8>, limit: Int) -> Int? {
+    /// `'s|'t|'re|'ve|'m|'ll|'d`, after an apostrophe; in any case if asked. By Unicode's case folding, `ſ` (U+017F) is then an s too.
+    private func endOfContraction(at start: Int, in bytes: Span<UInt8>, limit: Int, anyCase: Bool) -> Int? {
         guard start + 1 < limit else { return nil }
-        switch bytes[start + 1] {
-        case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"):
-            return start + 2
-        case UInt8(ascii: "r"), UInt8(ascii: "v"):
-            return start + 2 < limit && bytes[start + 2] == UInt8(ascii: "e") ? start + 3 : nil
-        case UInt8(ascii: "l"):
-            return start + 2 < limit && bytes[start + 2] == UInt8(ascii: "l") ? start + 3 : nil
-        default:
-            return nil
-        }
-    }
-
-    /// The same in any case; by Unicode's case folding, `ſ` (U+017F) is an s too.
-    private func endOfAnyCaseContraction(at start: Int, in bytes: Span<UInt8>, limit: Int) -> Int? {
-        guard start + 1 < limit else { return nil }
-        let caseBit: UInt8 = 0x20
+        let caseBit: UInt8 = anyCase ? 0x20 : 0
         switch bytes[start + 1] | caseBit {
         case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"):
             return start + 2
@@ -126,7 +113,8 @@ extension CharacterClasses {
         case UInt8(ascii: "l"):
             return start + 2 < limit && bytes[start + 2] | caseBit == UInt8(ascii: "l") ? start + 3 : nil
         default:
-            return start + 2 < limit && bytes[start + 1] == 0xC5 && bytes[start + 2] == 0xBF ? start + 3 : nil
+            let isLongS = anyCase && start + 2 < limit && bytes[start + 1] == 0xC5 && bytes[start + 2] == 0xBF
+            return isLongS ? start + 3 : nil
         }
     }
 

@@ -79,6 +79,32 @@ struct TokenLoss {
         }
     }
 
+    /// Computes gradients of the final hidden states from gradients of the logits, block by block.
+    ///
+    /// - Parameters:
+    ///   - hidden: tokens × width, after the last normalisation.
+    ///   - gradients: Becomes tokens × width, zero at positions without loss.
+    ///   - formLogitGradients: Turns a block's probabilities in ``Scratch/logits`` into gradients of its logits. It receives the block's
+    ///     rows among the positions with loss.
+    static func formGradients(
+        hidden: Matrix, head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, gradients: inout Matrix,
+        formLogitGradients: (_ rows: Range<Int>, _ scratch: inout Scratch) -> Void
+    ) {
+        let positions = batch.lossPositions
+        scratch.hidden.gatherRows(positions, of: hidden)
+        scratch.hiddenGradients.resize(rows: positions.count, columns: hidden.columns)
+        for start in stride(from: 0, to: positions.count, by: block) {
+            let rows = start..<min(start + block, positions.count)
+            head.formLogits(of: scratch.hidden[rows: rows], into: &scratch.logits)
+            if head.cap != nil { scratch.cappedLogits.copyValues(of: scratch.logits) }
+            scratch.logits.applySoftmax()
+            formLogitGradients(rows, &scratch)
+            if let cap = head.cap { scratch.logits.applySoftCapGradient(capped: scratch.cappedLogits, cap: cap) }
+            scratch.hiddenGradients.setBlock(row: start, column: 0, toProduct: scratch.logits.slice, head.weight)
+        }
+        gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)
+    }
+
     /// The bytes of the logits that exist at a time.
     static func logitBytes(positions: Int, vocabulary: Int, samplesLabels: Bool) -> Int {
         let rows = min(positions, samplesLabels ? block : part.rows)
@@ -178,5 +204,13 @@ struct OutputHead {
         logits.formProduct(hidden, weight[rows: tokens].transposed)
         if let bias { logits.addToRows(bias[columns: tokens]) }
         if let cap { logits.applySoftCap(cap) }
+    }
+}
+
+extension Matrix {
+    /// Replaces each row by its softmax.
+    mutating func applySoftmax() {
+        // With a limit of all columns, the causal softmax is that of whole rows.
+        applyCausalSoftmax(scale: 1, firstLimit: columns)
     }
 }

@@ -8,14 +8,14 @@ public struct Checkpoint: Sendable {
     public let folder: String
     public let decoder: DecoderModel
     public let tokenizer: Tokenizer
-    /// SHA-256 of description and weights: what factors and corpora refer to.
+    /// SHA-256 of description and weights, by which factors and corpora refer to the model.
     public let digest: String
 
     /// Loads a folder with `config.json`, `tokenizer.json` and safetensors; a GGUF file; or a folder with one GGUF file and no
     /// `config.json`.
     ///
-    /// - Throws: ``CheckpointError``, ``SafetensorsError``, ``GGUFError`` or ``TokenizerError``, each naming file and field at
-    ///   fault. Everything is checked here: shapes, finite values, and that tokenizer and model have one vocabulary.
+    /// - Throws: ``CheckpointError``, ``SafetensorsError``, ``GGUFError`` or ``TokenizerError``, which name the file and field at fault.
+    ///   Everything is checked here: shapes, finite values, and that the vocabularies of tokenizer and model match.
     public init(folder: String) throws {
         self.folder = folder
         let source = try Self.source(at: folder)
@@ -28,7 +28,7 @@ public struct Checkpoint: Sendable {
         digest = try decoder.contentDigest()
     }
 
-    /// Loads the model alone, without its tokenizer.
+    /// Loads the model without its tokenizer.
     public static func loadDecoder(folder: String) throws -> DecoderModel {
         try decoder(from: source(at: folder))
     }
@@ -46,7 +46,7 @@ public struct Checkpoint: Sendable {
     }
 }
 
-/// A checkpoint as its format presents it: a configuration in the spelling of `config.json`, tensors, and a tokenizer.
+/// A checkpoint in any format: a configuration in the spelling of `config.json`, tensors, and a tokenizer.
 protocol CheckpointSource {
     var configuration: ModelConfiguration { get }
     func tensors() throws -> any TensorSource
@@ -79,16 +79,16 @@ extension ModelConfiguration {
     /// - Throws: ``CheckpointError``.
     func family() throws -> ModelFamily {
         guard let type = try string("model_type") else {
-            throw CheckpointError.malformedConfiguration(
-                field: "model_type", expected: "the name of an architecture", found: "nothing")
+            throw malformed("model_type", expected: "the name of an architecture", found: "nothing")
         }
         return try ModelFamily.named(type)
     }
 }
 
-/// The files of a PEFT adapter: changes to a model that stands elsewhere, or beside them.
+/// The files of a PEFT adapter, which change a model in this folder or elsewhere.
 ///
-/// transformers applies an adapter that it finds in a folder; here the model alone would answer in its name.
+/// transformers applies an adapter that it finds in a folder. Tributary does not, so it refuses the folder rather than load the model
+/// without its adapter.
 enum AdapterFiles {
     static let configurationName = "adapter_config.json"
     private static let names = [configurationName, "adapter_model.safetensors", "adapter_model.bin"]
@@ -108,7 +108,7 @@ enum AdapterFiles {
             folder: folder, file: name, kind: text("peft_type"), base: text("base_model_name_or_path"))
     }
 
-    /// What the configuration says, if that can be read: the folder is refused in any case.
+    /// The configuration, if it can be read; the folder is refused in any case.
     private static func read(_ path: String) -> JSONTree? {
         guard let contents = try? FileContents(path: path), contents.count <= longestConfiguration,
             let bytes = try? contents.bytes(0..<contents.count)

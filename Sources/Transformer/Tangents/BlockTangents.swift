@@ -1,11 +1,11 @@
 import LinearAlgebra
 
-/// The matrices of one worker's tangent passes, reused from batch to batch. A tangent is the derivative of a value along a
-/// direction of the tracked parameters.
+/// The matrices of one worker's tangent passes, which are reused for each micro-batch. A tangent is the derivative of a value along
+/// a direction of the tracked parameters.
 public struct TangentWorkspace: Sendable {
-    /// tokens × width: of the residual stream, as far as the pass has come.
+    /// tokens × width: of the residual stream, at the point that the pass has reached.
     var residual = Matrix()
-    /// tokens × width: of what attention and MLP read, and of what they give.
+    /// tokens × width: of the inputs and outputs of attention and MLP.
     var attentionInputs = Matrix()
     var feedForwardInputs = Matrix()
     var branch = Matrix()
@@ -23,20 +23,20 @@ struct TangentDirection {
     let vector: ParameterVector
     let tracked: TrackedLayers
 
-    /// `dW` of a layer; nil where it is not tracked, and does not change.
+    /// `dW` of a layer; nil for layers that are not tracked, which do not change.
     subscript(layer: LinearLayer) -> Matrix? { tracked[layer.name].map { vector.layers[$0.index] } }
 }
 
 extension DecoderBlock {
-    /// Turns the tangents of the residual stream before the block, in place, into those behind it.
+    /// Turns the tangents of the residual stream before the block into those after it, in place.
     ///
-    /// - Parameter residualIsFixed: The stream before the block does not change along the direction, as before the first one.
+    /// - Parameter residualIsFixed: Whether the stream before the block is constant along the direction, as before the first block.
     func applyTangents(
         along direction: TangentDirection, _ batch: TokenBatch, _ index: Int, rotary: RotaryTable?,
         in workspace: inout DecoderWorkspace, _ tangents: inout TangentWorkspace, residualIsFixed: Bool
     ) {
         let entry = 2 * index
-        // Below the lowest tracked layer nothing changes.
+        // Everything below the lowest tracked layer is constant.
         let attentionIsFixed = residualIsFixed && !direction.tracked.selection.contains(.attention)
         readAttentionInputs(index, in: &workspace)
         if !sharesNorm { readFeedForwardInputs(index, in: &workspace) }
@@ -77,9 +77,9 @@ extension DecoderBlock {
 }
 
 extension TangentWorkspace {
-    /// Adds what attention or MLP gives to the residual stream.
+    /// Adds the outputs of attention or MLP to the residual stream.
     ///
-    /// - Parameter activations: Room for the norm's pass, which is found again.
+    /// - Parameter activations: Scratch memory for the norm's forward pass, which is computed again.
     fileprivate mutating func addBranch(
         through norm: Normalization?, inputs: Matrix, _ activations: inout Normalization.Activations
     ) {
@@ -91,7 +91,7 @@ extension TangentWorkspace {
 }
 
 extension Attention {
-    /// Room for the tangents of one block's attention.
+    /// The tangents of one block's attention.
     struct Tangents {
         /// tokens × (queries + keys + values)
         var projected = Matrix()
@@ -102,10 +102,10 @@ extension Attention {
         var norm = QueryKeyNormalization.Tangents()
     }
 
-    /// Adds the tangents of attention's output.
+    /// Adds the tangents of attention's outputs.
     ///
-    /// The softmax's Jacobian is symmetric, and soft cap and clamp work entry by entry: for these the step of the backward pass
-    /// is that of the tangents as well.
+    /// The softmax's Jacobian is symmetric, and soft cap and clamp act on each entry separately: for these, the step of the backward
+    /// pass also computes tangents.
     func addTangents(
         along direction: TangentDirection, normalized: Matrix, normalizedTangents: Matrix, batch: TokenBatch,
         rotary: RotaryTable?, _ activations: Activations, _ scratch: inout Scratch, _ tangents: inout Tangents,
@@ -146,7 +146,7 @@ extension Attention {
         keyNorm?.applyTangents(to: &tangents.projected, layout.keys, activations.keyNorm, &tangents.norm)
     }
 
-    /// Writes the tangents of what a block's queries gather: `dP V + P dV`, P the softmax of the scores.
+    /// Writes the tangents of a block's weighted values: `dP V + P dV`, where P is the softmax of the scores.
     private func attendTangents(
         _ block: Block, _ parts: Parts, _ changes: Parts, _ scratch: inout Scratch, _ tangents: inout Tangents
     ) {

@@ -1,36 +1,35 @@
 import LinearAlgebra
 
 extension DecoderModel {
-    /// Multiplies directions of the tracked parameters by the Gauss-Newton matrix of a batch's summed loss,
-    /// `G = Σ Jᵀ (diag(p) - p pᵀ) J` over all positions that carry loss, J the Jacobian of the position's logits and p the
-    /// model's distribution there (Schraudolph 2002). G is the true Fisher: what gradients of sampled labels have as the mean
-    /// of their outer product.
+    /// Multiplies directions of the tracked parameters by the Gauss-Newton matrix of a micro-batch's summed loss,
+    /// `G = Σ Jᵀ (diag(p) - p pᵀ) J` over all positions that carry loss. J is the Jacobian of the position's logits, and p the model's
+    /// distribution there (Schraudolph 2002). G is the true Fisher: the mean outer product of gradients of sampled labels.
     ///
-    /// One forward pass, and for each direction a tangent pass and a backward pass. Each tap gets the output gradients
-    /// `D` of its direction in place of the loss's, so that `Σ Dᵀ A` is the product.
+    /// Each tap receives the output gradients `D` of its direction instead of the loss's, so that `Σ Dᵀ A` is the product.
     ///
     /// - Parameters:
-    ///   - batch: Its targets say which positions carry loss, and nothing more.
-    ///   - directions: Of the shapes of `tracked`.
-    ///   - taps: One a direction.
+    ///   - batch: Its targets only say which positions carry loss.
+    ///   - directions: Have the shapes of `tracked`.
+    ///   - taps: One per direction.
+    /// - Complexity: One forward pass, and one tangent pass and one backward pass per direction.
     public func runGaussNewton<Tap: GradientTap>(
         _ batch: TokenBatch, along directions: [ParameterVector], in workspace: inout DecoderWorkspace,
         _ tangents: inout TangentWorkspace, tracked: TrackedLayers, taps: inout [Tap]
     ) {
-        precondition(taps.count == directions.count, "one tap a direction")
+        precondition(taps.count == directions.count, "\(taps.count) taps for \(directions.count) directions")
         forward(batch, in: &workspace)
-        for (place, vector) in directions.enumerated() {
+        for (index, vector) in directions.enumerated() {
             formTangents(
                 along: TangentDirection(vector: vector, tracked: tracked), batch, in: &workspace, &tangents)
             TokenLoss.formCurvatureProduct(
                 hidden: workspace.finalNorm.outputs, hiddenTangents: tangents.hidden, head: head, batch: batch,
                 &workspace.loss, &tangents.loss, gradients: &workspace.normalizedGradients)
-            backward(batch, in: &workspace, tracked: tracked, tap: &taps[place])
-            taps[place].finish(batch)
+            backward(batch, in: &workspace, tracked: tracked, tap: &taps[index])
+            taps[index].finish(batch)
         }
     }
 
-    /// The tangents of the logits at some positions of a batch along a direction, positions × vocabulary.
+    /// The tangents of the logits at some positions of a micro-batch along a direction: positions × vocabulary.
     public func logitTangents(
         of batch: TokenBatch, at positions: [Int], along direction: ParameterVector, tracked: TrackedLayers,
         in workspace: inout DecoderWorkspace, _ tangents: inout TangentWorkspace
@@ -52,7 +51,7 @@ extension DecoderModel {
         return logitTangents
     }
 
-    /// Finds the tangents of the final hidden states, after a forward pass of the same batch.
+    /// Computes the tangents of the final hidden states, after a forward pass of the same micro-batch.
     private func formTangents(
         along direction: TangentDirection, _ batch: TokenBatch, in workspace: inout DecoderWorkspace,
         _ tangents: inout TangentWorkspace
@@ -70,7 +69,7 @@ extension DecoderModel {
 }
 
 extension TokenLoss {
-    /// Room for intermediate results.
+    /// Intermediate results.
     struct Tangents {
         /// positions with loss × width
         var hidden = Matrix()
@@ -78,40 +77,27 @@ extension TokenLoss {
         var logits = Matrix()
     }
 
-    /// Multiplies by the curvature of the loss in the final hidden states: `Jᵀ (diag(p) - p pᵀ) J t` for the tangents `t` of
-    /// each position that carries loss, J the head's Jacobian and p the model's own distribution.
+    /// Multiplies by the curvature of the loss in the final hidden states: `Jᵀ (diag(p) - p pᵀ) J t` for the tangents `t` of each
+    /// position that carries loss, with the head's Jacobian J and the model's own distribution p.
     ///
-    /// Logits are found in blocks of rows, as everywhere; the curvature of the softmax cross-entropy does not depend on labels.
+    /// Logits are computed in blocks of rows. The curvature of the softmax cross-entropy does not depend on labels.
     ///
     /// - Parameters:
     ///   - hidden: tokens × width, after the last normalisation.
     ///   - hiddenTangents: `t`, of the same shape.
-    ///   - gradients: Becomes tokens × width, zero where there is no loss.
+    ///   - gradients: Becomes tokens × width, zero at positions without loss.
     static func formCurvatureProduct(
         hidden: Matrix, hiddenTangents: Matrix, head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch,
         _ tangents: inout Tangents, gradients: inout Matrix
     ) {
-        let positions = batch.lossPositions
-        scratch.hidden.gatherRows(positions, of: hidden)
-        tangents.hidden.gatherRows(positions, of: hiddenTangents)
-        scratch.hiddenGradients.resize(rows: positions.count, columns: hidden.columns)
-        for start in stride(from: 0, to: positions.count, by: block) {
-            let rows = start..<min(start + block, positions.count)
-            head.formLogits(of: scratch.hidden[rows: rows], into: &scratch.logits)
+        tangents.hidden.gatherRows(batch.lossPositions, of: hiddenTangents)
+        formGradients(hidden: hidden, head: head, batch: batch, &scratch, gradients: &gradients) { rows, scratch in
             tangents.logits.formProduct(tangents.hidden[rows: rows], head.weight.transposed)
             if let cap = head.cap {
-                scratch.cappedLogits.copyValues(of: scratch.logits)
                 tangents.logits.applySoftCapGradient(capped: scratch.cappedLogits, cap: cap)
             }
-            // A limit of all columns makes it the softmax of whole rows.
-            scratch.logits.applyCausalSoftmax(scale: 1, firstLimit: scratch.logits.columns)
             tangents.logits.applySoftmaxGradient(probabilities: scratch.logits, scale: 1)
-            if let cap = head.cap {
-                tangents.logits.applySoftCapGradient(capped: scratch.cappedLogits, cap: cap)
-            }
-            scratch.hiddenGradients.setBlock(
-                row: start, column: 0, toProduct: tangents.logits.slice, head.weight)
+            swap(&scratch.logits, &tangents.logits)
         }
-        gradients.scatterRows(of: scratch.hiddenGradients, to: positions, rows: batch.tokens.count)
     }
 }

@@ -41,9 +41,12 @@ struct ParameterGradients: GradientTap, Sendable {
     }
 
     mutating func recordHead(inputs: Matrix, outputGradients: Matrix) {
-        gradients[isHeadTied ? ParameterName.tokenEmbedding : ParameterName.head]?.addProduct(outputGradients.transposed, inputs.slice)
+        gradients[isHeadTied ? ParameterName.tokenEmbedding : ParameterName.head]?
+            .addProduct(outputGradients.transposed, inputs.slice)
         guard gradients[ParameterName.headBias] != nil else { return }
-        for row in 0..<outputGradients.rows { gradients[ParameterName.headBias]?.addRow(row, of: outputGradients, to: 0) }
+        for row in 0..<outputGradients.rows {
+            gradients[ParameterName.headBias]?.addRow(row, of: outputGradients, to: 0)
+        }
     }
 
     /// Adds another worker's gradients.

@@ -24,7 +24,7 @@ extension ModelFamily {
             attentionOutput: "attn.c_proj", feedForwardNorm: "ln_2", up: "mlp.c_fc", down: "mlp.c_proj",
             finalNorm: "transformer.ln_f", storesTransposed: true, blockBuffers: ["attn.bias", "attn.masked_bias"]))
 
-    /// Scores are not scaled, and some layers see a window only.
+    /// Scores are not scaled, and some layers only see a window.
     static let gptNeo = ModelFamily(
         name: "gpt_neo", causalClass: "GPTNeoForCausalLM", follows: ["attention_types", "window_size"],
         describe: { configuration in
@@ -54,7 +54,7 @@ extension ModelFamily {
             attentionOutput: "attn.attention.out_proj", feedForwardNorm: "ln_2", up: "mlp.c_fc", down: "mlp.c_proj",
             finalNorm: "transformer.ln_f", blockBuffers: ["attn.attention.bias", "attn.attention.masked_bias"]))
 
-    /// Attention and MLP side by side where `use_parallel_residual` says so, each behind a norm of its own.
+    /// Attention and MLP are parallel if `use_parallel_residual` says so; each has its own norm.
     static let gptNeoX = ModelFamily(
         name: "gpt_neox", causalClass: "GPTNeoXForCausalLM",
         follows: ModelFamily.rotaryFields.union([
@@ -94,13 +94,13 @@ extension ModelFamily {
 }
 
 extension ModelConfiguration {
-    /// The windows of GPT-Neo, whose layers are told as `[[kinds, times], …]`.
+    /// The windows of GPT-Neo, which lists its layers as `[[kinds, times], …]`.
     fileprivate func neoWindows(layers: Int) throws -> [Int?] {
         try requireListable(layers)
         let expected =
-            "lists of \"global\" and \"local\", each with how often it is repeated, for \(layers) layers in all"
+            "lists of \"global\" and \"local\", each with its number of repetitions, for \(layers) layers in total"
         func malformed() -> CheckpointError {
-            .malformedConfiguration(field: "attention_types", expected: expected, found: shown("attention_types"))
+            malformed("attention_types", expected: expected)
         }
         let groups = try list("attention_types") ?? [[["global", "local"], layers / 2] as [Any]]
         var kinds: [String] = []
@@ -119,7 +119,7 @@ extension ModelConfiguration {
 }
 
 extension ModelFamily {
-    /// Attention and MLP side by side behind one norm; rotary positions for a part of each head; a bias everywhere.
+    /// Attention and MLP are parallel and share a norm. Rotary positions apply to a part of each head, and every layer has a bias.
     static let phi = ModelFamily(
         name: "phi", causalClass: "PhiForCausalLM", follows: ModelFamily.rotaryFields.union(["partial_rotary_factor"]),
         describe: { configuration in

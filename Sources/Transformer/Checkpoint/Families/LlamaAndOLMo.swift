@@ -1,7 +1,7 @@
-// Llama and the families that are llama but for a few options.
+// Llama, and families that differ from it in a few options.
 
 extension ModelConfiguration {
-    /// What llama and its descendants have in common: root-mean-square norms, rotary positions, a gated MLP.
+    /// The common part of Llama and its descendants: root-mean-square norms, rotary positions, a gated MLP.
     func llamaLike(
         _ architecture: String, headWidth defaultHeadWidth: Int? = nil, epsilon: Double = 1e-6,
         isHeadTied: Bool = false,
@@ -32,7 +32,7 @@ extension ModelConfiguration {
             isHeadTied: try boolean("tie_word_embeddings", default: isHeadTied))
     }
 
-    /// The windows of the Qwen families, in effect only where `use_sliding_window` says so.
+    /// The windows of the Qwen families, which are in effect only if `use_sliding_window` says so.
     fileprivate func qwenWindows(layers: Int) throws -> [Int?] {
         guard try boolean("use_sliding_window", default: false) else {
             if try strings("layer_types")?.contains("sliding_attention") == true {
@@ -94,13 +94,13 @@ extension ModelFamily {
         describe: { configuration in
             var description = try configuration.llamaLike("olmo")
             description.normalization = .layerWithoutParameters
-            // Fixed in the model, and in no configuration.
+            // A constant in the model's code, which no configuration has.
             description.normalizationEpsilon = 1e-5
             description.attention.projectionLimit = try configuration.positive("clip_qkv")
             return description
         }, names: .llama)
 
-    /// Norms stand behind attention and MLP, none in front.
+    /// With norms after attention and MLP, and none before.
     static let olmo2 = ModelFamily(
         name: "olmo2", causalClass: "Olmo2ForCausalLM", follows: llamaFields,
         describe: { configuration in

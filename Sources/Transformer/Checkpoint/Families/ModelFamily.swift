@@ -1,6 +1,6 @@
-/// A family of models: how its `config.json` describes a decoder, and what its tensors are called.
+/// A family of models: how its `config.json` describes a decoder, and the names of its tensors.
 ///
-/// Adding a family is adding one of these to ``all``.
+/// To support another family, add it to ``all``.
 struct ModelFamily: Sendable {
     /// `model_type` in `config.json`.
     let name: String
@@ -27,7 +27,7 @@ struct ModelFamily: Sendable {
     /// - Throws: ``CheckpointError`` for fields that are missing or malformed, and for options that are not supported.
     func description(of configuration: ModelConfiguration) throws -> DecoderDescription {
         try UnsupportedModels.refuseOptions(of: configuration)
-        // Names differ in their capitals: LLaMAForCausalLM was one of the first.
+        // Capitals are ignored: early checkpoints have LLaMAForCausalLM.
         for name in try configuration.strings("architectures") ?? [] where name.lowercased() != causalClass.lowercased()
         {
             throw CheckpointError.otherClass(found: name, expected: causalClass)
@@ -38,18 +38,18 @@ struct ModelFamily: Sendable {
         return description
     }
 
-    /// What every family with rotary positions follows.
+    /// The fields that every family with rotary positions follows.
     static let rotaryFields: Set<String> = ["rope_parameters", "rope_scaling"]
 
-    /// What llama and its descendants follow.
+    /// The fields that Llama and its descendants follow.
     static let llamaFields = rotaryFields.union(["head_dim"])
 }
 
-/// Names of a family's modules, without ".weight" and ".bias"; those of a block follow its prefix and number.
+/// The names of a family's modules, without ".weight" and ".bias". Those of a block follow its prefix and number.
 ///
-/// A norm that has no name is not there.
+/// A norm without a name does not exist.
 struct TensorNames: Sendable {
-    /// What some checkpoints leave out in front of every name but the head's.
+    /// A prefix of every name except the head's, which some checkpoints omit.
     var optionalPrefix = ""
     var tokenEmbedding: String
     var positionEmbedding: String?
@@ -69,12 +69,12 @@ struct TensorNames: Sendable {
     var head = "lm_head"
     /// Whether linear weights are stored inputs × outputs.
     var storesTransposed = false
-    /// What some versions of the family store beside the weights, though it is computed anew when they load a model: in a block, and in
-    /// the model.
+    /// Tensors that some versions of the family store besides the weights, although they compute them again when they load a model: in a
+    /// block, and in the model.
     var blockBuffers: [String] = []
     var buffers: [String] = []
 
-    /// Whether a tensor is one of the family's buffers in a model of so many layers.
+    /// Whether a tensor is one of the family's buffers in a model with this many layers.
     func isBuffer(_ name: String, layers: Int) -> Bool {
         let full = name.hasPrefix(optionalPrefix) ? name : optionalPrefix + name
         if buffers.contains(full) { return true }
@@ -86,7 +86,7 @@ struct TensorNames: Sendable {
 }
 
 extension TensorNames {
-    /// The names of llama, which most later families keep.
+    /// The names of Llama, which most later families keep.
     static let llama = TensorNames(
         tokenEmbedding: "model.embed_tokens", blockPrefix: "model.layers.", attentionNorm: "input_layernorm",
         attentionInputs: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
@@ -95,7 +95,7 @@ extension TensorNames {
         blockBuffers: ["self_attn.rotary_emb.inv_freq"],
         buffers: ["model.rotary_emb.inv_freq", "model.rotary_emb_local.inv_freq"])
 
-    /// These names and a norm of each head's query and key.
+    /// These names with norms of each head's query and key.
     var withQueryKeyNorm: TensorNames {
         var names = self
         names.queryNorm = "self_attn.q_norm"

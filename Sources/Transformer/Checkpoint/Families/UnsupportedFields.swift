@@ -1,22 +1,22 @@
 /// Fields of `config.json` that change what a model computes, in one family or another.
 ///
-/// A family follows a field, or has it at the value that changes nothing: any other is refused, whatever the family makes of it, since
-/// whoever wrote it meant something by it. Fields that are in no family's code, or that do nothing but in training, pass; those that say
-/// which tensors there are (biases, norms with gains, sizes) are held against the tensors instead.
+/// A field that the family does not follow must have the value that changes nothing. Any other value is refused, even if the family's
+/// reference code ignores the field, since its author expected an effect. Fields that no family's code reads, or that only affect
+/// training, are ignored. Fields that say which tensors exist (biases, norms with gains, sizes) are checked against the tensors.
 enum ComputationFields {
     struct Field: Sendable {
         let name: String
         let neutral: Neutral
     }
 
-    /// The values that leave a model as it is, beside null.
+    /// The values that change nothing, besides null.
     enum Neutral: Sendable {
         case boolean(Bool)
         case number(Double)
         case words([String])
         /// False, or an empty list.
         case nothing
-        /// At least the context, of a window.
+        /// A window of at least the context.
         case contextLength
         /// The width of a head.
         case headWidth
@@ -38,7 +38,7 @@ enum ComputationFields {
         names.map { Field(name: $0, neutral: neutral) }
     }
 
-    /// By what embeddings, branches, scores and logits are multiplied: Granite, Cohere, MiniCPM, Grok, Falcon-H1, BTLM.
+    /// Factors of embeddings, branches, scores and logits: Granite, Cohere, MiniCPM, Grok, Falcon-H1, BTLM.
     private static let scales = [
         "embedding_multiplier", "embedding_multiplier_scale", "scale_emb", "mup_embeddings_scale",
         "residual_multiplier",
@@ -47,7 +47,7 @@ enum ComputationFields {
         "mup_width_scale",
     ]
 
-    /// Scales and caps that have no neutral number: Gemma, Granite, MiniCPM, OLMo, DBRX, gpt-oss.
+    /// Scales and caps without a neutral number: Gemma, Granite, MiniCPM, OLMo, DBRX, gpt-oss.
     private static let caps = [
         "attention_multiplier", "attn_scale", "softmax_scale", "scale_depth", "dim_model_base", "mlp_multipliers",
         "query_pre_attn_scalar", "attn_logit_softcapping", "attention_logit_cap", "final_logit_softcapping",
@@ -65,7 +65,7 @@ enum ComputationFields {
         "attention_types", "window_size", "sliding_window_pattern", "attention_chunk_size",
     ]
 
-    /// Models within the model: MPT, DeepSeek, towers.
+    /// Configurations of parts of the model: MPT, DeepSeek, towers.
     private static let parts = [
         "attn_config", "ffn_config", "kv_lora_rank", "q_lora_rank", "text_config", "audio_config",
     ]
@@ -79,7 +79,7 @@ enum ComputationFields {
         "attn_output_gate", "attention_k_eq_v", "scale_embedding", "mup_enabled", "mup_scale_qk_dot_by_d",
     ]
 
-    /// Refuses what is not followed and not neutral, by its name.
+    /// Refuses fields that are neither followed nor neutral.
     ///
     /// - Throws: ``CheckpointError/unsupportedOption(field:found:supported:)``.
     static func refuseOthers(
@@ -122,9 +122,9 @@ extension ComputationFields.Neutral {
     }
 }
 
-/// Models that are known and not supported, each with what it would need.
+/// Models that are known but not supported, with the part that each would need.
 enum UnsupportedModels {
-    /// What is missing, and the values of `model_type` that need it.
+    /// The missing parts, and the values of `model_type` that need them.
     static let missing: [(part: String, types: Set<String>)] = [
         (
             "mixture-of-experts layers",
@@ -174,7 +174,7 @@ enum UnsupportedModels {
         return .unsupportedPart(part, field: "model_type", found: "\"\(type)\"")
     }
 
-    /// Refuses what no family here has, whatever the configuration calls itself.
+    /// Refuses options that no supported family has, whatever `model_type` says.
     static func refuseOptions(of configuration: ModelConfiguration) throws {
         if let quantization = try configuration.object("quantization_config") {
             let method = try quantization.string("quant_method") ?? "of an unnamed kind"

@@ -1,7 +1,7 @@
 import Foundation
 import LinearAlgebra
 
-/// Turns stored blocks into Float32, operation for operation as the format's reference does: the results are equal bit for bit.
+/// Converts stored blocks to Float32 with the same operations as the format's reference: the results are equal bit for bit.
 ///
 /// A block of 32 values is a scale `d` in half precision, in some types a minimum `m`, and the values' integers `q`:
 ///
@@ -11,10 +11,10 @@ import LinearAlgebra
 ///     Q5_0   d, 32 high bits, 16 bytes               d (q - 16)
 ///     Q5_1   d, m, 32 high bits, 16 bytes            d q + m
 ///
-/// Sixteen bytes hold the first half of a block's integers in their low halves, the second in their high halves.
+/// Sixteen bytes hold the first half of a block's integers in their low four bits, the second half in their high four bits.
 /// (ggml-org/ggml, src/ggml-quants.c)
 enum Dequantization {
-    /// A matrix of stored values, or `nil` if the type is not supported or the number of bytes not that of the shape.
+    /// A matrix of stored values; nil if the type is not supported or the number of bytes does not match the shape.
     static func matrix(rows: Int, columns: Int, _ bytes: Data, _ type: GGUFTensorType) -> Matrix? {
         guard type.byteCount(shape: [rows, columns]) == bytes.count else { return nil }
         let format: NumberFormat? =
@@ -37,7 +37,7 @@ enum Dequantization {
         return matrix
     }
 
-    /// Writes a block's values, from an index on.
+    /// Writes a block's values from index `start` on.
     typealias BlockDecoder = (_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) -> Void
 
     private static func decoder(of type: GGUFTensorType) -> BlockDecoder? {
@@ -115,7 +115,7 @@ extension Span<UInt8> {
     }
 }
 
-/// Blocks of 256 values in groups of 16 or 32, whose own scales and minima are integers of few bits.
+/// Blocks of 256 values in groups of 16 or 32, which have their own scales and minima of few bits.
 ///
 ///     Q2_K   16 bytes: scale and minimum of 4 bits a group of 16; 64 bytes q; d, dmin       d s q - dmin m
 ///     Q3_K   32 bytes: third bits; 64 bytes q; 12 bytes: scales of 6 bits; d                d (s - 32) (q - 4 where unset)
@@ -130,7 +130,7 @@ extension Dequantization {
             let packed = block[group]
             let groupScale = scale * Float(packed & 15)
             let groupMinimum = minimum * Float(packed >> 4)
-            // Four planes of two bits, 32 values each, share 32 bytes; a plane is two groups.
+            // Four planes of two bits, with 32 values each, share 32 bytes. A plane has two groups.
             let first = 16 + group / 8 * 32 + group % 2 * 16
             let shift = UInt8(group % 8 / 2 * 2)
             for index in 0..<16 {

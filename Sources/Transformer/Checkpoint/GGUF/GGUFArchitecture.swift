@@ -1,32 +1,32 @@
-/// How GGUF files of one architecture spell what Hugging Face transformers calls by other names.
+/// Translates the names in GGUF files of one architecture into those of Hugging Face transformers.
 struct GGUFArchitecture: Sendable {
     /// `general.architecture`, and the prefix of the metadata's keys.
     let name: String
     /// `model_type` of a `config.json`.
     let modelType: String
-    /// Metadata that become fields of `config.json` as they are.
+    /// Metadata that become fields of `config.json` unchanged.
     let fields: [String: String]
-    /// What the architecture always is, which GGUF does not say.
+    /// Fields that are constant for the architecture and absent from GGUF.
     var constants: [String: String] = [:]
     let names: Names
-    /// Whether converters reorder the rows of queries and keys, so that rotary positions turn neighbours and not halves.
+    /// Whether converters reorder the rows of queries and keys, so that rotary positions rotate neighbours rather than halves.
     var interleavesRotary = false
-    /// Whether `names.attentionInput` holds queries, keys and values of one head side by side in Hugging Face's checkpoint, and
-    /// those of all heads one after another in GGUF.
+    /// Whether the fused attention layer holds each head's query, key and value side by side in a Hugging Face checkpoint, but all
+    /// queries, all keys and all values one after another in GGUF.
     var groupsFusedHeads = false
     /// Whether Hugging Face stores linear weights inputs × outputs.
     var transposesLinear = false
     /// Whether converters add 1 to the gains of norms.
     var addsOneToNorms = false
 
-    /// Hugging Face's names of modules, by GGUF's.
+    /// Hugging Face's names of modules, by their GGUF names.
     struct Names: Sendable {
         let model: [String: String]
         let blockPrefix: String
         let block: [String: String]
     }
 
-    /// Architectures whose family the decoder knows.
+    /// The architectures whose family is supported.
     static var supported: [GGUFArchitecture] {
         let families = Set(ModelFamily.all.map(\.name))
         return all.filter { families.contains($0.modelType) }
@@ -122,7 +122,7 @@ struct GGUFArchitecture: Sendable {
 }
 
 extension GGUFArchitecture.Names {
-    /// Llama's names, which many families share, after some were changed, added, or removed where nil is given.
+    /// Llama's names, which many families share, with changes; nil removes a name.
     static func llamaLike(_ changes: [String: String?] = [:]) -> Self {
         var block = [
             "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
@@ -141,7 +141,7 @@ extension GGUFArchitecture.Names {
         "post_ffw_norm": "post_feedforward_layernorm",
     ])
 
-    /// The name of a tensor in Hugging Face's checkpoint, with the GGUF name of its module, or `nil` if it has none.
+    /// The name of a tensor in a Hugging Face checkpoint, and the GGUF name of its module; nil for unknown tensors.
     func translate(_ name: String) -> (name: String, module: String)? {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard let kind = parts.last, kind == "weight" || kind == "bias" else { return nil }

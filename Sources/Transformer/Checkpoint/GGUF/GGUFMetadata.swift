@@ -17,7 +17,7 @@ public enum GGUFValueType: UInt32, Sendable {
     case int64 = 11
     case float64 = 12
 
-    /// The bytes that a value takes; of a string or an array, those that an empty one takes.
+    /// The bytes of a value; for a string or an array, those of an empty one.
     var leastByteCount: Int {
         switch self {
         case .uint8, .int8, .boolean: 1
@@ -57,7 +57,7 @@ public enum GGUFValue: Sendable, Equatable {
         }
     }
 
-    /// The value as messages give it.
+    /// The value for messages.
     var shown: String {
         switch self {
         case .unsigned(let value): "\(value)"
@@ -70,21 +70,21 @@ public enum GGUFValue: Sendable, Equatable {
     }
 }
 
-/// An array of the metadata, which stays in its file until its elements are asked for.
+/// An array of the metadata, whose elements are decoded on request.
 public struct GGUFArray: Sendable, Equatable {
     public let elementType: GGUFValueType
     public let count: Int
-    /// The elements as they are stored; they were checked to be whole when the file was opened.
+    /// The stored elements, which were checked to be complete when the file was opened.
     let bytes: Data
 
-    /// The elements, or `nil` if they are not strings of valid UTF-8.
+    /// The elements; nil if they are not strings of valid UTF-8.
     public var strings: [String]? {
         guard elementType == .string else { return nil }
         var cursor = GGUFCursor(bytes: Data(bytes), file: "")
         return try? (0..<count).map { _ in try cursor.string(in: "") }
     }
 
-    /// The elements, or `nil` if they are not integers that fit.
+    /// The elements; nil if they are not integers, or one overflows.
     public var integers: [Int]? {
         var cursor = GGUFCursor(bytes: Data(bytes), file: "")
         func read<Stored: FixedWidthInteger & BitwiseCopyable>(_ type: Stored.Type) -> [Int]? {
@@ -106,7 +106,7 @@ public struct GGUFArray: Sendable, Equatable {
         }
     }
 
-    /// The elements, or `nil` if they are not floating-point numbers.
+    /// The elements; nil if they are not floating-point numbers.
     public var numbers: [Double]? {
         var cursor = GGUFCursor(bytes: Data(bytes), file: "")
         return switch elementType {
@@ -118,40 +118,32 @@ public struct GGUFArray: Sendable, Equatable {
     }
 }
 
-/// Typed reading of the metadata: a key that is absent is nil, one of another type is refused by its name.
+/// Typed reading of the metadata. A key that is absent gives nil; a value of another type throws
+/// ``GGUFError/wrongValue(key:file:expected:found:)``.
 extension GGUFFile {
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func string(_ key: String) throws -> String? {
         try value(key, "a string") { if case .string(let text) = $0 { text } else { nil } }
     }
 
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func boolean(_ key: String) throws -> Bool? {
         try value(key, "true or false") { if case .boolean(let boolean) = $0 { boolean } else { nil } }
     }
 
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func integer(_ key: String) throws -> Int? { try value(key, "an integer", \.integer) }
-
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func number(_ key: String) throws -> Double? { try value(key, "a finite number", \.finiteNumber) }
-
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func strings(_ key: String) throws -> [String]? {
         try value(key, "an array of strings") { if case .array(let array) = $0 { array.strings } else { nil } }
     }
 
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func integers(_ key: String) throws -> [Int]? {
         try value(key, "an array of integers") { if case .array(let array) = $0 { array.integers } else { nil } }
     }
 
-    /// - Throws: ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func numbers(_ key: String) throws -> [Double]? {
         try value(key, "an array of numbers") { if case .array(let array) = $0 { array.numbers } else { nil } }
     }
 
-    /// Refuses an array of another number of elements before they are read.
+    /// Refuses an array with a different number of elements before they are read.
     private func requireCount(_ count: Int, of key: String) throws {
         guard case .array(let array)? = metadata[key], array.count != count else { return }
         throw GGUFError.wrongValue(
@@ -168,9 +160,9 @@ extension GGUFFile {
 }
 
 extension GGUFFile {
-    /// What the file says of its tokenizer.
+    /// The metadata of the file's tokenizer.
     ///
-    /// - Throws: ``GGUFError/missingKey(key:file:)`` where it says nothing, and
+    /// - Throws: ``GGUFError/missingKey(key:file:)`` if there is none, and
     ///   ``GGUFError/wrongValue(key:file:expected:found:)``.
     public func tokenizerMetadata() throws -> GGUFTokenizerMetadata {
         func key(_ name: String) -> String { "tokenizer.ggml." + name }
@@ -199,10 +191,10 @@ extension GGUFFile {
 
 /// Reads the head of a GGUF file from its start, never past its end.
 struct GGUFCursor {
-    /// Arrays in arrays are walked by recursion: this many levels, and no more.
+    /// The most levels of nested arrays, which are read by recursion.
     static let depthLimit = 8
     static let keyLengthLimit = 65_535
-    /// Strings and arrays are walked one by one: no more of them in an array than a tokenizer has ids.
+    /// The most strings or arrays in an array, which are read one by one: as many as a tokenizer can have ids.
     static let elementLimit = Tokenizer.identifierLimit - 1
 
     let bytes: Data
@@ -231,7 +223,7 @@ struct GGUFCursor {
         return Integer(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: start, as: Integer.self))
     }
 
-    /// A length or number of things, none of which takes less than `unit` bytes.
+    /// A length, or a number of elements of at least `unit` bytes.
     private mutating func count(unit: Int, in part: String) throws -> Int {
         let stored = try integer(UInt64.self, in: part)
         guard stored <= UInt64((bytes.count - position) / unit) else {
@@ -303,7 +295,7 @@ struct GGUFCursor {
         return byte == 1
     }
 
-    /// Walks over an array, which is checked to lie in the file; its elements are decoded when they are asked for.
+    /// Reads over an array and checks that it lies in the file; its elements are decoded on request.
     private mutating func array(in part: String, depth: Int) throws -> GGUFArray {
         guard depth <= Self.depthLimit else {
             throw problem("\(part) has arrays in arrays, \(depth) deep; supported are \(Self.depthLimit)")

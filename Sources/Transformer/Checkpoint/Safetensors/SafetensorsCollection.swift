@@ -2,20 +2,20 @@ import Foundation
 import JSON
 import LinearAlgebra
 
-/// The weights of one checkpoint: one safetensors file, or the shards that an index lists, seen as one.
+/// The weights of one checkpoint: one safetensors file, or the shards that an index lists.
 public struct SafetensorsCollection: TensorSource {
     public static let fileName = "model.safetensors"
     public static let indexName = "model.safetensors.index.json"
 
-    /// The folder, or the one file's path.
+    /// The folder, or the path of the single file.
     public let place: String
     private let files: [String: SafetensorsFile]
     /// For each tensor, the key of its file in ``files``.
     private let shardNames: [String: String]
 
-    /// Opens `model.safetensors`, or else the shards that `model.safetensors.index.json` lists.
+    /// Opens `model.safetensors`, or otherwise the shards that `model.safetensors.index.json` lists.
     ///
-    /// - Throws: ``SafetensorsError``, naming what is missing.
+    /// - Throws: ``SafetensorsError``, which names missing files.
     public init(folder: String) throws {
         let folderURL = URL(fileURLWithPath: folder, isDirectory: true)
         func path(_ name: String) -> String { folderURL.appendingPathComponent(name).path }
@@ -91,7 +91,7 @@ public struct SafetensorsCollection: TensorSource {
             }
             shardNames[member.name] = shard
         }
-        // An index comes from elsewhere: it must not reach files outside its own folder.
+        // An index is untrusted input: it must not name files outside its own folder.
         for shard in shardNames.values
         where shard.isEmpty || shard == "." || shard == ".." || shard.utf8.contains(where: { $0 == 0x2F || $0 == 0 }) {
             throw malformed("names the shard \(SafetensorsError.quoted(shard)); expected a plain file name")
@@ -104,7 +104,7 @@ public struct SafetensorsCollection: TensorSource {
 
     public func contains(_ name: String) -> Bool { shardNames[name] != nil }
 
-    /// The dimensions of a tensor, or `nil` if there is none of this name.
+    /// The dimensions of a tensor; nil if there is no tensor of this name.
     public func shape(of name: String) -> [Int]? { file(of: name)?.tensors[name]?.shape }
 
     /// A tensor of shape [rows, columns], or of shape [columns] for one row, converted to Float32 and finite throughout.
@@ -137,7 +137,7 @@ public struct SafetensorsCollection: TensorSource {
 
     private static func finite(_ matrix: Matrix, named name: String, in file: SafetensorsFile) throws -> Matrix {
         try matrix.withSpan { values in
-            // Infinities and NaN alone have all bits of the exponent set; a maximum needs no branch on the way.
+            // Only infinities and NaN have all bits of the exponent set. A maximum needs no branch in the loop.
             let exponent = Float.infinity.bitPattern
             var largest: UInt32 = 0
             for index in values.indices { largest = max(largest, values[index].bitPattern & exponent) }

@@ -2,7 +2,7 @@ import Foundation
 
 /// Why a safetensors file, or a folder of them, could not be read or written.
 ///
-/// `file` is a file's name; `path` and `folder` are paths as they were given.
+/// `file` is a file's name; `path` and `folder` are paths as the caller gave them.
 public enum SafetensorsError: Error, Equatable {
     // Opening.
     case missingFile(path: String)
@@ -48,7 +48,7 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         case .notAFile(let path):
             return "\(path): this is not a regular file; expected a .safetensors file. Check the path."
         case .unreadable(let path, let reason):
-            return "\(path): cannot be read (\(reason)). Check that it exists and that you may read it."
+            return "\(path): cannot be read (\(reason)). Check that it exists and that you have permission to read it."
 
         case .tooShort(let file, let byteCount):
             return "\(file): is \(byteCount) bytes long; a safetensors file has at least 10. Download it again."
@@ -61,22 +61,22 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         case .invalidTensor(let tensor, let file, let problem):
             return "\(file): tensor \(Self.quoted(tensor)) \(problem). The file is damaged: download it again."
         case .truncated(let file, let expected, let found):
-            return "\(file): is \(found) bytes long; its header asks for \(expected). "
-                + "It was not downloaded to the end: download it again."
+            return "\(file): is \(found) bytes long; its header says \(expected). "
+                + "The download is incomplete: download it again."
         case .uncoveredBytes(let file, let range):
             return "\(file): data bytes \(range.lowerBound) to \(range.upperBound) belong to no tensor; "
                 + "the format allows no gap. The file is damaged: download it again."
         case .wrongChecksum(let file):
-            return "\(file): its content is not what was written: its checksum differs."
+            return "\(file): the content was changed after it was written: its checksum differs."
 
         case .missingTensor(let tensor, let file):
-            return "\(file): has no tensor \(Self.quoted(tensor)). Check that the file is of this model."
+            return "\(file): has no tensor \(Self.quoted(tensor)). Check that the file belongs to this model."
         case .wrongShape(let tensor, let file, let expected, let found):
             return "\(file): tensor \(Self.quoted(tensor)) is \(Self.shown(found)); expected \(Self.shown(expected)). "
-                + "The file is of another model than the one described beside it: download both again."
+                + "The file belongs to another model than its description: download both again."
         case .wrongRank(let tensor, let file, let found):
             return "\(file): tensor \(Self.quoted(tensor)) is \(Self.shown(found)); "
-                + "expected one or two dimensions. Check that the file is of this model."
+                + "expected one or two dimensions. Check that the file belongs to this model."
         case .wrongType(let tensor, let file, let expected, let found):
             let names = expected.map(\.rawValue).joined(separator: ", ")
             return "\(file): tensor \(Self.quoted(tensor)) is stored as \(found.rawValue); "
@@ -98,19 +98,19 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
                 "\(folder): \(Self.quoted(shard)) is missing, which \(index) lists. Download it into the same folder."
 
         case .unlistedTensor(let tensor, let file, let index, let listed):
-            let place = listed.map { "lists for \(Self.quoted($0))" } ?? "does not list"
-            return "\(file): has the tensor \(Self.quoted(tensor)), which \(index) \(place). "
-                + "The files are not of one model: download them again into a folder of their own."
+            let listing = listed.map { "lists for \(Self.quoted($0))" } ?? "does not list"
+            return "\(file): has the tensor \(Self.quoted(tensor)), which \(index) \(listing). "
+                + "The files belong to different models: download them again into an empty folder."
 
         case .unwritableTensor(let tensor, let problem):
             return "tensor \(Self.quoted(tensor)) cannot be written: \(problem)."
         case .unwritableHeader(let byteCount, let limit):
-            return "names, shapes and metadata take \(byteCount) bytes; a safetensors file has room for \(limit). "
+            return "names, shapes and metadata take \(byteCount) bytes; a safetensors header holds at most \(limit). "
                 + "Shorten the metadata, or write several files."
         }
     }
 
-    /// Whether a file is there and can be read, but is not what was once written.
+    /// Whether the file can be read, but is damaged.
     public var isDamage: Bool {
         switch self {
         case .tooShort, .headerTooLong, .malformedHeader, .invalidTensor, .truncated, .uncoveredBytes, .wrongChecksum:
@@ -119,7 +119,7 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         }
     }
 
-    /// What a file's bytes could not be had for.
+    /// The error for a file whose bytes could not be read.
     ///
     /// - Parameter expected: The file's length when it was opened.
     init(_ error: FileContentsError, path: String, expected: Int) {
@@ -133,12 +133,12 @@ extension SafetensorsError: CustomStringConvertible, LocalizedError {
         }
     }
 
-    /// A name in quotes, shortened, and without control characters that would reach a terminal.
+    /// A name in quotes, shortened, with control characters escaped.
     static func quoted(_ name: String) -> String {
         name.count > 120 ? String(name.prefix(120)).debugDescription + "..." : name.debugDescription
     }
 
-    /// A shape, shortened if it has absurdly many dimensions.
+    /// A shape, shortened if it has very many dimensions.
     static func shown(_ shape: [Int]) -> String {
         let dimensions = shape.prefix(8).map(String.init) + (shape.count > 8 ? ["..."] : [])
         return "[" + dimensions.joined(separator: ", ") + "]"

@@ -4,15 +4,14 @@ import LinearAlgebra
 
 /// An open safetensors file.
 ///
-/// Values are read from the disk when they are asked for. The file may be replaced by another while it is open: the old one is
-/// still read.
+/// Values are read from the disk on request. If another file replaces it while it is open, the old one is still read.
 public struct SafetensorsFile: Sendable {
     public let path: String
     /// The texts under `__metadata__`.
     public let metadata: [String: String]
     public let tensors: [String: SafetensorsTensor]
     private let contents: FileContents
-    /// Where the header ends and the values begin.
+    /// The offset at which the header ends and the values begin.
     private let valueStart: Int
 
     /// Opens a file and checks its whole header, without touching the values.
@@ -63,7 +62,7 @@ public struct SafetensorsFile: Sendable {
         tensors = header.tensors
     }
 
-    /// The file's name without its folder, as messages give it.
+    /// The file's name without its folder, for messages.
     public var fileName: String { Self.fileName(of: path) }
 
     private static func fileName(of path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
@@ -136,13 +135,13 @@ public struct SafetensorsFile: Sendable {
         }
     }
 
-    /// The name of the tensor with the SHA-256 digest of all bytes of the file that stand before it, the header among them.
+    /// The name of the tensor with the SHA-256 digest of all bytes of the file before it, including the header.
     public static let checksumName = "sha256"
 
-    /// Bytes that a checksum is taken of at a time.
+    /// The bytes that are hashed at a time.
     private static let checksumChunk = 1 << 22
 
-    /// Whether the file says what its content should be.
+    /// Whether the file has a checksum.
     public var hasChecksum: Bool {
         guard let tensor = tensors[Self.checksumName] else { return false }
         return tensor.dtype == .uint8 && tensor.shape == [ContentDigest.byteCount]
@@ -151,8 +150,8 @@ public struct SafetensorsFile: Sendable {
 
     /// Reads the whole file, and compares it with its checksum.
     ///
-    /// - Throws: ``SafetensorsError/wrongChecksum(file:)``, also for a file without one.
-    /// - Complexity: The file is read once more than its tensors are.
+    /// - Throws: ``SafetensorsError/wrongChecksum(file:)``, also for a file without a checksum.
+    /// - Complexity: Reads the whole file once, in addition to the reading of its tensors.
     public func verifyChecksum() throws {
         guard hasChecksum else { throw SafetensorsError.wrongChecksum(file: fileName) }
         let end = contents.count - ContentDigest.byteCount
@@ -200,7 +199,7 @@ public struct SafetensorsFile: Sendable {
         return Matrix(rows: rows, columns: columns, elements: try values(of: tensor) { Float(Double(bitPattern: $0)) })
     }
 
-    /// A tensor's values, which may lie at any address. `Stored` is an integer of the width that the type has.
+    /// A tensor's values, which can be unaligned. `Stored` is an integer as wide as the type.
     private func values<Stored: FixedWidthInteger & BitwiseCopyable, Value>(
         of tensor: SafetensorsTensor, convert: (Stored) throws -> Value
     ) throws -> [Value] {

@@ -6,23 +6,23 @@ import Foundation
 ///     N bytes   JSON that starts with "{" and may end in spaces:
 ///               {"__metadata__": {KEY: STRING, ...},
 ///                NAME: {"dtype": "F32", "shape": [ROWS, COLUMNS], "data_offsets": [BEGIN, END]}, ...}
-///     the rest  the tensors' values, row after row, little-endian; offsets count from here,
+///     remainder the tensors' values, row after row, little-endian; offsets count from here,
 ///               and together the tensors cover every byte once
 struct SafetensorsHeader: Equatable {
     static let lengthBytes = 8
-    /// The limit that the format sets to a header, which keeps a forged one from exhausting memory.
+    /// The format's limit on a header, which keeps a forged one from exhausting memory.
     static let maximumLength = 100_000_000
-    /// Of a shape: far more than any tensor has dimensions.
+    /// The most integers in a list: far more than any tensor has dimensions.
     static let maximumIntegers = 64
     static let metadataKey = "__metadata__"
 
     var metadata: [String: String] = [:]
     var tensors: [String: SafetensorsTensor] = [:]
 
-    /// Reads the JSON of a header; ``checkCoverage(dataBytes:headerBytes:file:)`` tells whether it fits its file.
+    /// Reads the JSON of a header; ``checkCoverage(dataBytes:headerBytes:file:)`` checks that it fits its file.
     ///
-    /// The grammar is small enough to be read without recursion, so that no nesting can exhaust the stack; numbers are
-    /// exact integers, and a key that occurs twice is refused instead of one of the two being chosen.
+    /// The grammar is small enough to be read without recursion, so that no nesting can exhaust the stack. Numbers are exact integers,
+    /// and a key that occurs twice is refused.
     ///
     /// - Throws: ``SafetensorsError/malformedHeader(file:byte:problem:)`` and
     ///   ``SafetensorsError/invalidTensor(tensor:file:problem:)``.
@@ -96,7 +96,7 @@ struct SafetensorsHeader: Equatable {
         return SafetensorsTensor(name: name, dtype: dtype, shape: shape, byteRange: range)
     }
 
-    /// Checks that the tensors cover a file's data exactly: each byte belongs to one tensor.
+    /// Checks that each byte of a file's data belongs to exactly one tensor.
     ///
     /// - Throws: ``SafetensorsError/truncated(file:expected:found:)``,
     ///   ``SafetensorsError/invalidTensor(tensor:file:problem:)`` for an overlap, or
@@ -161,18 +161,18 @@ public enum SafetensorsType: String, Sendable, CaseIterable {
     }
 }
 
-/// What a file's header says of one tensor.
+/// A tensor's entry in a file's header.
 public struct SafetensorsTensor: Sendable, Equatable {
     public let name: String
     public let dtype: SafetensorsType
     public let shape: [Int]
-    /// Where the values lie, counted from the end of the header.
+    /// The bytes of the values, counted from the end of the header.
     public let byteRange: Range<Int>
 
     /// The number of values: 1 for a scalar, whose shape is empty.
     public var count: Int { byteRange.count * 8 / dtype.bitsPerValue }
 
-    /// Bytes that a tensor takes, or `nil` if that is no whole number or more than an integer can hold.
+    /// The bytes of a tensor; nil if that is not a whole number or overflows.
     static func byteCount(of dtype: SafetensorsType, shape: [Int]) -> Int? {
         var bits = dtype.bitsPerValue
         for dimension in shape {
@@ -184,8 +184,9 @@ public struct SafetensorsTensor: Sendable, Equatable {
     }
 }
 
-/// Reads the pieces of JSON that a safetensors header consists of, and nothing else of JSON: objects whose values the
-/// caller names, strings, and arrays of integers that are not negative (RFC 8259).
+/// Reads the parts of JSON (RFC 8259) that a safetensors header has: objects, strings, and arrays of integers that are not negative.
+///
+/// It reads value by value, and stops at the first that the format does not allow: a forged header of 100 MB takes no memory for a tree.
 struct SafetensorsHeaderScanner {
     let file: String
     private let bytes: [UInt8]
@@ -196,7 +197,7 @@ struct SafetensorsHeaderScanner {
         self.file = file
     }
 
-    /// An error at the place that was reached.
+    /// An error at the current position.
     func problem(_ text: String) -> SafetensorsError {
         .malformedHeader(file: file, byte: SafetensorsHeader.lengthBytes + position, problem: text)
     }
@@ -215,7 +216,7 @@ struct SafetensorsHeaderScanner {
 
     /// Reads an array of integers, each from 0 to `Int.max`.
     ///
-    /// - Parameter limit: The most of them: one more ends the reading.
+    /// - Parameter limit: The largest number of integers; reading stops at one more.
     mutating func scanIntegers(atMost limit: Int) throws -> [Int] {
         var integers: [Int] = []
         try expect("[")
@@ -233,8 +234,8 @@ struct SafetensorsHeaderScanner {
         let start = position
         while let byte = current, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { position += 1 }
         let digits = bytes[start..<position]
-        let isNumberGoingOn = current.map { Array(".eE".utf8).contains($0) } ?? false
-        guard !digits.isEmpty, !isNumberGoingOn, digits.count == 1 || digits.first != UInt8(ascii: "0"),
+        let numberContinues = current.map { Array(".eE".utf8).contains($0) } ?? false
+        guard !digits.isEmpty, !numberContinues, digits.count == 1 || digits.first != UInt8(ascii: "0"),
             let value = Int(String(decoding: digits, as: UTF8.self))
         else {
             position = start
@@ -312,7 +313,7 @@ struct SafetensorsHeaderScanner {
         return value
     }
 
-    /// Only spaces may follow what was read.
+    /// Checks that only spaces follow.
     mutating func expectEnd() throws {
         skipSpace()
         guard current == nil else { throw problem("expected the end of the header") }

@@ -2,17 +2,16 @@ import Files
 import Foundation
 import LinearAlgebra
 
-/// Writes tensors to a safetensors file, beside its place at first and renamed into it when it is whole.
+/// Writes tensors to a safetensors file atomically: a temporary file is renamed when it is complete.
 ///
-/// Values are kept as they were given, and converted one tensor at a time as they are written. Wider types come first and
-/// names are in order within a type, as the reference implementation has it: so every tensor is aligned to its type, and the same
-/// tensors make the same bytes.
+/// Values are converted one tensor at a time as they are written. As in the reference implementation, wider types come first, and
+/// names are sorted within a type: every tensor is aligned to its type, and the same tensors give the same bytes.
 public struct SafetensorsWriter: Sendable {
     private enum Values {
         case matrix(Matrix, NumberFormat)
         case doubles([Double])
         case integers([Int64])
-        /// Of all that stands before it.
+        /// Of all bytes before it.
         case checksum
 
         var count: Int {
@@ -35,7 +34,7 @@ public struct SafetensorsWriter: Sendable {
             }
         }
 
-        /// The place of the type's tensors in a file, the widest first.
+        /// The order of types in a file, the widest first.
         var storageRank: Int {
             switch dtype {
             case .int64: 0
@@ -55,14 +54,14 @@ public struct SafetensorsWriter: Sendable {
 
     private let metadata: [String: String]
     private var entries: [Entry] = []
-    /// Bytes that a header may take.
+    /// The largest header that is allowed, in bytes.
     var headerLimit = SafetensorsHeader.maximumLength
 
     public init(metadata: [String: String] = [:]) {
         self.metadata = metadata
     }
 
-    /// Adds a matrix under a name; its shape is [rows, columns] unless another one of as many values is given.
+    /// Adds a matrix under a name; its shape is [rows, columns] unless another shape of equal size is given.
     public mutating func add(_ name: String, _ matrix: Matrix, shape: [Int]? = nil, format: NumberFormat = .float32) {
         let shape = shape ?? [matrix.rows, matrix.columns]
         entries.append(Entry(name: name, shape: shape, values: .matrix(matrix, format)))
@@ -78,18 +77,17 @@ public struct SafetensorsWriter: Sendable {
         entries.append(Entry(name: name, shape: shape, values: .integers(integers)))
     }
 
-    /// The bytes that the tensors take, without the header.
+    /// The size of the tensors in bytes, without the header.
     public var byteCount: Int {
         entries.reduce(0) { $0 + $1.values.count * $1.values.dtype.bitsPerValue / 8 }
     }
 
     /// Writes everything that was added.
     ///
-    /// - Parameter checksum: Whether to add the tensor ``SafetensorsFile/checksumName``, by which
-    ///   ``SafetensorsFile/verifyChecksum()`` tells a file that was damaged.
-    /// - Throws: ``SafetensorsError/unwritableTensor(tensor:problem:)`` for a name that was added twice or a shape that does
-    ///   not fit its values, ``SafetensorsError/unwritableHeader(byteCount:limit:)``, and ``AtomicFileError``. The file that
-    ///   was at the path before is then still there.
+    /// - Parameter checksum: Whether to add the tensor ``SafetensorsFile/checksumName``, with which
+    ///   ``SafetensorsFile/verifyChecksum()`` detects damage.
+    /// - Throws: ``SafetensorsError/unwritableTensor(tensor:problem:)`` for a name that was added twice or a shape that does not fit its
+    ///   values, ``SafetensorsError/unwritableHeader(byteCount:limit:)``, and ``AtomicFileError``. An existing file stays unchanged.
     public func write(to path: String, checksum: Bool = false) throws {
         var ordered = entries.sorted { ($0.values.storageRank, $0.name) < ($1.values.storageRank, $1.name) }
         if checksum {
