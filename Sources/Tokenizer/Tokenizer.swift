@@ -292,7 +292,7 @@ public final class Tokenizer: Sendable {
     ///
     /// - Throws: ``AtomicFileError``. After an error, each file is either the previous one or the complete new one.
     public func write(to folder: URL) throws {
-        try TokenizerFileWriter(description).write(to: folder)
+        try TokenizerFileWriter(description: description).write(to: folder)
     }
 
     /// Ids must be below this.

@@ -14,20 +14,7 @@ public struct DecoderModel: Sendable {
     /// 1 × vocabulary
     public var headBias: Matrix?
     /// The head in half precision, which products use instead if it is set. Changes of the head do not update it.
-    private var halfHead: HalfMatrix?
-
-    init(
-        description: DecoderDescription, tokenEmbedding: Matrix, positionEmbedding: Matrix?, blocks: [DecoderBlock],
-        finalNorm: Normalization, untiedHead: Matrix?, headBias: Matrix? = nil
-    ) {
-        self.description = description
-        self.tokenEmbedding = tokenEmbedding
-        self.positionEmbedding = positionEmbedding
-        self.blocks = blocks
-        self.finalNorm = finalNorm
-        self.untiedHead = untiedHead
-        self.headBias = headBias
-    }
+    private(set) var halfHead: HalfMatrix?
 
     var head: OutputHead {
         OutputHead(

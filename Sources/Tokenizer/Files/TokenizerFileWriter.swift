@@ -5,11 +5,7 @@ import Foundation
 ///
 /// ``TokenizerLoader`` and ``TokenizerComponents`` read them.
 struct TokenizerFileWriter {
-    private let description: TokenizerDescription
-
-    init(_ description: TokenizerDescription) {
-        self.description = description
-    }
+    let description: TokenizerDescription
 
     /// - Throws: ``AtomicFileError``.
     func write(to folder: URL) throws {

@@ -10,12 +10,6 @@ public struct LinearLayer: Sendable {
     /// The weight in half precision, which products use instead if it is set. Changes of ``weight`` do not update it.
     private(set) var half: HalfMatrix?
 
-    init(name: String, weight: Matrix, hasBias: Bool) {
-        self.name = name
-        self.weight = weight
-        self.hasBias = hasBias
-    }
-
     /// The same layer with products in half precision.
     var inHalfPrecision: LinearLayer {
         var layer = self

@@ -5,7 +5,7 @@ import LinearAlgebra
 /// A source hides how its format names tensors and stores values, so that each family is described once for all formats.
 public protocol TensorSource: Sendable {
     /// The folder or file that holds the tensors, for messages.
-    var place: String { get }
+    var path: String { get }
 
     /// The names of all tensors, sorted.
     var names: [String] { get }
@@ -14,9 +14,6 @@ public protocol TensorSource: Sendable {
 
     /// The name of a tensor in the files.
     func storedName(of name: String) -> String
-
-    /// A tensor's dimensions, the slowest first; nil if there is no tensor of this name.
-    func shape(of name: String) -> [Int]?
 
     /// A tensor of shape [rows, columns], or of shape [columns] for one row, as Float32, finite throughout.
     ///
@@ -48,7 +45,7 @@ struct WeightReader: ParameterSource {
             !reader.read.contains($0) && !names.isBuffer($0, layers: description.layers)
         }
         guard unread.isEmpty else {
-            throw CheckpointError.unreadTensors(unread.map(tensors.storedName), folder: tensors.place)
+            throw CheckpointError.unreadTensors(unread.map(tensors.storedName), folder: tensors.path)
         }
         return decoder
     }
@@ -66,7 +63,7 @@ struct WeightReader: ParameterSource {
             throw CheckpointError.tiedHeadDiffers(
                 head: tensors.storedName(of: names.head + ".weight"),
                 embedding: tensors.storedName(of: try stored(names.tokenEmbedding + ".weight")),
-                folder: tensors.place)
+                folder: tensors.path)
         }
         return nil
     }
@@ -129,9 +126,9 @@ struct WeightReader: ParameterSource {
         }
         for spelling in spellings {
             if let wrapped = tensors.names.first(where: { TensorWrapper.isWrapped(spelling, as: $0) }) {
-                throw CheckpointError.wrappedTensor(spelling, stored: wrapped, folder: tensors.place)
+                throw CheckpointError.wrappedTensor(spelling, stored: wrapped, folder: tensors.path)
             }
         }
-        throw CheckpointError.missingTensor(name, folder: tensors.place)
+        throw CheckpointError.missingTensor(name, folder: tensors.path)
     }
 }

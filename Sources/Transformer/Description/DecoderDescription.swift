@@ -64,8 +64,6 @@ public struct DecoderDescription: Sendable, Equatable {
         case gatedSilu = "gated_silu"
         /// `down(gelu(gate x) · up x)`, gelu in its tanh form.
         case gatedGeluTanh = "gated_gelu_tanh"
-
-        var isGated: Bool { self == .gatedSilu || self == .gatedGeluTanh }
     }
 
     public enum AttentionInput: Sendable, Equatable {

@@ -167,21 +167,19 @@ extension Dequantization {
     }
 
     static func q4K(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
-        let scale = block.half(at: 0)
-        let minimum = block.half(at: 2)
-        for group in 0..<8 {
-            let own = scales(block, group)
-            let groupScale = scale * own.scale
-            let groupMinimum = minimum * own.minimum
-            let shift = UInt8(group % 2 * 4)
-            for index in 0..<32 {
-                let q = block[16 + group / 2 * 32 + index] >> shift & 15
-                values[start + group * 32 + index] = groupScale * Float(q) - groupMinimum
-            }
-        }
+        groupsOf32(block, lows: 16, fifths: nil, start, &values)
     }
 
     static func q5K(_ block: Span<UInt8>, _ start: Int, _ values: inout MutableSpan<Float>) {
+        groupsOf32(block, lows: 48, fifths: 16, start, &values)
+    }
+
+    /// - Parameters:
+    ///   - lows: The index of the low four bits of each integer.
+    ///   - fifths: The index of the fifth bits, if there are any.
+    private static func groupsOf32(
+        _ block: Span<UInt8>, lows: Int, fifths: Int?, _ start: Int, _ values: inout MutableSpan<Float>
+    ) {
         let scale = block.half(at: 0)
         let minimum = block.half(at: 2)
         for group in 0..<8 {
@@ -190,8 +188,8 @@ extension Dequantization {
             let groupMinimum = minimum * own.minimum
             let shift = UInt8(group % 2 * 4)
             for index in 0..<32 {
-                let fifth = block[16 + index] >> UInt8(group) & 1
-                let q = block[48 + group / 2 * 32 + index] >> shift & 15 | fifth << 4
+                let fifth = if let fifths { block[fifths + index] >> UInt8(group) & 1 } else { UInt8(0) }
+                let q = block[lows + group / 2 * 32 + index] >> shift & 15 | fifth << 4
                 values[start + group * 32 + index] = groupScale * Float(q) - groupMinimum
             }
         }

@@ -57,8 +57,7 @@ struct GGUFFields {
         fields["tie_word_embeddings"] = file.tensors["output.weight"] == nil
         fields["attention_bias"] = ["attn_q", "attn_qkv"].contains { file.tensors["blk.0.\($0).bias"] != nil }
         fields["mlp_bias"] = file.tensors["blk.0.ffn_up.bias"] != nil
-        let optional = Self.optional.filter { architecture.fields[$0.key] == nil }
-        for (key, field) in architecture.fields.merging(optional, uniquingKeysWith: { own, _ in own }) {
+        for (key, field) in architecture.fields.merging(Self.optional, uniquingKeysWith: { own, _ in own }) {
             let key = architecture.name + "." + key
             switch file.metadata[key] {
             case nil: break
@@ -75,7 +74,7 @@ struct GGUFFields {
         return fields
     }
 
-    /// Metadata that only some architectures follow, with the fields by which ``ComputationFields`` refuses them for others.
+    /// Metadata that only some families follow. ``ComputationFields`` refuses their fields for the others.
     private static let optional = [
         "attention.scale": "attention_multiplier", "attention.clamp_kqv": "clip_qkv", "attention.causal": "is_causal",
         "attention.sliding_window": "sliding_window", "attn_logit_softcapping": "attn_logit_softcapping",

@@ -201,11 +201,6 @@ struct GGUFCursor {
     let file: String
     private(set) var position = 0
 
-    init(bytes: Data, file: String) {
-        self.bytes = bytes
-        self.file = file
-    }
-
     func problem(_ text: String) -> GGUFError { .malformed(file: file, byte: position, problem: text) }
 
     mutating func advance(_ count: Int, in part: String) throws {

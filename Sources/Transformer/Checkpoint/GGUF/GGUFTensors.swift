@@ -16,7 +16,7 @@ struct GGUFTensors: TensorSource {
         let arrangement: Arrangement
     }
 
-    let place: String
+    let path: String
     private let file: GGUFFile
     private let entries: [String: Entry]
 
@@ -25,10 +25,11 @@ struct GGUFTensors: TensorSource {
     /// - Throws: ``GGUFError`` for a tensor that the architecture does not have, or one of an unsupported type.
     init(file: GGUFFile, architecture: GGUFArchitecture, heads: Int, keyValueHeads: Int) throws {
         self.file = file
-        place = file.path
+        path = file.path
+        let names = GGUFNames(try ModelFamily.named(architecture.modelType).names)
         var entries: [String: Entry] = [:]
         for (name, stored) in file.tensors.sorted(by: { $0.key < $1.key }) where !Self.computed.contains(name) {
-            guard let (translated, module) = architecture.names.translate(name) else {
+            guard let (translated, module) = names.translate(name) else {
                 let isExpert = name.contains("_exps") || name.contains("_shexp") || name.contains("ffn_gate_inp")
                 throw file.unsupported(
                     "a tensor \(SafetensorsError.quoted(name))"

@@ -8,7 +8,7 @@ public struct SafetensorsCollection: TensorSource {
     public static let indexName = "model.safetensors.index.json"
 
     /// The folder, or the path of the single file.
-    public let place: String
+    public let path: String
     private let files: [String: SafetensorsFile]
     /// For each tensor, the key of its file in ``files``.
     private let shardNames: [String: String]
@@ -18,19 +18,19 @@ public struct SafetensorsCollection: TensorSource {
     /// - Throws: ``SafetensorsError``, which names missing files.
     public init(folder: String) throws {
         let folderURL = URL(fileURLWithPath: folder, isDirectory: true)
-        func path(_ name: String) -> String { folderURL.appendingPathComponent(name).path }
-        if FileManager.default.fileExists(atPath: path(Self.fileName)) {
-            self.init(file: try SafetensorsFile(path: path(Self.fileName)), place: folder)
+        func file(_ name: String) -> String { folderURL.appendingPathComponent(name).path }
+        if FileManager.default.fileExists(atPath: file(Self.fileName)) {
+            self.init(file: try SafetensorsFile(path: file(Self.fileName)), path: folder)
             return
         }
-        guard FileManager.default.fileExists(atPath: path(Self.indexName)) else {
+        guard FileManager.default.fileExists(atPath: file(Self.indexName)) else {
             throw SafetensorsError.missingWeights(folder: folder)
         }
-        let shardNames = try Self.readIndex(path(Self.indexName))
+        let shardNames = try Self.readIndex(file(Self.indexName))
         var files: [String: SafetensorsFile] = [:]
         for shard in Set(shardNames.values).sorted() {
             do {
-                files[shard] = try SafetensorsFile(path: path(shard))
+                files[shard] = try SafetensorsFile(path: file(shard))
             } catch SafetensorsError.missingFile {
                 throw SafetensorsError.missingShard(shard: shard, index: Self.indexName, folder: folder)
             }
@@ -44,21 +44,21 @@ public struct SafetensorsCollection: TensorSource {
                     tensor: name, file: shard, index: Self.indexName, listed: shardNames[name])
             }
         }
-        self.init(files: files, shardNames: shardNames, place: folder)
+        self.init(files: files, shardNames: shardNames, path: folder)
     }
 
     /// One file as a collection.
     public init(file: SafetensorsFile) {
-        self.init(file: file, place: file.path)
+        self.init(file: file, path: file.path)
     }
 
-    private init(file: SafetensorsFile, place: String) {
+    private init(file: SafetensorsFile, path: String) {
         self.init(
-            files: [file.fileName: file], shardNames: file.tensors.mapValues { _ in file.fileName }, place: place)
+            files: [file.fileName: file], shardNames: file.tensors.mapValues { _ in file.fileName }, path: path)
     }
 
-    private init(files: [String: SafetensorsFile], shardNames: [String: String], place: String) {
-        self.place = place
+    private init(files: [String: SafetensorsFile], shardNames: [String: String], path: String) {
+        self.path = path
         self.files = files
         self.shardNames = shardNames
     }
@@ -129,8 +129,8 @@ public struct SafetensorsCollection: TensorSource {
 
     private func existingFile(of name: String) throws -> SafetensorsFile {
         guard let file = file(of: name) else {
-            let place = files.count == 1 ? files.keys.first : nil
-            throw SafetensorsError.missingTensor(tensor: name, file: place ?? Self.indexName)
+            let only = files.count == 1 ? files.keys.first : nil
+            throw SafetensorsError.missingTensor(tensor: name, file: only ?? Self.indexName)
         }
         return file
     }

@@ -188,14 +188,9 @@ public struct SafetensorsTensor: Sendable, Equatable {
 ///
 /// It reads value by value, and stops at the first that the format does not allow: a forged header of 100 MB takes no memory for a tree.
 struct SafetensorsHeaderScanner {
+    let bytes: [UInt8]
     let file: String
-    private let bytes: [UInt8]
-    private var position = 0
-
-    init(bytes: [UInt8], file: String) {
-        self.bytes = bytes
-        self.file = file
-    }
+    private(set) var position = 0
 
     /// An error at the current position.
     func problem(_ text: String) -> SafetensorsError {
