@@ -65,8 +65,8 @@ public struct Attention: Sendable {
 
     /// Writes attention's outputs to the residual stream or adds them to it.
     func forward(
-        _ normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?, _ activations: inout Activations,
-        _ scratch: inout Scratch, to residual: inout Matrix, adding: Bool
+        _ normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?, activations: inout Activations,
+        scratch: inout Scratch, to residual: inout Matrix, adding: Bool
     ) {
         project(normalized, &activations)
         for vectors in [layout.queries, layout.keys] {
@@ -78,19 +78,20 @@ public struct Attention: Sendable {
         forEachBlock(of: batch, after: earlier, in: activations.past?.layout ?? layout) { block in
             attend(
                 block,
-                Parts(
+                to: Parts(
                     queriesOf: activations.projected,
-                    keysAndValuesOf: activations.past?.keysAndValues ?? activations.projected, block), &scratch)
+                    keysAndValuesOf: activations.past?.keysAndValues ?? activations.projected, block), scratch: &scratch
+            )
         }
         output.forward(scratch.mixed, to: &residual, adding: adding)
     }
 
     /// Computes the weighted values of a block's queries.
-    private func attend(_ block: Block, _ parts: Parts, _ scratch: inout Scratch) {
+    private func attend(_ block: Block, to parts: Parts, scratch: inout Scratch) {
         scratch.weights.formProduct(parts.queries, parts.keys.transposed)
         if let scoreCap { scratch.weights.applySoftCap(scoreCap, scale: scale) }
         applySoftmax(to: &scratch.weights, block)
-        mix(parts.values, block, &scratch)
+        mix(parts.values, of: block, scratch: &scratch)
     }
 
     func prepareMixed(rows: Int, _ scratch: inout Scratch) {
@@ -99,7 +100,7 @@ public struct Attention: Sendable {
     }
 
     /// Multiplies the values of a block's keys by the weights that were computed last.
-    func mix(_ values: MatrixSlice, _ block: Block, _ scratch: inout Scratch) {
+    func mix(_ values: MatrixSlice, of block: Block, scratch: inout Scratch) {
         scratch.mixed.setBlock(
             row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: scratch.weights.slice,
             values)
@@ -116,14 +117,14 @@ public struct Attention: Sendable {
             activations.unlimited.copyValues(of: activations.projected)
             activations.projected.clamp(to: projectionLimit)
         }
-        queryNorm?.forward(&activations.projected, layout.queries, &activations.queryNorm)
-        keyNorm?.forward(&activations.projected, layout.keys, &activations.keyNorm)
+        queryNorm?.forward(&activations.projected, layout.queries, activations: &activations.queryNorm)
+        keyNorm?.forward(&activations.projected, layout.keys, activations: &activations.keyNorm)
     }
 
     /// Computes the gradients of the normalised inputs, given those of attention's outputs.
     func backward<Tap: GradientTap>(
         _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?,
-        _ activations: Activations, _ scratch: inout Scratch, into normalizedGradients: inout Matrix,
+        activations: Activations, scratch: inout Scratch, into normalizedGradients: inout Matrix,
         tracked: TrackedLayers, tap: inout Tap
     ) {
         let isOutputTracked = tracked[output.name] != nil
@@ -132,7 +133,8 @@ public struct Attention: Sendable {
         output.backward(outputGradients.slice, into: &scratch.mixedGradients, adding: false)
         scratch.projectedGradients.resize(rows: normalized.rows, columns: layout.width, filledWith: 0)
         forEachBlock(of: batch) { block in
-            attendBackward(block, Parts(of: activations.projected, block), &scratch, mixing: isOutputTracked)
+            attendBackward(
+                block, from: Parts(of: activations.projected, block), scratch: &scratch, mixing: isOutputTracked)
         }
         if isOutputTracked {
             tracked.offer(
@@ -142,8 +144,11 @@ public struct Attention: Sendable {
             rotary?.apply(to: &scratch.projectedGradients, vectors, positions: batch.positions, isInverse: true)
         }
         queryNorm?.backward(
-            &scratch.projectedGradients, layout.queries, activations.queryNorm, &scratch.norm, tap: &tap)
-        keyNorm?.backward(&scratch.projectedGradients, layout.keys, activations.keyNorm, &scratch.norm, tap: &tap)
+            &scratch.projectedGradients, layout.queries, activations: activations.queryNorm, scratch: &scratch.norm,
+            tap: &tap)
+        keyNorm?.backward(
+            &scratch.projectedGradients, layout.keys, activations: activations.keyNorm, scratch: &scratch.norm,
+            tap: &tap)
         if let projectionLimit {
             scratch.projectedGradients.applyClampGradient(inputs: activations.unlimited, limit: projectionLimit)
         }
@@ -160,7 +165,7 @@ public struct Attention: Sendable {
     /// Adds a block's part of the gradients of the projected queries, keys and values.
     ///
     /// - Parameter mixing: Whether to compute the weighted values as well.
-    private func attendBackward(_ block: Block, _ parts: Parts, _ scratch: inout Scratch, mixing: Bool) {
+    private func attendBackward(_ block: Block, from parts: Parts, scratch: inout Scratch, mixing: Bool) {
         let mixedGradients = scratch.mixedGradients[rows: block.queries, columns: block.mixedColumns]
         // The weights are computed again: keeping them would take memory quadratic in the length.
         scratch.weights.formProduct(parts.queries, parts.keys.transposed)
@@ -169,7 +174,7 @@ public struct Attention: Sendable {
             scratch.cappedScores.copyValues(of: scratch.weights)
         }
         applySoftmax(to: &scratch.weights, block)
-        if mixing { mix(parts.values, block, &scratch) }
+        if mixing { mix(parts.values, of: block, scratch: &scratch) }
         scratch.projectedGradients.setBlock(
             row: block.keys.lowerBound, column: block.valueColumns.lowerBound,
             toProduct: scratch.weights.transposed, mixedGradients, adding: true)

@@ -46,29 +46,31 @@ extension DecoderBlock {
         workspace.residuals[entry + 1].copyValues(of: workspace.residuals[entry])
         if let attentionOutputNorm {
             attention.forward(
-                workspace.attentionInputs.outputs, batch: batch, rotary: rotary, &workspace.blocks[index].attention,
-                &workspace.attention, to: &workspace.attentionOutputs[index], adding: false)
+                workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
+                activations: &workspace.blocks[index].attention, scratch: &workspace.attention,
+                to: &workspace.attentionOutputs[index], adding: false)
             attentionOutputNorm.forward(
                 workspace.attentionOutputs[index], appendingOne: false, &workspace.branchOutputs)
             workspace.residuals[entry + 1].add(workspace.branchOutputs.outputs)
         } else {
             attention.forward(
-                workspace.attentionInputs.outputs, batch: batch, rotary: rotary, &workspace.blocks[index].attention,
-                &workspace.attention, to: &workspace.residuals[entry + 1], adding: true)
+                workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
+                activations: &workspace.blocks[index].attention, scratch: &workspace.attention,
+                to: &workspace.residuals[entry + 1], adding: true)
         }
         if !sharesNorm { readFeedForwardInputs(index, in: &workspace) }
         workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
         if let feedForwardOutputNorm {
             feedForward.forward(
-                feedForwardInputs(in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
-                to: &workspace.feedForwardOutputs[index], adding: false)
+                feedForwardInputs(in: workspace), activations: &workspace.blocks[index].feedForward,
+                scratch: &workspace.feedForward, to: &workspace.feedForwardOutputs[index], adding: false)
             feedForwardOutputNorm.forward(
                 workspace.feedForwardOutputs[index], appendingOne: false, &workspace.branchOutputs)
             workspace.residuals[entry + 2].add(workspace.branchOutputs.outputs)
         } else {
             feedForward.forward(
-                feedForwardInputs(in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
-                to: &workspace.residuals[entry + 2], adding: true)
+                feedForwardInputs(in: workspace), activations: &workspace.blocks[index].feedForward,
+                scratch: &workspace.feedForward, to: &workspace.residuals[entry + 2], adding: true)
         }
     }
 
@@ -104,8 +106,9 @@ extension DecoderBlock {
         }
         feedForward.backward(
             feedForwardOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
-            normalized: feedForwardInputs(in: workspace), batch: batch, workspace.blocks[index].feedForward,
-            &workspace.feedForward, into: &workspace.feedForwardInputGradients,
+            normalized: feedForwardInputs(in: workspace), batch: batch,
+            activations: workspace.blocks[index].feedForward, scratch: &workspace.feedForward,
+            into: &workspace.feedForwardInputGradients,
             needsInputGradients: depth != .feedForward, tracked: tracked, tap: &tap)
         if depth == .feedForward { return }
         // In a parallel block, the gradients of the MLP's inputs must not reach the output of attention.
@@ -123,7 +126,8 @@ extension DecoderBlock {
         attention.backward(
             attentionOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
             normalized: workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
-            workspace.blocks[index].attention, &workspace.attention, into: &workspace.normalizedGradients,
+            activations: workspace.blocks[index].attention, scratch: &workspace.attention,
+            into: &workspace.normalizedGradients,
             tracked: tracked, tap: &tap)
         if depth == .attention { return }
         if sharesNorm {

@@ -26,7 +26,7 @@ public struct FeedForward: Sendable {
 
     /// Writes the MLP's outputs to the residual stream or adds them to it.
     func forward(
-        _ normalized: Matrix, _ activations: inout Activations, _ scratch: inout Scratch, to residual: inout Matrix,
+        _ normalized: Matrix, activations: inout Activations, scratch: inout Scratch, to residual: inout Matrix,
         adding: Bool
     ) {
         up.forward(normalized, to: &activations.up, adding: false)
@@ -67,8 +67,8 @@ public struct FeedForward: Sendable {
     ///
     /// - Parameter needsInputGradients: False in the lowest tracked block, below which nothing needs them.
     func backward<Tap: GradientTap>(
-        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, _ activations: Activations,
-        _ scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
+        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, activations: Activations,
+        scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
         tracked: TrackedLayers, tap: inout Tap
     ) {
         activate(activations, into: &scratch.activated)

@@ -69,7 +69,7 @@ public struct QueryKeyNormalization: Sendable {
     }
 
     func forward(
-        _ projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, _ activations: inout Activations
+        _ projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, activations: inout Activations
     ) {
         gather(vectors, of: projected, into: &activations.inputs)
         norm.forward(activations.inputs, appendingOne: false, &activations.norm)
@@ -78,8 +78,8 @@ public struct QueryKeyNormalization: Sendable {
 
     /// Turns the gradients of the normalised vectors into those of the original vectors, in place.
     func backward<Tap: GradientTap>(
-        _ gradients: inout Matrix, _ vectors: AttentionLayout.HeadVectors, _ activations: Activations,
-        _ scratch: inout Scratch, tap: inout Tap
+        _ gradients: inout Matrix, _ vectors: AttentionLayout.HeadVectors, activations: Activations,
+        scratch: inout Scratch, tap: inout Tap
     ) {
         gather(vectors, of: gradients, into: &scratch.outputGradients)
         scratch.inputGradients.resize(

@@ -47,7 +47,7 @@ extension DecoderBlock {
             try name.map { try source.normalization(prefix + $0, width: width) }
         }
         func linear(
-            _ name: String, _ inputs: Int, _ outputs: Int, hasBias: Bool, writesResidual: Bool = false
+            _ name: String, from inputs: Int, to outputs: Int, hasBias: Bool, writesResidual: Bool = false
         ) throws -> LinearLayer {
             try source.linear(
                 prefix + name, inputs: inputs, outputs: outputs, hasBias: hasBias, writesResidual: writesResidual)
@@ -57,10 +57,11 @@ extension DecoderBlock {
             attention: Attention(
                 description, layer: index,
                 inputs: try zip(names.attentionInputs, description.attentionInputWidths).map {
-                    try linear($0, width, $1, hasBias: description.attentionInputBias)
+                    try linear($0, from: width, to: $1, hasBias: description.attentionInputBias)
                 },
                 output: try linear(
-                    names.attentionOutput, description.queryWidth, width, hasBias: description.attentionOutputBias,
+                    names.attentionOutput, from: description.queryWidth, to: width,
+                    hasBias: description.attentionOutputBias,
                     writesResidual: true),
                 queryNorm: try norm(
                     names.queryNorm, width: isNormWide ? description.queryWidth : description.headWidth),
@@ -69,10 +70,12 @@ extension DecoderBlock {
             attentionOutputNorm: try norm(names.attentionOutputNorm),
             feedForwardNorm: try norm(names.feedForwardNorm),
             feedForward: FeedForward(
-                gate: try names.gate.map { try linear($0, width, inner, hasBias: description.feedForwardBias) },
-                up: try linear(names.up, width, inner, hasBias: description.feedForwardBias),
+                gate: try names.gate.map {
+                    try linear($0, from: width, to: inner, hasBias: description.feedForwardBias)
+                },
+                up: try linear(names.up, from: width, to: inner, hasBias: description.feedForwardBias),
                 down: try linear(
-                    names.down, inner, width, hasBias: description.feedForwardBias, writesResidual: true),
+                    names.down, from: inner, to: width, hasBias: description.feedForwardBias, writesResidual: true),
                 kind: description.feedForward),
             feedForwardOutputNorm: try norm(names.feedForwardOutputNorm), isParallel: description.isParallel)
     }

@@ -33,7 +33,7 @@ extension DecoderBlock {
     /// - Parameter residualIsFixed: Whether the stream before the block is constant along the direction, as before the first block.
     func applyTangents(
         along direction: TangentDirection, _ batch: TokenBatch, _ index: Int, rotary: RotaryTable?,
-        in workspace: inout DecoderWorkspace, _ tangents: inout TangentWorkspace, residualIsFixed: Bool
+        in workspace: inout DecoderWorkspace, tangents: inout TangentWorkspace, residualIsFixed: Bool
     ) {
         let entry = 2 * index
         // Everything below the lowest tracked layer is constant.
@@ -55,7 +55,8 @@ extension DecoderBlock {
             attention.addTangents(
                 along: direction, normalized: workspace.attentionInputs.outputs,
                 normalizedTangents: tangents.attentionInputs, batch: batch, rotary: rotary,
-                workspace.blocks[index].attention, &workspace.attention, &tangents.attention, to: &tangents.branch)
+                activations: workspace.blocks[index].attention, scratch: &workspace.attention,
+                tangents: &tangents.attention, to: &tangents.branch)
             tangents.addBranch(
                 through: attentionOutputNorm, inputs: workspace.attentionOutputs[index], &workspace.branchOutputs)
         }
@@ -70,7 +71,7 @@ extension DecoderBlock {
             along: direction, normalized: feedForwardInputs(in: workspace),
             normalizedTangents: inputsAreFixed
                 ? nil : sharesNorm ? tangents.attentionInputs : tangents.feedForwardInputs,
-            workspace.blocks[index].feedForward, &tangents.feedForward, to: &tangents.branch)
+            activations: workspace.blocks[index].feedForward, tangents: &tangents.feedForward, to: &tangents.branch)
         tangents.addBranch(
             through: feedForwardOutputNorm, inputs: workspace.feedForwardOutputs[index], &workspace.branchOutputs)
     }
@@ -108,10 +109,11 @@ extension Attention {
     /// pass also computes tangents.
     func addTangents(
         along direction: TangentDirection, normalized: Matrix, normalizedTangents: Matrix, batch: TokenBatch,
-        rotary: RotaryTable?, _ activations: Activations, _ scratch: inout Scratch, _ tangents: inout Tangents,
+        rotary: RotaryTable?, activations: Activations, scratch: inout Scratch, tangents: inout Tangents,
         to outputs: inout Matrix
     ) {
-        projectTangents(along: direction, normalized, normalizedTangents, activations, &tangents)
+        projectTangents(
+            along: direction, of: normalized, normalizedTangents, activations: activations, tangents: &tangents)
         for vectors in [layout.queries, layout.keys] {
             rotary?.apply(to: &tangents.projected, vectors, positions: batch.positions)
         }
@@ -119,16 +121,16 @@ extension Attention {
         tangents.mixed.resize(rows: normalized.rows, columns: output.inputWidth)
         forEachBlock(of: batch) { block in
             attendTangents(
-                block, Parts(of: activations.projected, block), Parts(of: tangents.projected, block), &scratch,
-                &tangents)
+                block, from: Parts(of: activations.projected, block), changes: Parts(of: tangents.projected, block),
+                scratch: &scratch, tangents: &tangents)
         }
         output.addTangents(
             along: direction, inputs: scratch.mixed, inputTangents: tangents.mixed, to: &outputs)
     }
 
     private func projectTangents(
-        along direction: TangentDirection, _ normalized: Matrix, _ normalizedTangents: Matrix,
-        _ activations: Activations, _ tangents: inout Tangents
+        along direction: TangentDirection, of normalized: Matrix, _ normalizedTangents: Matrix,
+        activations: Activations, tangents: inout Tangents
     ) {
         tangents.projected.resize(rows: normalized.rows, columns: layout.width, filledWith: 0)
         var column = 0
@@ -142,13 +144,14 @@ extension Attention {
             tangents.projected.applyClampGradient(inputs: activations.unlimited, limit: projectionLimit)
         }
         queryNorm?.applyTangents(
-            to: &tangents.projected, layout.queries, activations.queryNorm, &tangents.norm)
-        keyNorm?.applyTangents(to: &tangents.projected, layout.keys, activations.keyNorm, &tangents.norm)
+            to: &tangents.projected, layout.queries, activations: activations.queryNorm, tangents: &tangents.norm)
+        keyNorm?.applyTangents(
+            to: &tangents.projected, layout.keys, activations: activations.keyNorm, tangents: &tangents.norm)
     }
 
     /// Writes the tangents of a block's weighted values: `dP V + P dV`, where P is the softmax of the scores.
     private func attendTangents(
-        _ block: Block, _ parts: Parts, _ changes: Parts, _ scratch: inout Scratch, _ tangents: inout Tangents
+        _ block: Block, from parts: Parts, changes: Parts, scratch: inout Scratch, tangents: inout Tangents
     ) {
         scratch.weights.formProduct(parts.queries, parts.keys.transposed)
         tangents.weights.formProduct(changes.queries, parts.keys.transposed)
@@ -158,7 +161,7 @@ extension Attention {
             tangents.weights.applySoftCapGradient(capped: scratch.weights, cap: scoreCap, scale: scale)
         }
         applySoftmax(to: &scratch.weights, block)
-        mix(parts.values, block, &scratch)
+        mix(parts.values, of: block, scratch: &scratch)
         tangents.weights.applySoftmaxGradient(probabilities: scratch.weights, scale: softmaxScale)
         tangents.mixed.setBlock(
             row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: tangents.weights.slice,

@@ -60,7 +60,7 @@ extension DecoderModel {
         for (index, block) in blocks.enumerated() where index >= direction.tracked.lowestBlock {
             block.applyTangents(
                 along: direction, batch, index, rotary: rotary(ofLayer: index, in: workspace), in: &workspace,
-                &tangents, residualIsFixed: index == direction.tracked.lowestBlock)
+                tangents: &tangents, residualIsFixed: index == direction.tracked.lowestBlock)
         }
         finalNorm.formTangents(
             of: tangents.residual, inputs: workspace.residuals[2 * blocks.count], workspace.finalNorm,

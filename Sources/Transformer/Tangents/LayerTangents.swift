@@ -63,8 +63,8 @@ extension QueryKeyNormalization {
 
     /// Turns the tangents of the vectors into those of the normalised vectors, in place.
     func applyTangents(
-        to projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, _ activations: Activations,
-        _ tangents: inout Tangents
+        to projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, activations: Activations,
+        tangents: inout Tangents
     ) {
         gather(vectors, of: projected, into: &tangents.inputs)
         norm.formTangents(
@@ -86,8 +86,8 @@ extension FeedForward {
 
     /// Adds the tangents of the MLP's outputs.
     func addTangents(
-        along direction: TangentDirection, normalized: Matrix, normalizedTangents: Matrix?, _ activations: Activations,
-        _ tangents: inout Tangents, to outputs: inout Matrix
+        along direction: TangentDirection, normalized: Matrix, normalizedTangents: Matrix?, activations: Activations,
+        tangents: inout Tangents, to outputs: inout Matrix
     ) {
         tangents.up.resize(rows: normalized.rows, columns: up.outputWidth, filledWith: 0)
         up.addTangents(
