@@ -188,11 +188,11 @@ struct CheckpointRefusalTests {
         Malformed(
             "gpt-neo", "attention_types", "[[[\"global\"], 2]]",
             "config.json: attention_types: expected lists of \"global\" and \"local\", each with its number of repetitions, "
-                + "for 3 layers in all, found a list."),
+                + "for 3 layers in total, found a list."),
         Malformed(
             "gpt-neo", "attention_types", "[[[\"global\", \"sparse\"], 1], [[\"local\"], 1]]",
             "config.json: attention_types: expected lists of \"global\" and \"local\", each with its number of repetitions, "
-                + "for 3 layers in all, found a list."),
+                + "for 3 layers in total, found a list."),
         Malformed(
             "gpt-neox", "rope_parameters", "{\"partial_rotary_factor\": 0.5}",
             "config.json: rotary_pct: expected a share of the head width (6) that is an even number, found 0.5."),

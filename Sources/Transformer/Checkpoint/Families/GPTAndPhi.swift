@@ -97,21 +97,20 @@ extension ModelConfiguration {
     /// The windows of GPT-Neo, which lists its layers as `[[kinds, times], …]`.
     fileprivate func neoWindows(layers: Int) throws -> [Int?] {
         try requireListable(layers)
-        let expected =
-            "lists of \"global\" and \"local\", each with its number of repetitions, for \(layers) layers in total"
-        func malformed() -> CheckpointError {
-            malformed("attention_types", expected: expected)
-        }
+        let malformed = malformed(
+            "attention_types",
+            expected: "lists of \"global\" and \"local\", each with its number of repetitions, "
+                + "for \(layers) layers in total")
         let groups = try list("attention_types") ?? [[["global", "local"], layers / 2] as [Any]]
         var kinds: [String] = []
         for group in groups {
             guard let pair = group as? [Any], pair.count == 2, let names = pair[0] as? [String],
                 names.allSatisfy({ $0 == "global" || $0 == "local" }), let times = pair[1] as? Int, times >= 0,
                 times <= layers, kinds.count + names.count * times <= layers
-            else { throw malformed() }
+            else { throw malformed }
             for _ in 0..<times { kinds += names }
         }
-        guard kinds.count == layers else { throw malformed() }
+        guard kinds.count == layers else { throw malformed }
         guard kinds.contains("local") else { return [] }
         let window = try dimension("window_size", default: 256)
         return kinds.map { $0 == "local" ? window : nil }
