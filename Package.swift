@@ -43,7 +43,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
-        .target(name: "Tokenizer", dependencies: ["Files"]),
+        .target(name: "Tokenizer", dependencies: ["Files", "JSON"]),
 
         // Floor 2: the model.
         .target(name: "Transformer", dependencies: ["Tokenizer", "LinearAlgebra", "Files", "JSON", "Limits"]),

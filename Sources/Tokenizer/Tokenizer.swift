@@ -2,15 +2,15 @@ import Files
 import Foundation
 import Synchronization
 
-/// A byte-pair tokenizer, at byte level or of characters with byte fallback as SentencePiece's, giving the ids that Hugging
-/// Face tokenizers give for the same `tokenizer.json`.
+/// A byte-pair tokenizer, at byte level or over characters with byte fallback like SentencePiece. It gives the ids that Hugging
+/// Face tokenizers gives for the same `tokenizer.json`.
 ///
-/// Added tokens are found first; what lies between them passes four stages, each a type of its own: `Normalizer`,
-/// `PreTokenizer`, the model (`BytePairModel`) and, around the whole, `SequenceTemplate`. Every text can be encoded, and
-/// decoding gives it back, but for a normalizer's changes, a prefix space, and the few control characters that some
-/// vocabularies lack. May be used from several threads at once.
+/// Added tokens are found first. The text between them passes four stages, each with its own type: `Normalizer`, `PreTokenizer`,
+/// the model (`BytePairModel`), and `SequenceTemplate` for the whole sequence. Every text can be encoded, and decoding gives it back,
+/// except for a normalizer's changes, a prefix space, and the few control characters that some vocabularies lack. Several threads can
+/// use one tokenizer at once.
 ///
-/// Truncation and padding set in the file are not followed: a sequence's length is its user's business.
+/// Truncation and padding in the file are ignored: callers decide how long a sequence is.
 public final class Tokenizer: Sendable {
     /// One more than the highest token id.
     public let vocabularyCount: Int
@@ -18,16 +18,16 @@ public final class Tokenizer: Sendable {
     public var bosToken: Int32? { description.bosToken }
     /// The token that ends a text; nil where the files name none.
     public var eosToken: Int32? { description.eosToken }
-    /// The tokens that the files put before every sequence: none for most, BOS for some.
+    /// The tokens that the files add before every sequence: none for most, BOS for some.
     public var prefixTokens: [Int32] { description.template.prefix }
-    /// The tokens that the files put after every sequence.
+    /// The tokens that the files add after every sequence.
     public var suffixTokens: [Int32] { description.template.suffix }
-    /// SHA-256, in hexadecimal, of all that determines a text's ids, however the files spell it.
+    /// SHA-256, in hexadecimal, of everything that determines a text's ids, however the files spell it.
     public let digest: String
 
     let description: TokenizerDescription
 
-    /// What tokens are made of, as people call it.
+    /// The kind of tokenizer, for display.
     public var kind: String {
         switch description.spelling {
         case .byteLevel: "byte-level BPE"
@@ -35,12 +35,11 @@ public final class Tokenizer: Sendable {
         }
     }
     private let model: BytePairModel
-    /// Tokens looked for in the text as it came, and in the normalized text.
+    /// Finds added tokens in the original text, and in the normalized text.
     private let addedTokens: AddedTokenMatcher
     private let normalizedAddedTokens: AddedTokenMatcher
-    /// The bytes that each id stands for.
-    private let decoded: DecodedTokens
-    /// What encoding needs besides, none larger than a few megabytes; as many as were ever in use at once.
+    let decoded: DecodedTokens
+    /// Scratch memory for encoding, a few megabytes for each call that ever ran at the same time as others.
     private let idle = Mutex<[Scratch]>([])
 
     private struct Scratch: Sendable {
@@ -51,10 +50,21 @@ public final class Tokenizer: Sendable {
     /// Reads a tokenizer.
     ///
     /// - Parameter url: A checkpoint folder, or a `tokenizer.json`; a `tokenizer_config.json` beside it is read too.
-    /// - Throws: ``TokenizerError``, naming file and field, where a file is missing or broken, or asks for what is not
-    ///   followed here.
+    /// - Throws: ``TokenizerError``, naming file and field, if a file is missing or malformed or asks for something unsupported.
     public convenience init(contentsOf url: URL) throws(TokenizerError) {
         self.init(try TokenizerLoader.description(contentsOf: url))
+    }
+
+    /// Makes the tokenizer that a GGUF file's metadata describes.
+    ///
+    /// Control, unknown and user-defined tokens are found in text before anything else. The format has no keys for Unicode
+    /// normalization and, in some files, for whether a sequence starts with BOS: the family that
+    /// ``GGUFTokenizerMetadata/preTokenizer`` names decides these.
+    ///
+    /// - Parameter file: The file's name, for errors.
+    /// - Throws: ``TokenizerError``, naming file and key, if the metadata asks for something unsupported.
+    public convenience init(_ metadata: GGUFTokenizerMetadata, file: String) throws(TokenizerError) {
+        self.init(try GGUFTokenizerLoader(metadata: metadata, file: file).description())
     }
 
     init(_ description: TokenizerDescription) {
@@ -79,94 +89,95 @@ public final class Tokenizer: Sendable {
     ///
     /// - Parameters:
     ///   - text: Special tokens spelled out in it become those tokens.
-    ///   - addSpecialTokens: Whether ``prefixTokens`` and ``suffixTokens`` are put around it; what of these the text spells
-    ///     out itself, at its start or its end, is not put there again.
+    ///   - addSpecialTokens: Whether to add ``prefixTokens`` and ``suffixTokens``, except those that the text itself spells out at
+    ///     its start or end.
     public func encode(_ text: String, addSpecialTokens: Bool = true) -> [Int32] {
-        let tokens = tokens(of: text)
+        let tokens = tokens(of: text).tokens
         let template = description.template
         guard addSpecialTokens, !template.isEmpty else { return tokens }
         let own = template.behindPrefix(tokens)
         return template.prefix + own + template.missingSuffix(of: own)
     }
 
-    /// The tokens of a training document that follow ``prefixTokens``: those of ``encode(_:addSpecialTokens:)`` without the
-    /// prefix, and none for a text that has no tokens of its own.
+    /// The tokens of a training document: those of ``encode(_:addSpecialTokens:)`` without ``prefixTokens``, and none for a text
+    /// that has no tokens of its own.
     public func encodeDocument(_ text: String) -> [Int32] {
-        let tokens = tokens(of: text)
+        let tokens = tokens(of: text).tokens
         let template = description.template
         guard !template.isEmpty else { return tokens }
         let own = template.behindPrefix(tokens)
         return own.isEmpty ? [] : Array(own) + template.missingSuffix(of: own)
     }
 
-    private func tokens(of text: String) -> [Int32] {
+    private func tokens(of text: String, border: Int? = nil) -> (tokens: [Int32], start: Start?) {
         var tokens: [Int32] = []
         tokens.reserveCapacity(text.utf8.count / 4 + 8)
-        withScratch { scratch in
-            let bytes = text.utf8Span.span
-            var cursor = AddedTokenMatcher.Cursor()
-            while let segment = addedTokens.next(&cursor, in: bytes) {
-                if let token = segment.identifier {
-                    tokens.append(token)
-                } else {
-                    _ = appendTokens(
-                        of: bytes.extracting(segment.range), isFirst: segment.range.lowerBound == 0, border: nil,
-                        scratch: &scratch, to: &tokens)
-                }
-            }
-        }
-        return tokens
-    }
-
-    /// The tokens of a prompt and its completion as those of one text.
-    ///
-    /// - Parameter addSpecialTokens: Whether ``prefixTokens`` are put before; ``suffixTokens`` never are, for they would
-    ///   count as completion.
-    /// - Returns: The tokens; the index of the first that holds any of the completion (the number of tokens where the
-    ///   completion is empty); and whether that token holds some of the prompt as well.
-    public func encodeJoined(
-        prompt: String, completion: String, addSpecialTokens: Bool = true
-    ) -> (tokens: [Int32], completionStart: Int, completionStartsInsideToken: Bool) {
-        let text = prompt + completion
-        let border = prompt.utf8.count
-        var tokens: [Int32] = []
         var start: Start?
         withScratch { scratch in
             let bytes = text.utf8Span.span
-            var cursor = AddedTokenMatcher.Cursor()
-            while let segment = addedTokens.next(&cursor, in: bytes) {
-                let range = segment.range
-                let holdsCompletion = start == nil && range.upperBound > border
-                if let token = segment.identifier {
-                    if holdsCompletion { start = Start(index: tokens.count, isInside: range.lowerBound < border) }
-                    tokens.append(token)
-                } else {
-                    let found = appendTokens(
-                        of: bytes.extracting(range), isFirst: range.lowerBound == 0,
-                        border: holdsCompletion ? max(0, border - range.lowerBound) : nil,
-                        scratch: &scratch, to: &tokens)
-                    start = start ?? found
-                }
+            start = appendSegments(of: bytes, by: addedTokens, border: border, to: &tokens) {
+                text, isFirst, border, tokens in
+                appendTokens(of: text, isFirst: isFirst, border: border, scratch: &scratch, to: &tokens)
             }
         }
+        return (tokens, start)
+    }
+
+    /// Encodes a prompt and its completion as one text.
+    ///
+    /// - Parameter addSpecialTokens: Whether to add ``prefixTokens``. ``suffixTokens`` are never added: they would count as completion.
+    /// - Returns: The tokens; the index of the first token that holds any of the completion (the number of tokens if the completion
+    ///   is empty); and whether that token also holds some of the prompt.
+    public func encodeJoined(
+        prompt: String, completion: String, addSpecialTokens: Bool = true
+    ) -> (tokens: [Int32], completionStart: Int, completionStartsInsideToken: Bool) {
+        var (tokens, start) = tokens(of: prompt + completion, border: prompt.utf8.count)
         let textCount = tokens.count
         if addSpecialTokens { tokens = prefixTokens + description.template.behindPrefix(tokens) }
         let index = start?.index ?? textCount
         return (tokens, index + tokens.count - textCount, start?.isInside ?? false)
     }
 
-    /// The first token that holds any of a completion.
+    /// The first token that holds any of the completion.
     private struct Start {
         var index: Int
         /// Whether it also holds some of the prompt.
         var isInside: Bool
     }
 
+    /// Appends the added tokens that a matcher finds in a text, and calls `append` for the text between them.
+    ///
+    /// - Parameters:
+    ///   - border: The index in `text` at which a completion starts; nil if that does not matter.
+    ///   - append: Appends the tokens of one segment. It receives the segment, whether that starts `text`, and the border in it if
+    ///     it is the first segment that holds any of the completion.
+    /// - Returns: The completion's first token.
+    private func appendSegments(
+        of text: Span<UInt8>, by matcher: AddedTokenMatcher, border: Int?, to tokens: inout [Int32],
+        append: (_ segment: Span<UInt8>, _ isFirst: Bool, _ border: Int?, _ tokens: inout [Int32]) -> Start?
+    ) -> Start? {
+        var start: Start?
+        var cursor = AddedTokenMatcher.Cursor()
+        while let segment = matcher.next(&cursor, in: text) {
+            let range = segment.range
+            let own = start == nil ? border.flatMap { $0 < range.upperBound ? $0 : nil } : nil
+            if let token = segment.identifier {
+                if let own { start = Start(index: tokens.count, isInside: range.lowerBound < own) }
+                tokens.append(token)
+            } else {
+                let found = append(
+                    text.extracting(range), range.lowerBound == 0, own.map { max(0, $0 - range.lowerBound) }, &tokens)
+                start = start ?? found
+            }
+        }
+        return start
+    }
+
     /// Appends the tokens of text between added tokens.
     ///
     /// - Parameters:
     ///   - isFirst: Whether `text` starts the whole text.
-    ///   - border: Where in `text` a completion starts, before its end; nil where that does not matter.
+    ///   - border: The index in `text` at which a completion starts, before the end of `text`; nil if that does not matter.
     /// - Returns: The completion's first token.
     private func appendTokens(
         of text: Span<UInt8>, isFirst: Bool, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
@@ -180,7 +191,7 @@ public final class Tokenizer: Sendable {
             let prompt = text.extracting(0..<border)
             let normalizedPrompt = description.normalizer.normalized(prompt) ?? prompt.indices.map { prompt[$0] }
             let common = commonPrefixLength(normalized.span, normalizedPrompt.span)
-            // Where the completion changes the form of the prompt's end, both share what follows the common part.
+            // Where the completion changes the normalized end of the prompt, both share the text after the common part.
             isShared = common < normalizedPrompt.count
             return common
         }
@@ -193,25 +204,11 @@ public final class Tokenizer: Sendable {
     private func appendTokens(
         ofNormalized text: Span<UInt8>, isFirst: Bool, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
     ) -> Start? {
-        var start: Start?
-        var cursor = AddedTokenMatcher.Cursor()
-        while let segment = normalizedAddedTokens.next(&cursor, in: text) {
-            let range = segment.range
-            let holdsBorder = border.map { start == nil && range.upperBound > $0 } ?? false
-            if let token = segment.identifier {
-                if holdsBorder, let border {
-                    start = Start(index: tokens.count, isInside: range.lowerBound < border)
-                }
-                tokens.append(token)
-                continue
-            }
-            let found = appendTokens(
-                between: text.extracting(range), isFirst: isFirst && range.lowerBound == 0,
-                border: holdsBorder ? border.map { max(0, $0 - range.lowerBound) } : nil, scratch: &scratch, to: &tokens
-            )
-            start = start ?? found
+        appendSegments(of: text, by: normalizedAddedTokens, border: border, to: &tokens) {
+            segment, startsText, border, tokens in
+            appendTokens(
+                between: segment, isFirst: isFirst && startsText, border: border, scratch: &scratch, to: &tokens)
         }
-        return start
     }
 
     private func appendTokens(
@@ -231,7 +228,7 @@ public final class Tokenizer: Sendable {
         return start(at: markedBorder, amongTokensFrom: first, of: tokens)
     }
 
-    /// - Returns: How many spaces were put in before the border.
+    /// - Returns: The number of spaces that were inserted before the border.
     private func appendTokens(
         ofWordsIn text: Span<UInt8>, border: Int?, scratch: inout Scratch, to tokens: inout [Int32]
     ) -> Int {
@@ -257,7 +254,7 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// The token of `tokens[first...]` that holds byte `border` of the text which these are the whole of.
+    /// The token of `tokens[first...]` that holds byte `border` of the text that these tokens cover.
     private func start(at border: Int, amongTokensFrom first: Int, of tokens: [Int32]) -> Start? {
         var position = 0
         for index in first..<tokens.count {
@@ -283,27 +280,7 @@ public final class Tokenizer: Sendable {
         idle.withLock { $0.append(scratch) }
     }
 
-    // MARK: Decoding
-
-    /// The text of tokens, special ones included. Bytes that are not valid UTF-8, as where a character is cut between two
-    /// tokens of which one is missing, become U+FFFD; ids that are no token are left out. A space that the tokenizer puts
-    /// before a text is part of its first token, and stays.
-    public func decode(_ tokens: some Sequence<Int32>) -> String {
-        String(decoding: decodeBytes(tokens), as: UTF8.self)
-    }
-
-    /// The bytes that tokens stand for.
-    public func decodeBytes(_ tokens: some Sequence<Int32>) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(4 * tokens.underestimatedCount)
-        for token in tokens { bytes += decoded.bytes(of: token) }
-        return bytes
-    }
-
-    /// One token's text for display: bytes that are only part of a character show as U+FFFD.
-    public func tokenText(_ token: Int32) -> String { decode(CollectionOfOne(token)) }
-
-    /// The id of a token that is found by its text before anything else, such as `<|endoftext|>`.
+    /// The id of an added token, such as `<|endoftext|>`.
     public func addedToken(_ content: String) -> Int32? {
         description.addedTokens.first { $0.content.utf8.elementsEqual(content.utf8) }?.identifier
     }
@@ -313,13 +290,11 @@ public final class Tokenizer: Sendable {
     /// Writes `tokenizer.json` and `tokenizer_config.json`, which Hugging Face tokenizers and transformers read, into a
     /// folder that exists.
     ///
-    /// - Throws: ``AtomicFileError``; each file is then the one that was there before or the new one, whole.
+    /// - Throws: ``AtomicFileError``. After an error, each file is either the previous one or the complete new one.
     public func write(to folder: URL) throws {
-        try TokenizerFileWriter(description).write(to: folder)
+        try TokenizerFileWriter(description: description).write(to: folder)
     }
-}
 
-extension Tokenizer {
-    /// Ids must be below this: far beyond any vocabulary, and small enough for a table by id.
-    public static let identifierLimit = 1 << 22
+    /// Ids must be below this.
+    public static let identifierLimit = TokenizerDescription.identifierLimit
 }

@@ -5,29 +5,16 @@ public struct DecoderModel: Sendable {
     public let description: DecoderDescription
     /// vocabulary × width
     public var tokenEmbedding: Matrix
-    /// positions × width, where positions are learned.
+    /// positions × width; nil if positions are not learned.
     public var positionEmbedding: Matrix?
-    public var blocks: [Block]
+    public var blocks: [DecoderBlock]
     public var finalNorm: Normalization
-    /// vocabulary × width; nil where the token embedding serves as the head.
+    /// vocabulary × width; nil if the token embedding is the head.
     public var untiedHead: Matrix?
     /// 1 × vocabulary
     public var headBias: Matrix?
-    /// The head in half precision, which then takes part in products in its place; not kept in step with it.
-    private var halfHead: HalfMatrix?
-
-    init(
-        description: DecoderDescription, tokenEmbedding: Matrix, positionEmbedding: Matrix?, blocks: [Block],
-        finalNorm: Normalization, untiedHead: Matrix?, headBias: Matrix? = nil
-    ) {
-        self.description = description
-        self.tokenEmbedding = tokenEmbedding
-        self.positionEmbedding = positionEmbedding
-        self.blocks = blocks
-        self.finalNorm = finalNorm
-        self.untiedHead = untiedHead
-        self.headBias = headBias
-    }
+    /// The head in half precision, which products use instead if it is set. Changes of the head do not update it.
+    private(set) var halfHead: HalfMatrix?
 
     var head: OutputHead {
         OutputHead(
@@ -35,13 +22,13 @@ public struct DecoderModel: Sendable {
             cap: description.logitCap)
     }
 
-    /// Whether the products of its linear layers and its head are those of ``inHalfPrecision()``.
+    /// Whether its linear layers and its head multiply in half precision, as after ``inHalfPrecision()``.
     public var isInHalfPrecision: Bool { halfHead != nil }
 
-    /// The same model, its weights shared, whose linear layers and head multiply values rounded to bfloat16, sums being Float32.
+    /// The same model, with shared weights, whose linear layers and head multiply values rounded to bfloat16 and sum in Float32.
     ///
-    /// For sweeps: where the processor has such products they may take a fraction of the time (``HalfMatrix/isSupported``). The rounded
-    /// weights take half as much memory again. Training changes the weights that they were rounded from alone.
+    /// For sweeps: on processors that support such products, they can take a fraction of the time (``HalfMatrix/isSupported``). The rounded
+    /// weights take half as much memory in addition. Training changes only the original weights.
     public func inHalfPrecision() -> DecoderModel {
         var model = self
         model.halfHead = HalfMatrix(untiedHead ?? tokenEmbedding)
@@ -49,12 +36,12 @@ public struct DecoderModel: Sendable {
         return model
     }
 
-    /// Runs a batch forward and backward, and lets the tap have every tracked layer's inputs and output gradients.
+    /// Runs a micro-batch forward and backward, and passes every tracked layer's inputs and output gradients to the tap.
     ///
     /// - Parameters:
     ///   - batch: Sequences no longer than the context, of tokens within the vocabulary.
-    ///   - workspace: The calling worker's own.
-    ///   - tracked: The layers that the tap wants; the backward pass ends at the lowest of them.
+    ///   - workspace: The calling worker's own workspace.
+    ///   - tracked: The layers that the tap receives; the backward pass ends at the lowest of them.
     /// - Returns: The loss of each position.
     @discardableResult
     public func run<Tap: GradientTap>(
@@ -69,7 +56,7 @@ public struct DecoderModel: Sendable {
         return losses
     }
 
-    /// The losses of a batch, without gradients.
+    /// The losses of a micro-batch, without gradients.
     public func losses(of batch: TokenBatch, in workspace: inout DecoderWorkspace) -> TokenLosses {
         forward(batch, in: &workspace)
         var none = NoTap()
@@ -78,7 +65,7 @@ public struct DecoderModel: Sendable {
             gradients: &workspace.normalizedGradients, wantsGradients: false, tap: &none)
     }
 
-    /// The logits at some positions of a batch: positions × vocabulary.
+    /// The logits at some positions of a micro-batch: positions × vocabulary.
     public func logits(of batch: TokenBatch, at positions: [Int], in workspace: inout DecoderWorkspace) -> Matrix {
         forward(batch, in: &workspace)
         var hidden = Matrix()
@@ -141,7 +128,69 @@ public struct DecoderModel: Sendable {
     }
 }
 
-/// Consumes nothing: for passes that want losses alone.
+/// For passes that only compute losses.
 private struct NoTap: GradientTap {
     mutating func record(_ pass: LayerPass) {}
+}
+
+extension DecoderModel {
+    /// The bytes that a forward pass keeps per token for the backward pass.
+    private var activationBytesPerToken: Int {
+        let values = blocks.reduce(0) { sum, block in
+            let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
+            let inner = block.feedForward.up.outputWidth + (block.feedForward.gate?.outputWidth ?? 0)
+            // And two residual streams.
+            return sum + 2 * description.width + projected + inner
+        }
+        return values * MemoryLayout<Float>.stride
+    }
+
+    /// The number of tokens in a sweep's micro-batch: as many as keep a worker's activations within 160 MB, but at least 256, below which
+    /// products become slower, and at most 1,024, above which they become no faster.
+    public var microBatchTokens: Int {
+        min(max(160_000_000 / max(activationBytesPerToken, 1), 256), 1_024)
+    }
+
+    /// The bytes of the logits that exist at a time in a pass over this many tokens.
+    ///
+    /// - Parameter samplesLabels: Sampling labels needs the logits of all tokens together; other passes need one part of the vocabulary
+    ///   at a time.
+    public func logitBytes(tokens: Int, samplesLabels: Bool) -> Int {
+        TokenLoss.logitBytes(positions: tokens, vocabulary: description.vocabulary, samplesLabels: samplesLabels)
+    }
+
+    /// The bytes that are kept for each token of a text while it is continued: its keys and values in every layer.
+    public var pastTokenBytes: Int {
+        2 * description.layers * description.keyValueWidth * MemoryLayout<Float>.stride
+    }
+}
+
+extension TrackedLayers {
+    public init(of decoder: DecoderModel, _ selection: LayerSelection = .feedForward) {
+        var layers: [TrackedLayer] = []
+        func add(_ group: [LinearLayer], owner: Int? = nil) {
+            let owner = owner ?? layers.count
+            for layer in group {
+                layers.append(
+                    TrackedLayer(
+                        index: layers.count, name: layer.name, inputs: layer.weight.columns, outputs: layer.weight.rows,
+                        inputOwner: owner))
+            }
+        }
+        for block in decoder.blocks {
+            var attentionOwner: Int?
+            if selection.contains(.attention) {
+                attentionOwner = layers.count
+                add(block.attention.inputs)
+                add([block.attention.output])
+            }
+            if selection.contains(.feedForward) {
+                add(
+                    [block.feedForward.gate, block.feedForward.up].compactMap { $0 },
+                    owner: block.sharesNorm ? attentionOwner : nil)
+                add([block.feedForward.down])
+            }
+        }
+        self.init(layers, selection: selection, lowestBlock: selection.isEmpty ? decoder.blocks.count : 0)
+    }
 }

@@ -76,9 +76,9 @@ struct GGUFTokenizerTests {
             ({ $0.merges = ["a"] }, "model.gguf: tokenizer.ggml.merges[0]: expected two tokens"),
             (
                 { $0.tokenTypes = [1] },
-                "model.gguf: tokenizer.ggml.token_type: expected 900 values, one a token, found 1"
+                "model.gguf: tokenizer.ggml.token_type: expected 900 values, one per token, found 1"
             ),
-            ({ $0.scores = [] }, "model.gguf: tokenizer.ggml.scores: expected 900 values, one a token, found 0"),
+            ({ $0.scores = [] }, "model.gguf: tokenizer.ggml.scores: expected 900 values, one per token, found 0"),
             ({ $0.bosToken = -1 }, "model.gguf: tokenizer.ggml.bos_token_id: expected an id from 0 to 899, found -1"),
             ({ $0.eosToken = 900 }, "model.gguf: tokenizer.ggml.eos_token_id: expected an id from 0 to 899, found 900"),
             ({ $0.addsSpacePrefix = true }, "model.gguf: tokenizer.ggml.add_space_prefix: true"),

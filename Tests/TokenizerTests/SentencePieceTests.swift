@@ -90,7 +90,8 @@ struct SentencePieceTests {
     func canonicalEquivalents() throws {
         let file =
             #"{"a": [{"model": 1}, "}"], "model": {"merges": [], "vocab": {"\u00c5": 0, "A\u030a": 1, "\u212b": 2}}}"#
-        let entries = try #require(VocabularyScanner.entries(in: Array(file.utf8)))
+        let fields = try TokenizerFileReader.decode(TokenizerFile.self, from: Data(file.utf8), file: "tokenizer.json")
+        let entries = try TokenizerLoader.entries(of: fields.model, file: "tokenizer.json")
         #expect(entries.map(\.identifier) == [0, 1, 2])
         #expect(entries.map { Array($0.token.utf8) } == [[0xC3, 0x85], [0x41, 0xCC, 0x8A], [0xE2, 0x84, 0xAB]])
         var lookup = TokenLookup(minimumCapacity: 3)

@@ -73,7 +73,7 @@ struct FiniteDifferenceTests {
         (
             "gpt2",
             [
-                ParameterGradients.tokenEmbedding, ParameterGradients.positionEmbedding, "transformer.h.0.ln_1.gain",
+                ParameterName.tokenEmbedding, ParameterName.positionEmbedding, "transformer.h.0.ln_1.gain",
                 "transformer.h.1.ln_2.bias", "transformer.h.0.attn.c_attn", "transformer.h.0.attn.c_proj",
                 "transformer.h.0.mlp.c_fc", "transformer.h.1.mlp.c_proj", "transformer.ln_f.gain",
                 "transformer.ln_f.bias",
@@ -82,7 +82,7 @@ struct FiniteDifferenceTests {
         (
             "llama-biases-untied",
             [
-                ParameterGradients.tokenEmbedding, ParameterGradients.head, "model.layers.0.input_layernorm.gain",
+                ParameterName.tokenEmbedding, ParameterName.head, "model.layers.0.input_layernorm.gain",
                 "model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.k_proj", "model.layers.0.self_attn.v_proj",
                 "model.layers.1.self_attn.o_proj", "model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj",
                 "model.layers.0.mlp.down_proj", "model.norm.gain",

@@ -23,7 +23,11 @@ public func fuzzTokenizer(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 
 func tokenizer(file: [UInt8]) -> Tokenizer? {
     do {
-        let description = try TokenizerLoader.description(of: Data(file), file: "tokenizer.json", configuration: nil)
+        let description = try TokenizerLoader(
+            file: "tokenizer.json",
+            fields: try TokenizerFileReader.decode(TokenizerFile.self, from: Data(file), file: "tokenizer.json"),
+            configuration: nil
+        ).description()
         return Tokenizer(description)
     } catch {
         precondition(!error.description.isEmpty)

@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// Causal self-attention, with as many query heads to a key-value head as the model has.
+/// Causal self-attention, in which several query heads can share a key-value head.
 public struct Attention: Sendable {
     /// The layers whose outputs, side by side, are queries, keys and values.
     public var inputs: [LinearLayer]
@@ -8,36 +8,36 @@ public struct Attention: Sendable {
     public var queryNorm: QueryKeyNormalization?
     public var keyNorm: QueryKeyNormalization?
     let layout: AttentionLayout
-    /// By what scores are multiplied.
+    /// The factor of scores.
     let scale: Float
     let scoreCap: Float?
     let projectionLimit: Float?
-    /// How many tokens each one sees, its own counted; all where nil.
+    /// The number of tokens that each token sees, including itself; nil if it sees all earlier ones.
     let window: Int?
 
-    /// Query rows that attend at a time, so that memory grows with a sequence's length and not its square.
+    /// The number of query rows in a block, which keeps memory linear in a sequence's length.
     private static let queryBlock = 128
 
-    /// What the backward pass needs of a forward pass.
+    /// The values of a forward pass that the backward pass needs.
     struct Activations {
-        /// tokens × (queries + keys + values), rotated where the model does so.
+        /// tokens × (queries + keys + values), rotated if the model uses rotary positions.
         var projected = Matrix()
-        /// The same before anything was cut, where that is done.
+        /// The same before clamping, if the model clamps them.
         var unlimited = Matrix()
         var queryNorm = QueryKeyNormalization.Activations()
         var keyNorm = QueryKeyNormalization.Activations()
-        /// Where a text is read in several passes: what earlier ones have found, to which this one adds.
+        /// The keys and values of earlier passes if a text is read in several passes; this pass adds its own.
         var past: PastTokens?
     }
 
-    /// Room for intermediate results, shared by all blocks.
+    /// Intermediate results, shared by all blocks.
     struct Scratch {
         /// query rows × keys
         var weights = Matrix()
         var cappedScores = Matrix()
         var weightGradients = Matrix()
-        /// tokens × queries: the weighted values of all heads, and a column of 1 where the output layer has a bias. Found again in the
-        /// backward pass, where something reads them, rather than kept for every block.
+        /// tokens × queries: the weighted values of all heads, and a column of 1 if the output layer has a bias. The backward pass
+        /// computes them again if they are needed, which saves keeping them for every block.
         var mixed = Matrix()
         /// tokens × queries
         var mixedGradients = Matrix()
@@ -63,10 +63,10 @@ public struct Attention: Sendable {
         window = description.window(ofLayer: layer)
     }
 
-    /// Writes attention's output to the residual stream, or adds it there.
+    /// Writes attention's outputs to the residual stream or adds them to it.
     func forward(
-        _ normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?, _ activations: inout Activations,
-        _ scratch: inout Scratch, to residual: inout Matrix, adding: Bool
+        _ normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?, activations: inout Activations,
+        scratch: inout Scratch, to residual: inout Matrix, adding: Bool
     ) {
         project(normalized, &activations)
         for vectors in [layout.queries, layout.keys] {
@@ -78,19 +78,20 @@ public struct Attention: Sendable {
         forEachBlock(of: batch, after: earlier, in: activations.past?.layout ?? layout) { block in
             attend(
                 block,
-                Parts(
+                to: Parts(
                     queriesOf: activations.projected,
-                    keysAndValuesOf: activations.past?.keysAndValues ?? activations.projected, block), &scratch)
+                    keysAndValuesOf: activations.past?.keysAndValues ?? activations.projected, block), scratch: &scratch
+            )
         }
         output.forward(scratch.mixed, to: &residual, adding: adding)
     }
 
-    /// Gathers what a block's queries see, weighted by how much they look at it.
-    private func attend(_ block: Block, _ parts: Parts, _ scratch: inout Scratch) {
+    /// Computes the weighted values of a block's queries.
+    private func attend(_ block: Block, to parts: Parts, scratch: inout Scratch) {
         scratch.weights.formProduct(parts.queries, parts.keys.transposed)
         if let scoreCap { scratch.weights.applySoftCap(scoreCap, scale: scale) }
         applySoftmax(to: &scratch.weights, block)
-        mix(parts.values, block, &scratch)
+        mix(parts.values, of: block, scratch: &scratch)
     }
 
     func prepareMixed(rows: Int, _ scratch: inout Scratch) {
@@ -98,8 +99,8 @@ public struct Attention: Sendable {
         if output.hasBias { scratch.mixed.fillColumn(output.inputWidth, with: 1) }
     }
 
-    /// Weighs the values of a block's keys by the weights that were found last.
-    func mix(_ values: MatrixSlice, _ block: Block, _ scratch: inout Scratch) {
+    /// Multiplies the values of a block's keys by the weights that were computed last.
+    func mix(_ values: MatrixSlice, of block: Block, scratch: inout Scratch) {
         scratch.mixed.setBlock(
             row: block.queries.lowerBound, column: block.mixedColumns.lowerBound, toProduct: scratch.weights.slice,
             values)
@@ -116,14 +117,14 @@ public struct Attention: Sendable {
             activations.unlimited.copyValues(of: activations.projected)
             activations.projected.clamp(to: projectionLimit)
         }
-        queryNorm?.forward(&activations.projected, layout.queries, &activations.queryNorm)
-        keyNorm?.forward(&activations.projected, layout.keys, &activations.keyNorm)
+        queryNorm?.forward(&activations.projected, layout.queries, activations: &activations.queryNorm)
+        keyNorm?.forward(&activations.projected, layout.keys, activations: &activations.keyNorm)
     }
 
-    /// Becomes the gradients of the normalised inputs, given those of attention's output.
+    /// Computes the gradients of the normalised inputs, given those of attention's outputs.
     func backward<Tap: GradientTap>(
         _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, rotary: RotaryTable?,
-        _ activations: Activations, _ scratch: inout Scratch, into normalizedGradients: inout Matrix,
+        activations: Activations, scratch: inout Scratch, into normalizedGradients: inout Matrix,
         tracked: TrackedLayers, tap: inout Tap
     ) {
         let isOutputTracked = tracked[output.name] != nil
@@ -132,7 +133,8 @@ public struct Attention: Sendable {
         output.backward(outputGradients.slice, into: &scratch.mixedGradients, adding: false)
         scratch.projectedGradients.resize(rows: normalized.rows, columns: layout.width, filledWith: 0)
         forEachBlock(of: batch) { block in
-            attendBackward(block, Parts(of: activations.projected, block), &scratch, mixing: isOutputTracked)
+            attendBackward(
+                block, from: Parts(of: activations.projected, block), scratch: &scratch, mixing: isOutputTracked)
         }
         if isOutputTracked {
             tracked.offer(
@@ -142,8 +144,11 @@ public struct Attention: Sendable {
             rotary?.apply(to: &scratch.projectedGradients, vectors, positions: batch.positions, isInverse: true)
         }
         queryNorm?.backward(
-            &scratch.projectedGradients, layout.queries, activations.queryNorm, &scratch.norm, tap: &tap)
-        keyNorm?.backward(&scratch.projectedGradients, layout.keys, activations.keyNorm, &scratch.norm, tap: &tap)
+            &scratch.projectedGradients, layout.queries, activations: activations.queryNorm, scratch: &scratch.norm,
+            tap: &tap)
+        keyNorm?.backward(
+            &scratch.projectedGradients, layout.keys, activations: activations.keyNorm, scratch: &scratch.norm,
+            tap: &tap)
         if let projectionLimit {
             scratch.projectedGradients.applyClampGradient(inputs: activations.unlimited, limit: projectionLimit)
         }
@@ -157,19 +162,19 @@ public struct Attention: Sendable {
         }
     }
 
-    /// Adds what a block's queries do to the gradients of the projected queries, keys and values.
+    /// Adds a block's part of the gradients of the projected queries, keys and values.
     ///
-    /// - Parameter mixing: Whether the weighted values are wanted as well.
-    private func attendBackward(_ block: Block, _ parts: Parts, _ scratch: inout Scratch, mixing: Bool) {
+    /// - Parameter mixing: Whether to compute the weighted values as well.
+    private func attendBackward(_ block: Block, from parts: Parts, scratch: inout Scratch, mixing: Bool) {
         let mixedGradients = scratch.mixedGradients[rows: block.queries, columns: block.mixedColumns]
-        // The weights are found again rather than kept: they are the square of the length.
+        // The weights are computed again: keeping them would take memory quadratic in the length.
         scratch.weights.formProduct(parts.queries, parts.keys.transposed)
         if let scoreCap {
             scratch.weights.applySoftCap(scoreCap, scale: scale)
             scratch.cappedScores.copyValues(of: scratch.weights)
         }
         applySoftmax(to: &scratch.weights, block)
-        if mixing { mix(parts.values, block, &scratch) }
+        if mixing { mix(parts.values, of: block, scratch: &scratch) }
         scratch.projectedGradients.setBlock(
             row: block.keys.lowerBound, column: block.valueColumns.lowerBound,
             toProduct: scratch.weights.transposed, mixedGradients, adding: true)
@@ -186,19 +191,19 @@ public struct Attention: Sendable {
             toProduct: scratch.weightGradients.transposed, parts.queries, adding: true)
     }
 
-    /// A cap is laid on scores that are scaled already.
+    /// 1 if there is a cap, which applies to scores that are already scaled.
     var softmaxScale: Float { scoreCap == nil ? scale : 1 }
 
     func applySoftmax(to scores: inout Matrix, _ block: Block) {
         scores.applyCausalSoftmax(scale: softmaxScale, firstLimit: block.firstLimit, window: window)
     }
 
-    /// Some query rows of one head and sequence, and the keys that any of them sees.
+    /// Query rows of one head and sequence, and the keys that any of them sees.
     struct Block {
         let queries: Range<Int>
-        /// Rows of the matrix that has keys and values.
+        /// Rows of the matrix that holds keys and values.
         let keys: Range<Int>
-        /// How many of these keys stand up to the first query row's own.
+        /// The number of these keys up to and including the first query row's own.
         let firstLimit: Int
         let queryColumns: Range<Int>
         let keyColumns: Range<Int>
@@ -227,8 +232,8 @@ public struct Attention: Sendable {
     }
 
     /// - Parameters:
-    ///   - earlier: Rows of keys and values before those of the batch, of a text that is read in several passes.
-    ///   - source: Where keys and values stand.
+    ///   - earlier: The number of rows of keys and values from earlier passes over the same text.
+    ///   - source: The layout of the matrix that holds keys and values.
     private func forEachBlock(
         of batch: TokenBatch, after earlier: Int, in source: AttentionLayout, _ body: (Block) -> Void
     ) {

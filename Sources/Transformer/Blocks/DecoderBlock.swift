@@ -1,32 +1,30 @@
 import LinearAlgebra
 
-extension DecoderModel {
-    /// Attention and MLP, each adding to the residual stream, with a norm before, behind, on both sides or on none.
-    public struct Block: Sendable {
-        public var attentionNorm: Normalization?
-        public var attention: Attention
-        public var attentionOutputNorm: Normalization?
-        /// Where there is none and the MLP stands beside attention, both read what ``attentionNorm`` gives.
-        public var feedForwardNorm: Normalization?
-        public var feedForward: FeedForward
-        public var feedForwardOutputNorm: Normalization?
-        /// Whether the MLP reads what attention reads rather than what attention made of it.
-        let isParallel: Bool
-    }
+/// Attention and MLP, which both add to the residual stream. Each can have a norm before it and a norm after it.
+public struct DecoderBlock: Sendable {
+    public var attentionNorm: Normalization?
+    public var attention: Attention
+    public var attentionOutputNorm: Normalization?
+    /// If it is nil and the MLP is parallel to attention, both read the outputs of ``attentionNorm``.
+    public var feedForwardNorm: Normalization?
+    public var feedForward: FeedForward
+    public var feedForwardOutputNorm: Normalization?
+    /// Whether the MLP reads the residual stream before attention rather than after it.
+    let isParallel: Bool
 }
 
 /// How far down a backward pass goes in a block.
 enum BackwardDepth {
     /// To the layers of the MLP.
     case feedForward
-    /// To those of attention.
+    /// To the layers of attention.
     case attention
     /// To the block's input.
     case input
 }
 
-extension DecoderModel.Block {
-    /// Has every linear layer multiply in half precision.
+extension DecoderBlock {
+    /// Makes every linear layer multiply in half precision.
     mutating func roundToHalfPrecision() {
         attention.inputs = attention.inputs.map(\.inHalfPrecision)
         attention.output = attention.output.inHalfPrecision
@@ -35,10 +33,10 @@ extension DecoderModel.Block {
         feedForward.down = feedForward.down.inHalfPrecision
     }
 
-    /// Whether attention and MLP read the very same values.
+    /// Whether attention and MLP read the same normalised values.
     var sharesNorm: Bool { isParallel && feedForwardNorm == nil }
 
-    /// Reads the residual stream before the block, and writes those behind attention and MLP.
+    /// Reads the residual stream before the block, and writes the streams after attention and after the MLP.
     func forward(
         _ batch: TokenBatch, _ index: Int, rotary: RotaryTable?, in workspace: inout DecoderWorkspace
     ) {
@@ -48,47 +46,49 @@ extension DecoderModel.Block {
         workspace.residuals[entry + 1].copyValues(of: workspace.residuals[entry])
         if let attentionOutputNorm {
             attention.forward(
-                workspace.attentionInputs.outputs, batch: batch, rotary: rotary, &workspace.blocks[index].attention,
-                &workspace.attention, to: &workspace.attentionOutputs[index], adding: false)
+                workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
+                activations: &workspace.blocks[index].attention, scratch: &workspace.attention,
+                to: &workspace.attentionOutputs[index], adding: false)
             attentionOutputNorm.forward(
                 workspace.attentionOutputs[index], appendingOne: false, &workspace.branchOutputs)
             workspace.residuals[entry + 1].add(workspace.branchOutputs.outputs)
         } else {
             attention.forward(
-                workspace.attentionInputs.outputs, batch: batch, rotary: rotary, &workspace.blocks[index].attention,
-                &workspace.attention, to: &workspace.residuals[entry + 1], adding: true)
+                workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
+                activations: &workspace.blocks[index].attention, scratch: &workspace.attention,
+                to: &workspace.residuals[entry + 1], adding: true)
         }
         if !sharesNorm { readFeedForwardInputs(index, in: &workspace) }
         workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
         if let feedForwardOutputNorm {
             feedForward.forward(
-                feedForwardInputs(in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
-                to: &workspace.feedForwardOutputs[index], adding: false)
+                feedForwardInputs(in: workspace), activations: &workspace.blocks[index].feedForward,
+                scratch: &workspace.feedForward, to: &workspace.feedForwardOutputs[index], adding: false)
             feedForwardOutputNorm.forward(
                 workspace.feedForwardOutputs[index], appendingOne: false, &workspace.branchOutputs)
             workspace.residuals[entry + 2].add(workspace.branchOutputs.outputs)
         } else {
             feedForward.forward(
-                feedForwardInputs(in: workspace), &workspace.blocks[index].feedForward, &workspace.feedForward,
-                to: &workspace.residuals[entry + 2], adding: true)
+                feedForwardInputs(in: workspace), activations: &workspace.blocks[index].feedForward,
+                scratch: &workspace.feedForward, to: &workspace.residuals[entry + 2], adding: true)
         }
     }
 
-    /// Finds what attention reads: for the forward pass, and again for a backward one rather than that it is kept for every block.
+    /// Computes the inputs of attention. The backward pass calls it again, which saves keeping them for every block.
     func readAttentionInputs(_ index: Int, in workspace: inout DecoderWorkspace) {
         attentionNorm.read(
             workspace.residuals[2 * index], appendingOne: attention.inputs.first?.hasBias ?? false,
             &workspace.attentionInputs)
     }
 
-    /// Finds what the MLP reads, where that is not what attention reads.
+    /// Computes the inputs of the MLP, where these are not those of attention.
     func readFeedForwardInputs(_ index: Int, in workspace: inout DecoderWorkspace) {
         feedForwardNorm.read(
             workspace.residuals[isParallel ? 2 * index : 2 * index + 1], appendingOne: feedForward.up.hasBias,
             &workspace.feedForwardInputs)
     }
 
-    /// Turns the gradients of the residual stream behind the block, in place, into those before it.
+    /// Turns the gradients of the residual stream after the block into those before it, in place.
     func backward<Tap: GradientTap>(
         _ batch: TokenBatch, _ index: Int, rotary: RotaryTable?, in workspace: inout DecoderWorkspace,
         depth: BackwardDepth, tracked: TrackedLayers, tap: inout Tap
@@ -106,11 +106,12 @@ extension DecoderModel.Block {
         }
         feedForward.backward(
             feedForwardOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
-            normalized: feedForwardInputs(in: workspace), batch: batch, workspace.blocks[index].feedForward,
-            &workspace.feedForward, into: &workspace.feedForwardInputGradients,
+            normalized: feedForwardInputs(in: workspace), batch: batch,
+            activations: workspace.blocks[index].feedForward, scratch: &workspace.feedForward,
+            into: &workspace.feedForwardInputGradients,
             needsInputGradients: depth != .feedForward, tracked: tracked, tap: &tap)
         if depth == .feedForward { return }
-        // Beside attention, what the MLP adds must not reach attention's output.
+        // In a parallel block, the gradients of the MLP's inputs must not reach the output of attention.
         if !isParallel {
             feedForwardNorm.addGradients(
                 workspace.feedForwardInputGradients, inputs: workspace.residuals[entry + 1],
@@ -125,7 +126,8 @@ extension DecoderModel.Block {
         attention.backward(
             attentionOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
             normalized: workspace.attentionInputs.outputs, batch: batch, rotary: rotary,
-            workspace.blocks[index].attention, &workspace.attention, into: &workspace.normalizedGradients,
+            activations: workspace.blocks[index].attention, scratch: &workspace.attention,
+            into: &workspace.normalizedGradients,
             tracked: tracked, tap: &tap)
         if depth == .attention { return }
         if sharesNorm {
@@ -140,14 +142,14 @@ extension DecoderModel.Block {
             to: &workspace.residualGradients, tap: &tap)
     }
 
-    /// What the MLP reads in the block that was read last.
+    /// The inputs of the MLP in the block that was read last.
     func feedForwardInputs(in workspace: DecoderWorkspace) -> Matrix {
         sharesNorm ? workspace.attentionInputs.outputs : workspace.feedForwardInputs.outputs
     }
 }
 
 extension Normalization? {
-    /// What a part of a block reads: the residual stream as the norm leaves it, or as it is where there is none.
+    /// The inputs of a part of a block: the normalised residual stream, or the stream itself if there is no norm.
     fileprivate func read(_ residual: Matrix, appendingOne: Bool, _ activations: inout Normalization.Activations) {
         if let self {
             self.forward(residual, appendingOne: appendingOne, &activations)
@@ -160,7 +162,7 @@ extension Normalization? {
         }
     }
 
-    /// Adds the gradient with respect to the residual stream that was read.
+    /// Adds the gradients with respect to the residual stream that was read.
     fileprivate func addGradients<Tap: GradientTap>(
         _ gradients: Matrix, inputs: Matrix, _ activations: Normalization.Activations,
         to residualGradients: inout Matrix, tap: inout Tap
@@ -176,7 +178,7 @@ extension Normalization? {
 extension Matrix {
     /// Becomes the gradients of a norm's inputs.
     ///
-    /// - Parameter activations: Room for the norm's pass, which is found again.
+    /// - Parameter activations: Scratch memory for the norm's forward pass, which is computed again.
     fileprivate mutating func becomeGradients<Tap: GradientTap>(
         through norm: Normalization, _ outputGradients: Matrix, inputs: Matrix,
         _ activations: inout Normalization.Activations, tap: inout Tap

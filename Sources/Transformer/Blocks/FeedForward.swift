@@ -1,32 +1,32 @@
 import LinearAlgebra
 
-/// A block's MLP: `down(gelu(up x))`, or `down(silu(gate x) · up x)` or the like where it has a gate.
+/// A block's MLP: `down(gelu(up x))`, or with a gate `down(silu(gate x) · up x)` or the same with gelu.
 public struct FeedForward: Sendable {
     public var gate: LinearLayer?
     public var up: LinearLayer
     public var down: LinearLayer
-    let kind: DecoderDescription.FeedForward
+    let kind: DecoderDescription.FeedForwardKind
 
-    /// What the backward pass needs of a forward pass.
+    /// The values of a forward pass that the backward pass needs.
     struct Activations {
         /// tokens × inner width, before the activation.
         var gate = Matrix()
         var up = Matrix()
     }
 
-    /// Room for intermediate results, shared by all blocks; each is tokens × inner width.
+    /// Intermediate results, shared by all blocks; each is tokens × inner width.
     struct Scratch {
-        /// tokens × inner width, and a column of 1 where the last layer has a bias: found again in the backward pass rather than kept for
-        /// every block.
+        /// tokens × inner width, and a column of 1 if the last layer has a bias. The backward pass computes it again, which saves
+        /// keeping it for every block.
         var activated = Matrix()
         var activatedGradients = Matrix()
         var gateGradients = Matrix()
         var upGradients = Matrix()
     }
 
-    /// Writes the MLP's output to the residual stream, or adds it there.
+    /// Writes the MLP's outputs to the residual stream or adds them to it.
     func forward(
-        _ normalized: Matrix, _ activations: inout Activations, _ scratch: inout Scratch, to residual: inout Matrix,
+        _ normalized: Matrix, activations: inout Activations, scratch: inout Scratch, to residual: inout Matrix,
         adding: Bool
     ) {
         up.forward(normalized, to: &activations.up, adding: false)
@@ -35,7 +35,7 @@ public struct FeedForward: Sendable {
         down.forward(scratch.activated, to: &residual, adding: adding)
     }
 
-    /// What the last layer reads.
+    /// Computes the inputs of the last layer.
     func activate(_ activations: Activations, into activated: inout Matrix) {
         let columns = down.weight.columns
         switch kind {
@@ -47,12 +47,28 @@ public struct FeedForward: Sendable {
         if down.hasBias { activated.fillColumn(down.inputWidth, with: 1) }
     }
 
-    /// Becomes the gradients of the normalised inputs, given those of the MLP's output.
+    /// Computes the gradients of `up` and, with a gate, of `gate` before the activation, given those after it.
+    func formActivationGradients(
+        of outputGradients: Matrix, _ activations: Activations, gate: inout Matrix, up: inout Matrix
+    ) {
+        switch kind {
+        case .geluTanh: up.formGeluTanhGradient(outputGradients: outputGradients, inputs: activations.up)
+        case .geluErf: up.formGeluErfGradient(outputGradients: outputGradients, inputs: activations.up)
+        case .gatedSilu:
+            gate.formSiluGateGradient(
+                upGradients: &up, outputGradients: outputGradients, gate: activations.gate, up: activations.up)
+        case .gatedGeluTanh:
+            gate.formGeluTanhGateGradient(
+                upGradients: &up, outputGradients: outputGradients, gate: activations.gate, up: activations.up)
+        }
+    }
+
+    /// Computes the gradients of the normalised inputs, given those of the MLP's outputs.
     ///
-    /// - Parameter needsInputGradients: False in the lowest tracked block: nothing below asks for them.
+    /// - Parameter needsInputGradients: False in the lowest tracked block, below which nothing needs them.
     func backward<Tap: GradientTap>(
-        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, _ activations: Activations,
-        _ scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
+        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, activations: Activations,
+        scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
         tracked: TrackedLayers, tap: inout Tap
     ) {
         activate(activations, into: &scratch.activated)
@@ -60,21 +76,8 @@ public struct FeedForward: Sendable {
             down, inputs: scratch.activated.slice, outputGradients: outputGradients.slice, batch, to: &tap)
         scratch.activatedGradients.resize(rows: normalized.rows, columns: down.inputWidth)
         down.backward(outputGradients.slice, into: &scratch.activatedGradients, adding: false)
-        switch kind {
-        case .geluTanh:
-            scratch.upGradients.formGeluTanhGradient(
-                outputGradients: scratch.activatedGradients, inputs: activations.up)
-        case .geluErf:
-            scratch.upGradients.formGeluErfGradient(outputGradients: scratch.activatedGradients, inputs: activations.up)
-        case .gatedSilu:
-            scratch.gateGradients.formSiluGateGradient(
-                upGradients: &scratch.upGradients, outputGradients: scratch.activatedGradients, gate: activations.gate,
-                up: activations.up)
-        case .gatedGeluTanh:
-            scratch.gateGradients.formGeluTanhGateGradient(
-                upGradients: &scratch.upGradients, outputGradients: scratch.activatedGradients, gate: activations.gate,
-                up: activations.up)
-        }
+        formActivationGradients(
+            of: scratch.activatedGradients, activations, gate: &scratch.gateGradients, up: &scratch.upGradients)
         tracked.offer(up, inputs: normalized.slice, outputGradients: scratch.upGradients.slice, batch, to: &tap)
         if let gate {
             tracked.offer(gate, inputs: normalized.slice, outputGradients: scratch.gateGradients.slice, batch, to: &tap)

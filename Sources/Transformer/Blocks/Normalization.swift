@@ -4,18 +4,18 @@ import LinearAlgebra
 public struct Normalization: Sendable {
     /// The module's name in the checkpoint, without ".weight".
     public let name: String
-    /// 1 × width; ones where the norm has no parameters.
+    /// 1 × width; ones if the norm has no parameters.
     public var gain: Matrix
     /// 1 × width
     public var bias: Matrix?
-    let kind: DecoderDescription.Normalization
+    let kind: DecoderDescription.NormalizationKind
     let epsilon: Float
-    /// What was added to the stored gain.
+    /// The number that was added to the stored gain.
     var gainOffset: Float = 0
 
-    /// What the backward pass needs of a forward pass.
+    /// The values of a forward pass that the backward pass needs.
     struct Activations {
-        /// tokens × width, and a column of 1 where the layers that read it have a bias.
+        /// tokens × width, and a column of 1 if the layers that read it have a bias.
         var outputs = Matrix()
         var statistics = Matrix()
     }
@@ -47,5 +47,75 @@ public struct Normalization: Sendable {
         inputGradients.addNormGradient(
             outputGradients: outputGradients, inputs: inputs, gain: gain, statistics: activations.statistics,
             isCentred: kind != .rootMeanSquare)
+    }
+}
+
+/// Normalises attention's queries or keys, each head's vector separately or all heads' vectors as one.
+public struct QueryKeyNormalization: Sendable {
+    public var norm: Normalization
+    let kind: DecoderDescription.QueryKeyNorm
+
+    /// The values of a forward pass that the backward pass needs.
+    struct Activations {
+        /// vectors × their width
+        var inputs = Matrix()
+        var norm = Normalization.Activations()
+    }
+
+    /// Intermediate results: vectors × their width.
+    struct Scratch {
+        var outputGradients = Matrix()
+        var inputGradients = Matrix()
+    }
+
+    func forward(
+        _ projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, activations: inout Activations
+    ) {
+        gather(vectors, of: projected, into: &activations.inputs)
+        norm.forward(activations.inputs, appendingOne: false, &activations.norm)
+        scatter(activations.norm.outputs.slice, vectors, into: &projected)
+    }
+
+    /// Turns the gradients of the normalised vectors into those of the original vectors, in place.
+    func backward<Tap: GradientTap>(
+        _ gradients: inout Matrix, _ vectors: AttentionLayout.HeadVectors, activations: Activations,
+        scratch: inout Scratch, tap: inout Tap
+    ) {
+        gather(vectors, of: gradients, into: &scratch.outputGradients)
+        scratch.inputGradients.resize(
+            rows: scratch.outputGradients.rows, columns: scratch.outputGradients.columns, filledWith: 0)
+        norm.backward(
+            scratch.outputGradients, inputs: activations.inputs, activations.norm, addingTo: &scratch.inputGradients,
+            tap: &tap)
+        scatter(scratch.inputGradients.slice, vectors, into: &gradients)
+    }
+
+    func gather(
+        _ vectors: AttentionLayout.HeadVectors, of projected: Matrix, into gathered: inout Matrix
+    ) {
+        let tokens = projected.rows
+        gathered.resize(rows: tokens, columns: vectors.count * vectors.width)
+        for head in 0..<vectors.count {
+            gathered.copy(projected[columns: vectors.columns(of: head)], toRow: 0, column: head * vectors.width)
+        }
+        if kind == .perHead { gathered.reshape(rows: tokens * vectors.count, columns: vectors.width) }
+    }
+
+    func scatter(
+        _ gathered: MatrixSlice, _ vectors: AttentionLayout.HeadVectors, into projected: inout Matrix
+    ) {
+        for head in 0..<vectors.count {
+            switch kind {
+            case .wholeWidth:
+                let start = head * vectors.width
+                projected.copy(
+                    gathered[columns: start..<(start + vectors.width)], toRow: 0,
+                    column: vectors.columns(of: head).lowerBound)
+            case .perHead:
+                projected.copy(
+                    gathered.everyRow(from: head, step: vectors.count), toRow: 0,
+                    column: vectors.columns(of: head).lowerBound)
+            }
+        }
     }
 }

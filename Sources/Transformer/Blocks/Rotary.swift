@@ -1,32 +1,8 @@
 import Foundation
 import LinearAlgebra
 
-/// Rotary position embedding (Su et al. 2021): each pair (i, i + half) of a head's entries turns by position · frequency i.
-public struct RotaryEmbedding: Sendable, Equatable {
-    public var base: Double
-    /// How many of a head's entries turn, from the first on: an even number.
-    public var width: Int
-    public var scaling: Scaling
-
-    /// How frequencies were changed to reach a longer context than the model was first trained with.
-    public enum Scaling: Sendable, Equatable {
-        case none
-        /// All are divided by one factor (Chen et al. 2023).
-        case linear(factor: Double)
-        /// Those of long waves are divided by the factor, those of short waves kept, and those between blended (Llama 3.1).
-        ///
-        /// A wave is short if it fits more than `highFrequencyFactor` times into the original context, and long if it fits less
-        /// than `lowFrequencyFactor` times.
-        case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
-    }
-
-    public init(base: Double, width: Int, scaling: Scaling = .none) {
-        self.base = base
-        self.width = width
-        self.scaling = scaling
-    }
-
-    /// By how many radians each pair turns from one position to the next.
+extension RotaryEmbedding {
+    /// The angle in radians by which each pair rotates from one position to the next.
     var frequencies: [Double] {
         (0..<(width / 2)).map { scaled(pow(base, -2 * Double($0) / Double(width))) }
     }
@@ -45,21 +21,21 @@ public struct RotaryEmbedding: Sendable, Equatable {
     }
 }
 
-/// The cosines and sines of a rotary embedding, as far as some batch has asked for them.
+/// The cosines and sines of a rotary embedding, for the positions that batches have had so far.
 struct RotaryTable {
     private var embedding: RotaryEmbedding?
     /// positions × half
     private var cosine = Matrix()
     private var sine = Matrix()
 
-    /// Positions tabulated.
+    /// The number of positions in the table.
     var positions: Int { cosine.rows }
 
-    /// Makes room for positions below the given one.
+    /// Extends the table to the given number of positions.
     mutating func prepare(_ embedding: RotaryEmbedding, positions: Int, contextLength: Int) {
         guard self.embedding != embedding || cosine.rows < positions else { return }
         self.embedding = embedding
-        // Twice what is asked for: a stream of ever longer batches makes the table anew only a few times.
+        // Twice the number needed: a stream of ever longer batches rebuilds the table only a few times.
         let rows = max(positions, min(2 * positions, contextLength))
         let frequencies = embedding.frequencies
         let half = frequencies.count
@@ -78,7 +54,7 @@ struct RotaryTable {
         }
     }
 
-    /// Turns some head vectors of a tokens × projected matrix.
+    /// Rotates head vectors of a tokens × projected matrix.
     func apply(
         to projected: inout Matrix, _ vectors: AttentionLayout.HeadVectors, positions: [Int32], isInverse: Bool = false
     ) {

@@ -9,9 +9,9 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case unsupportedPart(String, field: String, found: String)
     case missingTensor(String, folder: String)
     case vocabularyMismatch(tokenizer: Int, model: Int)
-    /// Two fields of the configuration that cannot both be meant.
+    /// Two fields of the configuration contradict each other.
     case contradiction(field: String, found: String, other: String, otherFound: String)
-    /// The configuration names a class that is no language model, or another one than its `model_type` has.
+    /// The configuration names a class that is not the causal language model of its `model_type`.
     case otherClass(found: String, expected: String)
     case adapter(folder: String, file: String, kind: String?, base: String?)
     /// Tensors that nothing in the model reads.
@@ -33,13 +33,13 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
         case .unsupportedPart(let part, let field, let found):
             "config.json: \(field) is \(found): the model needs \(part), which is not supported."
         case .missingTensor(let name, let folder):
-            "\(folder): there is no tensor \"\(name)\", which a model of this description has. The files are not of one model, or one "
-                + "of them is incomplete: download them again."
+            "\(folder): there is no tensor \"\(name)\", which a model of this description has. The files belong to different models, "
+                + "or one of them is incomplete: download them again."
         case .vocabularyMismatch(let tokenizer, let model):
-            "tokenizer.json has ids up to \(tokenizer - 1), but the model's vocabulary ends at \(model - 1): they are not of "
-                + "one model."
+            "tokenizer.json has ids up to \(tokenizer - 1), but the model's vocabulary ends at \(model - 1): they belong to "
+                + "different models."
         case .contradiction(let field, let found, let other, let otherFound):
-            "config.json: \(field) is \(found) and \(other) is \(otherFound): both cannot be meant. Remove the one that is not."
+            "config.json: \(field) is \(found) and \(other) is \(otherFound), which contradict each other. Remove the wrong one."
         case .otherClass(let found, let expected):
             "config.json: architectures names \(SafetensorsError.quoted(found)), which is not \(expected), the causal language model "
                 + "of its model_type\(Self.use(ofClass: found)). Use a checkpoint of \(expected)."
@@ -49,39 +49,41 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
                 + "with PEFT's merge_and_unload() and save that; for the model without it, take the adapter's files out of the folder."
         case .unreadTensors(let names, let folder):
             "\(folder): nothing in the model that config.json describes reads \(Self.listed(names))\(Self.owner(of: names)). "
-                + "config.json leaves out what they are for, or is of another model: take the one that belongs to these weights."
+                + "config.json omits their purpose or belongs to another model: use the one that belongs to these weights."
         case .wrappedTensor(let name, let stored, let folder):
             "\(folder): the tensor \(SafetensorsError.quoted(name)) is called \(SafetensorsError.quoted(stored)): "
                 + TensorWrapper.explanation(of: name, stored: stored)
         case .tiedHeadDiffers(let head, let embedding, let folder):
             "\(folder): tie_word_embeddings says that the output head is the token embedding, but \"\(head)\" differs from "
-                + "\"\(embedding)\". If it is the head that was trained, set tie_word_embeddings to false in config.json; if not, remove "
-                + "it from the file."
+                + "\"\(embedding)\". If the head was trained, set tie_word_embeddings to false in config.json; otherwise remove the head "
+                + "from the file."
         }
     }
 }
 
 extension CheckpointError {
-    /// The first of some names, and how many more there are.
+    /// The first names, and the number of the others.
     private static func listed(_ names: [String]) -> String {
         let shown = names.prefix(3).map(SafetensorsError.quoted).joined(separator: ", ")
         let noun = names.count == 1 ? "the tensor" : "the tensors"
         return "\(noun) \(shown)\(names.count > 3 ? " and \(names.count - 3) more" : "")"
     }
 
-    /// What tensors are likely to belong to, by the words in their names.
+    /// The likely owner of tensors, by the words in their names.
     private static func owner(of names: [String]) -> String {
         func some(_ words: String...) -> Bool {
             names.contains { name in words.contains { name.lowercased().contains($0) } }
         }
-        if some("lora_", "adapter") { return ", which are an adapter's: merge it with PEFT's merge_and_unload() first" }
+        if some("lora_", "adapter") {
+            return ", which belong to an adapter: merge it with PEFT's merge_and_unload() first"
+        }
         if some("score.", "classifier", "v_head", "value_head", "reward_head") {
-            return ", which are a reward model's or classifier's: that is no language model"
+            return ", which belong to a reward model or classifier: that is not a language model"
         }
         return ""
     }
 
-    /// What a model of a class is for, by the end of its name.
+    /// The use of a model class, by the end of its name.
     private static func use(ofClass name: String) -> String {
         if name.hasSuffix("Classification") || name.contains("Reward") || name.contains("Score") {
             return ": a classifier or reward model gives no probabilities of tokens"
@@ -91,5 +93,43 @@ extension CheckpointError {
         }
         if name.hasSuffix("Model") { return ": it has no output head, and gives no probabilities of tokens" }
         return ""
+    }
+}
+
+/// Prefixes that programs add to tensor names when they save a wrapper rather than the model in it.
+enum TensorWrapper {
+    /// The origin of each prefix, which can be a part of the whole prefix.
+    private static let known: [(prefix: String, origin: String)] = [
+        ("_orig_mod", "torch.compile"), ("_fsdp_wrapped_module", "FullyShardedDataParallel"),
+        ("module", "DataParallel, DistributedDataParallel or DeepSpeed"), ("base_model", "a PEFT adapter's wrapper"),
+        ("pretrained_model", "TRL's model with a value head"), ("language_model", "a model with a vision tower"),
+    ]
+
+    /// Whether a stored name is another name with a prefix, or without its first part.
+    static func isWrapped(_ name: String, as stored: String) -> Bool {
+        stored.hasSuffix("." + name) || stored == inner(name)
+    }
+
+    /// A name without its first part, if it has more than two parts.
+    private static func inner(_ name: String) -> String? {
+        let parts = name.split(separator: ".", maxSplits: 1)
+        return parts.count == 2 && parts[1].contains(".") ? String(parts[1]) : nil
+    }
+
+    /// The reason for the difference between two such names, and its remedy.
+    static func explanation(of name: String, stored: String) -> String {
+        guard stored.hasSuffix("." + name) else {
+            let prefix = name.prefix(name.count - stored.count)
+            return "the prefix \"\(prefix)\" is missing, as in a model that was saved without its output head. "
+                + "Save the causal language model."
+        }
+        let prefix = stored.dropLast(name.count)
+        let origins = known.filter { entry in prefix.split(separator: ".").contains { $0 == entry.prefix } }
+            .map(\.origin)
+        let origin = origins.isEmpty ? "a program that wrapped the model" : origins.joined(separator: " and ")
+        return
+            "the prefix \(SafetensorsError.quoted(String(prefix))) was left by \(origin). Save the wrapped model, or remove "
+            + "the prefix from every name: {name.removeprefix(\(SafetensorsError.quoted(String(prefix)))): tensor for name, tensor in "
+            + "tensors.items()}."
     }
 }

@@ -11,8 +11,7 @@ public struct NamedParameter: Sendable {
 }
 
 extension DecoderModel {
-    /// Every parameter as a checkpoint of its family stores it: biases apart from weights, and transposed where the family
-    /// does so.
+    /// Every parameter as a checkpoint of its family stores it: biases separate from weights, and transposed if the family's are.
     ///
     /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)``
     public func namedParameters() throws -> [NamedParameter] {
@@ -27,7 +26,7 @@ extension DecoderModel {
         func add(_ norm: Normalization?) {
             guard let norm, norm.kind.hasGain else { return }
             var gain = norm.gain
-            // Exact where the gain is at least half the offset and at most twice: what was stored is found again there.
+            // Exact for gains from half the offset to twice the offset: subtraction then restores the stored value.
             gain.add(-norm.gainOffset)
             addVector(norm.name + ".weight", gain)
             if let bias = norm.bias { addVector(norm.name + ".bias", bias) }
@@ -60,24 +59,7 @@ extension DecoderModel {
         return parameters
     }
 
-    /// The number of parameters, a tied head counted once.
-    public var parameterCount: Int {
-        let perBlock = blocks.map { block in
-            let linear =
-                block.attention.inputs.reduce(0) { $0 + $1.weight.count } + block.attention.output.weight.count
-                + (block.feedForward.gate?.weight.count ?? 0) + block.feedForward.up.weight.count
-                + block.feedForward.down.weight.count
-            let norms = [
-                block.attentionNorm, block.attention.queryNorm?.norm, block.attention.keyNorm?.norm,
-                block.attentionOutputNorm, block.feedForwardNorm, block.feedForwardOutputNorm,
-            ]
-            return norms.reduce(linear) { $0 + ($1?.parameterCount ?? 0) }
-        }
-        return perBlock.reduce(0, +) + tokenEmbedding.count + (positionEmbedding?.count ?? 0)
-            + finalNorm.parameterCount + (untiedHead?.count ?? 0) + (headBias?.count ?? 0)
-    }
-
-    /// SHA-256 over what `config.json` says and every parameter in Float32, in hexadecimal.
+    /// SHA-256 over the description and every parameter in Float32, in hexadecimal.
     ///
     /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)``
     public func contentDigest() throws -> String {
@@ -92,17 +74,13 @@ extension DecoderModel {
     }
 }
 
-extension Normalization {
-    var parameterCount: Int { kind.hasGain ? gain.count + (bias?.count ?? 0) : 0 }
-}
-
 extension DecoderDescription {
-    /// The families whose `config.json` can be written: those of models that are trained here.
+    /// The families whose `config.json` can be written: those of models that Tributary trains.
     static let writtenArchitectures = ["gpt2", "llama"]
 
-    /// The description as the `config.json` of its family, in the spelling that transformers 4 and 5 both read.
+    /// The description as the `config.json` of its family, in a spelling that both transformers 4 and 5 read.
     ///
-    /// It is right for ``writtenArchitectures`` only.
+    /// - Precondition: The family is one of ``writtenArchitectures``.
     func configuration(endOfText: Int32?, format: NumberFormat) -> [String: Any] {
         var fields: [String: Any] = [
             "model_type": architecture, "vocab_size": vocabulary, "tie_word_embeddings": isHeadTied,
@@ -132,10 +110,10 @@ extension DecoderDescription {
         return fields
     }
 
-    /// All that tells two descriptions apart, as JSON: `config.json` where that can be written, and every field otherwise.
+    /// All fields in which descriptions can differ, as JSON: `config.json` where that can be written, and every field otherwise.
     ///
-    /// Digests of models are made of it. A field that is added here must be left out at its default, or factors fitted before
-    /// are taken for those of another model.
+    /// A model's digest includes them. A field that is added here must be omitted at its default; otherwise the digest changes, and
+    /// existing factors count as those of another model.
     var identifyingFields: [String: Any] {
         if Self.writtenArchitectures.contains(architecture) { return configuration(endOfText: nil, format: .float32) }
         var fields: [String: Any] = [
@@ -196,12 +174,12 @@ extension NumberFormat {
 extension Checkpoint {
     /// Writes a checkpoint folder that Hugging Face transformers loads: `config.json` and `model.safetensors`.
     ///
-    /// They and what is written alongside replace those that are there as one, as ``AtomicFileSet`` does: the weights of one model
-    /// never stand beside the configuration or the tokenizer of another.
+    /// All files, including those written by `alongside`, replace the existing ones at once (``AtomicFileSet``): the weights of one
+    /// model are never beside the configuration or the tokenizer of another.
     ///
-    /// - Parameter alongside: Writes more files of the checkpoint, such as those of ``Tokenizer/write(to:)``, into the folder it
+    /// - Parameter alongside: Writes more files of the checkpoint, such as those of ``Tokenizer/write(to:)``, into the folder that it
     ///   receives.
-    /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)`` for other families than gpt2 and llama,
+    /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)`` for families other than gpt2 and llama, and
     ///   ``AtomicFileError``.
     public static func write(
         _ decoder: DecoderModel, to folder: String, format: NumberFormat = .float32, endOfText: Int32? = nil,

@@ -2,8 +2,8 @@ import Foundation
 
 /// The bytes of an open file, read range by range.
 ///
-/// Values are read and not mapped: pages of a mapping would count as memory of the process beside the values that were made
-/// of them, and a file that is shortened in place would end the process instead of being refused.
+/// Values are read and not mapped: mapped pages would count as memory of the process in addition to the converted values, and a file
+/// that is shortened in place would crash the process instead of being refused.
 final class FileContents: Sendable {
     private enum Source {
         case descriptor(Int32)
@@ -17,7 +17,7 @@ final class FileContents: Sendable {
     ///
     /// - Throws: ``FileContentsError``.
     init(path: String) throws(FileContentsError) {
-        // A pipe would be waited for, a device read without end.
+        // O_NONBLOCK: opening a pipe would wait. Only regular files are accepted: reading a device might never end.
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             let code = errno
@@ -33,7 +33,7 @@ final class FileContents: Sendable {
         count = Int(status.st_size)
     }
 
-    /// Bytes that are in memory already.
+    /// Contents that are already in memory.
     init(_ data: Data) {
         source = .memory(Data(data))
         count = data.count
@@ -43,12 +43,12 @@ final class FileContents: Sendable {
         if case .descriptor(let descriptor) = source { close(descriptor) }
     }
 
-    /// Some of the bytes.
+    /// Reads a range of the bytes.
     ///
     /// - Parameter range: Within ``count``.
     /// - Throws: ``FileContentsError`` if the file has become shorter, or cannot be read.
     func bytes(_ range: Range<Int>) throws(FileContentsError) -> Data {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes outside the file")
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes \(range) of a file of \(count)")
         switch source {
         case .memory(let data): return data[range]
         case .descriptor(let descriptor):
@@ -75,11 +75,11 @@ final class FileContents: Sendable {
     }
 }
 
-/// Why a file's bytes could not be had.
+/// Why a file's bytes could not be read.
 enum FileContentsError: Error, Equatable {
     case missing
     case notAFile
     case unreadable(String)
-    /// The file ends here now, before the end that it had when it was opened.
+    /// The file is now shorter than when it was opened.
     case shortened(to: Int)
 }

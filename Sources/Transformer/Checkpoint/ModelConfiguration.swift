@@ -1,7 +1,7 @@
 import Foundation
 import JSON
 
-/// Reads fields of a `config.json`, and says by name what is missing or of the wrong type.
+/// Reads fields of a `config.json`, and names those that are missing or of the wrong type.
 struct ModelConfiguration {
     private let fields: [String: Any]
     private let path: String
@@ -22,7 +22,7 @@ struct ModelConfiguration {
         self.init(fields: fields, path: "")
     }
 
-    /// Fields that are not read from a file but gathered from another format.
+    /// Fields made from another format.
     init(fields: [String: Any]) {
         self.init(fields: fields, path: "")
     }
@@ -32,10 +32,10 @@ struct ModelConfiguration {
         self.path = path
     }
 
-    /// Whether there is such a field, if only with null.
+    /// Whether the field exists, even as null.
     func contains(_ name: String) -> Bool { fields[name] != nil }
 
-    /// Refuses fields of other names, unless they are null.
+    /// Refuses fields with other names, unless they are null.
     func refuseFields(besides known: [String]) throws {
         guard let other = fields.keys.filter({ !known.contains($0) && present($0) != nil }).min() else { return }
         throw CheckpointError.unsupportedOption(
@@ -43,73 +43,69 @@ struct ModelConfiguration {
             supported: "no such field (known here are \(known.joined(separator: ", ")))")
     }
 
-    /// A nested object, if it is there and not null.
+    /// A nested object; nil if the field is absent or null.
     func object(_ name: String) throws -> ModelConfiguration? {
-        guard let value = present(name) else { return nil }
-        guard let nested = value as? [String: Any] else { throw wrongType(name, "an object", value) }
-        return ModelConfiguration(fields: nested, path: path + name + ".")
+        try value(name, "an object") { $0 as? [String: Any] }.map {
+            ModelConfiguration(fields: $0, path: path + name + ".")
+        }
     }
 
-    func string(_ name: String) throws -> String? {
-        guard let value = present(name) else { return nil }
-        guard let text = value as? String else { throw wrongType(name, "a string", value) }
-        return text
-    }
+    func string(_ name: String) throws -> String? { try value(name, "a string") { $0 as? String } }
 
-    func strings(_ name: String) throws -> [String]? {
-        guard let value = present(name) else { return nil }
-        guard let texts = value as? [String] else { throw wrongType(name, "a list of strings", value) }
-        return texts
-    }
+    func strings(_ name: String) throws -> [String]? { try value(name, "a list of strings") { $0 as? [String] } }
 
-    /// A list of any kind of entries, if it is there and not null.
-    func list(_ name: String) throws -> [Any]? {
-        guard let value = present(name) else { return nil }
-        guard let list = value as? [Any] else { throw wrongType(name, "a list", value) }
-        return list
-    }
+    /// A list of any kind of entries; nil if the field is absent or null.
+    func list(_ name: String) throws -> [Any]? { try value(name, "a list") { $0 as? [Any] } }
 
     func boolean(_ name: String, default fallback: Bool) throws -> Bool {
-        guard let value = present(name) else { return fallback }
-        guard let boolean = Self.boolean(value) else { throw wrongType(name, "true or false", value) }
-        return boolean
+        try value(name, "true or false", Self.boolean) ?? fallback
     }
 
     func number(_ name: String) throws -> Double? {
-        guard let value = present(name) else { return nil }
-        guard let number = value as? NSNumber, Self.boolean(value) == nil, number.doubleValue.isFinite else {
-            throw wrongType(name, "a number", value)
+        try value(name, "a number") { value in
+            guard let number = value as? NSNumber, Self.boolean(value) == nil, number.doubleValue.isFinite else {
+                return nil
+            }
+            return number.doubleValue
         }
-        return number.doubleValue
     }
 
-    /// What is added to a variance before its root is taken.
-    func epsilon(_ name: String, default fallback: Double) throws -> Float {
-        let value = try number(name) ?? fallback
-        guard Float(value) > 0, Float(value).isFinite else {
-            throw CheckpointError.malformedConfiguration(
-                field: path + name, expected: "a positive number", found: shown(name))
-        }
+    private func value<Value>(_ name: String, _ expected: String, _ read: (Any) -> Value?) throws -> Value? {
+        guard let found = present(name) else { return nil }
+        guard let value = read(found) else { throw malformed(name, expected: expected) }
+        return value
+    }
+
+    /// A positive number; nil if the field is absent or null.
+    func positive(_ name: String) throws -> Float? {
+        guard let value = try number(name) else { return nil }
+        guard Float(value) > 0, Float(value).isFinite else { throw malformed(name, expected: "a positive number") }
         return Float(value)
     }
 
-    /// A dimension: at least 1, and no larger than any model has.
+    /// A positive number, or the fallback if the field is absent; nil if it is null.
+    func positive(_ name: String, whenAbsent fallback: Float?) throws -> Float? {
+        contains(name) ? try positive(name) : fallback
+    }
+
+    /// The number that is added to a variance before the square root.
+    func epsilon(_ name: String, default fallback: Double) throws -> Float {
+        try positive(name) ?? Float(fallback)
+    }
+
+    /// A dimension: at least 1, and far above any model's at most.
     func dimension(_ name: String, default fallback: Int? = nil) throws -> Int {
         guard let value = try number(name) else {
-            guard let fallback else {
-                throw CheckpointError.malformedConfiguration(
-                    field: path + name, expected: "a number", found: "nothing")
-            }
+            guard let fallback else { throw malformed(name, expected: "a number") }
             return fallback
         }
         guard value >= 1, value <= 16_777_216, value == value.rounded() else {
-            throw CheckpointError.malformedConfiguration(
-                field: path + name, expected: "a whole number from 1 to 16777216", found: shown(name))
+            throw malformed(name, expected: "a whole number from 1 to 16777216")
         }
         return Int(value)
     }
 
-    /// Refuses a value other than the supported ones; a field that is absent is as it should be.
+    /// Refuses a value other than the supported ones; the field is allowed to be absent.
     func require(_ name: String, oneOf supported: [String]) throws {
         guard let found = try string(name), !supported.contains(found) else { return }
         throw CheckpointError.unsupportedOption(
@@ -121,7 +117,7 @@ struct ModelConfiguration {
         throw CheckpointError.unsupportedOption(field: path + name, found: "\(!supported)", supported: "\(supported)")
     }
 
-    /// Whether a field is absent, null, false, or a list or object of nothing.
+    /// Whether a field is absent, null, false, or an empty list or object.
     func hasNothing(_ name: String) -> Bool {
         switch present(name) {
         case nil: true
@@ -131,13 +127,13 @@ struct ModelConfiguration {
         }
     }
 
-    /// A field's value as the file has it.
+    /// A field's value as in the file.
     func shown(_ name: String) -> String { present(name).map(Self.shown) ?? "nothing" }
 
-    /// The name of the object itself.
+    /// The name of this object.
     var name: String { path.isEmpty ? "the file" : String(path.dropLast()) }
 
-    /// A field's name with those of the objects around it.
+    /// A field's name after those of the objects around it.
     func qualified(_ name: String) -> String { path + name }
 
     private func present(_ name: String) -> Any? {
@@ -145,16 +141,17 @@ struct ModelConfiguration {
         return value
     }
 
-    /// The value of a JSON `true` or `false`, and of nothing else.
+    /// The value of a JSON `true` or `false`; nil for other values.
     ///
-    /// Foundation reads both as numbers, 1 and 0, and casts 1 and 0 to `Bool`; only the stored type tells them apart.
+    /// Foundation reads both as the numbers 1 and 0, and casts 1 and 0 to `Bool`; only the stored type distinguishes them.
     private static func boolean(_ value: Any) -> Bool? {
         guard let number = value as? NSNumber, String(cString: number.objCType) == "c" else { return nil }
         return number.boolValue
     }
 
-    private func wrongType(_ name: String, _ expected: String, _ found: Any) -> CheckpointError {
-        .malformedConfiguration(field: path + name, expected: expected, found: Self.shown(found))
+    /// - Parameter found: The field's value, if nil.
+    func malformed(_ name: String, expected: String, found: String? = nil) -> CheckpointError {
+        .malformedConfiguration(field: path + name, expected: expected, found: found ?? shown(name))
     }
 
     private static func shown(_ value: Any) -> String {
@@ -169,7 +166,7 @@ struct ModelConfiguration {
 }
 
 extension JSONTree {
-    /// The value as Foundation has it.
+    /// The value as a Foundation object.
     fileprivate var foundationValue: Any {
         switch self {
         case .null: NSNull()

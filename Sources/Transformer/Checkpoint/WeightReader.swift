@@ -1,103 +1,76 @@
 import LinearAlgebra
 
+/// The tensors of a checkpoint, under the names that Hugging Face transformers gives them.
+///
+/// A source hides how its format names tensors and stores values, so that each family is described once for all formats.
+public protocol TensorSource: Sendable {
+    /// The folder or file that holds the tensors, for messages.
+    var path: String { get }
+
+    /// The names of all tensors, sorted.
+    var names: [String] { get }
+
+    func contains(_ name: String) -> Bool
+
+    /// The name of a tensor in the files.
+    func storedName(of name: String) -> String
+
+    /// A tensor of shape [rows, columns], or of shape [columns] for one row, as Float32, finite throughout.
+    ///
+    /// - Throws: The error of the format, naming the tensor and its file.
+    func matrix(named name: String, rows: Int, columns: Int) throws -> Matrix
+}
+
+extension TensorSource {
+    public func storedName(of name: String) -> String { name }
+}
+
 /// Reads a decoder's weights under a family's names.
-struct WeightReader {
+struct WeightReader: ParameterSource {
+    private let description: DecoderDescription
     private let tensors: any TensorSource
     private let names: TensorNames
-    /// Tensors that the model reads, by the names that the source gives them.
+    /// The tensors that the model reads, by the source's names.
     private var read: Set<String> = []
 
-    init(tensors: any TensorSource, names: TensorNames) {
-        self.tensors = tensors
-        self.names = names
-    }
-
-    /// Reads a decoder, and makes sure that nothing of the source is left over but what the family is known to store besides.
+    /// Reads a decoder, and checks that it reads all tensors of the source, except buffers that the family is known to store.
     ///
     /// - Throws: ``CheckpointError``, and the errors of the source.
-    mutating func decoder(_ description: DecoderDescription) throws -> DecoderModel {
-        let width = description.width
-        let tokenEmbedding = try matrix(names.tokenEmbedding, rows: description.vocabulary, columns: width)
-        let decoder = DecoderModel(
-            description: description, tokenEmbedding: tokenEmbedding,
-            positionEmbedding: try names.positionEmbedding.map {
-                try matrix($0, rows: description.contextLength, columns: width)
-            },
-            blocks: try (0..<description.layers).map { try block($0, description) },
-            finalNorm: try normalization(names.finalNorm, description, width: width),
-            untiedHead: try untiedHead(description, tokenEmbedding),
-            headBias: description.headBias ? try vector(names.head + ".bias", count: description.vocabulary) : nil)
-        let unread = tensors.names.filter { !read.contains($0) && !names.isBuffer($0, layers: description.layers) }
+    static func decoder(
+        _ description: DecoderDescription, names: TensorNames, tensors: any TensorSource
+    ) throws -> DecoderModel {
+        var reader = WeightReader(description: description, tensors: tensors, names: names)
+        let decoder = try DecoderModel(description, names: names, from: &reader)
+        let unread = tensors.names.filter {
+            !reader.read.contains($0) && !names.isBuffer($0, layers: description.layers)
+        }
         guard unread.isEmpty else {
-            throw CheckpointError.unreadTensors(unread.map(tensors.storedName), folder: tensors.place)
+            throw CheckpointError.unreadTensors(unread.map(tensors.storedName), folder: tensors.path)
         }
         return decoder
     }
 
-    private mutating func untiedHead(
-        _ description: DecoderDescription, _ tokenEmbedding: Matrix
-    ) throws -> Matrix? {
-        func stored() throws -> Matrix {
-            try matrix(names.head, rows: description.vocabulary, columns: description.width)
-        }
-        guard description.isHeadTied else { return try stored() }
+    mutating func embedding(_ name: String, rows: Int, width: Int) throws -> Matrix {
+        try matrix(name, rows: rows, columns: width)
+    }
+
+    mutating func untiedHead(tokenEmbedding: Matrix) throws -> Matrix? {
         // Some programs store a tied head a second time.
-        guard tensors.contains(names.head + ".weight") else { return nil }
-        guard try stored() == tokenEmbedding else {
+        guard !description.isHeadTied || tensors.contains(names.head + ".weight") else { return nil }
+        let head = try matrix(names.head, rows: description.vocabulary, columns: description.width)
+        guard description.isHeadTied else { return head }
+        guard head == tokenEmbedding else {
             throw CheckpointError.tiedHeadDiffers(
                 head: tensors.storedName(of: names.head + ".weight"),
-                embedding: tensors.storedName(of: try self.stored(names.tokenEmbedding + ".weight")),
-                folder: tensors.place)
+                embedding: tensors.storedName(of: try stored(names.tokenEmbedding + ".weight")),
+                folder: tensors.path)
         }
         return nil
     }
 
-    private mutating func block(_ index: Int, _ description: DecoderDescription) throws -> DecoderModel.Block {
-        let prefix = names.blockPrefix + "\(index)."
-        func norm(_ name: String?) throws -> Normalization? {
-            try name.map { try normalization(prefix + $0, description, width: description.width) }
-        }
-        return DecoderModel.Block(
-            attentionNorm: try norm(names.attentionNorm),
-            attention: try attention(index, prefix, description),
-            attentionOutputNorm: try norm(names.attentionOutputNorm),
-            feedForwardNorm: try norm(names.feedForwardNorm), feedForward: try feedForward(prefix, description),
-            feedForwardOutputNorm: try norm(names.feedForwardOutputNorm), isParallel: description.isParallel)
-    }
+    mutating func headBias() throws -> Matrix { try vector(names.head + ".bias", count: description.vocabulary) }
 
-    private mutating func attention(_ index: Int, _ prefix: String, _ description: DecoderDescription) throws
-        -> Attention
-    {
-        let isNormWide = description.attention.queryKeyNorm == .wholeWidth
-        return Attention(
-            description, layer: index,
-            inputs: try zip(names.attentionInputs, description.attentionInputWidths).map { name, outputs in
-                try linear(prefix + name, description.width, outputs, hasBias: description.attentionInputBias)
-            },
-            output: try linear(
-                prefix + names.attentionOutput, description.queryWidth, description.width,
-                hasBias: description.attentionOutputBias),
-            queryNorm: try names.queryNorm.map {
-                try normalization(
-                    prefix + $0, description, width: isNormWide ? description.queryWidth : description.headWidth)
-            },
-            keyNorm: try names.keyNorm.map {
-                try normalization(
-                    prefix + $0, description, width: isNormWide ? description.keyValueWidth : description.headWidth)
-            })
-    }
-
-    private mutating func feedForward(_ prefix: String, _ description: DecoderDescription) throws -> FeedForward {
-        let (width, inner, hasBias) = (description.width, description.feedForwardWidth, description.feedForwardBias)
-        return FeedForward(
-            gate: try names.gate.map { try linear(prefix + $0, width, inner, hasBias: hasBias) },
-            up: try linear(prefix + names.up, width, inner, hasBias: hasBias),
-            down: try linear(prefix + names.down, inner, width, hasBias: hasBias), kind: description.feedForward)
-    }
-
-    private mutating func normalization(_ name: String, _ description: DecoderDescription, width: Int) throws
-        -> Normalization
-    {
+    mutating func normalization(_ name: String, width: Int) throws -> Normalization {
         let kind = description.normalization
         var gain = Matrix()
         if kind.hasGain {
@@ -111,7 +84,9 @@ struct WeightReader {
             epsilon: description.normalizationEpsilon, gainOffset: description.gainOffset)
     }
 
-    private mutating func linear(_ name: String, _ inputs: Int, _ outputs: Int, hasBias: Bool) throws -> LinearLayer {
+    mutating func linear(
+        _ name: String, inputs: Int, outputs: Int, hasBias: Bool, writesResidual: Bool
+    ) throws -> LinearLayer {
         var weight =
             names.storesTransposed
             ? try matrix(name, rows: inputs, columns: outputs).transposedCopy()
@@ -140,7 +115,7 @@ struct WeightReader {
         return try tensors.matrix(named: stored, rows: rows, columns: columns)
     }
 
-    /// The name under which a tensor is stored: as it is, or without the prefix that some checkpoints leave out.
+    /// The name under which a tensor is stored: with or without the prefix that some checkpoints omit.
     private func stored(_ name: String) throws -> String {
         if tensors.contains(name) { return name }
         var spellings = [name]
@@ -151,9 +126,9 @@ struct WeightReader {
         }
         for spelling in spellings {
             if let wrapped = tensors.names.first(where: { TensorWrapper.isWrapped(spelling, as: $0) }) {
-                throw CheckpointError.wrappedTensor(spelling, stored: wrapped, folder: tensors.place)
+                throw CheckpointError.wrappedTensor(spelling, stored: wrapped, folder: tensors.path)
             }
         }
-        throw CheckpointError.missingTensor(name, folder: tensors.place)
+        throw CheckpointError.missingTensor(name, folder: tensors.path)
     }
 }

@@ -1,17 +1,17 @@
 import LinearAlgebra
 
-/// A vector in the space of the tracked parameters: one matrix a tracked layer, of its weight's shape.
+/// A vector in the space of the tracked parameters: one matrix per tracked layer, of its weight's shape.
 ///
-/// Gradients, their preconditioned forms and directions of change are all of this kind. Inner products are summed in Float64.
+/// It represents gradients, preconditioned gradients and directions of change. Inner products are summed in Float64.
 public struct ParameterVector: Sendable, Equatable {
-    /// In the order of ``TrackedLayers/layers``; each out × in, the last column that of the bias where there is one.
+    /// In the order of ``TrackedLayers/layers``; each out × in; the last column belongs to the bias, if there is one.
     public var layers: [Matrix]
 
     public init(layers: [Matrix]) {
         self.layers = layers
     }
 
-    /// Zero.
+    /// The zero vector.
     public init(zeroOf tracked: TrackedLayers) {
         layers = tracked.layers.map { Matrix(rows: $0.outputs, columns: $0.inputs) }
     }
@@ -27,7 +27,7 @@ public struct ParameterVector: Sendable, Equatable {
         }
     }
 
-    /// How many parameters there are.
+    /// The number of parameters.
     public var count: Int { layers.reduce(0) { $0 + $1.count } }
 
     public func dot(_ other: ParameterVector) -> Double {
@@ -52,7 +52,7 @@ public struct ParameterVector: Sendable, Equatable {
         for layer in layers.indices { layers[layer].scale(by: Float(factor)) }
     }
 
-    /// Makes every value zero, in the memory it has.
+    /// Sets every value to zero, in place.
     public mutating func reset() {
         for layer in layers.indices {
             layers[layer].resize(rows: layers[layer].rows, columns: layers[layer].columns, filledWith: 0)
@@ -70,5 +70,27 @@ public struct GradientSumTap: GradientTap, Sendable {
 
     public mutating func record(_ pass: LayerPass) {
         sum.layers[pass.layer.index].addProduct(pass.outputGradients.transposed, pass.inputs)
+    }
+}
+
+extension DecoderModel {
+    /// The same model with its tracked parameters moved by `scale · direction`; both models share all other parameters.
+    ///
+    /// For the effect of a change of parameters on the model's outputs, as in appendix B of Grosse et al. 2023, and for optimisers of
+    /// the tracked parameters only. In Float32: half-precision copies of weights do not change.
+    ///
+    /// - Parameter direction: Has the shapes of `tracked`; the last column of a layer with a bias is the bias.
+    public func displaced(along direction: ParameterVector, tracked: TrackedLayers, by scale: Double) -> DecoderModel {
+        var model = self
+        model.displace(along: direction, tracked: tracked, by: scale)
+        return model
+    }
+
+    /// Moves the tracked parameters by `scale · direction`, in place.
+    public mutating func displace(along direction: ParameterVector, tracked: TrackedLayers, by scale: Double) {
+        updateParameters { name, parameter in
+            guard let layer = tracked[name] else { return }
+            parameter.add(direction.layers[layer.index], scaledBy: Float(scale))
+        }
     }
 }

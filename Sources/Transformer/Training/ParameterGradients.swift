@@ -2,16 +2,11 @@ import LinearAlgebra
 
 /// The tap of training: the gradient of the summed loss with respect to every parameter.
 struct ParameterGradients: GradientTap, Sendable {
-    static let tokenEmbedding = "token embedding"
-    static let positionEmbedding = "position embedding"
-    static let head = "head"
-    static let headBias = "head bias"
-
     /// Gradients by parameter name, each of its parameter's shape.
     private(set) var gradients: [String: Matrix] = [:]
     private let isHeadTied: Bool
 
-    /// Gradients of zero for every parameter.
+    /// Zero gradients for every parameter.
     init(of decoder: DecoderModel) {
         isHeadTied = decoder.untiedHead == nil
         var decoder = decoder
@@ -37,18 +32,21 @@ struct ParameterGradients: GradientTap, Sendable {
 
     mutating func record(_ pass: EmbeddingPass) {
         for (row, token) in pass.batch.tokens.enumerated() {
-            gradients[Self.tokenEmbedding]?.addRow(row, of: pass.outputGradients, to: Int(token))
+            gradients[ParameterName.tokenEmbedding]?.addRow(row, of: pass.outputGradients, to: Int(token))
         }
-        guard gradients[Self.positionEmbedding] != nil else { return }
+        guard gradients[ParameterName.positionEmbedding] != nil else { return }
         for (row, position) in pass.batch.positions.enumerated() {
-            gradients[Self.positionEmbedding]?.addRow(row, of: pass.outputGradients, to: Int(position))
+            gradients[ParameterName.positionEmbedding]?.addRow(row, of: pass.outputGradients, to: Int(position))
         }
     }
 
     mutating func recordHead(inputs: Matrix, outputGradients: Matrix) {
-        gradients[isHeadTied ? Self.tokenEmbedding : Self.head]?.addProduct(outputGradients.transposed, inputs.slice)
-        guard gradients[Self.headBias] != nil else { return }
-        for row in 0..<outputGradients.rows { gradients[Self.headBias]?.addRow(row, of: outputGradients, to: 0) }
+        gradients[isHeadTied ? ParameterName.tokenEmbedding : ParameterName.head]?
+            .addProduct(outputGradients.transposed, inputs.slice)
+        guard gradients[ParameterName.headBias] != nil else { return }
+        for row in 0..<outputGradients.rows {
+            gradients[ParameterName.headBias]?.addRow(row, of: outputGradients, to: 0)
+        }
     }
 
     /// Adds another worker's gradients.
@@ -67,7 +65,34 @@ struct ParameterGradients: GradientTap, Sendable {
 
     /// The norm of all gradients as one vector.
     var norm: Double {
-        // In the order of names: a dictionary's own order, and with it the rounding, changes from run to run.
+        // In the order of names: the order of a dictionary, and with it the rounding, changes from run to run.
         gradients.sorted { $0.key < $1.key }.reduce(0) { $0 + $1.value.squaredNorm }.squareRoot()
     }
+}
+
+extension DecoderModel {
+    /// A step of plain gradient descent on a batch's summed loss in all parameters.
+    public func descentStep(on batch: TokenBatch, in workspace: inout DecoderWorkspace) -> DescentStep {
+        var gradients = ParameterGradients(of: self)
+        run(batch, in: &workspace, tracked: TrackedLayers(of: self, .all), tap: &gradients)
+        return DescentStep(gradients: gradients)
+    }
+
+    /// The same model after a step of plain gradient descent.
+    public func stepped(_ step: DescentStep, learningRate: Double) -> DecoderModel {
+        var model = self
+        model.updateParameters { name, parameter in
+            guard let gradient = step.gradients.gradients[name] else { return }
+            parameter.add(gradient, scaledBy: Float(-learningRate))
+        }
+        return model
+    }
+}
+
+/// The gradient of a summed loss with respect to all of a model's parameters.
+public struct DescentStep: Sendable {
+    let gradients: ParameterGradients
+
+    /// The length of the step at a learning rate of one.
+    public var norm: Double { gradients.norm }
 }

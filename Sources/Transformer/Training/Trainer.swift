@@ -4,12 +4,12 @@ import LinearAlgebra
 
 /// Trains a decoder with AdamW, warm-up and cosine decay.
 ///
-/// With the same configuration, corpus and number of workers, two runs give the same weights bit for bit, also when one of them was
+/// With the same configuration, corpus and number of workers, two runs give the same weights bit for bit, even if one of them was
 /// interrupted and resumed.
 public struct Trainer {
     public let configuration: TrainingConfiguration
     public private(set) var decoder: DecoderModel
-    /// Steps taken.
+    /// The number of steps taken.
     public private(set) var step = 0
     private let sequences: [[Int32]]
     private let workers: Workers
@@ -22,18 +22,18 @@ public struct Trainer {
         var gradients: ParameterGradients
     }
 
-    /// A step's outcome.
+    /// The outcome of a step.
     public struct Progress: Sendable {
         public let step: Int
         public let totalSteps: Int
         public let epoch: Int
-        /// Mean loss of the step's batch, in nats a token.
+        /// The mean loss of the step's sequences, in nats per token.
         public let loss: Double
         public let learningRate: Double
         public let tokens: Int
     }
 
-    /// - Parameter sequences: Token ids within the vocabulary, each of 2 to `sequenceLength` tokens.
+    /// - Parameter sequences: Sequences of 2 to `sequenceLength` token ids within the vocabulary.
     public init(_ configuration: TrainingConfiguration, sequences: [[Int32]], workers: Workers) throws {
         self.configuration = configuration
         self.sequences = sequences.filter { $0.count >= 2 }
@@ -54,7 +54,7 @@ public struct Trainer {
 
     /// Takes the next step.
     ///
-    /// - Returns: `nil` when all steps are taken.
+    /// - Returns: Nil if all steps have been taken.
     public mutating func advance() throws -> Progress? {
         guard step < totalSteps else { return nil }
         let epoch = step / stepsPerEpoch
@@ -70,7 +70,7 @@ public struct Trainer {
             tokens: chosen.reduce(0) { $0 + $1.count })
     }
 
-    /// Mean loss over sequences, in nats a predicted token.
+    /// The mean loss of sequences, in nats per predicted token.
     public func meanLoss(of sequences: [[Int32]]) throws -> Double {
         let decoder = decoder
         let chunks = sequences.filter { $0.count >= 2 }.chunks(of: configuration.batchSequences)
@@ -129,7 +129,7 @@ public struct Trainer {
                 gradient: gradient, firstMoment: &mean, secondMoment: &square, learningRate: Float(learningRate),
                 beta1: Float(settings.beta1), beta2: Float(settings.beta2), step: step,
                 epsilon: Float(settings.epsilon),
-                // Gains and biases are not shrunk: they are rows of their own.
+                // Gains and biases, which have one row, have no weight decay.
                 weightDecay: parameter.rows == 1 ? 0 : Float(settings.weightDecay), gradientScale: Float(scale))
             first[name] = mean
             second[name] = square
@@ -154,7 +154,7 @@ public struct Trainer {
 
 // Interruption and resumption.
 extension Trainer {
-    /// Saves weights, moments and step, so that ``resume(from:)`` goes on as if there had been no interruption.
+    /// Saves weights, moments and step, so that ``resume(from:)`` continues as if there had been no interruption.
     public func save(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
@@ -169,10 +169,10 @@ extension Trainer {
         try writer.write(to: path, checksum: true)
     }
 
-    /// Takes up what ``save(to:)`` wrote.
+    /// Continues from the state that ``save(to:)`` wrote.
     ///
-    /// - Throws: ``TrainingError/otherRun(path:difference:)`` if it was made with other settings or sequences,
-    ///   ``TrainingError/damagedState(path:)`` if it is not what was written.
+    /// - Throws: ``TrainingError/otherRun(path:difference:)`` if the settings or sequences differ,
+    ///   ``TrainingError/damagedState(path:)`` if the file is damaged.
     public mutating func resume(from path: String) throws {
         let file: SafetensorsFile
         do {
@@ -227,25 +227,25 @@ extension Trainer {
 /// Why training cannot go on.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case otherRun(path: String, difference: String)
-    /// The state of an interrupted run is not what was written.
+    /// The saved state of an interrupted run is damaged.
     case damagedState(path: String)
     case unusableConfiguration(String)
     case diverged(step: Int)
-    /// A checkpoint that says nothing of how it was trained.
+    /// A checkpoint without a record of how it was trained.
     case noRecord(path: String)
 
     public var description: String {
         switch self {
         case .otherRun(let path, let difference):
-            "\(path): \(difference) is not that of the interrupted run. Give the same options, or start anew without --resume."
+            "\(path): \(difference) is not that of the interrupted run. Give the same options, or start again without --resume."
         case .damagedState(let path):
             "\(path): the state of the interrupted run is damaged: its content is not what was written. Start again without --resume."
         case .unusableConfiguration(let problem): problem
         case .diverged(let step):
             "the loss is not finite at step \(step): lower learning_rate, or check the corpus"
         case .noRecord(let path):
-            "\(path): there is no such file, so it is not known how the model was trained. Models are trained anew by the recipe "
-                + "that tributary train keeps with them: use a model that it made."
+            "\(path): there is no such file, so it is unknown how the model was trained. Models are retrained from the record that "
+                + "tributary train keeps with them: use a model that it made."
         }
     }
 }

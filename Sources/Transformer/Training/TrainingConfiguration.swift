@@ -1,31 +1,33 @@
+import Files
+import Foundation
 import Limits
 
 /// How a model is trained.
 public struct TrainingConfiguration: Sendable, Equatable, Codable {
-    /// Tokens of the byte-level BPE tokenizer that is trained on the corpus first.
+    /// The size of the byte-level BPE tokenizer that is trained on the corpus first.
     public var vocabulary = 4_096
-    /// Longest sequence, and the model's context.
+    /// The length of the longest sequence, and the model's context.
     public var sequenceLength = 128
     public var width = 192
     public var layers = 6
     public var heads = 6
     public var keyValueHeads = 2
     public var feedForwardWidth = 512
-    /// Sequences a step.
+    /// The number of sequences per step.
     public var batchSequences = 48
     public var epochs = 8
     public var learningRate = 3e-3
     /// The learning rate at the end, as a share of the highest.
     public var finalLearningRateShare = 0.02
-    /// Share of all steps in which the learning rate rises from zero.
+    /// The share of all steps in which the learning rate rises from zero.
     public var warmupShare = 0.03
     public var weightDecay = 0.1
     public var beta1 = 0.9
     public var beta2 = 0.95
     public var epsilon = 1e-8
-    /// The gradient's norm is cut to this; 0 leaves it.
+    /// The largest norm of the gradient, which is scaled down to it; 0 for no limit.
     public var gradientClip = 1.0
-    /// Decides initial weights and the order of sequences.
+    /// Determines the initial weights and the order of sequences.
     public var seed: UInt64 = 0
 
     public init() {}
@@ -50,7 +52,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         case seed
     }
 
-    /// What the settings are allowed to be, each by itself.
+    /// The allowed values of each setting.
     public enum Limits {
         public static let vocabulary = 257...1_048_576
         public static let sequenceLength = 2...1_048_576
@@ -67,7 +69,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         public static let epsilon = NumberLimit.above(0, to: 1)
         public static let gradientClip = NumberLimit.from(0, to: 1e30)
         public static let seed = UInt64.min...UInt64.max
-        /// Of the model as a whole. In training, each takes 16 bytes and more.
+        /// Of the whole model. Training takes at least 16 bytes per parameter.
         public static let parameters = 1...4_000_000_000
     }
 
@@ -96,7 +98,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         try read(.seed, into: &seed)
     }
 
-    /// What is wrong with the settings by themselves or together, if anything is.
+    /// The first problem with single settings or with their combination, if there is one.
     public var problem: String? {
         let refusals: [(CodingKeys, String?)] = [
             (.vocabulary, Limits.vocabulary.refusal(of: vocabulary)),
@@ -123,13 +125,13 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         return Limits.parameters.refusal(of: matrixParameters).map { "the model's parameters: \($0)" }
     }
 
-    /// Parameters of all matrices: the embedding, attention and the feed-forward layers.
+    /// The parameters of all matrices: the embedding, attention and the MLPs.
     private var matrixParameters: Int {
         let attention = 2 * width * (width + width / heads * keyValueHeads)
         return vocabulary * width + layers * (attention + 3 * width * feedForwardWidth)
     }
 
-    /// A llama-like decoder of these dimensions, its head tied to the embedding.
+    /// A Llama-like decoder of these dimensions, whose head is tied to the embedding.
     var description: DecoderDescription {
         DecoderDescription(
             architecture: "llama", vocabulary: vocabulary, contextLength: sequenceLength, width: width, layers: layers,
@@ -138,5 +140,67 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
             position: .rotary(RotaryEmbedding(base: 10_000, width: width / heads)),
             feedForward: .gatedSilu, attentionInput: .separate, attentionInputBias: false, attentionOutputBias: false,
             feedForwardBias: false, isHeadTied: true)
+    }
+}
+
+/// The record of a training run, which is kept beside the checkpoint as `training.json`.
+public struct TrainingRecord: Sendable, Codable, Equatable {
+    public static let fileName = "training.json"
+
+    public var settings: TrainingConfiguration
+    public var parameters: Int
+    public var documents: Int
+    public var sequences: Int
+    public var tokens: Int
+    public var steps: Int
+    /// The final model's loss in nats per token.
+    public var trainingLoss: Double
+    /// The same on held-out text.
+    public var heldOutLoss: Double?
+
+    public init(
+        settings: TrainingConfiguration, parameters: Int, documents: Int, sequences: Int, tokens: Int, steps: Int,
+        trainingLoss: Double, heldOutLoss: Double?
+    ) {
+        self.settings = settings
+        self.parameters = parameters
+        self.documents = documents
+        self.sequences = sequences
+        self.tokens = tokens
+        self.steps = steps
+        self.trainingLoss = trainingLoss
+        self.heldOutLoss = heldOutLoss
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case settings, parameters, documents, sequences, tokens, steps
+        case trainingLoss = "training_loss"
+        case heldOutLoss = "held_out_loss"
+    }
+
+    /// Reads the record of a checkpoint folder.
+    ///
+    /// - Throws: ``TrainingError/noRecord(path:)`` if `tributary train` did not make the checkpoint.
+    public init(checkpoint folder: String) throws {
+        let path = Self.path(in: folder)
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
+            throw TrainingError.noRecord(path: path)
+        }
+        do {
+            self = try JSONDecoder().decode(TrainingRecord.self, from: data)
+        } catch {
+            throw TrainingError.unusableConfiguration("\(path): not the record of a training run")
+        }
+        if let problem = settings.problem { throw TrainingError.unusableConfiguration("\(path): \(problem)") }
+    }
+
+    public func write(to folder: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try AtomicFile.write(try encoder.encode(self), to: Self.path(in: folder))
+    }
+
+    private static func path(in folder: String) -> String {
+        URL(fileURLWithPath: folder).appendingPathComponent(fileName).path
     }
 }

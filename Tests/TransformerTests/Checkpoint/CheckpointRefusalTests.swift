@@ -159,7 +159,7 @@ struct CheckpointRefusalTests {
             "config.json: num_key_value_heads: expected a divisor of num_attention_heads (4), found 8."),
         Malformed(
             "llama-biases-untied", "head_dim", "5",
-            "config.json: head_dim: expected an even number, as rotary positions turn pairs, found 5."),
+            "config.json: head_dim: expected an even number, as rotary positions rotate pairs, found 5."),
         Malformed(
             "llama-biases-untied", "hidden_size", "true", "config.json: hidden_size: expected a number, found true."),
         Malformed("llama-biases-untied", "mlp_bias", "0", "config.json: mlp_bias: expected true or false, found 0."),
@@ -187,12 +187,12 @@ struct CheckpointRefusalTests {
             "config.json: rope_parameters.high_freq_factor: expected more than low_freq_factor (4.0), found 4.0."),
         Malformed(
             "gpt-neo", "attention_types", "[[[\"global\"], 2]]",
-            "config.json: attention_types: expected lists of \"global\" and \"local\", each with how often it is repeated, "
-                + "for 3 layers in all, found a list."),
+            "config.json: attention_types: expected lists of \"global\" and \"local\", each with its number of repetitions, "
+                + "for 3 layers in total, found a list."),
         Malformed(
             "gpt-neo", "attention_types", "[[[\"global\", \"sparse\"], 1], [[\"local\"], 1]]",
-            "config.json: attention_types: expected lists of \"global\" and \"local\", each with how often it is repeated, "
-                + "for 3 layers in all, found a list."),
+            "config.json: attention_types: expected lists of \"global\" and \"local\", each with its number of repetitions, "
+                + "for 3 layers in total, found a list."),
         Malformed(
             "gpt-neox", "rope_parameters", "{\"partial_rotary_factor\": 0.5}",
             "config.json: rotary_pct: expected a share of the head width (6) that is an even number, found 0.5."),

@@ -192,7 +192,7 @@ struct RotaryConfigurationTests {
         for (model, changes, words) in cases {
             let message = try refusal(model, changes)
             #expect(message.contains(words), "\(message)")
-            #expect(message.contains("both cannot be meant"))
+            #expect(message.contains("contradict each other"))
         }
     }
 

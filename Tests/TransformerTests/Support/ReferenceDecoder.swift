@@ -56,8 +56,8 @@ struct ReferenceDecoder {
             let activated = read.map { feedForward(block.feedForward, normalized($0, norm)) }
             residual = zip(residual, activated.map { normalized($0, block.feedForwardOutputNorm) }).map(sum)
         }
-        let head = parameter(structure.untiedHead == nil ? ParameterGradients.tokenEmbedding : ParameterGradients.head)
-        let bias = structure.headBias == nil ? nil : parameter(ParameterGradients.headBias).values
+        let head = parameter(structure.untiedHead == nil ? ParameterName.tokenEmbedding : ParameterName.head)
+        let bias = structure.headBias == nil ? nil : parameter(ParameterName.headBias).values
         return residual.map { stream in
             let final = normalized(stream, structure.finalNorm)
             return (0..<description.vocabulary).map {
@@ -68,9 +68,9 @@ struct ReferenceDecoder {
 
     private func embedding(of token: Int32, at position: Int) -> Vector {
         let scale = Double(description.embeddingScale)
-        let token = parameter(ParameterGradients.tokenEmbedding).row(Int(token)).map { $0 * scale }
+        let token = parameter(ParameterName.tokenEmbedding).row(Int(token)).map { $0 * scale }
         guard description.position == .learned else { return token }
-        return sum(token, parameter(ParameterGradients.positionEmbedding).row(position))
+        return sum(token, parameter(ParameterName.positionEmbedding).row(position))
     }
 
     private func capped(_ x: Double, _ cap: Float?) -> Double {

@@ -1,10 +1,10 @@
-// Gemma: gains stored around zero, embeddings scaled, a gelu gate.
+// Gemma stores gains around zero, scales embeddings, and has a gelu gate.
 
 extension ModelConfiguration {
     fileprivate func gemmaLike(
         _ architecture: String, rotary positions: (fields: RotaryFields, layerType: String?) = (RotaryFields(), nil)
     ) throws -> DecoderDescription {
-        // The first generation was published with another activation in hidden_act than it was trained with.
+        // The hidden_act of the first generation names another activation than the one it was trained with.
         let field =
             try string("hidden_activation") == nil && architecture == "gemma" ? "hidden_act" : "hidden_activation"
         let both = ["gelu", "gelu_pytorch_tanh"]
@@ -19,11 +19,11 @@ extension ModelConfiguration {
         return description
     }
 
-    /// What later generations add to the first.
+    /// The options of later generations.
     ///
     /// - Parameters:
-    ///   - scoreCap: Of scores where the configuration has no such field; `null` is none.
-    ///   - logitCap: The same of logits.
+    ///   - scoreCap: The cap of scores if the configuration lacks the field; a field of `null` means no cap.
+    ///   - logitCap: The same for logits.
     fileprivate func secondGemma(
         _ architecture: String, scoreCap: Float? = nil, logitCap: Float? = nil,
         rotary positions: (fields: RotaryFields, layerType: String?) = (RotaryFields(), nil)
@@ -37,7 +37,7 @@ extension ModelConfiguration {
 }
 
 extension TensorNames {
-    /// Norms on both sides of attention and MLP.
+    /// With norms before and after attention and MLP.
     fileprivate static let secondGemma: TensorNames = {
         var names = TensorNames.llama
         names.attentionOutputNorm = "post_attention_layernorm"

@@ -1,27 +1,25 @@
 extension ModelConfiguration {
-    /// Where a family keeps what its rotary positions are made of.
+    /// The fields from which a family reads its rotary positions.
     struct RotaryFields {
-        /// Besides `rope_theta` in `rope_parameters`.
+        /// Fields of the base, besides `rope_theta` in `rope_parameters`.
         var bases = ["rope_theta"]
         var defaultBase = 10_000.0
-        /// The share of a head that turns, besides `partial_rotary_factor` in `rope_parameters`; empty where all of it does.
+        /// Fields of the share of a head that is rotated, besides `partial_rotary_factor` in `rope_parameters`; empty if all of it is.
         var shares: [String] = []
         var defaultShare = 1.0
     }
 
-    /// A field of some object, and what it says.
+    /// The number in a field of some object.
     private struct Reading {
         let field: String
         let value: Double
     }
 
-    /// Rotary positions, in the spelling of transformers 5 (`rope_parameters`) or of transformers 4.
-    ///
-    /// What both say must be one thing.
+    /// Rotary positions, in the spelling of transformers 5 (`rope_parameters`) or of transformers 4. If both are present, they must agree.
     ///
     /// - Parameters:
-    ///   - layerType: Where the two kinds of layers have parameters of their own.
-    ///   - scales: Whether `rope_scaling` is meant for them.
+    ///   - layerType: The kind of layers, if each kind has its own parameters.
+    ///   - scales: Whether `rope_scaling` applies.
     func rotary(
         headWidth: Int, _ fields: RotaryFields = RotaryFields(), layerType: String? = nil, scales: Bool = true
     ) throws -> RotaryEmbedding {
@@ -29,10 +27,7 @@ extension ModelConfiguration {
         let bases =
             try objects.compactMap { try $0.reading("rope_theta") } + fields.bases.compactMap { try reading($0) }
         let base = try agreed(bases) ?? fields.defaultBase
-        guard base > 0 else {
-            throw CheckpointError.malformedConfiguration(
-                field: "rope_theta", expected: "a positive number", found: "\(base)")
-        }
+        guard base > 0 else { throw malformed("rope_theta", expected: "a positive number", found: "\(base)") }
         let width = try rotaryWidth(headWidth: headWidth, fields, objects)
         let context = try reading("original_max_position_embeddings")
         let found = try objects.map { object in
@@ -49,7 +44,7 @@ extension ModelConfiguration {
         return found.first ?? RotaryEmbedding(base: base, width: width)
     }
 
-    /// `rope_parameters`, or what it has for one kind of layer, and `rope_scaling`, as far as they are there.
+    /// `rope_parameters` (or its object for one kind of layers) and `rope_scaling`, if they are present.
     private func rotaryObjects(layerType: String?, scales: Bool) throws -> [ModelConfiguration] {
         var objects: [ModelConfiguration] = []
         if let parameters = try object("rope_parameters") {
@@ -69,7 +64,7 @@ extension ModelConfiguration {
         try number(name).map { Reading(field: qualified(name), value: $0) }
     }
 
-    /// What all readings say; nil where there are none.
+    /// The common value of all readings; nil if there are none.
     private func agreed(_ readings: [Reading]) throws -> Double? {
         guard let first = readings.first else { return nil }
         if let other = readings.first(where: { $0.value != first.value }) {
@@ -96,15 +91,14 @@ extension ModelConfiguration {
     private func evenWidth(of headWidth: Int, share: Double, field: String?) throws -> Int {
         let field = field ?? "partial_rotary_factor"
         guard share > 0, share <= 1 else {
-            throw CheckpointError.malformedConfiguration(
-                field: field, expected: "a number above 0 and up to 1", found: "\(share)")
+            throw malformed(field, expected: "a number above 0 and up to 1", found: "\(share)")
         }
         let width = Int(Double(headWidth) * share)
         guard width % 2 == 0, width > 0 else {
-            throw CheckpointError.malformedConfiguration(
-                field: share == 1 ? "head_dim" : field,
+            throw malformed(
+                share == 1 ? "head_dim" : field,
                 expected: share == 1
-                    ? "an even number, as rotary positions turn pairs"
+                    ? "an even number, as rotary positions rotate pairs"
                     : "a share of the head width (\(headWidth)) that is an even number",
                 found: share == 1 ? "\(width)" : "\(share)")
         }
@@ -114,8 +108,8 @@ extension ModelConfiguration {
     /// Reads `rope_parameters` or `rope_scaling`.
     ///
     /// - Parameters:
-    ///   - contextLength: The original one, where nothing says what that is.
-    ///   - originalContext: What stands outside of the object about it.
+    ///   - contextLength: The original context if no field gives it.
+    ///   - originalContext: The original context from outside of the object.
     private func rotaryScaling(contextLength: Int, originalContext: Reading?) throws -> RotaryEmbedding.Scaling {
         for field in ["rope_type", "type"] { try require(field, oneOf: ["default", "linear", "llama3"]) }
         if let type = try string("type"), let kind = try string("rope_type"), type != kind {
@@ -134,9 +128,7 @@ extension ModelConfiguration {
             let low = try required("low_freq_factor")
             let high = try required("high_freq_factor")
             guard high > low else {
-                throw CheckpointError.malformedConfiguration(
-                    field: qualified("high_freq_factor"), expected: "more than low_freq_factor (\(low))",
-                    found: "\(high)")
+                throw malformed("high_freq_factor", expected: "more than low_freq_factor (\(low))", found: "\(high)")
             }
             let factor = try required("factor")
             let original = try dimension("original_max_position_embeddings", default: contextLength)
@@ -155,10 +147,7 @@ extension ModelConfiguration {
     }
 
     private func required(_ name: String) throws -> Double {
-        guard let value = try positive(name) else {
-            throw CheckpointError.malformedConfiguration(
-                field: qualified(name), expected: "a positive number", found: "nothing")
-        }
+        guard let value = try positive(name) else { throw malformed(name, expected: "a positive number") }
         return Double(value)
     }
 }

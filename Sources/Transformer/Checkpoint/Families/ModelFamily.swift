@@ -1,6 +1,6 @@
-/// A family of models: how its `config.json` describes a decoder, and what its tensors are called.
+/// A family of models: how its `config.json` describes a decoder, and the names of its tensors.
 ///
-/// Adding a family is adding one of these to ``all``.
+/// To support another family, add it to ``all``.
 struct ModelFamily: Sendable {
     /// `model_type` in `config.json`.
     let name: String
@@ -27,7 +27,7 @@ struct ModelFamily: Sendable {
     /// - Throws: ``CheckpointError`` for fields that are missing or malformed, and for options that are not supported.
     func description(of configuration: ModelConfiguration) throws -> DecoderDescription {
         try UnsupportedModels.refuseOptions(of: configuration)
-        // Names differ in their capitals: LLaMAForCausalLM was one of the first.
+        // Capitals are ignored: early checkpoints have LLaMAForCausalLM.
         for name in try configuration.strings("architectures") ?? [] where name.lowercased() != causalClass.lowercased()
         {
             throw CheckpointError.otherClass(found: name, expected: causalClass)
@@ -38,9 +38,68 @@ struct ModelFamily: Sendable {
         return description
     }
 
-    /// What every family with rotary positions follows.
+    /// The fields that every family with rotary positions follows.
     static let rotaryFields: Set<String> = ["rope_parameters", "rope_scaling"]
 
-    /// What llama and its descendants follow.
+    /// The fields that Llama and its descendants follow.
     static let llamaFields = rotaryFields.union(["head_dim"])
+}
+
+/// The names of a family's modules, without ".weight" and ".bias". Those of a block follow its prefix and number.
+///
+/// A norm without a name does not exist.
+struct TensorNames: Sendable {
+    /// A prefix of every name except the head's, which some checkpoints omit.
+    var optionalPrefix = ""
+    var tokenEmbedding: String
+    var positionEmbedding: String?
+    var blockPrefix: String
+    var attentionNorm: String?
+    var attentionInputs: [String]
+    var queryNorm: String?
+    var keyNorm: String?
+    var attentionOutput: String
+    var attentionOutputNorm: String?
+    var feedForwardNorm: String?
+    var gate: String?
+    var up: String
+    var down: String
+    var feedForwardOutputNorm: String?
+    var finalNorm: String
+    var head = "lm_head"
+    /// Whether linear weights are stored inputs × outputs.
+    var storesTransposed = false
+    /// Tensors that some versions of the family store besides the weights, although they compute them again when they load a model: in a
+    /// block, and in the model.
+    var blockBuffers: [String] = []
+    var buffers: [String] = []
+
+    /// Whether a tensor is one of the family's buffers in a model with this many layers.
+    func isBuffer(_ name: String, layers: Int) -> Bool {
+        let full = name.hasPrefix(optionalPrefix) ? name : optionalPrefix + name
+        if buffers.contains(full) { return true }
+        guard full.hasPrefix(blockPrefix) else { return false }
+        let parts = full.dropFirst(blockPrefix.count).split(separator: ".", maxSplits: 1)
+        guard parts.count == 2, let layer = Int(parts[0]), (0..<layers).contains(layer) else { return false }
+        return blockBuffers.contains(String(parts[1]))
+    }
+}
+
+extension TensorNames {
+    /// The names of Llama, which most later families keep.
+    static let llama = TensorNames(
+        tokenEmbedding: "model.embed_tokens", blockPrefix: "model.layers.", attentionNorm: "input_layernorm",
+        attentionInputs: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+        attentionOutput: "self_attn.o_proj", feedForwardNorm: "post_attention_layernorm", gate: "mlp.gate_proj",
+        up: "mlp.up_proj", down: "mlp.down_proj", finalNorm: "model.norm",
+        blockBuffers: ["self_attn.rotary_emb.inv_freq"],
+        buffers: ["model.rotary_emb.inv_freq", "model.rotary_emb_local.inv_freq"])
+
+    /// These names with norms of each head's query and key.
+    var withQueryKeyNorm: TensorNames {
+        var names = self
+        names.queryNorm = "self_attn.q_norm"
+        names.keyNorm = "self_attn.k_norm"
+        return names
+    }
 }

@@ -1,13 +1,13 @@
 import Foundation
 import Tokenizer
 
-/// A model in a GGUF file, presented as a Hugging Face checkpoint would be.
+/// A model in a GGUF file, presented like a Hugging Face checkpoint.
 struct GGUFCheckpoint: CheckpointSource {
     let file: GGUFFile
     let configuration: ModelConfiguration
     private let translated: GGUFTensors
 
-    /// Opens a file and refuses, before any weight is read, what is not supported of it.
+    /// Opens a file, and refuses unsupported files before any weight is read.
     ///
     /// - Throws: ``GGUFError``.
     init(path: String) throws { try self.init(file: GGUFFile(path: path)) }
@@ -18,9 +18,8 @@ struct GGUFCheckpoint: CheckpointSource {
             throw GGUFError.split(file: file.fileName, count: count)
         }
         if let kind = try file.string("general.type"), kind != "model" {
-            throw GGUFError.unsupportedFeature(
-                file: file.fileName,
-                feature: "the type \(SafetensorsError.quoted(kind)) (general.type), where \"model\" is supported"
+            throw file.unsupported(
+                "the type \(SafetensorsError.quoted(kind)) (general.type), where \"model\" is supported"
                     + (kind == "adapter"
                         ? ": merge the adapter into its model with llama.cpp's \"llama-export-lora\"" : ""))
         }
@@ -41,9 +40,9 @@ struct GGUFCheckpoint: CheckpointSource {
 
     func tokenizer() throws -> Tokenizer { try Tokenizer(try file.tokenizerMetadata(), file: file.fileName) }
 
-    /// The GGUF file that a path means: the file itself, or the one that lies in a folder without a `config.json`.
+    /// The GGUF file at a path: the file itself, or the only one in a folder without a `config.json`.
     ///
-    /// - Returns: `nil` if the path means something else.
+    /// - Returns: Nil for other paths.
     /// - Throws: ``GGUFError/severalFiles(folder:files:)``.
     static func file(at path: String) throws -> String? {
         var isFolder: ObjCBool = false

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Why a GGUF file could not be read, or does not hold a model that can be used.
+/// Why a GGUF file, or the model in it, cannot be used.
 ///
-/// `file` is a file's name; `path` is a path as it was given.
+/// `file` is a file's name; `path` is a path as the caller gave it.
 public enum GGUFError: Error, Equatable {
     // Opening.
     case missingFile(path: String)
@@ -42,20 +42,20 @@ extension GGUFError: CustomStringConvertible, LocalizedError {
         case .notAFile(let path):
             return "\(path): this is not a regular file; expected a .gguf file. Check the path."
         case .unreadable(let path, let reason):
-            return "\(path): cannot be read (\(reason)). Check that it exists and that you may read it."
+            return "\(path): cannot be read (\(reason)). Check that it exists and that you have permission to read it."
         case .severalFiles(let folder, let files):
             return "\(folder): there is no config.json, and there is more than one GGUF file "
                 + "(\(files.prefix(4).joined(separator: ", "))\(files.count > 4 ? ", ..." : "")). Name one of the files."
 
         case .notGGUF(let file):
-            return "\(file): does not begin with \"GGUF\". It is not a GGUF file, or it was not downloaded to the end."
+            return "\(file): does not begin with \"GGUF\". It is not a GGUF file, or the download is incomplete."
         case .bigEndian(let file):
             return "\(file): is a big-endian GGUF file; little-endian ones are supported. Convert the model again."
         case .unsupportedVersion(let file, let version):
-            return "\(file): is of GGUF version \(version); supported is version \(GGUFFile.version). "
+            return "\(file): has GGUF version \(version); supported is version \(GGUFFile.version). "
                 + "Convert the model again with a current converter."
         case .truncated(let file, let byte, let part):
-            return "\(file): ends at byte \(byte), inside \(part). It was not downloaded to the end: download it again."
+            return "\(file): ends at byte \(byte), inside \(part). The download is incomplete: download it again."
         case .malformed(let file, let byte, let problem):
             return "\(file): byte \(byte): \(problem). \(damaged)"
         case .tooMany(let part, let file, let count, let limit):
@@ -77,20 +77,21 @@ extension GGUFError: CustomStringConvertible, LocalizedError {
             return "\(file): the model has \(feature)."
         case .unsupportedType(let tensor, let file, let found):
             return "\(file): tensor \(SafetensorsError.quoted(tensor)) is stored as \(found); supported are "
-                + "\(GGUFTensorType.supported.map(\.name).joined(separator: ", ")). Take another file of the model."
+                + "\(GGUFTensorType.supported.map(\.name).joined(separator: ", ")). Use another file of the model."
         case .missingTensor(let tensor, let file):
-            return "\(file): there is no tensor \(SafetensorsError.quoted(tensor)), which its metadata call for. "
+            return "\(file): there is no tensor \(SafetensorsError.quoted(tensor)), which its metadata requires. "
                 + "The file is incomplete: download it again."
         case .wrongShape(let tensor, let file, let expected, let found):
             return
                 "\(file): tensor \(SafetensorsError.quoted(tensor)) is \(SafetensorsError.shown(found)); its metadata "
-                + "ask for \(SafetensorsError.shown(expected)). \(damaged)"
+                + "says \(SafetensorsError.shown(expected)). \(damaged)"
         case .nonFiniteValue(let tensor, let file, let row, let column):
             return "\(file): tensor \(SafetensorsError.quoted(tensor)) holds no finite number at row \(row), "
                 + "column \(column). The model was damaged or its training diverged: use another file."
         }
     }
-    /// What a file's bytes could not be had for.
+
+    /// The error for a file whose bytes could not be read.
     init(_ error: FileContentsError, path: String) {
         switch error {
         case .missing: self = .missingFile(path: path)

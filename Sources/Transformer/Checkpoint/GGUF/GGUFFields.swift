@@ -1,6 +1,6 @@
 import Foundation
 
-/// Makes the fields of a `config.json` from a GGUF file's metadata.
+/// Converts a GGUF file's metadata to the fields of a `config.json`.
 struct GGUFFields {
     let file: GGUFFile
     let architecture: GGUFArchitecture
@@ -9,7 +9,7 @@ struct GGUFFields {
     let keyValueHeads: Int
     let headWidth: Int
 
-    /// Reads the dimensions on which others depend, and refuses what no supported model has.
+    /// Reads the dimensions on which others depend, and refuses options that no supported model has.
     ///
     /// - Throws: ``GGUFError``.
     init(file: GGUFFile, architecture: GGUFArchitecture) throws {
@@ -26,7 +26,7 @@ struct GGUFFields {
             }
             return value
         }
-        // Room for blocks is made before the first of them is read: a number alone must not ask for memory.
+        // Memory for blocks is allocated before the first is read: a number alone must not exhaust memory.
         _ = try dimension("block_count", limit: 4_096)
         width = try dimension("embedding_length")
         heads = try dimension("attention.head_count")
@@ -34,14 +34,12 @@ struct GGUFFields {
         headWidth = try dimension("attention.key_length", default: max(1, width / heads))
         let valueWidth = try dimension("attention.value_length", default: headWidth)
         guard valueWidth == headWidth else {
-            throw GGUFError.unsupportedFeature(
-                file: file.fileName,
-                feature: "values of another width (\(valueWidth)) than its keys (\(headWidth)), which is not supported")
+            throw file.unsupported(
+                "values of another width (\(valueWidth)) than its keys (\(headWidth)), which is not supported")
         }
         for name in ["expert_count", "expert_used_count"] {
             if let count = try file.integer(architecture.name + "." + name), count > 0 {
-                throw GGUFError.unsupportedFeature(
-                    file: file.fileName, feature: "a mixture of \(count) experts, which is not supported")
+                throw file.unsupported("a mixture of \(count) experts, which is not supported")
             }
         }
     }
@@ -59,8 +57,7 @@ struct GGUFFields {
         fields["tie_word_embeddings"] = file.tensors["output.weight"] == nil
         fields["attention_bias"] = ["attn_q", "attn_qkv"].contains { file.tensors["blk.0.\($0).bias"] != nil }
         fields["mlp_bias"] = file.tensors["blk.0.ffn_up.bias"] != nil
-        let optional = Self.optional.filter { architecture.fields[$0.key] == nil }
-        for (key, field) in architecture.fields.merging(optional, uniquingKeysWith: { own, _ in own }) {
+        for (key, field) in architecture.fields.merging(Self.optional, uniquingKeysWith: { own, _ in own }) {
             let key = architecture.name + "." + key
             switch file.metadata[key] {
             case nil: break
@@ -77,7 +74,7 @@ struct GGUFFields {
         return fields
     }
 
-    /// What changes the computation of some architectures, in the spelling under which ``ComputationFields`` refuses it of others.
+    /// Metadata that only some families follow. ``ComputationFields`` refuses their fields for the others.
     private static let optional = [
         "attention.scale": "attention_multiplier", "attention.clamp_kqv": "clip_qkv", "attention.causal": "is_causal",
         "attention.sliding_window": "sliding_window", "attn_logit_softcapping": "attn_logit_softcapping",
@@ -93,12 +90,11 @@ struct GGUFFields {
         var parameters: [String: Any] = ["rope_theta": base, "rope_type": "default"]
         let rotated = try file.integer(key("dimension_count")) ?? headWidth
         if ["gpt_neox", "phi"].contains(architecture.modelType) {
-            // The family multiplies and rounds down: half a value more keeps the rounding from taking one away.
+            // The family multiplies by the width and rounds down: adding half a value keeps rounding errors from losing one.
             parameters["partial_rotary_factor"] = min(1, (Double(rotated) + 0.5) / Double(headWidth))
         } else if rotated != headWidth {
-            throw GGUFError.unsupportedFeature(
-                file: file.fileName,
-                feature: "rotary positions in \(rotated) of a head's \(headWidth) values, which is not supported of "
+            throw file.unsupported(
+                "rotary positions in \(rotated) of a head's \(headWidth) values, which is not supported for "
                     + architecture.name)
         }
         let scaling = try file.string(key("scaling.type")) ?? "none"
@@ -108,21 +104,17 @@ struct GGUFFields {
         case "linear":
             if factor != 1 { parameters.merge(["rope_type": "linear", "factor": factor]) { $1 } }
         default:
-            throw GGUFError.unsupportedFeature(
-                file: file.fileName,
-                feature: "rotary positions scaled by \(SafetensorsError.quoted(scaling)); supported are none and linear"
-            )
+            throw file.unsupported(
+                "rotary positions scaled by \(SafetensorsError.quoted(scaling)); supported are none and linear")
         }
         if let frequencies = try Llama3Scaling(file: file, base: base, headWidth: headWidth) {
             guard scaling == "none" || factor == 1 else {
-                throw GGUFError.unsupportedFeature(
-                    file: file.fileName, feature: "rotary positions scaled in two ways, which is not supported")
+                throw file.unsupported("rotary positions scaled in two ways, which is not supported")
             }
             parameters.merge(frequencies.parameters) { $1 }
         }
         for name in ["rope_factors_long.weight", "rope_factors_short.weight"] where file.tensors[name] != nil {
-            throw GGUFError.unsupportedFeature(
-                file: file.fileName, feature: "rotary positions scaled by \"longrope\"; supported are none and linear")
+            throw file.unsupported("rotary positions scaled by \"longrope\"; supported are none and linear")
         }
         if architecture.modelType == "gemma3_text" {
             let localBase = try file.number(key("freq_base_swa")) ?? 10_000
@@ -134,7 +126,7 @@ struct GGUFFields {
         }
     }
 
-    /// What attention's scores are scaled by, where that is not the width of a head: a constant of the larger models.
+    /// The scale of attention scores, which the largest models do not derive from the width of a head.
     private func addAttentionScale(to fields: inout [String: Any]) {
         guard architecture.name == "gemma2" || architecture.name == "gemma3" else { return }
         let layers = fields["num_hidden_layers"] as? Double
@@ -143,10 +135,10 @@ struct GGUFFields {
     }
 }
 
-/// The scaling of Llama 3's rotary frequencies, of which a GGUF file keeps the outcome: a divisor for each.
+/// The scaling of Llama 3's rotary frequencies, which a GGUF file stores as a divisor per frequency.
 ///
-/// Wavelengths up to `originalContext / 4` stay, those from `originalContext` on are divided by a factor, and between them the
-/// divisor goes from one to the other. The published models share all numbers but the factor, which is the last divisor.
+/// Frequencies of wavelengths up to `originalContext / 4` stay, those of wavelengths from `originalContext` on are divided by a factor,
+/// and the divisor changes continuously between them. The published models differ only in the factor, which is the last divisor.
 private struct Llama3Scaling {
     static let tensor = "rope_freqs.weight"
     static let originalContext = 8_192.0
@@ -159,9 +151,7 @@ private struct Llama3Scaling {
     init?(file: GGUFFile, base: Double, headWidth: Int) throws {
         guard file.tensors[Self.tensor] != nil else { return nil }
         let divisors = try file.matrix(named: Self.tensor).elements.map(Double.init)
-        guard let last = divisors.last, last >= 1 else {
-            throw Self.unsupported(file)
-        }
+        guard let last = divisors.last, last >= 1 else { throw Self.unsupported(file) }
         if divisors.allSatisfy({ $0 == 1 }) { return nil }
         factor = last
         guard divisors.count == headWidth / 2 else { throw Self.unsupported(file) }
@@ -172,8 +162,7 @@ private struct Llama3Scaling {
     }
 
     private static func unsupported(_ file: GGUFFile) -> GGUFError {
-        .unsupportedFeature(
-            file: file.fileName, feature: "rotary frequencies scaled by \(tensor) in another way than Llama 3's")
+        file.unsupported("rotary frequencies scaled by \(tensor) in another way than Llama 3's")
     }
 
     /// The divisor of a frequency, given its reciprocal.

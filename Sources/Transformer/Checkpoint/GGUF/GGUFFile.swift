@@ -9,17 +9,17 @@ import LinearAlgebra
 ///     8 bytes   the number of entries of metadata
 ///     metadata  KEY, 4 bytes of type, VALUE; a string is its length in 8 bytes and UTF-8, an array 4 bytes of type, 8 of count
 ///               and its elements
-///     tensors   NAME, 4 bytes: the number of dimensions, 8 bytes each, the fastest first, 4 bytes of type, 8 bytes: where the
-///               values begin, counted from the start of the data
+///     tensors   NAME, 4 bytes: the number of dimensions, 8 bytes each, the fastest first, 4 bytes of type, 8 bytes: the offset of
+///               the values from the start of the data
 ///     data      from the next multiple of `general.alignment` (32), as is each tensor
 ///
-/// Opening reads metadata and directory alone, and checks that all they speak of lies in the file; nothing is set aside for a
-/// count before the file has been seen to be long enough for it. Metadata are mapped, so the file must not be shortened in
-/// place; values are read when they are asked for. (ggml-org/ggml, docs/gguf.md)
+/// Opening only reads metadata and directory, and checks that everything they refer to lies in the file. Memory for a count is only
+/// allocated if the file is long enough for it. Metadata are mapped, so the file must not be shortened in place; values are read on
+/// request. (ggml-org/ggml, docs/gguf.md)
 public struct GGUFFile: Sendable {
     public static let version: UInt32 = 3
     static let magic = Array("GGUF".utf8)
-    /// Far more than any model has, and few enough to be read in a moment.
+    /// Far more than any model has, and few enough to be read quickly.
     static let metadataLimit = 65_536
     static let tensorLimit = 262_144
 
@@ -38,7 +38,7 @@ public struct GGUFFile: Sendable {
         } catch {
             throw GGUFError(error, path: path)
         }
-        // No file of zero bytes can be mapped.
+        // An empty file cannot be mapped.
         guard contents.count > 0 else { throw GGUFError.notGGUF(file: URL(fileURLWithPath: path).lastPathComponent) }
         let head: Data
         do {
@@ -46,7 +46,7 @@ public struct GGUFFile: Sendable {
         } catch {
             throw GGUFError.unreadable(path: path, reason: error.localizedDescription)
         }
-        // The path may mean another file by now; offsets are checked against the shorter.
+        // The path can refer to another file by now; offsets are checked against the shorter one.
         try self.init(path: path, head: head.prefix(contents.count), contents: contents)
     }
 
@@ -79,8 +79,11 @@ public struct GGUFFile: Sendable {
         self.contents = contents
     }
 
-    /// The file's name without its folder, as messages give it.
+    /// The file's name without its folder, for messages.
     public var fileName: String { URL(fileURLWithPath: path).lastPathComponent }
+
+    /// The error for a feature that is not supported.
+    func unsupported(_ feature: String) -> GGUFError { .unsupportedFeature(file: fileName, feature: feature) }
 
     private static func readMetadata(count: UInt64, _ cursor: inout GGUFCursor) throws -> [String: GGUFValue] {
         var metadata: [String: GGUFValue] = [:]
@@ -141,7 +144,7 @@ public struct GGUFFile: Sendable {
             }
             entries.append(Entry(name: name, type: type, shape: shape, offset: offset))
         }
-        // Values begin at the next multiple of the alignment; a file without tensors need not reach it.
+        // Values begin at the next multiple of the alignment; a file without tensors can end before it.
         let start = (cursor.position + alignment - 1) / alignment * alignment
         var tensors: [String: GGUFTensor] = [:]
         var end = start
@@ -155,8 +158,8 @@ public struct GGUFFile: Sendable {
                 )
             }
             guard tensors[entry.name] == nil else { throw invalid("occurs twice") }
-            let room = cursor.bytes.count - start
-            guard room >= 0, entry.offset <= UInt64(room), byteCount <= room - Int(entry.offset) else {
+            let available = cursor.bytes.count - start
+            guard available >= 0, entry.offset <= UInt64(available), byteCount <= available - Int(entry.offset) else {
                 throw GGUFError.truncated(
                     file: cursor.file, byte: cursor.bytes.count,
                     part: "tensor \(SafetensorsError.quoted(entry.name))")

@@ -1,6 +1,6 @@
-/// How a GGUF file stores a tensor's values: in blocks, each with its own scale where the type has one.
+/// How a GGUF file stores a tensor's values: in blocks, which have their own scales in quantised types.
 ///
-/// A type's name is that of the format without the underscore: `q4K` is Q4_K.
+/// Cases are named as in the format, without underscores: `q4K` is Q4_K.
 public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     case float32 = 0
     case float16 = 1
@@ -40,10 +40,10 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
         .float32, .float16, .bfloat16, .q80, .q40, .q41, .q50, .q51, .q2K, .q3K, .q4K, .q5K, .q6K,
     ]
 
-    /// The name by which the type is known.
+    /// The type's name in the format.
     public var name: String { layout.name }
 
-    /// The type's name, the values of a block, and the bytes that it takes.
+    /// The type's name, and the values and bytes of a block.
     var layout: (name: String, valueCount: Int, byteCount: Int) {
         switch self {
         case .float32: ("F32", 1, 4)
@@ -81,8 +81,7 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
         }
     }
 
-    /// Bytes that a tensor takes whose fastest dimension comes last, or `nil` if its rows are no whole number of blocks or the
-    /// bytes more than an integer can count.
+    /// The bytes of a tensor whose fastest dimension comes last; nil if a row is not a whole number of blocks or the number overflows.
     func byteCount(shape: [Int]) -> Int? {
         let (_, valueCount, byteCount) = layout
         guard let row = shape.last, row.isMultiple(of: valueCount) else { return nil }
@@ -96,12 +95,12 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     }
 }
 
-/// What a file's directory says of one tensor.
+/// A tensor's entry in a file's directory.
 public struct GGUFTensor: Sendable, Equatable {
     public let name: String
     public let type: GGUFTensorType
-    /// The dimensions, the slowest first: the other way round than in the file.
+    /// The dimensions, the slowest first, which is the reverse of the order in the file.
     public let shape: [Int]
-    /// Where the values lie in the file.
+    /// The bytes of the values in the file.
     public let byteRange: Range<Int>
 }

@@ -1,8 +1,8 @@
 import LinearAlgebra
 
-/// A GGUF file's tensors under Hugging Face's names, and arranged as a Hugging Face checkpoint arranges them.
+/// A GGUF file's tensors under Hugging Face's names, and arranged as in a Hugging Face checkpoint.
 struct GGUFTensors: TensorSource {
-    /// What converters did to a tensor, and reading undoes.
+    /// The change that converters make to a tensor, which reading undoes.
     private enum Arrangement {
         case same
         /// Row r of the checkpoint is row `order(r)` of the file.
@@ -16,23 +16,23 @@ struct GGUFTensors: TensorSource {
         let arrangement: Arrangement
     }
 
-    let place: String
+    let path: String
     private let file: GGUFFile
     private let entries: [String: Entry]
 
-    /// Finds the name of every tensor.
+    /// Translates the name of every tensor.
     ///
-    /// - Throws: ``GGUFError`` for a tensor that the architecture does not have, or of a type that is not supported.
+    /// - Throws: ``GGUFError`` for a tensor that the architecture does not have, or one of an unsupported type.
     init(file: GGUFFile, architecture: GGUFArchitecture, heads: Int, keyValueHeads: Int) throws {
         self.file = file
-        place = file.path
+        path = file.path
+        let names = GGUFNames(try ModelFamily.named(architecture.modelType).names)
         var entries: [String: Entry] = [:]
         for (name, stored) in file.tensors.sorted(by: { $0.key < $1.key }) where !Self.computed.contains(name) {
-            guard let (translated, module) = architecture.names.translate(name) else {
+            guard let (translated, module) = names.translate(name) else {
                 let isExpert = name.contains("_exps") || name.contains("_shexp") || name.contains("ffn_gate_inp")
-                throw GGUFError.unsupportedFeature(
-                    file: file.fileName,
-                    feature: "a tensor \(SafetensorsError.quoted(name))"
+                throw file.unsupported(
+                    "a tensor \(SafetensorsError.quoted(name))"
                         + (isExpert
                             ? ": a mixture of experts is not supported"
                             : ", which no \(architecture.name) known here has")
@@ -49,7 +49,7 @@ struct GGUFTensors: TensorSource {
         self.entries = entries
     }
 
-    /// Tensors that hold what the metadata say as well, or that are read elsewhere.
+    /// Tensors that are read elsewhere.
     private static let computed: Set<String> = ["rope_freqs.weight"]
 
     private static func arrangement(
@@ -62,16 +62,16 @@ struct GGUFTensors: TensorSource {
             guard rows % (2 * groups) == 0 else { return .same }
             let half = rows / groups / 2
             return .rows { row in
-                let (head, place) = row.quotientAndRemainder(dividingBy: 2 * half)
-                return head * 2 * half + place % half * 2 + place / half
+                let (head, index) = row.quotientAndRemainder(dividingBy: 2 * half)
+                return head * 2 * half + index % half * 2 + index / half
             }
         }
         if architecture.groupsFusedHeads, module == "attn_qkv" {
             guard rows % (3 * heads) == 0 else { return .same }
             let headWidth = rows / heads / 3
             return .rows { row in
-                let (head, place) = row.quotientAndRemainder(dividingBy: 3 * headWidth)
-                return (place / headWidth * heads + head) * headWidth + place % headWidth
+                let (head, index) = row.quotientAndRemainder(dividingBy: 3 * headWidth)
+                return (index / headWidth * heads + head) * headWidth + index % headWidth
             }
         }
         if architecture.transposesLinear, !isVector, !["token_embd", "position_embd", "output"].contains(module) {
@@ -125,7 +125,7 @@ struct GGUFTensors: TensorSource {
 }
 
 extension Matrix {
-    /// The values in as many groups of equal length, group `g` of the result being group `order(g)` of this matrix.
+    /// The values in groups of equal length; group `g` of the result is group `order(g)` of this matrix.
     fileprivate func reordered(groups: Int, _ order: (Int) -> Int) -> Matrix {
         let length = count / groups
         var result = Matrix(rows: rows, columns: columns)

@@ -97,7 +97,8 @@ struct GGUFRefusalTests {
             #expect(
                 ggufError { try file.tokenizerMetadata() }
                     == .wrongValue(
-                        key: "tokenizer.ggml.\(name)", file: "some.gguf", expected: "2 values, one a token", found: "3")
+                        key: "tokenizer.ggml.\(name)", file: "some.gguf", expected: "2 values, one per token",
+                        found: "3")
             )
         }
     }
