@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Logging
 
@@ -162,4 +163,86 @@ public struct Router: Sendable {
         if methods.contains(.get) { methods.insert(.head) }
         return methods.sorted { $0.rawValue < $1.rawValue }
     }
+}
+
+/// One thing the server does: where it is found, what it is for, and how it is done.
+public struct Route: Sendable {
+    public typealias Handler = @Sendable (Request) async throws -> Response
+    public typealias Screen = @Sendable (Request) async throws -> Void
+
+    public let method: HTTPRequest.Method
+    /// A path in which `{name}` stands for any one segment, such as `/v1/jobs/{id}`.
+    public let pattern: String
+    /// What the route does, in a few words.
+    public let summary: String
+    /// Throws what a request is refused with whatever its body, which has not come yet. The handler is to refuse it, too: where the
+    /// body is small the screen is not asked.
+    public let screen: Screen
+    /// Answers a request. It may throw a ``Problem``; any other error is logged and answered with status 500.
+    public let handler: Handler
+
+    public init(
+        _ method: HTTPRequest.Method, _ pattern: String, summary: String, screen: @escaping Screen = { _ in },
+        handler: @escaping Handler
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.summary = summary
+        self.screen = screen
+        self.handler = handler
+    }
+}
+
+/// A path in which `{name}` stands for any one segment that is not empty.
+struct PathPattern: Sendable, Equatable {
+    enum Segment: Sendable, Equatable {
+        case literal(String)
+        case parameter(String)
+    }
+
+    let segments: [Segment]
+
+    /// - Throws: ``RouterError/malformedPattern(_:reason:)``.
+    init(_ pattern: String) throws(RouterError) {
+        guard pattern.hasPrefix("/") else {
+            throw .malformedPattern(pattern, reason: "it does not start with a slash")
+        }
+        var names: Set<String> = []
+        var segments: [Segment] = []
+        for part in pattern.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+            guard part.contains(where: { $0 == "{" || $0 == "}" }) else {
+                segments.append(.literal(String(part)))
+                continue
+            }
+            let name = part.dropFirst().dropLast()
+            guard part.first == "{", part.last == "}", !name.isEmpty, !name.contains(where: { $0 == "{" || $0 == "}" })
+            else {
+                throw .malformedPattern(pattern, reason: "\"\(part)\" is neither a literal nor one {name}")
+            }
+            guard names.insert(String(name)).inserted else {
+                throw .malformedPattern(pattern, reason: "{\(name)} stands in it twice")
+            }
+            segments.append(.parameter(String(name)))
+        }
+        self.segments = segments
+    }
+}
+
+/// Routes that cannot be told apart or make no sense; found when the router is made.
+public enum RouterError: Error, Sendable, Equatable {
+    case malformedPattern(String, reason: String)
+    case duplicateRoute(method: String, pattern: String, other: String)
+}
+
+extension RouterError: LocalizedError, CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .malformedPattern(let pattern, let reason):
+            "The route pattern \"\(pattern)\" is malformed: \(reason). Write it like /v1/jobs/{id}."
+        case .duplicateRoute(let method, let pattern, let other):
+            "\(method) \(pattern) would never be reached, as \(other) takes its requests: remove one of the two."
+        }
+    }
+
+    public var errorDescription: String? { description }
 }

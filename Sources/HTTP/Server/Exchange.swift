@@ -1,4 +1,5 @@
 import HTTPTypes
+import Synchronization
 
 /// One request and its response, while they last.
 struct Exchange: Sendable {
@@ -53,5 +54,24 @@ struct Exchange: Sendable {
             outcome: outcome, remoteAddress: client, duration: ContinuousClock.now - started,
             bytesReceived: bytesReceived,
             bytesSent: bytesSent, annotations: annotations)
+    }
+}
+
+/// Names requests: a prefix drawn once a server, and a number.
+final class RequestIdentifiers: Sendable {
+    private let prefix = String(UInt32.random(in: .min ... .max), radix: 16)
+    private let last = Atomic<UInt64>(0)
+
+    func next() -> String {
+        "\(prefix)-\(last.add(1, ordering: .relaxed).newValue)"
+    }
+
+    /// The identifier that the client sent as X-Request-Id, so that logs of both sides can be joined; or a new one where
+    /// there is none, or one that does not belong in a log line.
+    func identifier(in fields: HTTPFields) -> String {
+        guard let sent = fields.first(where: { $0.name.canonicalName == "x-request-id" })?.value,
+            sent.utf8.count <= 64, Array(sent.utf8)[...].isToken
+        else { return next() }
+        return sent
     }
 }

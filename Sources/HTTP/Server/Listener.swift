@@ -109,3 +109,25 @@ actor Listener: EventHandler {
             "no connection can be accepted; is the limit on open files too low?", metadata: ["error": "\(error)"])
     }
 }
+
+/// What all connections of a listener share.
+struct ConnectionEnvironment: Sendable {
+    let limits: RequestLimits
+    let timeouts: HTTPServerConfiguration.Timeouts
+    /// Where connections speak TLS, what they speak it with.
+    let tls: TLSContextSource?
+    let proxies: TrustedProxies
+    /// Whom the listener answers for.
+    let hosts: ServedHosts
+    let screen: HTTPServer.Screen?
+    let handler: HTTPServer.Handler
+    /// Where handlers run; Swift's own pool if `nil`.
+    let executor: (any TaskExecutor)?
+    let logger: Logger
+    let observers: [any ConnectionObserving]
+    let registry: ConnectionRegistry
+    let bodies: BodyBudget
+    let identifiers: RequestIdentifiers
+
+    var scheme: String { tls == nil ? "http" : "https" }
+}

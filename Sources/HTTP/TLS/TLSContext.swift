@@ -1,5 +1,6 @@
 import COpenSSL
 import Foundation
+import Synchronization
 
 /// What all TLS connections share that were accepted with one certificate.
 ///
@@ -65,5 +66,26 @@ enum OpenSSLErrors {
         ERR_clear_error()
         guard let reason = ERR_reason_error_string(code) else { return "OpenSSL error \(code)" }
         return String(cString: reason)
+    }
+}
+
+/// The context for new connections, which can be exchanged while the server runs.
+///
+/// Connections keep the context they began with.
+final class TLSContextSource: Sendable {
+    private let configuration: TLSConfiguration
+    private let latest: Mutex<TLSContext>
+
+    init(_ configuration: TLSConfiguration) throws(TLSError) {
+        self.configuration = configuration
+        latest = Mutex(try TLSContext(configuration))
+    }
+
+    var current: TLSContext { latest.withLock { $0 } }
+
+    /// Reads the files again. Where they cannot be used, all stays as it was.
+    func reload() throws(TLSError) {
+        let context = try TLSContext(configuration)
+        latest.withLock { $0 = context }
     }
 }

@@ -1,3 +1,5 @@
+import HTTPTypes
+
 /// Collects one line at a time, however the bytes are split.
 ///
 /// A line ends with CR LF and nothing else. RFC 9112 section 2.2 would let a server take a bare LF for a line's end, but
@@ -51,5 +53,30 @@ struct LineReader: Sendable {
     /// Forgets the line that was read. The memory of a short one is kept for the next; an idle connection holds no more.
     mutating func reset() {
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1024)
+    }
+}
+
+/// One `field-name ":" OWS field-value OWS` line (RFC 9112 section 5).
+struct FieldLine {
+    let field: HTTPField
+
+    /// - Parameter bytes: The line without its end, free of control characters.
+    init(_ bytes: [UInt8]) throws(RequestRejection) {
+        guard let first = bytes.first, !first.isWhitespace else {
+            // RFC 9112 section 5.2: a server must reject line folding or undo it; undoing it is where parsers differ.
+            throw .malformed("A header line starts with whitespace: fold no lines.")
+        }
+        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
+            throw .malformed("A header line has no colon: send \"Name: value\".")
+        }
+        let name = bytes[..<colon]
+        if let last = name.last, last.isWhitespace {
+            // RFC 9112 section 5.1: such a request must be refused; removing the space has led to smuggled requests.
+            throw .malformed("A field name is followed by whitespace: put the colon right after it.")
+        }
+        guard name.isToken, let name = HTTPField.Name(String(decoding: name, as: UTF8.self)) else {
+            throw .malformed("A field name has a character that names may not have.")
+        }
+        field = HTTPField(name: name, value: bytes[(colon + 1)...].trimmingWhitespace)
     }
 }

@@ -26,3 +26,25 @@ public struct RequestLimits: Sendable, Equatable {
             bodyBytes: clamp(bodyBytes))
     }
 }
+
+/// Holds a header or trailer section to its limits.
+struct FieldSectionMeter: Sendable {
+    private let limits: RequestLimits
+    private var bytes = 0
+    private var fields = 0
+
+    init(limits: RequestLimits) {
+        self.limits = limits
+    }
+
+    /// The longest line that still fits.
+    var remainingBytes: Int { max(limits.headerBytes - bytes, 0) }
+
+    mutating func count(_ line: [UInt8]) throws(RequestRejection) {
+        bytes += line.count + 2
+        fields += 1
+        // HTTPFields holds fewer than 2^16 fields.
+        let limit = min(limits.headerCount, Int(UInt16.max) - 1)
+        guard fields <= limit else { throw .tooManyFields(limit: limit) }
+    }
+}
