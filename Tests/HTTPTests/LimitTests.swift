@@ -37,7 +37,7 @@ struct LimitTests {
             type: "body-too-large", sentence: "The body is larger than 100 bytes: send less, or in several requests."),
         Example(
             request: post("/echo", "", "Expect: 102-processing\r\n"), status: 417, type: "unknown-expectation",
-            sentence: "The expectation \"102-processing\" is not known: the only one is 100-continue."),
+            sentence: "The expectation \"102-processing\" is not supported: the only one is 100-continue."),
         Example(
             request: "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", status: 501,
             type: "unknown-transfer-coding",

@@ -228,7 +228,7 @@ struct TLSTests {
             await #expect(throws: mismatch) { try await server.reloadCertificate() }
             #expect(
                 mismatch.description.hasPrefix(
-                    "\(key): the private key is not that of the first certificate in "))
+                    "\(key): the private key does not belong to the first certificate in "))
             let client = try RawClient(port: port, tls: .init())
             #expect(try client.tls?.peerName == "first" && client.exchange(get("/hello")).body == "hello")
         }

@@ -142,7 +142,7 @@ struct TrustedProxiesTests {
         ])
     func blocks(block: String, host: String, isInside: Bool) throws {
         let parsed = try #require(AddressBlock(block))
-        #expect(parsed.contains(SocketAddress(host: host, port: 1)) == isInside)
+        #expect(TrustedProxies([parsed]).contains(SocketAddress(host: host, port: 1)) == isInside)
     }
 
     @Test(

@@ -18,7 +18,7 @@ public struct Compression: Middleware {
         self.level = min(max(level, 1), 9)
     }
 
-    public func wrapping(_ handler: @escaping HTTPServer.Handler) -> HTTPServer.Handler {
+    public func wrapping(_ handler: @escaping Responder) -> Responder {
         { request in
             var response = await handler(request)
             guard mayCompress(response) else { return response }

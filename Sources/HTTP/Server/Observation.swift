@@ -1,69 +1,51 @@
 import HTTPTypes
 import Logging
 
-/// One request and what came of it.
+/// A request that has been answered or cut off.
 ///
-/// Neither the query nor a body is in it, as both may hold what a user typed.
+/// It contains neither the query nor a body, because both can contain text that a user typed.
 public struct RequestReport: Sendable, Equatable {
     /// How the response ended.
     public enum Outcome: String, Sendable, CaseIterable {
-        /// The kernel has taken all of the response.
+        /// The kernel has taken the whole response.
         case done
-        /// The connection ended before that: the client went away or was too slow, a stream failed, or the server closed.
+        /// The connection ended earlier: the client went away or was too slow, a stream failed, or the server shut down.
         case aborted
     }
 
-    /// The same as in the response's `X-Request-Id`.
+    /// The response's `X-Request-Id`.
     public var identifier: String
-    /// Nil where the request was refused before it was understood.
+    /// Nil if the request was refused before it was parsed.
     public var method: HTTPRequest.Method?
-    /// The path as sent. Clients choose it: for metrics, take ``routePattern``. Nil where the request was not understood.
+    /// The path as sent. Clients choose it, so metrics use ``routePattern``. Nil if the request was refused before it was parsed.
     public var path: String?
-    /// The route that answered, such as `/v1/jobs/{id}`. Nil where none did.
+    /// The route that answered, such as `/v1/jobs/{id}`. Nil if none did.
     public var routePattern: String?
-    /// Nil where the connection ended before there was a response.
+    /// Nil if the connection ended before there was a response.
     public var status: HTTPResponse.Status?
     public var outcome: Outcome
-    /// The client: as far as trusted proxies tell, the one behind them.
+    /// The client, which is the one behind trusted proxies if there are any.
     public var remoteAddress: SocketAddress
-    /// From the whole request's arrival to ``outcome``.
+    /// From the arrival of the complete request to ``outcome``.
     public var duration: Duration
-    /// The request's bytes: head and body, as sent.
+    /// The bytes of the request's head and body, as sent.
     public var bytesReceived: Int
-    /// The response's bytes that the kernel took: head and body, before encryption.
+    /// The bytes of the response's head and body that the kernel took, before encryption.
     public var bytesSent: Int
-    /// What the handler noted on its ``Response/annotations``.
+    /// The response's ``Response/annotations``.
     public var annotations: [String: String]
-
-    public init(
-        identifier: String, method: HTTPRequest.Method? = nil, path: String? = nil, routePattern: String? = nil,
-        status: HTTPResponse.Status? = nil, outcome: Outcome = .done, remoteAddress: SocketAddress, duration: Duration,
-        bytesReceived: Int = 0, bytesSent: Int = 0, annotations: [String: String] = [:]
-    ) {
-        self.identifier = identifier
-        self.method = method
-        self.path = path
-        self.routePattern = routePattern
-        self.status = status
-        self.outcome = outcome
-        self.remoteAddress = remoteAddress
-        self.duration = duration
-        self.bytesReceived = bytesReceived
-        self.bytesSent = bytesSent
-        self.annotations = annotations
-    }
 }
 
-/// Is told what happens on a server's connections: for metrics, access logs, and whatever else watches.
+/// Receives the events of a server's connections, for metrics, access logs and the like.
 ///
-/// The calls come from the threads that serve the sockets, one connection's in order and different connections' at once.
-/// They must return quickly and never block: everyone on that thread waits.
+/// The calls come from the threads that serve the sockets: those of one connection in order, those of different connections
+/// concurrently. They must return quickly and never block, because all connections of the thread wait.
 public protocol ConnectionObserving: Sendable {
-    /// A client has connected. Nothing is known yet but its address.
+    /// A client has connected. Only its address is known yet.
     func connectionOpened(from peer: SocketAddress)
-    /// The connection has ended. Comes after its last request's report, and before the server's shutdown is over.
+    /// The connection has ended. Called after its last request's report, and before the server's shutdown returns.
     func connectionClosed(_ report: ConnectionReport)
-    /// A response has been handed to the kernel whole, or was cut off.
+    /// The kernel has taken the whole response, or the connection ended earlier.
     func requestFinished(_ report: RequestReport)
 }
 
@@ -73,17 +55,17 @@ extension ConnectionObserving {
     public func requestFinished(_ report: RequestReport) {}
 }
 
-/// One connection, once it is over.
+/// A connection that has ended.
 public struct ConnectionReport: Sendable, Equatable {
-    /// Who was at the other end of the socket: the proxy's address where there is one.
+    /// The address at the other end of the socket, which can be a proxy's.
     public var peer: SocketAddress
     /// From accepting to closing.
     public var duration: Duration
-    /// Requests answered on it, those refused or cut off included.
+    /// The number of requests, including refused and cut-off ones.
     public var requests: Int
 }
 
-/// Writes a line of log for each request.
+/// Logs each request in one line.
 public struct RequestLog: ConnectionObserving {
     private let logger: Logger
     private let level: Logger.Level

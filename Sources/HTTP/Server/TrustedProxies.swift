@@ -1,19 +1,19 @@
 import HTTPTypes
 
-/// Finds the client behind reverse proxies, in the X-Forwarded fields that they add.
+/// Finds the client behind reverse proxies, from the X-Forwarded fields that they add.
 ///
-/// Anyone can send these fields, so they are believed only as far as each hop is known: from the socket's peer backwards
-/// through X-Forwarded-For, up to and with the first address that is no trusted proxy. What stands further left was written
-/// by that address, and may be made up. Without trusted proxies the fields mean nothing.
+/// Any client can send these fields, so they are trusted only as far as each hop is known: from the socket's peer backwards
+/// through X-Forwarded-For, up to and including the first address that is not a trusted proxy. The elements further left come
+/// from that address, and can be forged. Without trusted proxies the fields are ignored.
 public struct TrustedProxies: Sendable, Equatable {
     public var blocks: [AddressBlock]
 
-    /// - Parameter blocks: Where the proxies connect from.
+    /// - Parameter blocks: The addresses from which the proxies connect.
     public init(_ blocks: [AddressBlock] = []) {
         self.blocks = blocks
     }
 
-    /// Who made a request, and how they addressed it.
+    /// The client that made a request, and the scheme and host for which it made it.
     struct Origin: Equatable {
         var client: SocketAddress
         var scheme: String
@@ -22,13 +22,13 @@ public struct TrustedProxies: Sendable, Equatable {
 
     /// Whether an address is a proxy's.
     func contains(_ address: SocketAddress) -> Bool {
-        guard !blocks.isEmpty, let bytes = AddressBytes(address.host) else { return false }
-        return blocks.contains { $0.contains(bytes) }
+        guard !blocks.isEmpty, let address = IPAddress(address.host) else { return false }
+        return blocks.contains { $0.contains(address) }
     }
 
     /// The origin of a request.
     ///
-    /// - Parameter direct: What the connection itself says.
+    /// - Parameter direct: The origin according to the connection itself.
     func origin(of fields: HTTPFields, direct: Origin) -> Origin {
         guard contains(direct.client) else { return direct }
         var origin = direct
@@ -38,16 +38,14 @@ public struct TrustedProxies: Sendable, Equatable {
             origin.client = address
             hops += 1
         }
-        // A proxy either replaces these two or adds to them, as it adds to X-Forwarded-For: so the element as many places
-        // from the right as hops were taken is by a proxy, and where there are fewer, the first is.
+        // A proxy either replaces these two fields, or appends to them as it does to X-Forwarded-For. So a trusted proxy wrote the
+        // element whose position from the right is the number of hops or, if there are fewer elements, the first one.
         if let scheme = Self.element(hop: hops, of: "x-forwarded-proto", in: fields)?.lowercased(),
             scheme == "http" || scheme == "https"
         {
             origin.scheme = scheme
         }
-        if let host = Self.element(hop: hops, of: "x-forwarded-host", in: fields),
-            Authority(host) != nil
-        {
+        if let host = Self.element(hop: hops, of: "x-forwarded-host", in: fields), Authority(host) != nil {
             origin.authority = host
         }
         return origin
@@ -67,39 +65,38 @@ public struct TrustedProxies: Sendable, Equatable {
         }
     }
 
-    /// An address as proxies write it, with a port or without: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
-    /// `[2001:db8::1]:80`. Nil for `unknown` and whatever else is none.
+    /// Reads an address in the forms that proxies write, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+    /// `[2001:db8::1]:80`. Nil for any other text, such as `unknown`.
     private static func address(_ text: String) -> SocketAddress? {
-        if let bytes = AddressBytes(text) { return SocketAddress(host: "\(bytes)", port: 0) }
+        if let address = IPAddress(text) { return SocketAddress(host: "\(address)", port: 0) }
         let host: Substring
-        let rest: Substring
+        let remainder: Substring
         if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
-            (host, rest) = (text[..<end].dropFirst(), text[end...].dropFirst())
+            (host, remainder) = (text[..<end].dropFirst(), text[end...].dropFirst())
             guard host.contains(":") else { return nil }
         } else if let colon = text.firstIndex(of: ":") {
-            (host, rest) = (text[..<colon], text[colon...])
+            (host, remainder) = (text[..<colon], text[colon...])
         } else {
             return nil
         }
-        guard let bytes = AddressBytes(host) else { return nil }
-        if rest.isEmpty { return SocketAddress(host: "\(bytes)", port: 0) }
-        guard rest.first == ":", rest.dropFirst().utf8.allSatisfy(\.isDigit), let port = UInt16(rest.dropFirst()) else {
-            return nil
-        }
-        return SocketAddress(host: "\(bytes)", port: port)
+        guard let address = IPAddress(host) else { return nil }
+        if remainder.isEmpty { return SocketAddress(host: "\(address)", port: 0) }
+        let digits = remainder.dropFirst()
+        guard remainder.first == ":", digits.utf8.allSatisfy(\.isDigit), let port = UInt16(digits) else { return nil }
+        return SocketAddress(host: "\(address)", port: port)
     }
 }
 
 /// A range of IPv4 or IPv6 addresses: one address, or a CIDR block such as `10.0.0.0/8` (RFC 4632, RFC 4291 section 2.3).
 public struct AddressBlock: Sendable, Hashable, CustomStringConvertible {
-    private let network: AddressBytes
+    private let network: IPAddress
     private let prefixLength: Int
 
-    /// - Parameter text: An address, or an address and a prefix's length, as `192.0.2.1`, `10.0.0.0/8`, `::1`, `fd00::/8`.
-    /// - Returns: Nil where the text is anything else, and where bits after the prefix are set, as in `10.0.0.1/8`.
+    /// - Parameter text: An address, or an address and a prefix length, such as `192.0.2.1`, `10.0.0.0/8`, `::1`, `fd00::/8`.
+    /// - Returns: Nil for any other text, and if bits after the prefix are set, as in `10.0.0.1/8`.
     public init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = parts.first, let address = AddressBytes(first) else { return nil }
+        guard let first = parts.first, let address = IPAddress(first) else { return nil }
         let bits = address.bytes.count * 8
         var length = bits
         if parts.count == 2 {
@@ -110,11 +107,7 @@ public struct AddressBlock: Sendable, Hashable, CustomStringConvertible {
         (network, prefixLength) = (address, length)
     }
 
-    public func contains(_ address: SocketAddress) -> Bool {
-        AddressBytes(address.host).map(contains) ?? false
-    }
-
-    func contains(_ address: AddressBytes) -> Bool {
+    func contains(_ address: IPAddress) -> Bool {
         address.bytes.count == network.bytes.count && address.masked(to: prefixLength) == network
     }
 
