@@ -70,11 +70,7 @@ struct ObservationTests {
     @Test("is told that a client went away before its answer")
     func aborted() async throws {
         let gate = Gate()
-        let waiting = Route(.get, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
-        let observer = try await observe([waiting]) { port, server in
+        let observer = try await observe([.waiting(at: gate)]) { port, server in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
             try await gate.waitForArrivals()

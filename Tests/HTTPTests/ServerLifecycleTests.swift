@@ -90,17 +90,10 @@ struct ServerLifecycleTests {
         await second.shutdown(grace: .zero)
     }
 
-    private static func waitingRoute(_ gate: Gate) -> Route {
-        Route(.get, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
-    }
-
     @Test("ends after the requests under way, and takes no others")
     func gracefulShutdown() async throws {
         let gate = Gate()
-        try await withServer([Route].standard + [Self.waitingRoute(gate)]) { port, server in
+        try await withServer([Route].standard + [.waiting(at: gate)]) { port, server in
             let busy = try RawClient(port: port)
             let idle = try RawClient(port: port)
             #expect(try idle.exchange(get("/hello")).status == 200)
@@ -123,7 +116,7 @@ struct ServerLifecycleTests {
     @Test("ends when the grace is over, cancelling the handlers that are left")
     func forcedShutdown() async throws {
         let gate = Gate()
-        try await withServer([Self.waitingRoute(gate)]) { port, server in
+        try await withServer([.waiting(at: gate)]) { port, server in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
             try await gate.waitForArrivals()
@@ -159,7 +152,7 @@ struct ServerLifecycleTests {
     func connectionLimit() async throws {
         let gate = Gate()
         try await withServer(
-            [Route].standard + [Self.waitingRoute(gate)], configuration: .with { $0.maximumConnections = 2 }
+            [Route].standard + [.waiting(at: gate)], configuration: .with { $0.maximumConnections = 2 }
         ) {
             port, _ in
             let busy = try RawClient(port: port)

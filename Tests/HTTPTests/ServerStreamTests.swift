@@ -165,12 +165,3 @@ struct ServerStreamTests {
         }
     }
 }
-
-extension Route {
-    fileprivate static func waiting(at gate: Gate) -> Route {
-        Route(.get, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
-    }
-}

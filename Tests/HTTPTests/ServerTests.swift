@@ -49,13 +49,7 @@ struct ServerTests {
     @Test("does not read on for ever while a handler is at work")
     func readAhead() async throws {
         let gate = Gate()
-        let routes =
-            [Route].standard + [
-                Route(.get, "/wait", summary: "") { _ in
-                    await gate.wait()
-                    return .text("waited")
-                }
-            ]
+        let routes = [Route].standard + [.waiting(at: gate)]
         try await withServer(routes) { port, _ in
             let client = try RawClient(port: port)
             let count = 20_000
@@ -177,12 +171,8 @@ struct ServerTests {
     @Test("holds no more request bodies at a time than it may")
     func bodyBudget() async throws {
         let gate = Gate()
-        let waiting = Route(.post, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
         let configuration = HTTPServerConfiguration.with { $0.maximumBodyBytesInFlight = 2_000_000 }
-        try await withServer([Route].standard + [waiting], configuration: configuration) { port, _ in
+        try await withServer([Route].standard + [.waiting(.post, at: gate)], configuration: configuration) { port, _ in
             let body = String(repeating: "a", count: 1_500_000)
             let first = try RawClient(port: port)
             try first.send(post("/wait", body))
@@ -263,13 +253,7 @@ struct ServerTests {
     @Test("serves other connections while one sends slowly and handlers are at work")
     func slowClients() async throws {
         let gate = Gate()
-        let routes =
-            [Route].standard + [
-                Route(.get, "/wait", summary: "") { _ in
-                    await gate.wait()
-                    return .text("waited")
-                }
-            ]
+        let routes = [Route].standard + [.waiting(at: gate)]
         try await withServer(routes, configuration: .with { $0.threads = 1 }) { port, _ in
             let waiting = try (0..<50).map { _ in try RawClient(port: port) }
             for client in waiting { try client.send(get("/wait")) }

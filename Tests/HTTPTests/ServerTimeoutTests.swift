@@ -10,11 +10,10 @@ struct ServerTimeoutTests {
     private static func timeouts(
         _ change: (inout HTTPServerConfiguration.Timeouts) -> Void
     ) -> HTTPServerConfiguration {
-        var timeouts = HTTPServerConfiguration.Timeouts(
-            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120), linger: .seconds(120)
-        )
-        change(&timeouts)
-        return .with { $0.timeouts = timeouts }
+        .with {
+            $0.timeouts.linger = .seconds(120)
+            change(&$0.timeouts)
+        }
     }
 
     @Test("gives up a header section that does not end")

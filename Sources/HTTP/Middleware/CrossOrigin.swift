@@ -7,17 +7,15 @@ import HTTPTypes
 public struct CrossOrigin: Middleware {
     /// Origins as browsers send them, such as `https://notebook.example`, or `*`.
     public var origins: [String]
+
+    private static let methods = "GET, HEAD, POST, PUT, PATCH, DELETE"
     /// Fields that pages can send besides the few that need no permission.
-    public var requestFields = [
-        "Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
-        "Prefer", "X-Request-Id",
-    ]
+    private static let requestFields =
+        "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id"
     /// Response fields that pages can read besides the few that need no permission.
-    public var exposedFields = ["ETag", "Location", "Retry-After", "X-Request-Id"]
-    /// The methods that pages can use.
-    public var methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete]
+    private static let exposedFields = "ETag, Location, Retry-After, X-Request-Id"
     /// How long a browser can remember the permission, in seconds.
-    public var maximumAge = 600
+    private static let maximumAge = "600"
 
     public init(origins: [String]) {
         self.origins = origins
@@ -43,7 +41,7 @@ public struct CrossOrigin: Middleware {
             if !origins.contains("*") { response.headers.addVary(.origin) }
             guard let allowed else { return response }
             response.headers[.accessControlAllowOrigin] = allowed
-            response.headers[.accessControlExposeHeaders] = Self.list(exposedFields)
+            response.headers[.accessControlExposeHeaders] = Self.exposedFields
             return response
         }
     }
@@ -62,13 +60,11 @@ public struct CrossOrigin: Middleware {
     private func preflight(from allowed: String) -> Response {
         var headers: HTTPFields = [
             .accessControlAllowOrigin: allowed,
-            .accessControlAllowMethods: Self.list(methods.map(\.rawValue)),
-            .accessControlAllowHeaders: Self.list(requestFields),
-            .accessControlMaxAge: String(maximumAge),
+            .accessControlAllowMethods: Self.methods,
+            .accessControlAllowHeaders: Self.requestFields,
+            .accessControlMaxAge: Self.maximumAge,
         ]
         if allowed != "*" { headers.addVary(.origin) }
         return Response(status: .noContent, headers: headers)
     }
-
-    private static func list(_ names: [String]) -> String { names.joined(separator: ", ") }
 }

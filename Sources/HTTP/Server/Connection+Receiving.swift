@@ -161,11 +161,11 @@ extension Connection {
         phase = .screening(
             Task.detached(executorPreference: environment.executor) {
                 let refusal = await screen(request)
-                await self.finishScreening(head, request, refusal)
+                await self.finishScreening(of: head, request, refusal: refusal)
             })
     }
 
-    private func finishScreening(_ head: RequestHead, _ request: Request, _ refusal: Response?) {
+    private func finishScreening(of head: RequestHead, _ request: Request, refusal: Response?) {
         guard case .screening = phase else { return }
         phase = .receiving
         if let refusal { refuse(head, as: request, with: refusal) } else { readBody(of: head) }

@@ -157,8 +157,4 @@ struct OutputBuffer: Sendable {
         }
         segments.removeFirst(finished)
     }
-
-    mutating func removeAll() {
-        self = OutputBuffer()
-    }
 }

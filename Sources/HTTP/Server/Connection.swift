@@ -221,7 +221,7 @@ actor Connection: EventHandler {
         phase = .closed
         deadline = nil
         input.pending = []
-        output.removeAll()
+        output = OutputBuffer()
         forgetBody()
         waitingStream?.resume(throwing: CancellationError())
         waitingStream = nil

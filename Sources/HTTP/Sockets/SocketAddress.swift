@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The numeric address and port of one end of a TCP connection.

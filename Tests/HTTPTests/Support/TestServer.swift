@@ -82,6 +82,16 @@ func post(_ path: String, _ body: String, _ fields: String = "") -> String {
     "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
 }
 
+extension Route {
+    /// Answers once a gate is open.
+    static func waiting(_ method: HTTPRequest.Method = .get, at gate: Gate) -> Route {
+        Route(method, "/wait", summary: "Waits") { _ in
+            await gate.wait()
+            return .text("waited")
+        }
+    }
+}
+
 extension [Route] {
     /// What most tests need: a constant, an echo, a parameter, and a stream.
     static var standard: [Route] {
