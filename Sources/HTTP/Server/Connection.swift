@@ -214,7 +214,7 @@ actor Connection: EventHandler {
             task.cancel()
             finishWriting()
         case .receiving:
-            // This end is orderly. A response that is cut off ends with a reset, so that its client does not take it for complete.
+            // This end is orderly. A response that is cut off has no such end, so that its client does not take it for complete.
             finishWriting()
         case .lingering: break
         }

@@ -204,7 +204,7 @@ public actor HTTPServer {
         addresses = []
         let open = registry.all
         for connection in open { await connection.drain() }
-        // Only after all are draining: a client that sees one connection end can then rely on all others to end, too.
+        // Only after all are draining: a client that sees one connection end can rely on no other to answer more requests.
         for connection in open { await connection.closeIfIdle() }
         let deadline = Task.detached { [registry] in
             try await Task.sleep(for: grace)

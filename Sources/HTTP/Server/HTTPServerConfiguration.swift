@@ -37,7 +37,7 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
         public var header: Duration
         /// How long a client can be silent in a body, and how far it can fall behind ``minimumBodyRate``.
         public var body: Duration
-        /// The rate, in bytes per second, below which a body is refused in the end.
+        /// A body that stays below this rate, in bytes per second, is refused.
         public var minimumBodyRate: Int
         /// For the next request on a connection that has served one.
         public var idle: Duration
