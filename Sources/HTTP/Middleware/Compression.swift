@@ -65,7 +65,7 @@ public struct Compression: Middleware {
         }
         response.headers[.contentEncoding] = "gzip"
         if let tag = response.headers[.eTag].flatMap(EntityTag.init(field:)) {
-            response.headers[.eTag] = tag.encoded("gzip").description
+            response.headers[.eTag] = tag.gzipped.description
         }
     }
 }

@@ -35,25 +35,20 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
         0x21...0x7E ~= byte && byte != UInt8(ascii: "\"")
     }
 
-    private static let codings = ["gzip"]
+    private static let gzipSuffix = "-gzip"
 
-    /// The tag of the same state in a content coding.
-    func encoded(_ coding: String) -> EntityTag {
-        isWeak ? self : EntityTag("\(opaque)-\(coding)")
-    }
+    /// The tag of the same state, compressed with gzip.
+    var gzipped: EntityTag { isWeak ? self : EntityTag(opaque + Self.gzipSuffix) }
 
-    /// The text between the quotes, without a coding's suffix.
+    /// The text between the quotes, without the suffix of ``gzipped``.
     private var state: String {
-        for coding in Self.codings where opaque.hasSuffix("-\(coding)") {
-            return String(opaque.dropLast(coding.count + 1))
-        }
-        return opaque
+        opaque.hasSuffix(Self.gzipSuffix) ? String(opaque.dropLast(Self.gzipSuffix.count)) : opaque
     }
 
     /// Whether two tags identify the same state (RFC 9110 section 8.8.3.2, weak comparison).
     func matchesWeakly(_ other: EntityTag) -> Bool { state == other.state }
 
-    /// Whether two strong tags identify the same state, whichever its coding (strong comparison).
+    /// Whether two strong tags identify the same state, compressed or not (strong comparison).
     func matchesStrongly(_ other: EntityTag) -> Bool { !isWeak && !other.isWeak && state == other.state }
 
     /// The tags in the list of a field such as If-None-Match, over all its lines. Elements that are not tags are ignored.

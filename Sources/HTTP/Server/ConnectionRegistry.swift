@@ -20,14 +20,12 @@ final class ConnectionRegistry: Sendable {
         self.limitPerAddress = max(limitPerAddress, 0)
     }
 
-    var count: Int {
-        state.withLock { $0.connections.count }
-    }
+    var count: Int { state.withLock { $0.connections.count } }
+
+    var all: [Connection] { state.withLock { Array($0.connections.values) } }
 
     /// Whether the limit allows one more connection.
-    var hasCapacity: Bool {
-        state.withLock { $0.connections.count < limit }
-    }
+    var hasCapacity: Bool { count < limit }
 
     /// Calls back once, from any thread, when a connection has closed.
     ///
@@ -61,10 +59,6 @@ final class ConnectionRegistry: Sendable {
         }
         for notify in waitingForCapacity { notify() }
         for continuation in waitingForEnd { continuation.resume() }
-    }
-
-    var all: [Connection] {
-        state.withLock { Array($0.connections.values) }
     }
 
     /// Returns when all connections have closed.

@@ -27,9 +27,7 @@ struct Poller: ~Copyable, Sendable {
         let epoll = try Self.owned(tributary_epoll_create(), by: "epoll_create1")
         let wakeup = try Self.owned(tributary_eventfd(), by: "eventfd")
         let interest = Readiness.readable.rawValue
-        guard tributary_epoll_add(epoll.rawValue, wakeup.rawValue, interest, Self.wakeupToken) == 0 else {
-            throw .last("epoll_ctl")
-        }
+        try Self.check(tributary_epoll_add(epoll.rawValue, wakeup.rawValue, interest, Self.wakeupToken))
         self.epoll = epoll
         self.wakeup = wakeup
     }
@@ -40,15 +38,15 @@ struct Poller: ~Copyable, Sendable {
     }
 
     func add(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(SystemError) {
-        guard tributary_epoll_add(epoll.rawValue, descriptor, interest.rawValue, token) == 0 else {
-            throw .last("epoll_ctl")
-        }
+        try Self.check(tributary_epoll_add(epoll.rawValue, descriptor, interest.rawValue, token))
     }
 
     func modify(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(SystemError) {
-        guard tributary_epoll_modify(epoll.rawValue, descriptor, interest.rawValue, token) == 0 else {
-            throw .last("epoll_ctl")
-        }
+        try Self.check(tributary_epoll_modify(epoll.rawValue, descriptor, interest.rawValue, token))
+    }
+
+    private static func check(_ status: Int32) throws(SystemError) {
+        guard status == 0 else { throw .last("epoll_ctl") }
     }
 
     func remove(_ descriptor: Int32) {
