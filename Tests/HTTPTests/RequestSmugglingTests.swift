@@ -2,7 +2,7 @@ import Testing
 
 @testable import HTTP
 
-/// Requests that two parsers could split in two ways. Each hides a second request; none of them may come to light.
+/// Requests that two parsers could split in two ways. Each hides a second request, which must not be parsed.
 @Suite("A smuggled request")
 struct RequestSmugglingTests {
     private static let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -11,7 +11,7 @@ struct RequestSmugglingTests {
         "POST / HTTP/\(version)\r\nHost: a\r\n\(fields)\r\n\r\n\(body)"
     }
 
-    /// A request that ends at once for a parser that takes it for chunked.
+    /// A request that ends at once for a parser that treats it as chunked.
     private static func ended(_ fields: String, version: String = "1.1") -> String {
         request(fields, version: version, body: "0\r\n\r\n" + hidden)
     }
@@ -65,7 +65,7 @@ struct RequestSmugglingTests {
         ("in a folded trailer", chunked("0\r\nA: b\r\n c\r\n\r\n")),
     ]
 
-    @Test("does not come to light", arguments: attempts.indices)
+    @Test("is not parsed", arguments: attempts.indices)
     func refused(index: Int) throws {
         let (name, bytes) = Self.attempts[index]
         let outcome = parse(bytes)
@@ -83,7 +83,7 @@ struct RequestSmugglingTests {
         #expect(parse(chunked).requests.map(\.text) == [Self.hidden])
     }
 
-    /// Bytes near to requests: whatever they are, they are taken or refused in the same way in every fragmentation.
+    /// Bytes that resemble requests: every fragmentation is accepted or refused in the same way.
     @Test("is not made by chance either", arguments: 0..<40)
     func mutations(seed: UInt64) {
         var generator = SplitMix64(state: seed)
@@ -94,12 +94,12 @@ struct RequestSmugglingTests {
             let attempt = Self.attempts.randomElement(using: &generator)?.bytes ?? ""
             var bytes = Array((Bool.random(using: &generator) ? accepted : attempt).utf8)
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
-                let place = Int.random(in: 0..<bytes.count, using: &generator)
+                let index = Int.random(in: 0..<bytes.count, using: &generator)
                 let byte = interesting.randomElement(using: &generator) ?? 0
                 switch Int.random(in: 0..<3, using: &generator) {
-                case 0: bytes[place] = byte
-                case 1: bytes.insert(byte, at: place)
-                default: if bytes.count > 1 { bytes.remove(at: place) }
+                case 0: bytes[index] = byte
+                case 1: bytes.insert(byte, at: index)
+                default: if bytes.count > 1 { bytes.remove(at: index) }
                 }
             }
             let whole = parse(pieces: [bytes], limits: limits)

@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
 
-/// A blocking HTTP client that sends exactly the bytes it is given.
+/// A blocking HTTP client that sends exactly the given bytes.
 ///
-/// One thread may send while another reads. A call that waits longer than a minute throws, so that a test fails instead of hanging.
+/// One thread can send while another reads. A call that waits longer than a minute throws, so that a test fails instead of hanging.
 final class RawClient: @unchecked Sendable {
     private var descriptor: Int32
     private var received: [UInt8] = []
@@ -91,7 +91,7 @@ final class RawClient: @unchecked Sendable {
         }
     }
 
-    /// Reads more bytes. False at the end of the stream.
+    /// Reads more bytes. Returns false at the end of the stream.
     private func fill() throws -> Bool {
         if let tls {
             let bytes = try tls.receive(upTo: 64 << 10)
