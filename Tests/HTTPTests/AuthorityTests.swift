@@ -21,7 +21,7 @@ struct AuthorityTests {
     }
 
     @Test(
-        "is refused where RFC 3986 knows no such host",
+        "is refused if RFC 3986 does not allow the host",
         arguments: [
             "", ":80", ".", "a%", "a%4", "a%zz", "%", "a b", "a\tb", "a/b", "a?b", "a#b", "u@a", "u:p@a", "a,b", "a\\b",
             "[", "[]", "[::1", "::1", "[:::::]", "[:::]", "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[12345::]",
@@ -31,13 +31,13 @@ struct AuthorityTests {
         ])
     func invalid(text: String) {
         #expect(Authority(text) == nil)
-        // Within a target these two end the host.
+        // In a target these two characters end the host.
         guard !text.contains(where: { "/?".contains($0) }) else { return }
         #expect(parse("GET http://\(text)/ HTTP/1.1\r\nHost: a\r\n\r\n").requests.isEmpty)
     }
 
     @Test(
-        "is no valid Host field either, and is answered with 400",
+        "is answered with 400 if it is malformed in a Host field",
         arguments: ["a%", "[:::::]", "[::1%25lo]", "u@a", "a:99999", "[v1.a]", "a b"])
     func invalidField(text: String) {
         #expect(parse("GET / HTTP/1.1\r\nHost: \(text)\r\n\r\n").rejection?.status == .badRequest)
@@ -59,7 +59,7 @@ struct ServedHostsTests {
             names.compactMap { HostName($0) }, host: host, listeningOn: SocketAddress(host: address, port: 8080))
     }
 
-    @Test("on a loopback address answers for this machine's own names and addresses, whatever the port")
+    @Test("on a loopback address serves this machine's own names and addresses, whatever the port")
     func own() {
         for address in ["127.0.0.1", "127.3.2.1", "::1"] {
             let hosts = hosts([], at: address)
@@ -72,7 +72,7 @@ struct ServedHostsTests {
         }
     }
 
-    @Test("on a loopback address answers for no other, so that no web page can make its own name lead there")
+    @Test("on a loopback address serves no other name, so that no web page can make its own name resolve to it")
     func others() {
         for address in ["127.0.0.1", "::1"] {
             let hosts = hosts(["tributary.example", "10.0.0.7"], at: address)
@@ -89,13 +89,13 @@ struct ServedHostsTests {
         }
     }
 
-    @Test("answers for the name that it was told to listen on")
+    @Test("serves the name that it is configured to listen on")
     func listeningName() {
         #expect(hosts([], host: "my-machine", at: "127.0.1.1").contain("my-machine:8080"))
         #expect(!hosts([], host: "my-machine", at: "127.0.1.1").contain("other"))
     }
 
-    @Test("that other machines reach answers for all names, or for those it is given and for bare addresses")
+    @Test("that other machines can reach serves all names, or the configured ones and bare addresses")
     func reachable() {
         for address in ["0.0.0.0", "::", "192.0.2.1"] {
             #expect(hosts([], host: address, at: address).contain("any.example"))
@@ -134,7 +134,7 @@ struct ServedHostsTests {
     }
 
     @Test(
-        "does not believe a proxy's X-Forwarded-Host, which a page can send, about whom it answers for",
+        "ignores X-Forwarded-Host, which a page can send, when it decides which hosts it serves",
         .timeLimit(.minutes(5)))
     func forwarded() async throws {
         let configuration = HTTPServerConfiguration.with {

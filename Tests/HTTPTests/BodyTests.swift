@@ -9,14 +9,14 @@ struct BodyPaceTests {
     private let start = ContinuousClock.now
     private func pace() -> BodyPace { BodyPace(account: .seconds(30), rate: 1_000, at: start) }
 
-    @Test("gives a client that sends much at first and then nothing no more than its account")
+    @Test("allows a client that sends much at first and then nothing only the time of its account")
     func frontLoaded() {
         var pace = pace()
         pace.take(4_000_000, at: start + .seconds(1))
         #expect(pace.deadline == start + .seconds(31))
     }
 
-    @Test("bears with a client that is slow and steady, for as long as it takes")
+    @Test("allows a slow but steady client as much time as it needs")
     func steady() {
         var pace = pace()
         for second in 1...4_000 {
@@ -27,7 +27,7 @@ struct BodyPaceTests {
         #expect(pace.deadline == start + .seconds(4_030))
     }
 
-    @Test("gives up a client that sends a byte now and then")
+    @Test("ends for a client that sends a byte now and then")
     func trickle() {
         var pace = pace()
         for second in 1...30 { pace.take(1, at: start + .seconds(second)) }
@@ -48,7 +48,7 @@ struct BodyPaceTests {
 struct BodyBudgetTests {
     private let start = ContinuousClock.now
 
-    /// A budget of 100 bytes, in which a body is slow below 50 bytes per second, and who was displaced.
+    /// A budget of 100 bytes, in which a body is slow below 50 bytes per second, and the names of displaced bodies.
     private func budget() -> (BodyBudget, Recorder<String>) { (BodyBudget(limit: 100, safeRate: 50), Recorder()) }
 
     private func open(
@@ -70,7 +70,7 @@ struct BodyBudgetTests {
         #expect(displaced.all.isEmpty)
     }
 
-    @Test("is given back when nobody refers to a body any more")
+    @Test("is given back when a body is no longer referenced")
     func references() {
         let (budget, displaced) = budget()
         do {
@@ -80,7 +80,7 @@ struct BodyBudgetTests {
         #expect(budget.used == 0)
     }
 
-    @Test("goes from a body that has come to a standstill to one that comes")
+    @Test("goes from a body that has stalled to one that arrives")
     func standstill() {
         let (budget, displaced) = budget()
         let hog = open("hog", in: budget, displaced)
@@ -93,7 +93,7 @@ struct BodyBudgetTests {
         #expect(budget.used == 30)
     }
 
-    @Test("goes from the slowest first, and from no more bodies than it must")
+    @Test("is taken from the slowest body first, and from no more bodies than necessary")
     func slowest() {
         let (budget, displaced) = budget()
         let holds = [("a", 30, 3.0), ("b", 30, 1.0), ("c", 30, 2.0)].map { name, bytes, second in
@@ -110,7 +110,7 @@ struct BodyBudgetTests {
     }
 
     @Test(
-        "stays with a body that comes as fast as it should, and with one that is whole", arguments: ["fast", "whole"])
+        "stays with a body that arrives fast enough, and with a complete one", arguments: ["fast", "whole"])
     func safe(kind: String) {
         let (budget, displaced) = budget()
         let holder = open(kind, in: budget, displaced)
@@ -134,7 +134,7 @@ struct BodyBudgetTests {
         #expect(displaced.all.isEmpty)
     }
 
-    @Test("loses none of its count to any number of threads")
+    @Test("is counted correctly with many threads")
     func threads() async {
         let budget = BodyBudget(limit: 1_000, safeRate: 1_000_000)
         await withTaskGroup(of: Void.self) { group in
@@ -155,7 +155,7 @@ struct BodyBudgetTests {
 
 @Suite("A request with a body", .timeLimit(.minutes(5)))
 struct BodyScreeningTests {
-    /// Refuses those without a token, as its handler does.
+    /// The screen refuses requests without a token, as the handler does.
     private static let routes = [
         Route(
             .post, "/guarded", summary: "", screen: { try check($0) },
@@ -174,7 +174,7 @@ struct BodyScreeningTests {
     }
 
     @Test(
-        "that is refused whatever the body is refused at once, and not asked for it with 100",
+        "that is refused whatever the body is refused at once, without 100 Continue",
         arguments: [
             ("/guarded", "POST", "Content-Length: 5000000\r\nExpect: 100-continue\r\n", 400),
             ("/guarded", "POST", "Content-Length: 5\r\nExpect: 100-continue\r\n", 400),
@@ -195,7 +195,7 @@ struct BodyScreeningTests {
         }
     }
 
-    @Test("that is not refused is asked for it, read and answered")
+    @Test("that is not refused gets 100 Continue, and is read and answered")
     func asked() async throws {
         try await withServer(Self.routes) { port, _ in
             let client = try RawClient(port: port)
@@ -211,7 +211,7 @@ struct BodyScreeningTests {
         }
     }
 
-    @Test("of little size is read and answered on a connection that stays open")
+    @Test("that is small is read and answered on a connection that stays open")
     func small() async throws {
         try await withServer(Self.routes) { port, _ in
             let client = try RawClient(port: port)
@@ -227,13 +227,13 @@ struct BodyScreeningTests {
         try await withServer(Self.routes) { port, _ in
             let client = try RawClient(port: port)
             try client.send(head("/guarded", "Content-Length: 16000000\r\n"))
-            // More than all buffers on the way hold: the server reads it, and drops it.
+            // More bytes than all buffers in between can hold: the server reads and drops them.
             try client.send([UInt8](repeating: 120, count: 16_000_000))
             #expect(try client.response().status == 400)
         }
     }
 
-    @Test("is asked about within the server's middleware")
+    @Test("is screened within the server's middleware")
     func middleware() async throws {
         let router = try Router(routes: Self.routes, logger: .silent)
         let screen = router.screen(within: [CrossOrigin(origins: ["https://a.example"])])
@@ -248,7 +248,7 @@ struct BodyScreeningTests {
         #expect(await screen(request) == nil)
     }
 
-    @Test("whose bytes of framing are no progress is given up")
+    @Test("makes no progress with the bytes of its framing")
     func framing() async throws {
         var input = InputState(parser: RequestParser(limits: RequestLimits()))
         input.append(Array("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
@@ -261,17 +261,17 @@ struct BodyScreeningTests {
         #expect(input.deadline(by: timeouts) == before)
     }
 
-    @Test("and no more memory for bodies displaces one that stands still, which is told to try again")
+    @Test("displaces one that has stalled if the memory for bodies is used up, and that one is asked to try again")
     func displaced() async throws {
         let configuration = HTTPServerConfiguration.with {
             $0.maximumBodyBytesInFlight = 100_000
             $0.limits.bodyBytes = 100_000
         }
-        // A body must come at 833 bytes per second here, 100,000 in 120 seconds: what stands still is slower within five.
+        // A body must arrive at 833 bytes per second here, 100,000 in 120 seconds. One that stalls is slower within five seconds.
         try await withServer(configuration: configuration) { port, server in
             let hog = try RawClient(port: port)
             try hog.send(String(post("/echo", String(repeating: "x", count: 99_000)).dropLast(10)))
-            // Another body that came first would have the memory itself.
+            // Another body that arrived earlier would take the memory.
             while server.bodyBytes < 98_990 { usleep(10_000) }
             var status = 503
             while status == 503 {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTP
 
-/// Alone in its suite and serialized with no other server's tests: it counts the descriptors of the whole process.
+/// The only test of its suite, because it counts the descriptors of the whole process.
 @Suite("Connections that come and go", .timeLimit(.minutes(5)))
 struct ConnectionChurnTests {
     /// Descriptors of this process that are sockets bound to a port, on either side.
@@ -55,8 +55,8 @@ struct ConnectionChurnTests {
                     #expect(try client.exchange(get("/hello")).body == "hello")
                 }
             }
-            // Clients are gone; what is left are connections whose end has not been read yet, for at most this while.
-            // (While others come and go, the kernel's table may be read without a socket that is there.)
+            // The clients are gone. The remaining connections, whose end has not been read yet, last at most this long.
+            // While others come and go, the kernel's table can lack a socket that exists.
             for _ in 0..<600 where try Self.sockets(port: port) != 1 { usleep(50_000) }
             let isOnlyListenerLeft = try (0..<20).contains { _ in try Self.sockets(port: port) == 1 }
             #expect(isOnlyListenerLeft, "only the listening socket is left")

@@ -16,7 +16,7 @@ struct CrossOriginTests {
         }(request)
     }
 
-    @Test("are let in by name")
+    @Test("are allowed by name")
     func named() async {
         let response = await answer(
             ["https://a.example", "http://localhost:8888"], origin: "http://localhost:8888")
@@ -29,7 +29,7 @@ struct CrossOriginTests {
     }
 
     @Test(
-        "are not let in otherwise",
+        "are not allowed otherwise",
         arguments: [
             nil, "null", "https://b.example", "https://a.example.evil", "https://a.example:444",
             "http://a.example",
@@ -46,7 +46,7 @@ struct CrossOriginTests {
         #expect(preflight.status == .notFound && preflight.headers[.accessControlAllowMethods] == nil)
     }
 
-    @Test("are all let in by a star, without credentials")
+    @Test("are all allowed by a star, without credentials")
     func star() async {
         let response = await answer(["*"], origin: "https://b.example")
         #expect(
@@ -54,7 +54,7 @@ struct CrossOriginTests {
         #expect(response.headers[.accessControlAllowCredentials] == nil)
     }
 
-    @Test("may ask first what is allowed")
+    @Test("can ask first what is allowed")
     func preflight() async {
         let response = await answer(
             ["https://a.example"], origin: "https://a.example", method: .options, asking: "DELETE")
@@ -70,7 +70,7 @@ struct CrossOriginTests {
         #expect(plain.status == .notFound, "an OPTIONS that asks for nothing is the handler's")
     }
 
-    @Test("change nothing where none are let in")
+    @Test("change nothing if none are allowed")
     func none() async {
         let response = await answer([], origin: "https://a.example")
         #expect(
@@ -78,7 +78,7 @@ struct CrossOriginTests {
     }
 
     @Test(
-        "have origins that can be told from other texts",
+        "have origins that differ from other texts",
         arguments: [
             ("https://a.example", true), ("http://localhost:8888", true), ("http://[::1]:80", true),
             ("*", true),

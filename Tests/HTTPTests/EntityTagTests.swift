@@ -45,7 +45,7 @@ struct EntityTagTests {
         }
     }
 
-    @Test("that If-None-Match does not want keeps a request from doing anything")
+    @Test("that If-None-Match excludes prevents the request")
     func ifNoneMatch() {
         for (condition, isMet) in [("\"abc\"", false), ("W/\"abc\"", false), ("*", false), ("\"x\"", true)] {
             var request = Request(method: .delete, path: "/", pathSegments: [], headers: [.ifNoneMatch: condition])
@@ -66,18 +66,18 @@ struct EntityTagTests {
         #expect(answer(condition) == nil)
     }
 
-    @Test("means nothing to other methods")
+    @Test("does not matter to other methods")
     func methods() {
         #expect(answer("*", method: .post) == nil && answer("\"abc\"", method: .delete) == nil)
     }
 
-    @Test("holds only what a field may")
+    @Test("contains only the characters that a field allows")
     func characters() {
         #expect(EntityTag("a\"b c\u{E9}\r\n").description == "\"abc\"")
         #expect(EntityTag("abc", isWeak: true).description == "W/\"abc\"")
     }
 
-    @Test("of a 304 renews what the client has, compressed or not")
+    @Test("of a 304 refreshes the client's response, compressed or not")
     func compressed() async {
         let handler = Compression().wrapping { request in
             request.notModified(EntityTag("abc"))

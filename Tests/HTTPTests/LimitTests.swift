@@ -37,7 +37,7 @@ struct LimitTests {
             type: "body-too-large", sentence: "The body is larger than 100 bytes: send less, or in several requests."),
         Example(
             request: post("/echo", "", "Expect: 102-processing\r\n"), status: 417, type: "unknown-expectation",
-            sentence: "The expectation \"102-processing\" is not known: the only one is 100-continue."),
+            sentence: "The expectation \"102-processing\" is not supported: the only one is 100-continue."),
         Example(
             request: "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", status: 501,
             type: "unknown-transfer-coding",
@@ -69,7 +69,7 @@ struct LimitTests {
     }
 
     @Test(
-        "of time is told which part did not come",
+        "of time is answered with the part that did not arrive",
         arguments: [
             ("GET / HT", "The request's header section did not arrive in time: send it at once after connecting."),
             (
@@ -79,7 +79,7 @@ struct LimitTests {
         ])
     func timeouts(request: String, sentence: String) async throws {
         let configuration = HTTPServerConfiguration.with {
-            // The other of the two would come much later.
+            // The other timeout would end much later.
             if request.hasPrefix("GET") {
                 $0.timeouts.header = .milliseconds(100)
             } else {
@@ -93,7 +93,7 @@ struct LimitTests {
         }
     }
 
-    @Test("of bodies held at a time is to be sent again")
+    @Test("of bodies held at a time is asked to be sent again")
     func bodies() async throws {
         try await withServer(configuration: .with { $0.maximumBodyBytesInFlight = 50 }) { port, _ in
             let client = try RawClient(port: port)
@@ -107,7 +107,7 @@ struct LimitTests {
         }
     }
 
-    @Test("of connections from one address is told so, and leaves room when others close")
+    @Test("of connections from one address is answered with the limit, until others close")
     func connectionsPerAddress() async throws {
         try await withServer(configuration: .with { $0.maximumConnectionsPerAddress = 2 }) { port, server in
             let kept = try (0..<2).map { _ in try RawClient(port: port) }
@@ -128,7 +128,7 @@ struct LimitTests {
         }
     }
 
-    @Test("of connections from one address does not hold for trusted proxies")
+    @Test("of connections from one address does not apply to trusted proxies")
     func trustedProxies() async throws {
         let configuration = HTTPServerConfiguration.with {
             $0.maximumConnectionsPerAddress = 1

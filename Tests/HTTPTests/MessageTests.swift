@@ -65,7 +65,7 @@ struct MessageTests {
         #expect(!lines.contains { $0.hasPrefix("Set-Cookie") })
     }
 
-    @Test("HTTP/1.0 clients are told that the connection stays open")
+    @Test("a response to an HTTP/1.0 client says that the connection stays open")
     func oldKeepAlive() {
         #expect(Self.encode(.text("x"), version: .http10).lines.contains("Connection: keep-alive"))
         #expect(!Self.encode(.text("x")).lines.contains { $0.hasPrefix("Connection") })
@@ -73,7 +73,7 @@ struct MessageTests {
     }
 
     @Test(
-        "a date is written as RFC 9110 has it",
+        "a date is written in the format of RFC 9110",
         arguments: [
             (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (1_709_210_096, "Thu, 29 Feb 2024 12:34:56 GMT"),
@@ -82,11 +82,10 @@ struct MessageTests {
         #expect(HTTPDate.format(seconds: seconds) == expected)
     }
 
-    @Test("a problem is RFC 9457 JSON, whatever its text holds")
+    @Test("a problem is RFC 9457 JSON, whatever its text contains")
     func problem() throws {
         let problem = Problem(
-            type: "/problems/test", title: "A \"test\"", status: .conflict,
-            detail: "Line\nbreak, \u{1}, é and </script>",
+            ProblemKind("test", "A \"test\"", .conflict, ""), detail: "Line\nbreak, \u{1}, é and </script>",
             field: "a.b", headers: [.retryAfter: "3"])
         let response = problem.response(path: "/v1/x")
         #expect(response.status == .conflict && response.headers[.retryAfter] == "3")
@@ -102,7 +101,7 @@ struct MessageTests {
         #expect(object["instance"] as? String == "/v1/x")
     }
 
-    @Test("an output buffer gives back what was put in, however it is taken")
+    @Test("an output buffer returns the bytes that were appended, however they are dropped")
     func outputBuffer() {
         var generator = SplitMix64(state: 3)
         var buffer = OutputBuffer()
@@ -125,7 +124,7 @@ struct MessageTests {
         #expect(buffer.isEmpty && buffer.segments.isEmpty)
     }
 
-    @Test("a client's request identifier is kept where it fits into a log line")
+    @Test("a client's request identifier is kept if it fits into a log line")
     func identifiers() {
         let identifiers = RequestIdentifiers()
         func identifier(_ value: String) -> String {

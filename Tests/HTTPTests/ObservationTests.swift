@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-/// Keeps all that an observer is told.
+/// Keeps everything that an observer receives.
 final class RecordingObserver: ConnectionObserving {
     let opened = Recorder<SocketAddress>()
     let closed = Recorder<ConnectionReport>()
@@ -16,7 +16,7 @@ final class RecordingObserver: ConnectionObserving {
 
 @Suite("An observer of connections", .timeLimit(.minutes(5)))
 struct ObservationTests {
-    /// Runs a server with an observer up to its end, after which everything has been told.
+    /// Runs a server with an observer to its end, when the observer has received everything.
     private func observe(
         _ routes: [Route] = .standard, configuration: HTTPServerConfiguration = .with { _ in },
         _ body: @Sendable (UInt16, HTTPServer) async throws -> Void
@@ -26,7 +26,7 @@ struct ObservationTests {
         return observer
     }
 
-    @Test("is told of each request what metrics and logs need")
+    @Test("receives for each request what metrics and logs need")
     func requests() async throws {
         let annotated = Route(.post, "/annotated", summary: "") { _ in
             var response = Response(status: .created)
@@ -55,7 +55,7 @@ struct ObservationTests {
             reports.allSatisfy { $0.remoteAddress.host == "127.0.0.1" && $0.duration > .zero && $0.bytesSent > 100 })
     }
 
-    @Test("is told of requests that are refused")
+    @Test("receives requests that are refused")
     func refused() async throws {
         let observer = try await observe { port, _ in
             let response = try RawClient(port: port).exchange("GET / HTTP/1.1\r\nHost : a\r\n\r\n")
@@ -67,14 +67,10 @@ struct ObservationTests {
         #expect(observer.closed.all.map(\.requests) == [1])
     }
 
-    @Test("is told that a client went away before its answer")
+    @Test("learns that a client went away before its answer")
     func aborted() async throws {
         let gate = Gate()
-        let waiting = Route(.get, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
-        let observer = try await observe([waiting]) { port, server in
+        let observer = try await observe([.waiting(at: gate)]) { port, server in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
             try await gate.waitForArrivals()
@@ -86,13 +82,13 @@ struct ObservationTests {
         #expect(report.outcome == .aborted && report.status == nil && report.path == "/wait")
     }
 
-    @Test("is told of connections, open and closed")
+    @Test("receives the opening and closing of connections")
     func connections() async throws {
         let observer = try await observe { port, server in
             let clients = try (0..<3).map { _ in try RawClient(port: port) }
             for client in clients { for _ in 0..<4 { #expect(try client.exchange(get("/hello")).status == 200) } }
             #expect(server.openConnections == 3)
-            // Not before: a client that nobody uses any more closes its connection.
+            // A client that is no longer used closes its connection, so the clients are used until here.
             for client in clients { client.close() }
         }
         #expect(observer.opened.all.count == 3)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A request parser")
 struct RequestParserTests {
-    /// A request that is accepted, and what is understood.
+    /// A request that is accepted, and what the parser must make of it.
     struct Accepted: Sendable, CustomTestStringConvertible {
         var name: String
         var bytes: String
@@ -116,7 +116,7 @@ struct RequestParserTests {
         for pieces in fragmentations(of: bytes) { #expect(parse(pieces: pieces) == whole) }
     }
 
-    @Test("announces a head before its body, and only where a body follows")
+    @Test("announces a head before its body, and only if a body follows")
     func headEvent() throws {
         var parser = RequestParser(limits: RequestLimits())
         var input = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n".utf8)[...]
@@ -142,7 +142,7 @@ struct RequestParserTests {
         #expect(parse(chunked, limits: roomy).requests.map(\.text) == ["abc"])
     }
 
-    @Test("grows with what has arrived and not with what was announced")
+    @Test("grows with the bytes that have arrived, not with the announced length")
     func announcedLength() throws {
         var parser = RequestParser(limits: RequestLimits(bodyBytes: .max))
         var input = Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000000000000\r\n\r\nx".utf8)[...]

@@ -52,7 +52,7 @@ struct RouterTests {
         #expect(Self.text(response).contains("/problems/unknown-route"))
     }
 
-    @Test("answers other methods with 405 and the methods there are")
+    @Test("answers other methods with 405 and the allowed methods")
     func methods() async throws {
         let router = try Self.router(Self.patterns)
         let response = try await router.respond(to: Self.request(.put, "/v1/jobs/7"))

@@ -13,7 +13,7 @@ struct ServerLifecycleTests {
         return (server, try await server.start())
     }
 
-    @Test("begins on any free port, which it tells", arguments: ["127.0.0.1", "::1", "0.0.0.0", "::"])
+    @Test("begins on any free port, and returns it", arguments: ["127.0.0.1", "::1", "0.0.0.0", "::"])
     func anyPort(host: String) async throws {
         let (server, addresses) = try await Self.start(HTTPServerConfiguration(host: host, port: 0))
         let address = try #require(addresses.first)
@@ -28,7 +28,7 @@ struct ServerLifecycleTests {
         #expect(await server.addresses.isEmpty)
     }
 
-    @Test("takes IPv4 clients on the address that stands for all, and tells their address as IPv4")
+    @Test("accepts IPv4 clients on the wildcard address, and reports their address as IPv4")
     func dualStack() async throws {
         let seen = Recorder<SocketAddress>()
         let configuration = HTTPServerConfiguration(host: "::", port: 0)
@@ -52,7 +52,7 @@ struct ServerLifecycleTests {
         await server.shutdown(grace: .zero)
     }
 
-    @Test("does not begin where it cannot, and says why")
+    @Test("does not begin if it cannot listen, and says why")
     func startErrors() async throws {
         let (first, addresses) = try await Self.start(HTTPServerConfiguration(port: 0))
         let port = try #require(addresses.first).port
@@ -90,17 +90,10 @@ struct ServerLifecycleTests {
         await second.shutdown(grace: .zero)
     }
 
-    private static func waitingRoute(_ gate: Gate) -> Route {
-        Route(.get, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
-    }
-
-    @Test("ends after the requests under way, and takes no others")
+    @Test("ends after the current requests, and accepts no others")
     func gracefulShutdown() async throws {
         let gate = Gate()
-        try await withServer([Route].standard + [Self.waitingRoute(gate)]) { port, server in
+        try await withServer([Route].standard + [.waiting(at: gate)]) { port, server in
             let busy = try RawClient(port: port)
             let idle = try RawClient(port: port)
             #expect(try idle.exchange(get("/hello")).status == 200)
@@ -120,10 +113,10 @@ struct ServerLifecycleTests {
         }
     }
 
-    @Test("ends when the grace is over, cancelling the handlers that are left")
+    @Test("ends when the grace is over, and cancels the remaining handlers")
     func forcedShutdown() async throws {
         let gate = Gate()
-        try await withServer([Self.waitingRoute(gate)]) { port, server in
+        try await withServer([.waiting(at: gate)]) { port, server in
             let client = try RawClient(port: port)
             try client.send(get("/wait"))
             try await gate.waitForArrivals()
@@ -155,11 +148,11 @@ struct ServerLifecycleTests {
         }
     }
 
-    @Test("makes clients over the limit wait for a place, which idle ones give up")
+    @Test("makes clients over the limit wait until an idle connection is closed for them")
     func connectionLimit() async throws {
         let gate = Gate()
         try await withServer(
-            [Route].standard + [Self.waitingRoute(gate)], configuration: .with { $0.maximumConnections = 2 }
+            [Route].standard + [.waiting(at: gate)], configuration: .with { $0.maximumConnections = 2 }
         ) {
             port, _ in
             let busy = try RawClient(port: port)

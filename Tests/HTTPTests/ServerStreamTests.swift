@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A streamed response", .timeLimit(.minutes(5)))
 struct ServerStreamTests {
-    @Test("arrives in its pieces, and the connection goes on")
+    @Test("arrives in its chunks, and the connection stays open")
     func pieces() async throws {
         try await withServer { port, _ in
             let client = try RawClient(port: port)
@@ -17,7 +17,7 @@ struct ServerStreamTests {
         }
     }
 
-    @Test("arrives piece by piece, not only at its end")
+    @Test("arrives chunk by chunk, not only at its end")
     func promptness() async throws {
         let gate = Gate()
         let routes = [
@@ -59,12 +59,12 @@ struct ServerStreamTests {
             try client.send(get("/large"))
             #expect(try client.readLine() == "HTTP/1.1 200 OK")
             var before = -1
-            // The server has stopped asking when nothing changes for a while.
+            // If nothing changes for a while, the server has stopped requesting chunks.
             while asked.all.count != before {
                 before = asked.all.count
                 usleep(300_000)
             }
-            // The kernel's send buffer takes some megabytes, the server's own at most two pieces more.
+            // The kernel's send buffer takes some megabytes, and the server's own at most two more chunks.
             #expect(asked.all.count < 200, "\(asked.all.count) pieces were asked for by a client that read none")
             while try !client.readLine().isEmpty {}
             var received = 0
@@ -117,7 +117,7 @@ struct ServerStreamTests {
         }
     }
 
-    /// Timeouts under which a client that has finished sending is soon asked whether it is still there.
+    /// Timeouts with which a client that has finished sending is soon probed.
     private let probing = HTTPServerConfiguration.with { $0.timeouts.probe = .milliseconds(20) }
 
     @Test("a handler is cancelled when the client has gone", arguments: [true, false])
@@ -132,7 +132,7 @@ struct ServerStreamTests {
         }
     }
 
-    @Test("a client that has only finished sending gets its response, after an interim one where it waits for long")
+    @Test("a client that has only finished sending gets its response, after an interim one if it waits for long")
     func halfClosed() async throws {
         let gate = Gate()
         try await withServer([.waiting(at: gate)], configuration: probing) { port, _ in
@@ -162,15 +162,6 @@ struct ServerStreamTests {
             try await Task.sleep(for: .milliseconds(500))
             await gate.open()
             #expect(try client.response().body == "waited")
-        }
-    }
-}
-
-extension Route {
-    fileprivate static func waiting(at gate: Gate) -> Route {
-        Route(.get, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
         }
     }
 }

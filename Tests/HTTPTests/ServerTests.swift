@@ -46,21 +46,15 @@ struct ServerTests {
         }
     }
 
-    @Test("does not read on for ever while a handler is at work")
+    @Test("stops reading after some bytes while a handler is running")
     func readAhead() async throws {
         let gate = Gate()
-        let routes =
-            [Route].standard + [
-                Route(.get, "/wait", summary: "") { _ in
-                    await gate.wait()
-                    return .text("waited")
-                }
-            ]
+        let routes = [Route].standard + [.waiting(at: gate)]
         try await withServer(routes) { port, _ in
             let client = try RawClient(port: port)
             let count = 20_000
             let sender = Thread {
-                // More than the server reads ahead and the kernel's buffers hold: sends block until the gate opens.
+                // More bytes than the server reads ahead and the kernel buffers: sends block until the gate opens.
                 try? client.send(get("/wait") + String(repeating: get("/hello"), count: count))
             }
             sender.start()
@@ -101,7 +95,7 @@ struct ServerTests {
     }
 
     @Test(
-        "answers what is no request with a problem, and closes",
+        "answers bytes that are not a request with a problem, and closes",
         arguments: [
             ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400, "/problems/malformed-request"),
             ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n", 413, "/problems/body-too-large"),
@@ -134,21 +128,21 @@ struct ServerTests {
         }
     }
 
-    @Test("asks for a body that waits to be asked for, and only then")
+    @Test("sends 100 Continue if the client expects it and the body has not arrived")
     func expectContinue() async throws {
         try await withServer(configuration: .with { $0.limits.bodyBytes = 100 }) { port, _ in
             let client = try RawClient(port: port)
             try client.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
             #expect(try client.response().status == 100)
             #expect(try client.exchange("hello").body == "hello")
-            // The body is already here: no 100.
+            // The body has already arrived, so there is no 100.
             #expect(try client.exchange(post("/echo", "again", "Expect: 100-continue\r\n")).body == "again")
             try client.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n")
             #expect(try client.response().status == 413)
         }
     }
 
-    @Test("takes chunked and large bodies")
+    @Test("accepts chunked and large bodies")
     func bodies() async throws {
         try await withServer { port, _ in
             let client = try RawClient(port: port)
@@ -174,15 +168,11 @@ struct ServerTests {
         }
     }
 
-    @Test("holds no more request bodies at a time than it may")
+    @Test("holds no more request bodies at a time than its limit")
     func bodyBudget() async throws {
         let gate = Gate()
-        let waiting = Route(.post, "/wait", summary: "") { _ in
-            await gate.wait()
-            return .text("waited")
-        }
         let configuration = HTTPServerConfiguration.with { $0.maximumBodyBytesInFlight = 2_000_000 }
-        try await withServer([Route].standard + [waiting], configuration: configuration) { port, _ in
+        try await withServer([Route].standard + [.waiting(.post, at: gate)], configuration: configuration) { port, _ in
             let body = String(repeating: "a", count: 1_500_000)
             let first = try RawClient(port: port)
             try first.send(post("/wait", body))
@@ -198,7 +188,7 @@ struct ServerTests {
         }
     }
 
-    @Test("logs what was asked for, but not queries and bodies")
+    @Test("logs requests without their queries and bodies")
     func logging() async throws {
         let lines = Recorder<String>()
         let logger = Logger(label: "test") { _ in RecordingLogHandler(lines: lines) }
@@ -220,7 +210,7 @@ struct ServerTests {
         #expect(!lines.all.joined().contains("secret"))
     }
 
-    @Test("closes where the handler asks for it")
+    @Test("closes the connection if the handler asks for it")
     func closesConnection() async throws {
         let routes = [
             Route(.get, "/last", summary: "") { _ in
@@ -236,7 +226,7 @@ struct ServerTests {
         }
     }
 
-    @Test("tells handlers who asks and what for")
+    @Test("gives handlers everything about the client and its request")
     func request() async throws {
         let seen = Recorder<Request>()
         let routes = [
@@ -260,16 +250,10 @@ struct ServerTests {
             request.authority == "localhost" && request.scheme == "http" && request.routePattern == "/things/{name}")
     }
 
-    @Test("serves other connections while one sends slowly and handlers are at work")
+    @Test("serves other connections while one sends slowly and handlers are running")
     func slowClients() async throws {
         let gate = Gate()
-        let routes =
-            [Route].standard + [
-                Route(.get, "/wait", summary: "") { _ in
-                    await gate.wait()
-                    return .text("waited")
-                }
-            ]
+        let routes = [Route].standard + [.waiting(at: gate)]
         try await withServer(routes, configuration: .with { $0.threads = 1 }) { port, _ in
             let waiting = try (0..<50).map { _ in try RawClient(port: port) }
             for client in waiting { try client.send(get("/wait")) }

@@ -6,15 +6,14 @@ import Testing
 
 @Suite("A server that waits for a client", .timeLimit(.minutes(5)))
 struct ServerTimeoutTests {
-    /// One timeout short, the others longer than a test's client waits.
+    /// Timeouts that are longer than a test's client waits, with a change.
     private static func timeouts(
         _ change: (inout HTTPServerConfiguration.Timeouts) -> Void
     ) -> HTTPServerConfiguration {
-        var timeouts = HTTPServerConfiguration.Timeouts(
-            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120), linger: .seconds(120)
-        )
-        change(&timeouts)
-        return .with { $0.timeouts = timeouts }
+        .with {
+            $0.timeouts.linger = .seconds(120)
+            change(&$0.timeouts)
+        }
     }
 
     @Test("gives up a header section that does not end")
@@ -41,7 +40,7 @@ struct ServerTimeoutTests {
         }
     }
 
-    @Test("closes a connection on which nothing comes")
+    @Test("closes a connection on which nothing arrives")
     func silence() async throws {
         try await withServer(configuration: Self.timeouts { $0.header = .milliseconds(100) }) { port, _ in
             let client = try RawClient(port: port)
@@ -58,11 +57,11 @@ struct ServerTimeoutTests {
         }
     }
 
-    @Test("gives up a body of which almost all came at once, and then nothing")
+    @Test("gives up a body of which almost everything arrives at once, and then nothing")
     func frontLoadedBody() async throws {
         let configuration = Self.timeouts {
             $0.body = .milliseconds(100)
-            // At this rate the bytes that came would take longer than the test's client waits.
+            // At this rate the bytes that arrived would earn more time than the test's client waits.
             $0.minimumBodyRate = 1
         }
         try await withServer(configuration: configuration) { port, _ in
@@ -73,7 +72,7 @@ struct ServerTimeoutTests {
         }
     }
 
-    @Test("bears with a body that takes longer than a pause may, and comes along")
+    @Test("accepts a body that takes longer than the timeout, but arrives steadily")
     func slowBody() async throws {
         let configuration = Self.timeouts {
             $0.body = .seconds(2)
@@ -90,7 +89,7 @@ struct ServerTimeoutTests {
         }
     }
 
-    @Test("closes a connection on which no further request comes")
+    @Test("closes a connection on which no further request arrives")
     func idle() async throws {
         try await withServer(configuration: Self.timeouts { $0.idle = .milliseconds(100) }) { port, _ in
             let client = try RawClient(port: port)
@@ -99,7 +98,7 @@ struct ServerTimeoutTests {
         }
     }
 
-    @Test("does not hurry handlers")
+    @Test("has no timeout for handlers")
     func handlers() async throws {
         let routes = [
             Route(.get, "/slow", summary: "") { _ in

@@ -3,15 +3,15 @@ import Testing
 
 @testable import HTTP
 
-/// Bytes as they can come over a socket, and what a client sees: the whole contract on where requests begin and end.
-@Suite("What comes over a socket", .timeLimit(.minutes(5)))
+/// Bytes that can arrive over a socket, and the responses to them: the whole contract on where requests begin and end.
+@Suite("Bytes from a socket", .timeLimit(.minutes(5)))
 struct StrictnessTests {
     struct Line: Sendable, CustomTestStringConvertible {
         var why: String
         var bytes: String
         /// The statuses of all responses, in order.
         var statuses: [Int]
-        /// Whether the server closes after them without being asked to.
+        /// Whether the server then closes the connection without being asked to.
         var closes: Bool
 
         var testDescription: String { why }
@@ -110,7 +110,7 @@ struct StrictnessTests {
         Line("an empty Host", get("Host:"), [400]),
         Line("a Host with half a percent-encoding", get("Host: a%"), [400]),
         Line("a Host that is no IPv6 address", get("Host: [:::::]"), [400]),
-        Line("a Host that this server does not answer for", get("Host: rebound.example"), [421]),
+        Line("a Host that this server does not serve", get("Host: rebound.example"), [421]),
         Line("absolute-form: its host counts (3.2.2)", get("Host: b", line: "GET http://a/authority HTTP/1.1"), [200]),
         Line("absolute-form does without no Host", get("X: y", line: "GET http://a/hello HTTP/1.1"), [400]),
         Line(
@@ -138,7 +138,7 @@ struct StrictnessTests {
         Line("a field too large", get("Host: a\r\nX: \(String(repeating: "y", count: 40_000))"), [431]),
     ]
 
-    @Test("is answered as RFC 9112 has it, and nothing hidden comes to light", arguments: lines)
+    @Test("are answered as RFC 9112 says, and no hidden request is parsed", arguments: lines)
     func line(_ line: Line) async throws {
         let authorities = Recorder<String>()
         let routes =

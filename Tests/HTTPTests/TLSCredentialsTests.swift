@@ -44,7 +44,7 @@ struct TLSCredentialsTests {
         #expect(abs(expiry.timeIntervalSinceNow - 30 * 86_400) < 86_400)
     }
 
-    @Test("are missed by the name of the file")
+    @Test("are reported with the file's name if they are missing")
     func missing() {
         let nowhere = certificates.path("nowhere.pem")
         for found in [error(certificate: nowhere), error(key: nowhere)] {
@@ -56,7 +56,7 @@ struct TLSCredentialsTests {
         }
     }
 
-    @Test("are refused where the files hold something else")
+    @Test("are refused if the files contain something else")
     func absent() throws {
         let text = try write("hello\n", to: "text.pem")
         #expect(error(certificate: text) == .noCertificate(file: text))
@@ -74,7 +74,7 @@ struct TLSCredentialsTests {
                 == .noCertificate(file: certificates.path("empty.pem")))
     }
 
-    @Test("are refused where their text is damaged")
+    @Test("are refused if their text is damaged")
     func damaged() throws {
         let text = try String(contentsOfFile: certificate, encoding: .utf8)
         let damaged = try write(
@@ -91,7 +91,7 @@ struct TLSCredentialsTests {
         }
     }
 
-    @Test("are refused where the key needs a password", arguments: ["-aes256", "-traditional"])
+    @Test("are refused if the key needs a password", arguments: ["-aes256", "-traditional"])
     func encrypted(format: String) throws {
         let locked = certificates.path("locked.key")
         if format == "-traditional" {
@@ -104,7 +104,7 @@ struct TLSCredentialsTests {
         #expect(error(key: locked) == .encryptedKey(file: locked))
     }
 
-    @Test("are refused where they do not belong together")
+    @Test("are refused if they do not belong together")
     func mismatch() throws {
         try certificates.makeSelfSigned("b")
         try certificates.openssl("genrsa", "-out", certificates.path("rsa.key"), "2048")
@@ -113,7 +113,7 @@ struct TLSCredentialsTests {
         }
     }
 
-    @Test("are refused where the key is too weak")
+    @Test("are refused if the key is too weak")
     func weak() throws {
         let (certificate, key) = (certificates.path("weak.pem"), certificates.path("weak.key"))
         try certificates.openssl(

@@ -48,7 +48,7 @@ struct TLSTests {
         #expect(schemes.all == ["https"])
     }
 
-    @Test("refuses versions below the oldest it is to speak")
+    @Test("refuses versions below the configured one")
     func minimumVersion() async throws {
         try await withTLS(minimum: .tls13) { port, _, _ in
             #expect(throws: ClientTLS.Failure.self) {
@@ -117,7 +117,7 @@ struct TLSTests {
         }
     }
 
-    @Test("says at an orderly end that nothing more follows, and not where a response is cut off")
+    @Test("sends close_notify at an orderly end, but not if a response is cut off")
     func closing() async throws {
         struct Broken: Error {}
         let routes =
@@ -130,7 +130,7 @@ struct TLSTests {
             let orderly = try RawClient(port: port, tls: .init())
             #expect(try orderly.exchange(get("/hello", "Connection: close\r\n")).status == 200)
             #expect(try orderly.isAtEnd() && orderly.tls?.sawEnd == true)
-            // In HTTP/1.0 the end of the connection is the end of the body: only close_notify tells whether it is whole.
+            // In HTTP/1.0 the body ends with the connection, and only close_notify shows whether it is complete.
             let broken = try RawClient(port: port, tls: .init())
             #expect(try broken.exchange("GET /broken HTTP/1.0\r\n\r\n").body == "0\n1\n2\n")
             #expect(broken.tls?.sawEnd == false)
@@ -138,7 +138,7 @@ struct TLSTests {
     }
 
     @Test(
-        "closes a connection whose handshake does not come or does not end", arguments: [0, 1, 5, 20])
+        "closes a connection whose handshake does not begin or does not end", arguments: [0, 1, 5, 20])
     func handshakeTimeout(bytes: Int) async throws {
         let hello: [UInt8] = [22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3] + [UInt8](repeating: 7, count: 100)
         try await withTLS {
@@ -162,7 +162,7 @@ struct TLSTests {
                 let client = try RawClient(port: port)
                 try client.send(bytes)
                 client.finishSending()
-                // An alert may come first; a server that closes on unread bytes resets the connection.
+                // An alert can arrive first. A server that closes with unread bytes resets the connection.
                 _ = try? client.readToEnd()
             }
             let client = try RawClient(port: port, tls: .init())
@@ -186,7 +186,7 @@ struct TLSTests {
         }
     }
 
-    @Test("goes on with a client's earlier session", arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
+    @Test("resumes a client's earlier session", arguments: [TLS1_2_VERSION, TLS1_3_VERSION])
     func resumption(version: Int32) async throws {
         try await withTLS { port, _, _ in
             let first = try RawClient(port: port, tls: .init(maximumVersion: version))
@@ -216,7 +216,7 @@ struct TLSTests {
         }
     }
 
-    @Test("keeps its certificate where the new files cannot be used, and says why")
+    @Test("keeps its certificate if the new files cannot be used, and says why")
     func failedReload() async throws {
         try await withTLS { port, server, certificates in
             try certificates.makeSelfSigned("second")
@@ -228,13 +228,13 @@ struct TLSTests {
             await #expect(throws: mismatch) { try await server.reloadCertificate() }
             #expect(
                 mismatch.description.hasPrefix(
-                    "\(key): the private key is not that of the first certificate in "))
+                    "\(key): the private key does not belong to the first certificate in "))
             let client = try RawClient(port: port, tls: .init())
             #expect(try client.tls?.peerName == "first" && client.exchange(get("/hello")).body == "hello")
         }
     }
 
-    @Test("answers an address with too many connections once it can be understood")
+    @Test("refuses an address with too many connections after the handshake")
     func connectionsPerAddress() async throws {
         try await withTLS {
             $0.maximumConnectionsPerAddress = 2

@@ -89,7 +89,7 @@ struct TrustedProxiesTests {
             fields: [("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Host", "a/b")], client: "10.0.0.1:9"),
     ]
 
-    @Test("is the right-most that is no trusted proxy", arguments: cases)
+    @Test("is the rightmost address that is not a trusted proxy", arguments: cases)
     func origin(_ example: Case) {
         var fields = HTTPFields()
         for (name, value) in example.fields {
@@ -104,7 +104,7 @@ struct TrustedProxiesTests {
             TrustedProxies().origin(of: fields, direct: direct) == direct, "none is trusted by default")
     }
 
-    @Test("is what handlers and observers are told")
+    @Test("is the address that handlers and observers receive")
     func server() async throws {
         let seen = Recorder<Request>()
         let observer = RecordingObserver()
@@ -142,11 +142,11 @@ struct TrustedProxiesTests {
         ])
     func blocks(block: String, host: String, isInside: Bool) throws {
         let parsed = try #require(AddressBlock(block))
-        #expect(parsed.contains(SocketAddress(host: host, port: 1)) == isInside)
+        #expect(TrustedProxies([parsed]).contains(SocketAddress(host: host, port: 1)) == isInside)
     }
 
     @Test(
-        "is not looked for in what is no block",
+        "is not looked for in text that is not a block",
         arguments: [
             "", "a", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0/8", "::/129",
             "fd00::1/8", "[::1]",

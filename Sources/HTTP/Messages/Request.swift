@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// A complete request, as handlers see it.
+/// A complete request.
 public struct Request: Sendable {
     public var method: HTTPRequest.Method
     /// The path as it was sent, percent-encoded and without the query. `*` for a server-wide OPTIONS.
@@ -10,72 +10,56 @@ public struct Request: Sendable {
     /// The query's pairs, decoded, in the order sent.
     public var query: [QueryItem]
     /// `http` or `https`.
-    public var scheme: String
-    /// The host the client asked for, and the port where it said one. Nil only from HTTP/1.0 clients.
+    public var scheme = "http"
+    /// The host that the client named, and the port if it named one. Nil only for HTTP/1.0 clients.
     public var authority: String?
     public var headers: HTTPFields
-    /// The whole body, decoded from chunks. Empty where there is none.
+    /// The whole body, decoded from chunks. Empty if there is none.
     public var body: [UInt8]
-    public var remoteAddress: SocketAddress
-    /// Names the request in logs and, as `X-Request-Id`, in the response. The client's own where it sent a usable one.
-    public var id: String
-    /// What stands in the place of the pattern's `{name}`s, decoded. Filled in by ``Router``.
+    public var remoteAddress = SocketAddress(host: "127.0.0.1", port: 0)
+    /// Identifies the request in logs and, as `X-Request-Id`, in the response. It is the client's own if that is usable.
+    public var id = "0"
+    /// The decoded path segments for the pattern's `{name}`s. Set by ``Router``.
     public var parameters: [String: String] = [:]
-    /// The route that was chosen, such as `/v1/jobs/{id}`. Filled in by ``Router``; its values are few, so that it suits
-    /// metrics.
+    /// The route that was chosen, such as `/v1/jobs/{id}`. Set by ``Router``. It has few values, so it is suitable for metrics.
     public var routePattern: String?
-    /// Counts the body among those that the server holds; nil for a request that came over no connection.
-    var bodyHold: BodyHold?
+    /// Counts more bytes among the bodies that the server holds, and returns false if they exceed the limit. Nil for a request
+    /// that did not arrive over a connection. The bytes are counted for as long as this closure exists.
+    var holdBodyBytes: (@Sendable (Int) -> Bool)?
 
     public init(
         method: HTTPRequest.Method, path: String, pathSegments: [String], query: [QueryItem] = [],
-        scheme: String = "http", authority: String? = nil, headers: HTTPFields = [:], body: [UInt8] = [],
-        remoteAddress: SocketAddress = SocketAddress(host: "127.0.0.1", port: 0), id: String = "0"
+        headers: HTTPFields = [:], body: [UInt8] = []
     ) {
         self.method = method
         self.path = path
         self.pathSegments = pathSegments
         self.query = query
-        self.scheme = scheme
-        self.authority = authority
         self.headers = headers
         self.body = body
-        self.remoteAddress = remoteAddress
-        self.id = id
     }
 
-    /// The value of the first query item of a name, or nil.
+    /// The value of the first query item of this name, or nil.
     public func query(_ name: String) -> String? {
         query.first { $0.name == name }?.value
     }
 
-    /// Counts memory that the body takes beyond what was sent, as when it is decompressed, among the bodies of all requests under way.
-    /// It is counted until the response is sent or, where the client is gone, until nobody refers to the request.
+    /// Counts memory that the body needs beyond the bytes that were sent, for example when it is decompressed, among the bodies
+    /// of all current requests. It is counted until the response is sent or, if the client is gone, until the request is released.
     ///
-    /// - Throws: A ``Problem`` with status 503 where they are together over their limit.
+    /// - Throws: A ``Problem`` with status 503 if the bodies together exceed their limit.
     public func holdMore(_ bytes: Int) throws(Problem) {
-        guard bytes > 0, let bodyHold else { return }
-        guard bodyHold.take(bytes) else { throw Problem(RequestRejection.overloaded) }
+        guard bytes > 0, let holdBodyBytes else { return }
+        guard holdBodyBytes(bytes) else { throw Problem(RequestRejection.overloaded) }
     }
 
-    /// What stands in the place of a pattern's `{name}`.
+    /// The path segment for the pattern's `{name}`.
     ///
-    /// - Throws: A ``Problem`` with status 500 where the route's pattern has no such name, which is a mistake in the route.
+    /// - Throws: A ``Problem`` with status 500 if the route's pattern has no such name, which is a mistake in the route.
     public func parameter(_ name: String) throws(Problem) -> String {
         guard let value = parameters[name] else {
             throw .internalError(detail: "The route \(routePattern ?? path) has no parameter \"\(name)\".")
         }
         return value
-    }
-}
-
-/// One `name=value` of a query. A name without `=` has an empty value.
-public struct QueryItem: Sendable, Hashable {
-    public var name: String
-    public var value: String
-
-    public init(name: String, value: String) {
-        self.name = name
-        self.value = value
     }
 }

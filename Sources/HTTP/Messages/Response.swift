@@ -1,34 +1,38 @@
 import HTTPTypes
 
-/// What a handler answers.
-///
-/// The connection adds Date, Connection, X-Request-Id and the body's framing; fields of these names set here are not sent.
-public struct Response: Sendable {
-    /// What follows the header section.
-    public enum Body: Sendable {
-        /// All of it, at hand.
-        case bytes([UInt8])
-        /// Pieces that are sent as they come, in the chunked transfer coding.
-        ///
-        /// The next piece is asked for only when the client has taken most of those before it. When the client goes away
-        /// the sequence's task is cancelled. `AsyncThrowingStream(unfolding:)` makes such a sequence of a closure. A sequence that throws ends the connection without the last chunk, so that
-        /// the client knows the body is incomplete.
-        case stream(any AsyncSequence<[UInt8], any Error> & Sendable)
+/// Answers a request. It cannot throw: errors are answered, too, as by ``Router/respond(to:)``.
+public typealias Responder = @Sendable (Request) async -> Response
 
-        public static var empty: Body { .bytes([]) }
+/// Looks at a request before its body has arrived, and returns a response if the request is refused whatever its body. See
+/// ``Router/refusal(of:)``.
+public typealias RequestScreen = @Sendable (Request) async -> Response?
+
+/// The response to a request.
+///
+/// The connection adds Date, Connection, X-Request-Id and the body's framing. It does not send fields of these names that are
+/// set here.
+public struct Response: Sendable {
+    public enum Body: Sendable {
+        case bytes([UInt8])
+        /// Chunks that are sent as they are produced, in the chunked transfer coding.
+        ///
+        /// The next chunk is requested only when the client has received most of those before it. When the client goes away,
+        /// the sequence's task is cancelled. If the sequence throws, the connection ends without the last chunk, so that the
+        /// client knows the body is incomplete. `AsyncThrowingStream(unfolding:)` makes such a sequence of a closure.
+        case stream(any AsyncSequence<[UInt8], any Error> & Sendable)
     }
 
     public var status: HTTPResponse.Status
     public var headers: HTTPFields
     public var body: Body
-    /// Asks for the connection to be closed after the response.
+    /// Whether the connection is closed after the response.
     public var closesConnection = false
-    /// The route that answered, such as `/v1/jobs/{id}`; not sent. Filled in by ``Router``.
+    /// The route that answered, such as `/v1/jobs/{id}`. Set by ``Router``, and not sent.
     public var routePattern: String?
-    /// What logs shall know of the answer besides, such as the id of a job; not sent.
+    /// More values for the logs, such as the id of a job. They are not sent.
     public var annotations: [String: String] = [:]
 
-    public init(status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], body: Body = .empty) {
+    public init(status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], body: Body = .bytes([])) {
         self.status = status
         self.headers = headers
         self.body = body

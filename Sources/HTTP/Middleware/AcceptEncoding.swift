@@ -1,8 +1,8 @@
 import HTTPTypes
 
-/// The content codings that a client takes, as Accept-Encoding says (RFC 9110 section 12.5.3).
+/// The content codings that a client accepts, from its Accept-Encoding field (RFC 9110 section 12.5.3).
 struct AcceptEncoding: Sendable, Equatable {
-    /// The weight of each coding named, in thousandths.
+    /// The weight of each named coding, in thousandths.
     private var weights: [String: Int] = [:]
     private let isAbsent: Bool
 
@@ -15,18 +15,18 @@ struct AcceptEncoding: Sendable, Equatable {
             guard let coding = parts.first, !coding.isEmpty else { continue }
             var weight: Int? = 1000
             if let parameter = parts.dropFirst().first { weight = Self.weight(parameter) }
-            // What is not understood is not taken as a wish.
+            // An element with a malformed weight is ignored.
             if let weight { weights[coding == "x-gzip" ? "gzip" : coding] = weight }
         }
     }
 
-    /// Whether gzip is acceptable and not less wanted than sending the content as it is.
+    /// Whether gzip is acceptable, and its weight is at least that of the unencoded content.
     var prefersGzip: Bool {
         guard !isAbsent, let gzip = weights["gzip"] ?? weights["*"], gzip > 0 else { return false }
         return gzip >= weights["identity"] ?? 0
     }
 
-    /// `q=0.5` as 500: at most three decimals, from 0 to 1 (RFC 9110 section 12.4.2).
+    /// Reads `q=0.5` as 500. Weights are from 0 to 1 and have at most three decimals (RFC 9110 section 12.4.2).
     private static func weight(_ parameter: String) -> Int? {
         guard parameter.hasPrefix("q=") else { return nil }
         let text = parameter.dropFirst(2)

@@ -1,15 +1,15 @@
 import Files
 import HTTPTypes
 
-/// Compresses responses with gzip where the client takes it and it is worth it.
+/// Compresses responses with gzip if the client accepts it and the response is large enough.
 ///
-/// Text, JSON and the like are compressed from ``minimumBytes`` on, streams piece by piece, each sent at once. Server-sent
-/// events are not compressed: they are short, and some proxies hold back compressed ones.
+/// Text, JSON and the like are compressed from ``minimumBytes`` on. Streams are compressed chunk by chunk, and each chunk is sent
+/// at once. Server-sent events are not compressed: they are short, and some proxies hold back compressed events.
 ///
-/// A strong entity tag names one sequence of bytes (RFC 9110 section 8.8.3.3), so that of a compressed response gets
+/// A strong entity tag identifies one sequence of bytes (RFC 9110 section 8.8.3.3), so the tag of a compressed response gets
 /// ``EntityTag``'s suffix for the coding.
 public struct Compression: Middleware {
-    /// The shortest body that is compressed; below it, a packet less is not saved.
+    /// The shortest body that is compressed. Compressing a shorter one would not save a packet.
     public var minimumBytes: Int
     /// From 1, the fastest, to 9, the smallest.
     public var level: Int
@@ -19,7 +19,7 @@ public struct Compression: Middleware {
         self.level = min(max(level, 1), 9)
     }
 
-    public func wrapping(_ handler: @escaping HTTPServer.Handler) -> HTTPServer.Handler {
+    public func wrapping(_ handler: @escaping Responder) -> Responder {
         { request in
             var response = await handler(request)
             guard mayCompress(response) else { return response }
@@ -30,13 +30,13 @@ public struct Compression: Middleware {
         }
     }
 
-    /// Whether the response is one that some client gets compressed.
+    /// Whether some client would receive the response compressed.
     private func mayCompress(_ response: Response) -> Bool {
-        // First what is quickest to see, and so for most responses.
+        // The cheapest test comes first; it decides for most responses.
         if case .bytes(let bytes) = response.body, bytes.count < minimumBytes, response.status != .notModified {
             return false
         }
-        // A 304 says what the 200 would have said (RFC 9110 section 15.4.5).
+        // A 304 has the fields that the 200 would have (RFC 9110 section 15.4.5).
         if response.status == .notModified { return response.headers.contains(.eTag) }
         guard response.status.code >= 200, ![.noContent, .partialContent].contains(response.status),
             !response.headers.contains(.contentEncoding),
@@ -46,7 +46,7 @@ public struct Compression: Middleware {
         return Self.isCompressible(type)
     }
 
-    /// Whether a media type is text of some kind.
+    /// Whether a media type is a kind of text.
     static func isCompressible(_ contentType: String) -> Bool {
         let type = Array(contentType.utf8.prefix { $0 != UInt8(ascii: ";") })[...].trimmingWhitespace.lowercasedASCII
         if type == "text/event-stream" { return false }
@@ -66,7 +66,7 @@ public struct Compression: Middleware {
         }
         response.headers[.contentEncoding] = "gzip"
         if let tag = response.headers[.eTag].flatMap(EntityTag.init(field:)) {
-            response.headers[.eTag] = tag.encoded("gzip").description
+            response.headers[.eTag] = tag.gzipped.description
         }
     }
 }
@@ -89,7 +89,7 @@ extension Compression {
 }
 
 extension HTTPFields {
-    /// Adds a name to the Vary field, where it does not stand there yet.
+    /// Adds a name to the Vary field unless it is there already.
     mutating func addVary(_ name: HTTPField.Name) {
         let named = tokens(of: .vary)
         guard !named.contains("*"), !named.contains(name.canonicalName) else { return }

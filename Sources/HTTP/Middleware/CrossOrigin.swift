@@ -2,38 +2,26 @@ import HTTPTypes
 
 /// Lets pages of other origins read responses (CORS, fetch.spec.whatwg.org section 3.2).
 ///
-/// Only origins that are named are let in; `*` lets in all. Cookies and other credentials that a browser sends by itself
-/// are never asked for: a page that has a token sends it in Authorization.
+/// Only the named origins are allowed; `*` allows all. Cookies and other credentials that a browser sends by itself are never
+/// allowed: a page that has a token sends it in Authorization.
 public struct CrossOrigin: Middleware {
-    /// Origins as browsers send them, `https://notebook.example`, or `*`.
+    /// Origins as browsers send them, such as `https://notebook.example`, or `*`.
     public var origins: [String]
-    /// Fields that pages may send besides the few that need no permission.
-    public var requestFields: [String]
-    /// Fields of responses that pages may read besides the few that need no permission.
-    public var exposedFields: [String]
-    /// The methods that pages may use.
-    public var methods: [HTTPRequest.Method]
-    /// How long a browser may remember the permission, in seconds.
-    public var maximumAge: Int
 
-    public init(
-        origins: [String],
-        requestFields: [String] = [
-            "Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
-            "Prefer", "X-Request-Id",
-        ],
-        exposedFields: [String] = ["ETag", "Location", "Retry-After", "X-Request-Id"],
-        methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete],
-        maximumAge: Int = 600
-    ) {
+    private static let methods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+    /// Fields that pages can send besides the few that need no permission.
+    private static let requestFields =
+        "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id"
+    /// Response fields that pages can read besides the few that need no permission.
+    private static let exposedFields = "ETag, Location, Retry-After, X-Request-Id"
+    /// How long a browser can remember the permission, in seconds.
+    private static let maximumAge = "600"
+
+    public init(origins: [String]) {
         self.origins = origins
-        self.requestFields = requestFields
-        self.exposedFields = exposedFields
-        self.methods = methods
-        self.maximumAge = maximumAge
     }
 
-    /// Whether a text is an origin: a scheme, a host and perhaps a port, in small letters and without a path; or `*`.
+    /// Whether a text is an origin: a scheme, a host and optionally a port, in lower case and without a path; or `*`.
     public static func isOrigin(_ text: String) -> Bool {
         if text == "*" { return true }
         for scheme in ["https://", "http://"] where text.hasPrefix(scheme) {
@@ -43,22 +31,22 @@ public struct CrossOrigin: Middleware {
         return false
     }
 
-    public func wrapping(_ handler: @escaping HTTPServer.Handler) -> HTTPServer.Handler {
+    public func wrapping(_ handler: @escaping Responder) -> Responder {
         guard !origins.isEmpty else { return handler }
         return { request in
             let allowed = allowedOrigin(of: request)
             if let allowed, isPreflight(request) { return preflight(from: allowed) }
             var response = await handler(request)
-            // A cache must not give one origin's permission to another.
+            // A cache must not reuse one origin's permission for another.
             if !origins.contains("*") { response.headers.addVary(.origin) }
             guard let allowed else { return response }
             response.headers[.accessControlAllowOrigin] = allowed
-            response.headers[.accessControlExposeHeaders] = Self.list(exposedFields)
+            response.headers[.accessControlExposeHeaders] = Self.exposedFields
             return response
         }
     }
 
-    /// What Access-Control-Allow-Origin says; nil where the request comes from no other origin, or from one not let in.
+    /// The value of Access-Control-Allow-Origin. Nil if the request does not come from another origin, or that is not allowed.
     private func allowedOrigin(of request: Request) -> String? {
         guard let origin = request.headers[.origin] else { return nil }
         if origins.contains("*") { return "*" }
@@ -72,13 +60,11 @@ public struct CrossOrigin: Middleware {
     private func preflight(from allowed: String) -> Response {
         var headers: HTTPFields = [
             .accessControlAllowOrigin: allowed,
-            .accessControlAllowMethods: Self.list(methods.map(\.rawValue)),
-            .accessControlAllowHeaders: Self.list(requestFields),
-            .accessControlMaxAge: String(maximumAge),
+            .accessControlAllowMethods: Self.methods,
+            .accessControlAllowHeaders: Self.requestFields,
+            .accessControlMaxAge: Self.maximumAge,
         ]
         if allowed != "*" { headers.addVary(.origin) }
         return Response(status: .noContent, headers: headers)
     }
-
-    private static func list(_ names: [String]) -> String { names.joined(separator: ", ") }
 }

@@ -1,22 +1,22 @@
 import HTTPTypes
 
-/// Names one state of a resource, so that a client need not fetch again what it has (RFC 9110 section 8.8.3).
+/// Identifies one state of a resource, so that a client does not fetch again what it has cached (RFC 9110 section 8.8.3).
 ///
-/// A strong tag names one sequence of bytes. ``Compression`` sends other bytes for the same document, so it gives them a tag
-/// of their own: `"abc"` becomes `"abc-gzip"`. Conditions are compared weakly and without that suffix, as both tags stand
-/// for the same state; a 304 answers with the tag the client sent, and so renews what it has, in either coding.
+/// A strong tag identifies one sequence of bytes. ``Compression`` sends other bytes for the same document, so it gives them a tag
+/// of their own: `"abc"` becomes `"abc-gzip"`. Conditions are compared without that suffix, because both tags identify the same
+/// state. A 304 repeats the tag that the client sent, and so refreshes the cached response in either coding.
 public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
-    /// What stands between the quotes.
+    /// The text between the quotes.
     public let opaque: String
     public let isWeak: Bool
 
-    /// - Parameter opaque: Visible ASCII without quotes, such as a digest in hexadecimal; other characters are left out.
+    /// - Parameter opaque: Visible ASCII without quotes, such as a digest in hexadecimal. Other characters are removed.
     public init(_ opaque: String, isWeak: Bool = false) {
         self.opaque = String(decoding: opaque.utf8.filter(Self.isAllowed), as: UTF8.self)
         self.isWeak = isWeak
     }
 
-    /// Reads a tag as a field has it: `"abc"` or `W/"abc"`.
+    /// Reads a tag in the form of a field value: `"abc"` or `W/"abc"`.
     init?(field: String) {
         var bytes = Array(field.utf8)[...]
         isWeak = bytes.starts(with: "W/".utf8)
@@ -27,47 +27,42 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
         opaque = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The tag as a field has it.
+    /// The tag in the form of a field value.
     public var description: String { "\(isWeak ? "W/" : "")\"\(opaque)\"" }
 
-    /// `etagc`: visible characters but the quote. Bytes beyond ASCII, which the RFC allows, are never in ours.
+    /// `etagc`: visible characters except the quote. The RFC also allows bytes beyond ASCII, which this server never sends.
     private static func isAllowed(_ byte: UInt8) -> Bool {
         0x21...0x7E ~= byte && byte != UInt8(ascii: "\"")
     }
 
-    private static let codings = ["gzip"]
+    private static let gzipSuffix = "-gzip"
 
-    /// The tag of the same state in a content coding.
-    func encoded(_ coding: String) -> EntityTag {
-        isWeak ? self : EntityTag("\(opaque)-\(coding)")
-    }
+    /// The tag of the same state, compressed with gzip.
+    var gzipped: EntityTag { isWeak ? self : EntityTag(opaque + Self.gzipSuffix) }
 
-    /// What stands between the quotes, without a coding's suffix.
+    /// The text between the quotes, without the suffix of ``gzipped``.
     private var state: String {
-        for coding in Self.codings where opaque.hasSuffix("-\(coding)") {
-            return String(opaque.dropLast(coding.count + 1))
-        }
-        return opaque
+        opaque.hasSuffix(Self.gzipSuffix) ? String(opaque.dropLast(Self.gzipSuffix.count)) : opaque
     }
 
-    /// Whether two tags stand for the same state (RFC 9110 section 8.8.3.2, weak comparison).
+    /// Whether two tags identify the same state (RFC 9110 section 8.8.3.2, weak comparison).
     func matchesWeakly(_ other: EntityTag) -> Bool { state == other.state }
 
-    /// Whether two tags stand for the same state, byte by byte in one of its codings (strong comparison).
+    /// Whether two strong tags identify the same state, compressed or not (strong comparison).
     func matchesStrongly(_ other: EntityTag) -> Bool { !isWeak && !other.isWeak && state == other.state }
 
-    /// The tags of a list such as If-None-Match has, over all its lines. What is no tag is left out.
+    /// The tags in the list of a field such as If-None-Match, over all its lines. Elements that are not tags are ignored.
     static func list(_ values: [String]) -> [EntityTag] {
         values.flatMap { value in
             var tags: [EntityTag] = []
-            var rest = value[...]
-            // A comma may stand within quotes, so the list cannot be split at commas.
-            while let open = rest.firstIndex(of: "\"") {
-                guard let close = rest[rest.index(after: open)...].firstIndex(of: "\"") else { break }
-                let isWeak = rest[..<open].hasSuffix("W/")
-                let text = (isWeak ? "W/" : "") + rest[open...close]
+            var remaining = value[...]
+            // A comma can be inside the quotes, so the list cannot be split at commas.
+            while let open = remaining.firstIndex(of: "\"") {
+                guard let close = remaining[remaining.index(after: open)...].firstIndex(of: "\"") else { break }
+                let isWeak = remaining[..<open].hasSuffix("W/")
+                let text = (isWeak ? "W/" : "") + remaining[open...close]
                 if let tag = EntityTag(field: String(text)) { tags.append(tag) }
-                rest = rest[rest.index(after: close)...]
+                remaining = remaining[remaining.index(after: close)...]
             }
             return tags
         }
@@ -75,14 +70,14 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Request {
-    /// The 304 to answer where the client already has what it asks for; nil where it is to be sent.
+    /// The 304 response if the client already has the current state; nil if the resource must be sent.
     ///
     ///     let tag = EntityTag(result.digest)
     ///     if let response = request.notModified(tag) { return response }
     ///     return try .json(result.text(), headers: [.eTag: tag.description])
     ///
     /// - Parameters:
-    ///   - tag: That of the current state.
+    ///   - tag: The tag of the current state.
     ///   - headers: The fields of the 200 that caches need, such as Cache-Control (RFC 9110 section 15.4.5).
     public func notModified(_ tag: EntityTag, headers: HTTPFields = [:]) -> Response? {
         guard method == .get || method == .head, self.headers.contains(.ifNoneMatch) else { return nil }
@@ -95,33 +90,26 @@ extension Request {
         return response
     }
 
-    /// Whether the state that a resource is in is one that the request asks for (RFC 9110 sections 13.1.1 and 13.1.2).
+    /// Whether the current state of a resource meets the request's conditions (RFC 9110 sections 13.1.1 and 13.1.2).
     ///
-    /// If-None-Match is a condition on what a request does only where it does something; for GET and HEAD it is ``notModified(_:headers:)``'s.
+    /// For GET and HEAD, ``notModified(_:headers:)`` evaluates If-None-Match instead.
     ///
-    /// - Parameter current: What a GET of the resource is answered with: nil where there is nothing to get. A resource without an ETag
-    ///   is in some state, `*`, and in none that a tag could name.
+    /// - Parameter current: The response to a GET of the resource; nil if the resource does not exist. A resource without an ETag
+    ///   matches `*`, but no tag.
     public func meetsPreconditions(of current: Response?) -> Bool {
         let tag = current?.headers[.eTag].flatMap(EntityTag.init(field:))
-        if headers.contains(.ifMatch) {
-            let isMet =
-                headers.isAny(.ifMatch)
-                ? current != nil
-                : EntityTag.list(headers[values: .ifMatch]).contains { listed in
-                    tag.map(listed.matchesStrongly) ?? false
-                }
-            guard isMet else { return false }
+        func isListed(in name: HTTPField.Name, _ matches: (EntityTag, EntityTag) -> Bool) -> Bool {
+            if headers.isAny(name) { return current != nil }
+            return EntityTag.list(headers[values: name]).contains { listed in tag.map { matches(listed, $0) } ?? false }
         }
+        if headers.contains(.ifMatch), !isListed(in: .ifMatch, { $0.matchesStrongly($1) }) { return false }
         guard headers.contains(.ifNoneMatch), method != .get, method != .head else { return true }
-        if headers.isAny(.ifNoneMatch) { return current == nil }
-        return !EntityTag.list(headers[values: .ifNoneMatch]).contains { listed in
-            tag.map(listed.matchesWeakly) ?? false
-        }
+        return !isListed(in: .ifNoneMatch) { $0.matchesWeakly($1) }
     }
 }
 
 extension HTTPFields {
-    /// Whether a condition is `*`: any state.
+    /// Whether a condition is `*`, which any existing state matches.
     fileprivate func isAny(_ name: HTTPField.Name) -> Bool {
         self[values: name].contains { Array($0.utf8)[...].trimmingWhitespace.elementsEqual("*".utf8) }
     }

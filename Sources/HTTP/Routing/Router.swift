@@ -1,20 +1,21 @@
+import Foundation
 import HTTPTypes
 import Logging
 
 /// Finds the route for a request and answers with it.
 ///
-/// A literal segment is preferred to a parameter. HEAD is answered by the GET route where it has none of its own, and OPTIONS
-/// with the methods there are. An unknown path is answered with 404, a known path with another method with 405.
+/// A literal segment is preferred to a parameter. HEAD is answered by the GET route if it has no route of its own, and OPTIONS
+/// with the methods of the path's routes. An unknown path is answered with 404, another method of a known path with 405.
 public struct Router: Sendable {
     /// All routes, in the order given.
     public let routes: [Route]
     private let logger: Logger
     private var root = Node()
 
-    /// The routes that share the path up to here.
+    /// The routes that share the path up to this segment.
     private struct Node: Sendable {
         var literals: [String: Node] = [:]
-        /// At most one element: the node for any other segment. (An array, as a struct cannot hold itself.)
+        /// The node for any other segment, if there is one. It is an array because a struct cannot contain itself.
         var parameter: [Node] = []
         var endpoints: [HTTPRequest.Method: Endpoint] = [:]
     }
@@ -25,7 +26,7 @@ public struct Router: Sendable {
         var parameters: [String]
     }
 
-    /// - Throws: ``RouterError`` for a malformed pattern and for two routes that take the same requests.
+    /// - Throws: ``RouterError`` for a malformed pattern, and for two routes that match the same requests.
     public init(routes: [Route], logger: Logger) throws(RouterError) {
         self.routes = routes
         self.logger = logger
@@ -40,13 +41,13 @@ public struct Router: Sendable {
     private static func insert(
         _ endpoint: Endpoint, at path: ArraySlice<PathPattern.Segment>, into node: inout Node
     ) throws(RouterError) {
-        let rest = path.dropFirst()
+        let tail = path.dropFirst()
         switch path.first {
         case .literal(let literal):
-            try insert(endpoint, at: rest, into: &node.literals[literal, default: Node()])
+            try insert(endpoint, at: tail, into: &node.literals[literal, default: Node()])
         case .parameter:
             if node.parameter.isEmpty { node.parameter.append(Node()) }
-            try insert(endpoint, at: rest, into: &node.parameter[0])
+            try insert(endpoint, at: tail, into: &node.parameter[0])
         case nil:
             let route = endpoint.route
             if let other = node.endpoints.updateValue(endpoint, forKey: route.method) {
@@ -56,7 +57,7 @@ public struct Router: Sendable {
         }
     }
 
-    /// Answers a request. Never throws: what goes wrong is answered with a problem.
+    /// Answers a request. Errors are answered with a ``Problem``.
     public func respond(to request: Request) async -> Response {
         switch find(request) {
         case .answer(let response): response
@@ -65,9 +66,9 @@ public struct Router: Sendable {
         }
     }
 
-    /// Looks at a request before its body has come.
+    /// Looks at a request before its body has arrived.
     ///
-    /// - Returns: What it is answered with whatever its body; nil where the body is wanted.
+    /// - Returns: The response if the request is refused whatever its body; nil if the body should be read.
     public func refusal(of request: Request) async -> Response? {
         switch find(request) {
         case .answer(let response):
@@ -83,9 +84,9 @@ public struct Router: Sendable {
     }
 
     private enum Finding {
-        /// The request needs no route.
+        /// The response to a request that needs no route.
         case answer(Response)
-        /// The request has the path's parameters.
+        /// The route, and the request with the path's parameters.
         case route(Route, Request)
     }
 
@@ -110,44 +111,39 @@ public struct Router: Sendable {
     private func respond(
         to request: Request, with route: Route, _ body: () async throws -> Response
     ) async -> Response {
-        var response = await answering(request, with: route, body)
-        response.routePattern = route.pattern
-        return response
-    }
-
-    private func answering(
-        _ request: Request, with route: Route, _ body: () async throws -> Response
-    ) async -> Response {
+        var response: Response
         do {
-            return try await body()
+            response = try await body()
         } catch let problem as Problem {
-            return problem.response(path: request.path)
+            response = problem.response(path: request.path)
         } catch is CancellationError {
-            // The client has gone or the server is closing: if anyone reads this, it is to try again.
-            return Problem.unavailable(detail: "The request was cancelled: send it again.", retryAfter: 1)
+            // The client has gone or the server is shutting down; a client that reads this should try again.
+            response = Problem.unavailable(detail: "The request was cancelled: send it again.", retryAfter: 1)
                 .response(path: request.path)
         } catch {
             logger.error(
                 "a handler failed",
                 metadata: ["error": "\(error)", "request_id": "\(request.id)", "route": "\(route.pattern)"])
-            return Problem.internalError().response(path: request.path)
+            response = Problem.internalError().response(path: request.path)
         }
+        response.routePattern = route.pattern
+        return response
     }
 
     private static func match(
         _ path: ArraySlice<String>, in node: Node
     ) -> (endpoints: [HTTPRequest.Method: Endpoint], values: [String])? {
         guard let segment = path.first else { return node.endpoints.isEmpty ? nil : (node.endpoints, []) }
-        let rest = path.dropFirst()
-        if let next = node.literals[segment], let match = match(rest, in: next) { return match }
-        guard !segment.isEmpty, let next = node.parameter.first, let match = match(rest, in: next) else { return nil }
+        let tail = path.dropFirst()
+        if let next = node.literals[segment], let match = match(tail, in: next) { return match }
+        guard !segment.isEmpty, let next = node.parameter.first, let match = match(tail, in: next) else { return nil }
         return (match.endpoints, [segment] + match.values)
     }
 
     private static func endpoint(
         for method: HTTPRequest.Method, among endpoints: [HTTPRequest.Method: Endpoint]
     ) -> Endpoint? {
-        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection leaves out.
+        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection omits.
         endpoints[method] ?? (method == .head ? endpoints[.get] : nil)
     }
 
@@ -162,4 +158,86 @@ public struct Router: Sendable {
         if methods.contains(.get) { methods.insert(.head) }
         return methods.sorted { $0.rawValue < $1.rawValue }
     }
+}
+
+/// One operation of the server: its method and path, its purpose, and its handler.
+public struct Route: Sendable {
+    public typealias Handler = @Sendable (Request) async throws -> Response
+    public typealias Screen = @Sendable (Request) async throws -> Void
+
+    public let method: HTTPRequest.Method
+    /// A path in which `{name}` matches any one segment, such as `/v1/jobs/{id}`.
+    public let pattern: String
+    /// What the route does, in a few words.
+    public let summary: String
+    /// Throws the error with which a request is refused whatever its body, which has not arrived yet. The handler must refuse the
+    /// request, too, because the screen is not called if the body is small.
+    public let screen: Screen
+    /// Answers a request. If it throws a ``Problem``, that is the answer; any other error is logged and answered with status 500.
+    public let handler: Handler
+
+    public init(
+        _ method: HTTPRequest.Method, _ pattern: String, summary: String, screen: @escaping Screen = { _ in },
+        handler: @escaping Handler
+    ) {
+        self.method = method
+        self.pattern = pattern
+        self.summary = summary
+        self.screen = screen
+        self.handler = handler
+    }
+}
+
+/// A path in which `{name}` matches any one segment that is not empty.
+struct PathPattern: Sendable, Equatable {
+    enum Segment: Sendable, Equatable {
+        case literal(String)
+        case parameter(String)
+    }
+
+    let segments: [Segment]
+
+    /// - Throws: ``RouterError/malformedPattern(_:reason:)``.
+    init(_ pattern: String) throws(RouterError) {
+        guard pattern.hasPrefix("/") else {
+            throw .malformedPattern(pattern, reason: "it does not start with a slash")
+        }
+        var names: Set<String> = []
+        var segments: [Segment] = []
+        for part in pattern.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+            guard part.contains(where: { $0 == "{" || $0 == "}" }) else {
+                segments.append(.literal(String(part)))
+                continue
+            }
+            let name = part.dropFirst().dropLast()
+            guard part.first == "{", part.last == "}", !name.isEmpty, !name.contains(where: { $0 == "{" || $0 == "}" })
+            else {
+                throw .malformedPattern(pattern, reason: "\"\(part)\" is neither a literal nor one {name}")
+            }
+            guard names.insert(String(name)).inserted else {
+                throw .malformedPattern(pattern, reason: "{\(name)} is in it twice")
+            }
+            segments.append(.parameter(String(name)))
+        }
+        self.segments = segments
+    }
+}
+
+/// A route that the router cannot use.
+public enum RouterError: Error, Sendable, Equatable {
+    case malformedPattern(String, reason: String)
+    case duplicateRoute(method: String, pattern: String, other: String)
+}
+
+extension RouterError: LocalizedError, CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .malformedPattern(let pattern, let reason):
+            "The route pattern \"\(pattern)\" is malformed: \(reason). Write it like /v1/jobs/{id}."
+        case .duplicateRoute(let method, let pattern, let other):
+            "\(method) \(pattern) would never be reached, because \(other) matches its requests: remove one of the two."
+        }
+    }
+
+    public var errorDescription: String? { description }
 }

@@ -1,41 +1,43 @@
+import Glibc
 import Synchronization
 
-/// The memory that the bodies of all requests under way have together.
+/// The memory that the bodies of all current requests share.
 ///
-/// Bodies share it by how fast they come. Where bytes do not fit, the slowest of the bodies that are still arriving are given up
-/// for them, as long as these are slower than the body that wants the memory, and slower than a body of the largest size must be to
-/// arrive within the time that a client may be silent. Otherwise the bytes are refused. So clients that send much and then dawdle
-/// cannot keep all others out, and those that come steadily are not displaced by ones that begin later.
+/// Bodies that arrive faster have priority. If bytes exceed the budget, the slowest of the arriving bodies are displaced. A body is
+/// displaced only if it is slower than the body that needs the memory, and also slower than ``safeRate``; otherwise the new bytes
+/// are refused. So a client that sends much and then stalls cannot keep all others out, and a later request does not displace a
+/// body that arrives steadily.
 final class BodyBudget: Sendable {
-    private struct Body {
+    fileprivate struct Body {
         var bytes = 0
-        /// Nil once the body has come whole: it is displaced no more.
+        /// Nil once the body is complete. It is then never displaced.
         var arrival: ArrivalRate?
         let displace: @Sendable () -> Void
     }
 
-    private struct State {
+    fileprivate struct State {
         var used = 0
         var bodies: [UInt64: Body] = [:]
         var lastToken: UInt64 = 0
     }
 
-    private let limit: Int
-    /// Bytes per second from which on a body is not displaced.
-    private let safeRate: Double
-    private let state = Mutex(State())
+    fileprivate let limit: Int
+    /// The rate, in bytes per second, from which on a body is not displaced. The server sets it to the rate at which a body of the
+    /// largest size arrives within the time that a client can be silent.
+    fileprivate let safeRate: Double
+    fileprivate let state = Mutex(State())
 
     init(limit: Int, safeRate: Double) {
         self.limit = max(limit, 0)
         self.safeRate = safeRate
     }
 
-    /// Bytes in use.
+    /// The number of bytes in use.
     var used: Int { state.withLock { $0.used } }
 
     /// Begins to count a body.
     ///
-    /// - Parameter displace: Called from any thread when the body is given up for others. Its bytes are then no longer counted.
+    /// - Parameter displace: Called from any thread when the body is displaced. Its bytes are then no longer counted.
     func open(at now: ContinuousClock.Instant, displace: @escaping @Sendable () -> Void) -> BodyHold {
         let token = state.withLock { state in
             state.lastToken += 1
@@ -45,65 +47,28 @@ final class BodyBudget: Sendable {
         return BodyHold(budget: self, token: token)
     }
 
-    /// Counts some bytes more of a body.
+    /// The slowest arriving bodies that together free this many bytes.
     ///
-    /// - Returns: False where they do not fit, and where the body was displaced.
-    fileprivate func take(_ bytes: Int, for token: UInt64, at now: ContinuousClock.Instant) -> Bool {
-        let (isTaken, displaced) = state.withLock { state -> (Bool, [Body]) in
-            guard var body = state.bodies.removeValue(forKey: token) else { return (false, []) }
-            defer { state.bodies[token] = body }
-            body.arrival?.take(bytes, at: now)
-            let excess = bytes - (limit - state.used)
-            let slower = min(body.arrival?.bytesPerSecond(at: now) ?? .infinity, safeRate)
-            guard let tokens = Self.slowest(of: state.bodies, slowerThan: slower, freeing: excess, at: now) else {
-                return (false, [])
-            }
-            let displaced = tokens.compactMap { state.bodies.removeValue(forKey: $0) }
-            for body in displaced { state.used -= body.bytes }
-            body.bytes += bytes
-            state.used += bytes
-            return (true, displaced)
-        }
-        for body in displaced { body.displace() }
-        return isTaken
-    }
-
-    /// The slowest arriving bodies whose bytes are together as many as are wanted.
-    ///
-    /// - Returns: Nil where there are not enough; none where nothing is wanted.
-    /// - Complexity: O(n log n) in the number of bodies where something is wanted.
-    private static func slowest(
-        of bodies: [UInt64: Body], slowerThan rate: Double, freeing wanted: Int, at now: ContinuousClock.Instant
+    /// - Returns: Nil if they cannot free enough; none if no bytes are needed.
+    /// - Complexity: O(n log n) in the number of bodies; O(1) if no bytes are needed.
+    fileprivate static func slowest(
+        of bodies: [UInt64: Body], slowerThan rate: Double, freeing needed: Int, at now: ContinuousClock.Instant
     ) -> [UInt64]? {
-        guard wanted > 0 else { return [] }
+        guard needed > 0 else { return [] }
         let candidates = bodies.compactMap { token, body in
             body.arrival.map { (token: token, bytes: body.bytes, rate: $0.bytesPerSecond(at: now)) }
         }
         var freed = 0
         var tokens: [UInt64] = []
-        for candidate in candidates.filter({ $0.rate < rate }).sorted(by: { $0.rate < $1.rate }) where freed < wanted {
+        for candidate in candidates.filter({ $0.rate < rate }).sorted(by: { $0.rate < $1.rate }) where freed < needed {
             tokens.append(candidate.token)
             freed += candidate.bytes
         }
-        return freed >= wanted ? tokens : nil
-    }
-
-    fileprivate func complete(_ token: UInt64) {
-        state.withLock { $0.bodies[token]?.arrival = nil }
-    }
-
-    fileprivate func close(_ token: UInt64) {
-        // Removed here and released after the lock: the closure may hold the last reference to something.
-        let body = state.withLock { state in
-            let body = state.bodies.removeValue(forKey: token)
-            state.used -= body?.bytes ?? 0
-            return body
-        }
-        _ = body
+        return freed >= needed ? tokens : nil
     }
 }
 
-/// What one body takes of a ``BodyBudget``, until it is released or nobody refers to it any more.
+/// One body's share of a ``BodyBudget``. It is given back by ``release()``, or at the latest when this object is destroyed.
 final class BodyHold: Sendable {
     private let budget: BodyBudget
     private let token: UInt64
@@ -115,12 +80,98 @@ final class BodyHold: Sendable {
 
     deinit { release() }
 
-    /// Counts some bytes more; false where they do not fit, or the body was displaced.
-    func take(_ bytes: Int, at now: ContinuousClock.Instant = .now) -> Bool { budget.take(bytes, for: token, at: now) }
+    /// Counts more bytes.
+    ///
+    /// - Returns: False if they exceed the budget, or the body was displaced.
+    func take(_ bytes: Int, at now: ContinuousClock.Instant = .now) -> Bool {
+        let (isTaken, displaced) = budget.state.withLock { state -> (Bool, [BodyBudget.Body]) in
+            guard var body = state.bodies.removeValue(forKey: token) else { return (false, []) }
+            defer { state.bodies[token] = body }
+            body.arrival?.take(bytes, at: now)
+            let excess = bytes - (budget.limit - state.used)
+            let slower = min(body.arrival?.bytesPerSecond(at: now) ?? .infinity, budget.safeRate)
+            guard let tokens = BodyBudget.slowest(of: state.bodies, slowerThan: slower, freeing: excess, at: now)
+            else { return (false, []) }
+            let displaced = tokens.compactMap { state.bodies.removeValue(forKey: $0) }
+            for body in displaced { state.used -= body.bytes }
+            body.bytes += bytes
+            state.used += bytes
+            return (true, displaced)
+        }
+        for body in displaced { body.displace() }
+        return isTaken
+    }
 
-    /// Says that the body has come whole.
-    func complete() { budget.complete(token) }
+    /// Marks the body as complete, so that it is not displaced.
+    func complete() {
+        budget.state.withLock { $0.bodies[token]?.arrival = nil }
+    }
 
-    /// Counts nothing any more.
-    func release() { budget.close(token) }
+    func release() {
+        // Removed under the lock, but released after it, because the closure can have the last reference to an object.
+        let body = budget.state.withLock { state in
+            let body = state.bodies.removeValue(forKey: token)
+            state.used -= body?.bytes ?? 0
+            return body
+        }
+        _ = body
+    }
+}
+
+/// The deadline by which more of a body must arrive.
+///
+/// A client starts with an account of seconds, which run out. Every `rate` bytes earn it one second, up to the amount it started with.
+/// So a body that arrives at `rate` or faster is never refused, however long it is. Bytes that were sent early allow no longer
+/// silence: a client that stops is refused after the account's seconds at the latest. A body of n bytes takes at most
+/// n / rate seconds and the account.
+struct BodyPace: Sendable, Equatable {
+    /// When the account is empty.
+    private(set) var deadline: ContinuousClock.Instant
+    private let account: Duration
+    private let rate: Double
+
+    /// - Parameters:
+    ///   - account: The time that a client starts with.
+    ///   - rate: The number of bytes that earn a second; at least 1.
+    init(account: Duration, rate: Int, at now: ContinuousClock.Instant) {
+        self.account = account
+        self.rate = Double(max(rate, 1))
+        deadline = now + account
+    }
+
+    /// Credits bytes that have arrived.
+    mutating func take(_ bytes: Int, at now: ContinuousClock.Instant) {
+        deadline = min(deadline + .seconds(Double(bytes) / rate), now + account)
+    }
+}
+
+/// The rate at which bytes have arrived in about the last second.
+///
+/// It is an exponentially weighted average: the weight of a byte falls by a factor of e per second.
+struct ArrivalRate: Sendable {
+    private let started: ContinuousClock.Instant
+    private var updated: ContinuousClock.Instant
+    private var weighted = 0.0
+
+    init(at now: ContinuousClock.Instant) { (started, updated) = (now, now) }
+
+    mutating func take(_ bytes: Int, at now: ContinuousClock.Instant) {
+        weighted = weighted(at: now) + Double(bytes)
+        updated = now
+    }
+
+    /// The average is corrected for the short time at the start, so that it is not too low. The rate is infinite if all bytes have
+    /// arrived at one instant.
+    func bytesPerSecond(at now: ContinuousClock.Instant) -> Double {
+        let window = 1 - exp(-Self.seconds(from: started, to: now))
+        return window > 0 ? weighted(at: now) / window : .infinity
+    }
+
+    private func weighted(at now: ContinuousClock.Instant) -> Double {
+        weighted * exp(-Self.seconds(from: updated, to: now))
+    }
+
+    private static func seconds(from start: ContinuousClock.Instant, to end: ContinuousClock.Instant) -> Double {
+        max((end - start) / .seconds(1), 0)
+    }
 }

@@ -1,32 +1,32 @@
 import HTTPTypes
 
-/// How far the bytes from a client have come.
+/// The bytes from a client, and how far they are parsed.
 struct InputState: Sendable {
-    /// Bytes read ahead of the request being answered before reading stops.
+    /// The most bytes that are read while an earlier request is being answered.
     private static let readAheadLimit = 64 << 10
-    /// Bytes asked of the kernel at once, within a body and elsewhere.
+    /// Bytes requested from the kernel at once, within a body and outside of one.
     private static let bodyReadSize = 64 << 10
     private static let headReadSize = 16 << 10
 
     var parser: RequestParser
-    /// What has arrived and is not parsed yet.
+    /// The bytes that have arrived and are not parsed yet.
     var pending: ArraySlice<UInt8> = []
     /// Whether the client has finished sending.
     var hasEnded = false
-    /// When the first byte of a header section came, while it is not complete.
+    /// When the first byte of an incomplete header section arrived.
     var headStarted: ContinuousClock.Instant?
-    /// By when more of the body must have come, while one is on its way.
+    /// The pace of an incomplete body.
     private var bodyPace: BodyPace?
-    /// The head of a request that is to be screened before more of its body is read.
+    /// The head of a request that must be screened before more of its body is read.
     var headToScreen: RequestHead?
-    /// The bytes of the request under way that are parsed.
+    /// The number of parsed bytes of the current request.
     private(set) var requestBytes = 0
 
     init(parser: RequestParser) {
         self.parser = parser
     }
 
-    var hasRoom: Bool { pending.count < Self.readAheadLimit }
+    var hasCapacity: Bool { pending.count < Self.readAheadLimit }
 
     var readSize: Int { parser.isInBody ? Self.bodyReadSize : Self.headReadSize }
 
@@ -35,48 +35,48 @@ struct InputState: Sendable {
     }
 
     mutating func parse() throws(RequestRejection) -> RequestParser.Event? {
-        let before = (pending.count, parser.bodyBytes)
-        defer { requestBytes += before.0 - pending.count }
+        let (unparsed, bodyBytes) = (pending.count, parser.bodyBytes)
+        defer { requestBytes += unparsed - pending.count }
         let event = try parser.parse(&pending)
-        // What frames chunks is no progress: a client may make any number of bytes of it.
-        if parser.isInBody, parser.bodyBytes > before.1 { bodyPace?.take(parser.bodyBytes - before.1, at: .now) }
+        // The framing of chunks is not progress, because a client can send any number of bytes of it.
+        if parser.isInBody, parser.bodyBytes > bodyBytes { bodyPace?.take(parser.bodyBytes - bodyBytes, at: .now) }
         return event
     }
 
-    /// Waits for a body from now on.
+    /// Starts the time for a body.
     mutating func expectBody(by timeouts: HTTPServerConfiguration.Timeouts) {
         bodyPace = BodyPace(account: timeouts.body, rate: timeouts.minimumBodyRate, at: .now)
     }
 
-    /// Forgets what was under way of a request that is complete, or refused.
+    /// Resets the state of a request that is complete, or refused.
     mutating func endRequest() {
         (headStarted, bodyPace, headToScreen) = (nil, nil, nil)
     }
 
-    /// The bytes of the request that is complete, or refused; those that come belong to the next.
+    /// The number of bytes of a request that is complete, or refused. Later bytes count for the next one.
     mutating func takeRequestBytes() -> Int {
         defer { requestBytes = 0 }
         return requestBytes
     }
 
-    /// When a request that is not complete has taken too long; nil between requests.
+    /// When an incomplete request has taken too long; nil between requests.
     func deadline(by timeouts: HTTPServerConfiguration.Timeouts) -> ContinuousClock.Instant? {
         bodyPace?.deadline ?? headStarted.map { $0 + timeouts.header }
     }
 }
 
 extension Connection {
-    /// The longest body that is read without looking at its request before.
+    /// The longest body that is read without screening its request.
     private static let unscreenedBodyLimit = 16 << 10
 
-    /// Reads what has arrived, once: what is left is reported again, after other connections have had their turn.
+    /// Reads once. The event loop reports the remaining bytes again, after it has served other connections.
     func receive() {
         switch transport?.read(upTo: input.readSize) {
         case .bytes(let bytes):
             input.append(bytes)
             advance()
         case .finished:
-            // A client may finish sending and still wait for responses: those to come are sent.
+            // A client can finish sending and still wait for responses, so pending requests are answered.
             input.hasEnded = true
             if case .handling = phase { deadline = .now + environment.timeouts.probe }
             advance()
@@ -87,7 +87,7 @@ extension Connection {
         }
     }
 
-    /// Parses what has arrived up to the next complete request and has it handled.
+    /// Parses up to the next complete request, and starts its handler.
     func advance() {
         while case .receiving = phase, !input.pending.isEmpty {
             do {
@@ -101,7 +101,7 @@ extension Connection {
             }
         }
         guard case .receiving = phase else { return }
-        // An empty slice still holds on to the memory it was cut from.
+        // An empty slice still keeps the memory of its array.
         input.pending = []
         if input.hasEnded { return close() }
         if let head = input.headToScreen { return screen(head) }
@@ -109,10 +109,10 @@ extension Connection {
         if let limit = input.deadline(by: environment.timeouts) { deadline = limit }
     }
 
-    /// Counts a body's bytes among those that the whole server holds.
+    /// Counts a body's bytes among those of all bodies.
     ///
-    /// - Parameter total: The bytes so far.
-    /// - Returns: False where they do not fit.
+    /// - Parameter total: The number of bytes so far.
+    /// - Returns: False if the bytes exceed the budget.
     private func hold(_ total: Int) -> Bool {
         let more = total - bodyBytesHeld
         guard more > 0 else { return true }
@@ -123,7 +123,7 @@ extension Connection {
         return hold.take(more, at: now)
     }
 
-    /// Gives up a body that came more slowly than others.
+    /// Refuses a body that arrived more slowly than others.
     private func displace() {
         guard case .receiving = phase, input.parser.isInBody else { return }
         reject(.displaced)
@@ -144,7 +144,7 @@ extension Connection {
         if isLong || head.expectsContinue { input.headToScreen = head }
     }
 
-    /// Refuses a request for a host that the listener does not answer for.
+    /// Refuses a request for a host that the listener does not serve.
     private func isServed(_ head: RequestHead) -> Bool {
         if environment.hosts.contain(head.authority) { return true }
         let problem = Problem(RequestRejection.unservedHost(head.authority ?? ""))
@@ -152,31 +152,30 @@ extension Connection {
         return false
     }
 
-    /// Asks whether a request is refused whatever its body, and reads nothing of it meanwhile.
+    /// Asks whether a request is refused whatever its body, and reads nothing until that is known.
     private func screen(_ head: RequestHead) {
         input.headToScreen = nil
-        guard let screen = environment.screen else { return wait(for: head) }
+        guard let screen = environment.screen else { return readBody(of: head) }
         let request = request(of: head, body: [])
         deadline = nil
         phase = .screening(
             Task.detached(executorPreference: environment.executor) {
                 let refusal = await screen(request)
-                await self.finishScreening(head, request, refusal)
+                await self.finishScreening(of: head, request, refusal: refusal)
             })
     }
 
-    private func finishScreening(_ head: RequestHead, _ request: Request, _ refusal: Response?) {
+    private func finishScreening(of head: RequestHead, _ request: Request, refusal: Response?) {
         guard case .screening = phase else { return }
         phase = .receiving
-        if let refusal { refuse(head, as: request, with: refusal) } else { wait(for: head) }
+        if let refusal { refuse(head, as: request, with: refusal) } else { readBody(of: head) }
         updateInterest()
     }
 
-    /// Has the client send the body of a request.
-    private func wait(for head: RequestHead) {
-        // The time in which nothing was read is not the client's.
+    private func readBody(of head: RequestHead) {
+        // The time for screening does not count against the client.
         input.expectBody(by: environment.timeouts)
-        // RFC 9110 section 10.1.1: no 100 is needed where the body has begun to arrive.
+        // RFC 9110 section 10.1.1: no 100 is needed if the body has begun to arrive.
         if head.expectsContinue, input.parser.bodyBytes == 0 {
             output.append(Self.continueResponse)
             flush()
@@ -184,14 +183,12 @@ extension Connection {
         advance()
     }
 
-    /// Answers a request whose body is not read, and ends: where the next request begins would only be known at the body's end.
+    /// Answers a request whose body is not read, and ends the connection, because the next request would begin after the body.
     private func refuse(_ head: RequestHead, as request: Request, with response: Response) {
         var response = response
         response.closesConnection = true
         input.pending = []
-        start(
-            Exchange(
-                head, identifier: request.id, client: request.remoteAddress, bytesReceived: input.takeRequestBytes()))
+        start(exchange(for: head, request))
         send(response)
     }
 
@@ -202,33 +199,37 @@ extension Connection {
         guard hold(body.count) else { return reject(.overloaded) }
         bodyHold?.complete()
         var request = request(of: head, body: body)
-        request.bodyHold = bodyHold
-        begin(head, request)
+        if let bodyHold { request.holdBodyBytes = { bodyHold.take($0) } }
+        var exchange = exchange(for: head, request)
+        exchange.bodyHold = bodyHold
+        exchange.task = Task.detached(executorPreference: environment.executor) { [request] in
+            await self.answer(request)
+        }
+        start(exchange)
     }
 
     private func request(of head: RequestHead, body: [UInt8]) -> Request {
         let origin = environment.proxies.origin(
             of: head.fields, direct: .init(client: peer, scheme: environment.scheme, authority: head.authority))
-        return Request(
+        var request = Request(
             method: head.method, path: head.target.path, pathSegments: head.target.segments, query: head.target.query,
-            scheme: origin.scheme, authority: origin.authority, headers: head.fields, body: body,
-            remoteAddress: origin.client, id: environment.identifiers.identifier(in: head.fields))
+            headers: head.fields, body: body)
+        request.scheme = origin.scheme
+        request.authority = origin.authority
+        request.remoteAddress = origin.client
+        request.id = environment.identifiers.identifier(in: head.fields)
+        return request
     }
 
-    private func begin(_ head: RequestHead, _ request: Request) {
-        var exchange = Exchange(
-            head, identifier: request.id, client: request.remoteAddress, bytesReceived: input.takeRequestBytes())
-        exchange.bodyHold = request.bodyHold
-        exchange.task = Task.detached(executorPreference: environment.executor) { await self.answer(request) }
-        start(exchange)
+    private func exchange(for head: RequestHead, _ request: Request) -> Exchange {
+        Exchange(head, identifier: request.id, client: request.remoteAddress, bytesReceived: input.takeRequestBytes())
     }
 
-    /// Answers what is not an acceptable request, and ends.
+    /// Answers bytes that are not an acceptable request, and ends the connection.
     func reject(_ rejection: RequestRejection) {
         input.pending = []
-        start(
-            Exchange(
-                rejectedAs: environment.identifiers.next(), client: peer, bytesReceived: input.takeRequestBytes()))
+        let identifier = environment.identifiers.next()
+        start(Exchange(nil, identifier: identifier, client: peer, bytesReceived: input.takeRequestBytes()))
         send(Problem(rejection).response())
     }
 

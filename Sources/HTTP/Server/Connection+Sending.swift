@@ -1,63 +1,63 @@
 import Logging
 
 extension Connection {
-    /// What the client may send on (RFC 9110 section 15.2.1).
+    /// The interim response that asks for the body (RFC 9110 section 15.2.1).
     static let continueResponse = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
-    /// Bytes of a stream that are buffered before its next piece waits for the client.
+    /// The most buffered bytes at which a stream's next chunk does not wait for the client.
     private static let streamBufferLimit = 64 << 10
 
-    /// Has the handler answer a request, and sends what it answers. Runs off the event loop.
+    /// Runs the handler and sends its response. Runs off the event loop.
     nonisolated func answer(_ request: Request) async {
         let response = await environment.handler(request)
-        guard let pieces = await send(response) else { return }
+        guard let chunks = await send(response) else { return }
         do {
-            for try await piece in pieces { try await write(piece) }
+            for try await chunk in chunks { try await write(chunk) }
             await endStream()
         } catch {
             await abandonStream(error)
         }
     }
 
-    /// Sends a response, or its head where the body is a stream.
+    /// Sends a response, or only its head if the body is a stream.
     ///
-    /// - Returns: The stream that is still to be written.
+    /// - Returns: The stream that must still be written.
     @discardableResult
     func send(_ response: Response) -> (any AsyncSequence<[UInt8], any Error> & Sendable)? {
         guard case .handling(var exchange) = phase else { return nil }
         let encoder = ResponseEncoder(
             response, to: exchange.context,
-            keepsAlive: exchange.keepsAlive && !response.closesConnection && !mustClose)
+            keepsAlive: exchange.keepsAlive && !response.closesConnection && !isDraining)
         exchange.keepsAlive = encoder.keepsAlive
         exchange.status = response.status
         exchange.routePattern = response.routePattern
         exchange.annotations = response.annotations
         exchange.framing = encoder.framing
-        output.append(encoder.head(date: loop.date()))
-        var pieces: (any AsyncSequence<[UInt8], any Error> & Sendable)?
+        output.append(encoder.head(date: environment.dates.current))
+        var chunks: (any AsyncSequence<[UInt8], any Error> & Sendable)?
         if encoder.sendsBody {
             switch response.body {
             case .bytes(let bytes): output.append(bytes)
-            case .stream(let stream): pieces = stream
+            case .stream(let stream): chunks = stream
             }
         }
-        exchange.isComplete = pieces == nil
+        exchange.isComplete = chunks == nil
         phase = .responding(exchange)
         deadline = nil
         flush()
         updateInterest()
-        return pieces
+        return chunks
     }
 
-    /// Writes one piece of a stream, waiting while the client is behind.
+    /// Writes one chunk of a stream, and waits while too many bytes are buffered.
     ///
-    /// - Throws: `CancellationError` where the connection has closed.
-    private func write(_ piece: [UInt8]) async throws {
+    /// - Throws: `CancellationError` if the connection has closed.
+    private func write(_ chunk: [UInt8]) async throws {
         guard case .responding(let exchange) = phase else { throw CancellationError() }
-        for segment in ResponseEncoder.frame(piece, as: exchange.framing) { output.append(segment) }
+        for segment in ResponseEncoder.frame(chunk, as: exchange.framing) { output.append(segment) }
         flush()
         updateInterest()
         guard output.count > Self.streamBufferLimit else { return }
-        try await withCheckedThrowingContinuation { waitingForRoom = $0 }
+        try await withCheckedThrowingContinuation { waitingStream = $0 }
     }
 
     private func endStream() {
@@ -69,8 +69,8 @@ extension Connection {
         updateInterest()
     }
 
-    /// Ends a response whose stream has failed. The status is long sent; a missing last chunk is how the client learns that
-    /// the body is incomplete (RFC 9112 section 8).
+    /// Ends a response whose stream has failed. The status has been sent already; from the missing last chunk the client learns
+    /// that the body is incomplete (RFC 9112 section 8).
     private func abandonStream(_ error: any Error) {
         guard case .responding(let exchange) = phase else { return }
         environment.logger.error(
@@ -81,16 +81,16 @@ extension Connection {
 
     /// Finds out whether a client that has finished sending still waits for its response.
     ///
-    /// A client that has only finished sending skips the interim response (RFC 9110 section 15.2). The kernel of one that has closed
-    /// its socket answers with a reset, which cancels the handler. The status is 100, since some clients skip no other.
+    /// A client that has only finished sending skips the interim response (RFC 9110 section 15.2). If the client has closed its
+    /// socket, its kernel answers with a reset, which cancels the handler. The status is 100, because some clients skip no other.
     func probe(_ exchange: Exchange) {
-        // RFC 9110 section 15.2: a client of HTTP/1.0 knows no interim responses.
+        // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
         guard exchange.context.version == .http11 else { return }
         output.append(Self.continueResponse)
         flush()
     }
 
-    /// Writes what is buffered as far as the client takes it.
+    /// Writes as many buffered bytes as the kernel takes.
     func flush() {
         var total = 0
         while !output.isEmpty {
@@ -112,13 +112,49 @@ extension Connection {
         if output.isEmpty {
             deadline = nil
         } else if total > 0 || deadline == nil {
-            // The time starts again with whatever the client takes.
+            // The time starts again whenever the client receives bytes.
             deadline = .now + environment.timeouts.write
         }
         if output.count <= Self.streamBufferLimit {
-            waitingForRoom?.resume()
-            waitingForRoom = nil
+            waitingStream?.resume()
+            waitingStream = nil
         }
         if exchange.isComplete, output.isEmpty { finish(exchange) }
+    }
+}
+
+/// Bytes for a client that the kernel has not taken yet.
+struct OutputBuffer: Sendable {
+    private(set) var segments: [[UInt8]] = []
+    /// How many bytes of the first segment are written.
+    private(set) var offset = 0
+    /// The number of bytes still to write.
+    private(set) var count = 0
+
+    /// Segments of together at most this size are copied into one: a copy is cheaper than an entry in the kernel's vector.
+    private static let joinLimit = 4096
+
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        count += bytes.count
+        if let last = segments.indices.last, segments[last].count + bytes.count <= Self.joinLimit {
+            segments[last].append(contentsOf: bytes)
+        } else {
+            segments.append(bytes)
+        }
+    }
+
+    /// Drops bytes that the kernel has taken from the front.
+    mutating func drop(_ written: Int) {
+        count -= written
+        offset += written
+        var finished = 0
+        while finished < segments.count, offset >= segments[finished].count {
+            offset -= segments[finished].count
+            finished += 1
+        }
+        segments.removeFirst(finished)
     }
 }

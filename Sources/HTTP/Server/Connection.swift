@@ -1,9 +1,9 @@
-/// One client's connection: requests in, responses out, one after the other (RFC 9112 section 9).
+/// One client's connection, which answers requests one after the other (RFC 9112 section 9).
 ///
-/// The connection lives on its event loop's thread: nothing here blocks, and its state needs no locks. Handlers run
-/// elsewhere and come back with their response. A client that is slow, whichever way, costs its buffers and no thread.
+/// The connection runs on its event loop's thread: its code never blocks, and its state needs no locks. Handlers run
+/// elsewhere and return their response to it. A client that sends or receives slowly occupies its buffers, but no thread.
 ///
-/// This file has what happens to the connection as a whole; how requests come in and responses go out is in the extensions.
+/// This file has the connection's life cycle. The extensions receive requests and send responses.
 actor Connection: EventHandler {
     nonisolated let token = EventToken.next()
     nonisolated let loop: EventLoop
@@ -12,13 +12,13 @@ actor Connection: EventHandler {
     enum Phase {
         /// Waiting for a request, or in the middle of one.
         case receiving
-        /// The head of a request is looked at, and its body waits.
+        /// The screen looks at the head of a request, and the body is not read.
         case screening(Task<Void, Never>)
-        /// A handler is at work.
+        /// A handler is running.
         case handling(Exchange)
         /// A response is being sent.
         case responding(Exchange)
-        /// All is sent, and what the client still sends is dropped. Closing at once would reset the connection, and the
+        /// Everything is sent, and bytes that still arrive are dropped. Closing at once would reset the connection, and the
         /// client could lose the response before it has read it (RFC 9112 section 9.6).
         case lingering
         case closed
@@ -27,28 +27,29 @@ actor Connection: EventHandler {
     nonisolated let environment: ConnectionEnvironment
     nonisolated let peer: SocketAddress
     private let descriptor: Int32
-    private var watched: Readiness = [.readable, .peerFinished]
+    private var watched = Readiness.incoming
     private let opened = ContinuousClock.now
-    private var isDraining = false
-    /// Whether the connection is answered that its address has too many.
+    /// Whether the connection ends with the current exchange.
+    private(set) var isDraining = false
+    /// Whether the connection exceeds the limit of its address, and is refused.
     private var isRefused = false
-    /// Whether the client has yet to be told that nothing more follows.
+    /// Whether the end of the sending direction must still be sent.
     private var mustFinishWriting = false
     private var requestsServed = 0
 
     var transport: Transport?
     var phase = Phase.receiving
-    /// When the client has taken too long; while a handler is at work, when the client is probed.
+    /// When the client has taken too long. While a handler is running, when the client is probed.
     var deadline: ContinuousClock.Instant?
     var input: InputState
     var output = OutputBuffer()
-    /// What the body that is arriving takes of the server's budget, and how much that is.
+    /// The arriving body's share of the server's budget, and its size.
     var bodyHold: BodyHold?
     var bodyBytesHeld = 0
-    /// When a connection that lingers ends, whatever the client does.
+    /// When lingering ends, whatever the client does.
     private var lingerEnd: ContinuousClock.Instant?
-    /// The stream that waits for the client to take what is buffered.
-    var waitingForRoom: CheckedContinuation<Void, any Error>?
+    /// The stream that waits until the client has received buffered bytes.
+    var waitingStream: CheckedContinuation<Void, any Error>?
 
     init(
         _ transport: consuming Transport, peer: SocketAddress, loop: EventLoop, environment: ConnectionEnvironment
@@ -62,12 +63,12 @@ actor Connection: EventHandler {
         deadline = .now + environment.timeouts.header
     }
 
-    /// Starts to listen to the client.
+    /// Registers the connection and begins to watch it.
     nonisolated func open() {
         let isWithinLimit = environment.registry.insert(self) || environment.proxies.contains(peer)
         for observer in environment.observers { observer.connectionOpened(from: peer) }
         do {
-            try loop.add(self, descriptor: descriptor, interest: [.readable, .peerFinished], ticks: true)
+            try loop.add(self, descriptor: descriptor, interest: .incoming, ticks: true)
         } catch {
             environment.logger.warning("a connection cannot be watched", metadata: ["error": "\(error)"])
             Task { await self.close() }
@@ -75,7 +76,7 @@ actor Connection: EventHandler {
         if !isWithinLimit { Task { await self.refuse() } }
     }
 
-    /// Answers a connection that is one too many of its address.
+    /// Answers a connection that exceeds the limit of its address.
     private func refuse() {
         guard case .receiving = phase else { return }
         isRefused = true
@@ -133,15 +134,15 @@ actor Connection: EventHandler {
         updateInterest()
     }
 
-    /// Asks to be told what the connection can now use and nothing else: a readiness that is not used up is told for ever.
+    /// Watches for the events that the connection can use now, and no others: an event that is not used is reported without end.
     func updateInterest() {
         var wanted: Readiness = []
         switch phase {
         case .closed: return
         case .receiving: wanted = readInterest
         case .screening: break
-        case .lingering: wanted = mustFinishWriting ? [.readable, .writable] : [.readable, .peerFinished]
-        case .handling, .responding: if input.hasRoom { wanted = readInterest }
+        case .lingering: wanted = mustFinishWriting ? [.readable, .writable] : .incoming
+        case .handling, .responding: if input.hasCapacity { wanted = readInterest }
         }
         if input.hasEnded { wanted = [] }
         if !output.isEmpty { wanted.formUnion(writeInterest) }
@@ -156,7 +157,7 @@ actor Connection: EventHandler {
 
     // MARK: Ends
 
-    /// Goes on to the next request after a response is sent, or to the end.
+    /// Continues with the next request after a response is sent, or ends the connection.
     func finish(_ exchange: Exchange) {
         report(exchange, outcome: .done)
         exchange.bodyHold?.release()
@@ -183,30 +184,26 @@ actor Connection: EventHandler {
     private func discard() {
         switch transport?.discard(upTo: 1 << 20) {
         case .bytes:
-            // A client that sends its whole request before it reads would lose the response to an earlier end.
+            // A client that sends its whole request before it reads would lose the response if the connection ended now.
             if let lingerEnd { deadline = min(.now + environment.timeouts.linger, lingerEnd) }
         case .wouldBlock: break
         case .finished, .failed, nil: close()
         }
     }
 
-    /// Whether responses should tell the client that no other follows.
-    var mustClose: Bool { isDraining }
-
-    /// Has the connection end with the exchange under way.
     func drain() { isDraining = true }
 
-    /// Makes room for another client where this one has been served and has asked for nothing since.
+    /// Closes the connection if it has served a request and the client has sent nothing since.
     func closeIfSpare() {
         if requestsServed > 0 { closeIfIdle() }
     }
 
-    /// Closes the connection where no exchange is under way.
+    /// Closes the connection if it is between requests.
     func closeIfIdle() {
         if case .receiving = phase, input.parser.isIdle, input.pending.isEmpty { close() }
     }
 
-    /// Ends the connection now, cancelling the handler.
+    /// Ends the connection now, and cancels the handler.
     func close() {
         switch phase {
         case .closed: return
@@ -217,17 +214,17 @@ actor Connection: EventHandler {
             task.cancel()
             finishWriting()
         case .receiving:
-            // An orderly end, unlike that of a response which is cut off: its client must not take it for whole.
+            // This end is orderly. A response that is cut off has no such end, so that its client does not take it for complete.
             finishWriting()
         case .lingering: break
         }
         phase = .closed
         deadline = nil
         input.pending = []
-        output.removeAll()
+        output = OutputBuffer()
         forgetBody()
-        waitingForRoom?.resume(throwing: CancellationError())
-        waitingForRoom = nil
+        waitingStream?.resume(throwing: CancellationError())
+        waitingStream = nil
         loop.remove(self, descriptor: descriptor)
         transport = nil
         let report = ConnectionReport(peer: peer, duration: ContinuousClock.now - opened, requests: requestsServed)
@@ -235,7 +232,7 @@ actor Connection: EventHandler {
         environment.registry.remove(self)
     }
 
-    /// Counts no body any more. One that a handler works on is counted until it is done.
+    /// Forgets the arriving body. The body of an exchange is counted until the exchange is finished.
     func forgetBody() {
         (bodyHold, bodyBytesHeld) = (nil, 0)
     }

@@ -1,12 +1,12 @@
 import Synchronization
 
-/// All open connections of a server, held to their limit.
+/// All open connections of a server, and their limits.
 final class ConnectionRegistry: Sendable {
     private struct State {
         var connections: [UInt64: Connection] = [:]
-        /// How many of them are from each address, where that is limited.
+        /// The number of connections from each address, if that is limited.
         var countsByHost: [String: Int] = [:]
-        var waitingForRoom: [UInt64: @Sendable () -> Void] = [:]
+        var waitingForCapacity: [UInt64: @Sendable () -> Void] = [:]
         var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -20,25 +20,23 @@ final class ConnectionRegistry: Sendable {
         self.limitPerAddress = max(limitPerAddress, 0)
     }
 
-    var count: Int {
-        state.withLock { $0.connections.count }
-    }
+    var count: Int { state.withLock { $0.connections.count } }
 
-    /// Whether one more connection may be taken.
-    var hasRoom: Bool {
-        state.withLock { $0.connections.count < limit }
-    }
+    var all: [Connection] { state.withLock { Array($0.connections.values) } }
+
+    /// Whether the limit allows one more connection.
+    var hasCapacity: Bool { count < limit }
 
     /// Calls back once, from any thread, when a connection has closed.
     ///
-    /// - Parameter token: Whose call this is; a later one of the same replaces it.
+    /// - Parameter token: Identifies the caller. A later call with the same token replaces this one.
     func whenOneCloses(token: UInt64, notify: @escaping @Sendable () -> Void) {
-        state.withLock { $0.waitingForRoom[token] = notify }
+        state.withLock { $0.waitingForCapacity[token] = notify }
     }
 
     /// Adds a connection.
     ///
-    /// - Returns: False where its address has as many connections as it may, without this one.
+    /// - Returns: False if its address now has more connections than it is allowed.
     func insert(_ connection: Connection) -> Bool {
         state.withLock { state in
             state.connections[connection.token] = connection
@@ -49,25 +47,21 @@ final class ConnectionRegistry: Sendable {
     }
 
     func remove(_ connection: Connection) {
-        let (waitingForRoom, waitingForEnd) = state.withLock { state in
+        let (waitingForCapacity, waitingForEnd) = state.withLock { state in
             let wasThere = state.connections.removeValue(forKey: connection.token) != nil
             if limitPerAddress > 0, wasThere, let count = state.countsByHost[connection.peer.host] {
                 state.countsByHost[connection.peer.host] = count > 1 ? count - 1 : nil
             }
             var ended: [CheckedContinuation<Void, Never>] = []
             if state.connections.isEmpty { swap(&ended, &state.waitingForEnd) }
-            defer { state.waitingForRoom = [:] }
-            return (state.waitingForRoom.values, ended)
+            defer { state.waitingForCapacity = [:] }
+            return (state.waitingForCapacity.values, ended)
         }
-        for notify in waitingForRoom { notify() }
+        for notify in waitingForCapacity { notify() }
         for continuation in waitingForEnd { continuation.resume() }
     }
 
-    var all: [Connection] {
-        state.withLock { Array($0.connections.values) }
-    }
-
-    /// Returns when no connection is left.
+    /// Returns when all connections have closed.
     func waitUntilEmpty() async {
         await withCheckedContinuation { continuation in
             let isEmpty = state.withLock { state in

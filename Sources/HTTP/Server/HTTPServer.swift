@@ -10,16 +10,11 @@ import Synchronization
 ///     ...
 ///     await server.shutdown(grace: .seconds(10))
 ///
-/// A few threads wait for sockets and do nothing else; handlers run as Swift tasks, each request's in a task of its own that
+/// A few threads serve the sockets and do nothing else. Handlers run as Swift tasks: every request has a task of its own, which
 /// is cancelled when its client goes away.
 ///
-/// Log lines name requests by method and path. Neither queries nor bodies are logged.
+/// Log lines identify requests by method and path. Neither queries nor bodies are logged.
 public actor HTTPServer {
-    /// Answers every request. What can go wrong is answered, too: see ``Router/respond(to:)``.
-    public typealias Handler = @Sendable (Request) async -> Response
-    /// Looks at a request before its body has come: see ``Router/refusal(of:)``.
-    public typealias Screen = @Sendable (Request) async -> Response?
-
     private enum State {
         case new
         case running(listeners: [Listener], loops: [EventLoop], tls: TLSContextSource?)
@@ -28,25 +23,26 @@ public actor HTTPServer {
 
     public nonisolated let configuration: HTTPServerConfiguration
     private let logger: Logger
-    private let screen: Screen?
-    private let handler: Handler
+    private let screen: RequestScreen?
+    private let handler: Responder
     private let observers: [any ConnectionObserving]
     private let executor: (any TaskExecutor)?
     private let registry: ConnectionRegistry
     private let bodies: BodyBudget
     private var state = State.new
 
-    /// Where the server listens; with port 0 in the configuration, the port that was free. Empty unless it runs.
+    /// The addresses on which the server listens, with the port that the kernel chose if the configured one is 0. Empty unless
+    /// the server runs.
     public private(set) var addresses: [SocketAddress] = []
 
     /// - Parameters:
-    ///   - observers: Who is told of connections and requests; without any given, a ``RequestLog``.
-    ///   - executor: Where handlers run. Without one that is Swift's own pool, which other tasks of the process may block.
-    ///   - screen: Refuses requests whose body is not worth waiting for. It is asked about large bodies, about those of a length
-    ///     that is not said, and before 100 Continue; a small body is read, and the request left to the handler.
+    ///   - observers: Receive the events of connections and requests; nil for a ``RequestLog``.
+    ///   - executor: Where handlers run; nil for Swift's own thread pool, which other tasks of the process can block.
+    ///   - screen: Refuses requests before their body is read. It is called for large bodies, for bodies of unknown length, and
+    ///     before 100 Continue. A small body is read without it, and the handler must refuse the request.
     public init(
         configuration: HTTPServerConfiguration, logger: Logger, observers: [any ConnectionObserving]? = nil,
-        executor: (any TaskExecutor)? = nil, screen: Screen? = nil, handler: @escaping Handler
+        executor: (any TaskExecutor)? = nil, screen: RequestScreen? = nil, handler: @escaping Responder
     ) {
         self.configuration = configuration
         self.logger = logger
@@ -72,16 +68,16 @@ public actor HTTPServer {
             screen: { await router.refusal(of: $0) }, handler: { await router.respond(to: $0) })
     }
 
-    /// How many connections are open now, those in a TLS handshake and those being closed included.
+    /// The number of open connections, including those in a TLS handshake and those that are being closed.
     public nonisolated var openConnections: Int { registry.count }
 
-    /// The bytes that the bodies of all requests under way have now.
+    /// The number of bytes that the bodies of all current requests have.
     nonisolated var bodyBytes: Int { bodies.used }
 
-    /// Binds the address and begins to answer.
+    /// Binds the addresses and begins to answer.
     ///
-    /// - Returns: ``addresses``: one for each address that the host name stands for.
-    /// - Throws: ``HTTPServerError``. The server can then not be started again.
+    /// - Returns: ``addresses``: one for each address of the host name.
+    /// - Throws: ``HTTPServerError``. The server cannot be started again after it.
     @discardableResult
     public func start() throws(HTTPServerError) -> [SocketAddress] {
         guard case .new = state else { throw .alreadyStarted }
@@ -102,16 +98,17 @@ public actor HTTPServer {
         return addresses
     }
 
-    /// What the connections of a listener share, by the address that it listens on.
+    /// Makes the environment of a listener from its address.
     private func environments(tls: TLSContextSource?) -> (SocketAddress) -> ConnectionEnvironment {
         let identifiers = RequestIdentifiers()
+        let dates = DateCache()
         return { [self] address in
             ConnectionEnvironment(
                 limits: configuration.limits, timeouts: configuration.timeouts, tls: tls,
                 proxies: configuration.trustedProxies,
                 hosts: ServedHosts(configuration.hostNames, host: configuration.host, listeningOn: address),
                 screen: screen, handler: handler, executor: executor, logger: logger, observers: observers,
-                registry: registry, bodies: bodies, identifiers: identifiers)
+                registry: registry, bodies: bodies, identifiers: identifiers, dates: dates)
         }
     }
 
@@ -119,24 +116,24 @@ public actor HTTPServer {
         guard let settings = configuration.tls else { return nil }
         do {
             let source = try TLSContextSource(settings)
-            note(source.current)
+            log(source.current)
             return source
         } catch {
             throw .tls(error)
         }
     }
 
-    /// Reads the certificate and its key again and uses them for new connections; those that are open keep theirs. Does
-    /// nothing where the server does not run, or without TLS.
+    /// Reads the certificate and its key again, and uses them for new connections. Open connections keep theirs. Has no effect if
+    /// the server does not run, or does not use TLS.
     ///
-    /// - Throws: ``TLSError`` where the files cannot be used. The server then goes on with what it had.
+    /// - Throws: ``TLSError`` if the files cannot be used. The server then continues with the previous certificate.
     public func reloadCertificate() throws(TLSError) {
         guard case .running(_, _, let tls?) = state else { return }
         try tls.reload()
-        note(tls.current)
+        log(tls.current)
     }
 
-    private func note(_ context: TLSContext) {
+    private func log(_ context: TLSContext) {
         let expiry = context.expiry ?? .distantPast
         let level: Logger.Level = expiry < .now + 7 * 24 * 60 * 60 ? .warning : .info
         logger.log(
@@ -156,7 +153,7 @@ public actor HTTPServer {
         }
     }
 
-    /// Binds every address that the host name stands for, with the same port on each.
+    /// Binds every address of the host name, all with the same port.
     private func bind(
         loops: [EventLoop], environment: (SocketAddress) -> ConnectionEnvironment
     ) throws(HTTPServerError) -> [Listener] {
@@ -179,7 +176,7 @@ public actor HTTPServer {
                         socket: socket, address: address, loops: loops, on: loops[0], environment: environment(address))
                 )
             } catch {
-                // A name may stand for addresses of a family that this machine does not have: one that works is enough.
+                // A name can have addresses of a family that this machine does not have; one that works is enough.
                 let isLast = index == candidates.count - 1
                 guard case .addressNotAvailable = described(error), !(isLast && listeners.isEmpty) else {
                     throw described(error)
@@ -193,11 +190,11 @@ public actor HTTPServer {
         HTTPServerError(error, host: configuration.host, port: configuration.port)
     }
 
-    /// Stops accepting, lets requests under way finish, and ends.
+    /// Stops accepting connections, lets current requests finish, and ends.
     ///
-    /// Idle connections are closed at once. Responses that begin from now on tell their client that the connection closes.
+    /// Idle connections are closed at once. Responses that begin from now on have `Connection: close`.
     ///
-    /// - Parameter grace: How long requests may take to finish. Those that take longer are cancelled and cut off.
+    /// - Parameter grace: How long requests can take to finish. Those that take longer are cancelled and cut off.
     /// - Returns: The number of connections that were cut off.
     @discardableResult
     public func shutdown(grace: Duration) async -> Int {
@@ -207,7 +204,7 @@ public actor HTTPServer {
         addresses = []
         let open = registry.all
         for connection in open { await connection.drain() }
-        // Not before all are told: a client that sees one connection end can rely on no other taking more requests.
+        // Only after all are draining: a client that sees one connection end can rely on no other to answer more requests.
         for connection in open { await connection.closeIfIdle() }
         let deadline = Task.detached { [registry] in
             try await Task.sleep(for: grace)

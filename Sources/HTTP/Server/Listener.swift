@@ -7,10 +7,10 @@ actor Listener: EventHandler {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    /// How long to wait before accepting again when there is no room, or no descriptor or memory is left.
+    /// How long accepting pauses when the limit of connections is reached, or no descriptor or memory is available.
     private static let recovery: Duration = .milliseconds(100)
-    /// Connections accepted before other sockets have their turn.
-    private static let batch = 64
+    /// The most connections accepted before other sockets are served.
+    private static let acceptLimit = 64
 
     nonisolated let address: SocketAddress
     private var socket: Socket?
@@ -44,13 +44,13 @@ actor Listener: EventHandler {
     }
 
     func ready(_ readiness: Readiness) {
-        guard environment.registry.hasRoom else { return makeRoom() }
-        for _ in 0..<Self.batch where environment.registry.hasRoom {
+        guard environment.registry.hasCapacity else { return waitForCapacity() }
+        for _ in 0..<Self.acceptLimit where environment.registry.hasCapacity {
             do {
                 guard let accepted = try socket?.accept() else { return }
-                hand(accepted)
+                open(accepted)
             } catch {
-                // Others are passing conditions, such as a client that gave up while it waited (accept(2)).
+                // Other errors are temporary, such as a client that gave up while it waited (accept(2)).
                 guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.code) else { continue }
                 warn(error)
                 return pause()
@@ -58,9 +58,8 @@ actor Listener: EventHandler {
         }
     }
 
-    /// Lets a client in that waits although the limit is reached: connections that wait for a next request are closed, and
-    /// whichever connection closes first makes room.
-    private func makeRoom() {
+    /// Closes connections that wait for a next request, and accepts again as soon as any connection has closed.
+    private func waitForCapacity() {
         let registry = environment.registry
         registry.whenOneCloses(token: token) { Task.detached { await self.resume() } }
         pause()
@@ -69,7 +68,7 @@ actor Listener: EventHandler {
 
     func tick(now: ContinuousClock.Instant) {}
 
-    private func hand(_ accepted: consuming AcceptedSocket) {
+    private func open(_ accepted: consuming AcceptedSocket) {
         let peer = accepted.peer
         guard let transport = transport(over: accepted.socket) else { return }
         let connection = Connection(transport, peer: peer, loop: loops[nextLoop], environment: environment)
@@ -77,7 +76,7 @@ actor Listener: EventHandler {
         connection.open()
     }
 
-    /// The way to a new client; nil without memory for TLS.
+    /// The transport of a new connection; nil if there is no memory for TLS.
     private func transport(over socket: consuming Socket) -> Transport? {
         guard let tls = environment.tls else { return Transport(socket) }
         guard let session = tls.current.session(descriptor: socket.rawDescriptor) else { return nil }
@@ -94,7 +93,6 @@ actor Listener: EventHandler {
         }
     }
 
-    /// Accepts again before the pause is over.
     func resume() {
         guard isPaused, socket != nil else { return }
         isPaused = false
@@ -108,4 +106,26 @@ actor Listener: EventHandler {
         environment.logger.warning(
             "no connection can be accepted; is the limit on open files too low?", metadata: ["error": "\(error)"])
     }
+}
+
+/// What all connections of a listener share.
+struct ConnectionEnvironment: Sendable {
+    let limits: RequestLimits
+    let timeouts: HTTPServerConfiguration.Timeouts
+    /// Nil if connections do not use TLS.
+    let tls: TLSContextSource?
+    let proxies: TrustedProxies
+    let hosts: ServedHosts
+    let screen: RequestScreen?
+    let handler: Responder
+    /// Where handlers run; nil for Swift's own thread pool.
+    let executor: (any TaskExecutor)?
+    let logger: Logger
+    let observers: [any ConnectionObserving]
+    let registry: ConnectionRegistry
+    let bodies: BodyBudget
+    let identifiers: RequestIdentifiers
+    let dates: DateCache
+
+    var scheme: String { tls == nil ? "http" : "https" }
 }

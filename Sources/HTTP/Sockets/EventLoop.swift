@@ -2,30 +2,30 @@ import CLinux
 import Foundation
 import Synchronization
 
-/// An actor that an event loop tells about its descriptor.
+/// An actor that owns a descriptor and receives its events from an event loop.
 ///
-/// A handler's executor must be its loop, so that the loop can call it without suspending and its state has no locks.
+/// Invariant: a handler's executor is its loop. So the loop can call it without suspending, and its state needs no locks.
 protocol EventHandler: Actor {
-    /// Distinguishes the handler from all others, past ones included: a descriptor's number is used again at once.
+    /// Unique among all handlers, past ones included; a descriptor's number is soon used again.
     nonisolated var token: UInt64 { get }
-    /// The descriptor is ready for something it was watched for, or has hung up.
+    /// The descriptor is ready for an event that it is watched for, or has hung up.
     func ready(_ readiness: Readiness)
-    /// Some time has passed; deadlines are looked at here.
+    /// Called every ``EventLoop/tickInterval``, so that the handler can check its deadlines.
     func tick(now: ContinuousClock.Instant)
 }
 
 /// A thread that waits for sockets and runs the actors that own them.
 ///
-/// It is an executor: actors that name it as theirs run on its thread, both when a descriptor becomes ready and when other
-/// tasks call them. Nothing on it may block or compute for long; request handlers run elsewhere.
+/// It is an executor: actors that return it as theirs run on its thread, both when a descriptor becomes ready and when other
+/// tasks call them. Code that runs on it must not block or compute for long; request handlers run elsewhere.
 final class EventLoop: SerialExecutor, Sendable {
-    /// How often handlers are told the time while there are any. Deadlines are this late at most.
+    /// How often handlers with deadlines are called. A deadline is noticed at most this late.
     static let tickInterval: Duration = .milliseconds(100)
 
     private struct State {
         var jobs: [UnownedJob] = []
         var handlers: [UInt64: any EventHandler] = [:]
-        /// The handlers that are told the time.
+        /// The handlers that have deadlines.
         var timed: [UInt64: any EventHandler] = [:]
         var isWaiting = false
         var isStopping = false
@@ -36,15 +36,15 @@ final class EventLoop: SerialExecutor, Sendable {
     private let poller: Poller
     private let state = Mutex(State())
     private let thread = Atomic<UInt>(0)
-    private let dates = Mutex(DateCache())
-    /// Runs what is still sent to the loop's actors once its thread has ended, such as a handler that outlived the server.
-    private let afterlife: DispatchQueue
+    /// Runs jobs for the loop's actors that arrive after its thread has ended, such as those of a request handler that
+    /// outlived the server.
+    private let lateJobs: DispatchQueue
 
     /// - Throws: The ``SystemError`` of `epoll_create1` or `eventfd`, as when the process has no descriptors left.
     init(name: String) throws(SystemError) {
         self.name = name
         poller = try Poller()
-        afterlife = DispatchQueue(label: "\(name) afterlife")
+        lateJobs = DispatchQueue(label: "\(name) late jobs")
     }
 
     func start() {
@@ -53,18 +53,17 @@ final class EventLoop: SerialExecutor, Sendable {
         thread.start()
     }
 
-    /// Ends the thread after the events at hand. Handlers must have been removed.
+    /// Ends the thread after the current events. Handlers must have been removed.
     func stop() {
         state.withLock { $0.isStopping = true }
-        poller.ring()
+        poller.wake()
     }
 
     // MARK: Handlers
 
     /// Watches a descriptor on behalf of a handler, from any thread.
     ///
-    /// - Parameter ticks: Whether the handler has deadlines, and so is told the time. Without such handlers an idle loop
-    ///   sleeps.
+    /// - Parameter ticks: Whether the handler has deadlines. Without such handlers an idle loop sleeps.
     func add(
         _ handler: any EventHandler, descriptor: Int32, interest: Readiness, ticks: Bool
     ) throws(SystemError) {
@@ -81,14 +80,14 @@ final class EventLoop: SerialExecutor, Sendable {
             forget(token)
             throw error
         }
-        if startsTicking { poller.ring() }
+        if startsTicking { poller.wake() }
     }
 
     func modify(_ handler: any EventHandler, descriptor: Int32, interest: Readiness) throws(SystemError) {
         try poller.modify(descriptor, interest: interest, token: handler.token)
     }
 
-    /// Stops watching. To be called before the descriptor is closed.
+    /// Stops watching. Must be called before the descriptor is closed.
     func remove(_ handler: any EventHandler, descriptor: Int32) {
         poller.remove(descriptor)
         forget(handler.token)
@@ -103,24 +102,19 @@ final class EventLoop: SerialExecutor, Sendable {
         _ = removed
     }
 
-    /// The time of day for a Date field.
-    func date() -> String {
-        dates.withLock { $0.current() }
-    }
-
     // MARK: Executor
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        let (mustRing, hasEnded) = state.withLock { state in
+        let (mustWake, hasEnded) = state.withLock { state in
             guard !state.hasEnded else { return (false, true) }
             state.jobs.append(job)
             defer { state.isWaiting = false }
             return (state.isWaiting, false)
         }
-        if mustRing { poller.ring() }
+        if mustWake { poller.wake() }
         if hasEnded {
-            afterlife.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+            lateJobs.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
         }
     }
 
@@ -156,7 +150,7 @@ final class EventLoop: SerialExecutor, Sendable {
         }
     }
 
-    /// The timeout of the next wait: none while there is work, for ever while there is nothing to time.
+    /// The timeout of the next wait: 0 if there is work, and -1, which is none, if no handler has deadlines.
     private func beginWaiting() -> Int32 {
         state.withLock { state in
             guard state.jobs.isEmpty, !state.isStopping else { return 0 }

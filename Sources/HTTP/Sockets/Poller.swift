@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What a descriptor is ready for, or is watched for.
+/// The events that a descriptor is ready for, or watched for.
 struct Readiness: OptionSet, Sendable {
     let rawValue: UInt32
 
@@ -9,27 +9,27 @@ struct Readiness: OptionSet, Sendable {
     static let writable = Readiness(rawValue: tributary_epoll_writable)
     /// The peer has shut down its sending side.
     static let peerFinished = Readiness(rawValue: tributary_epoll_peer_finished)
+    /// There is something to read: bytes, or the end of the peer's stream.
+    static let incoming: Readiness = [.readable, .peerFinished]
     /// The connection is gone in both directions. Reported even when not asked for.
     static let hungUp = Readiness(rawValue: tributary_epoll_hang_up | tributary_epoll_error)
 }
 
-/// A level-triggered epoll set with a bell that other threads can ring.
+/// A level-triggered epoll set that other threads can wake.
 struct Poller: ~Copyable, Sendable {
     private let epoll: Descriptor
-    private let bell: Descriptor
+    private let wakeup: Descriptor
 
-    /// The token under which the bell is reported; no handler has it.
-    private static let bellToken: UInt64 = 0
+    /// The token under which the eventfd is reported. No handler has it.
+    private static let wakeupToken: UInt64 = 0
 
     init() throws(SystemError) {
         let epoll = try Self.owned(tributary_epoll_create(), by: "epoll_create1")
-        let bell = try Self.owned(tributary_eventfd(), by: "eventfd")
+        let wakeup = try Self.owned(tributary_eventfd(), by: "eventfd")
         let interest = Readiness.readable.rawValue
-        guard tributary_epoll_add(epoll.rawValue, bell.rawValue, interest, Self.bellToken) == 0 else {
-            throw .last("epoll_ctl")
-        }
+        try Self.check(tributary_epoll_add(epoll.rawValue, wakeup.rawValue, interest, Self.wakeupToken))
         self.epoll = epoll
-        self.bell = bell
+        self.wakeup = wakeup
     }
 
     private static func owned(_ rawValue: Int32, by call: String) throws(SystemError) -> Descriptor {
@@ -38,33 +38,34 @@ struct Poller: ~Copyable, Sendable {
     }
 
     func add(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(SystemError) {
-        guard tributary_epoll_add(epoll.rawValue, descriptor, interest.rawValue, token) == 0 else {
-            throw .last("epoll_ctl")
-        }
+        try Self.check(tributary_epoll_add(epoll.rawValue, descriptor, interest.rawValue, token))
     }
 
     func modify(_ descriptor: Int32, interest: Readiness, token: UInt64) throws(SystemError) {
-        guard tributary_epoll_modify(epoll.rawValue, descriptor, interest.rawValue, token) == 0 else {
-            throw .last("epoll_ctl")
-        }
+        try Self.check(tributary_epoll_modify(epoll.rawValue, descriptor, interest.rawValue, token))
+    }
+
+    private static func check(_ status: Int32) throws(SystemError) {
+        guard status == 0 else { throw .last("epoll_ctl") }
     }
 
     func remove(_ descriptor: Int32) {
         _ = tributary_epoll_remove(epoll.rawValue, descriptor)
     }
 
-    /// Waits for descriptors to become ready, the bell, or the timeout.
+    /// Waits until a descriptor is ready, another thread calls ``wake()``, or the time is over.
     ///
     /// - Parameters:
-    ///   - milliseconds: How long to wait; -1 for ever.
-    ///   - events: Is filled from the start; its length is the most that one call reports.
-    /// - Returns: How many events were filled in. The bell counts as none.
+    ///   - milliseconds: How long to wait; -1 to wait without end.
+    ///   - events: Filled from the start. Its length is the most events that one call reports.
+    /// - Returns: The number of events filled in, without that of ``wake()``.
     func wait(milliseconds: Int32, into events: inout [tributary_epoll_event]) -> Int {
         let ready = tributary_epoll_wait(epoll.rawValue, &events, Int32(events.count), milliseconds)
         var kept = 0
         for index in 0..<max(Int(ready), 0) {
-            if events[index].token == Self.bellToken {
-                silenceBell()
+            if events[index].token == Self.wakeupToken {
+                var count: UInt64 = 0
+                _ = Glibc.read(wakeup.rawValue, &count, MemoryLayout<UInt64>.size)
             } else {
                 events[kept] = events[index]
                 kept += 1
@@ -74,13 +75,8 @@ struct Poller: ~Copyable, Sendable {
     }
 
     /// Makes the current or the next wait return at once.
-    func ring() {
+    func wake() {
         var one: UInt64 = 1
-        _ = Glibc.write(bell.rawValue, &one, MemoryLayout<UInt64>.size)
-    }
-
-    private func silenceBell() {
-        var count: UInt64 = 0
-        _ = Glibc.read(bell.rawValue, &count, MemoryLayout<UInt64>.size)
+        _ = Glibc.write(wakeup.rawValue, &one, MemoryLayout<UInt64>.size)
     }
 }

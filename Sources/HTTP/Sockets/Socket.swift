@@ -1,13 +1,43 @@
 import CLinux
 import Glibc
 
-/// A non-blocking TCP socket, closed when its owner lets go of it.
+/// A file descriptor that is closed when its owner is destroyed.
 ///
-/// This is the only file that hands memory to the kernel. Every call returns at once; what would block says so.
+/// It cannot be copied, so a descriptor has one owner, is closed once, and cannot leak on an early return.
+struct Descriptor: ~Copyable, Sendable {
+    let rawValue: Int32
+
+    init(owning rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    deinit {
+        // Linux frees the descriptor even when close(2) reports EINTR; a second call could close another one.
+        _ = Glibc.close(rawValue)
+    }
+}
+
+/// A failed system call.
+struct SystemError: Error, Equatable, CustomStringConvertible {
+    let call: String
+    let code: Int32
+
+    /// The error that the call which has just failed left in `errno`.
+    static func last(_ call: String) -> SystemError {
+        SystemError(call: call, code: errno)
+    }
+
+    var description: String {
+        "\(call): \(String(cString: strerror(code)))"
+    }
+}
+
+/// A non-blocking TCP socket, closed when its owner is destroyed.
+///
+/// Every call returns at once, and reports `.wouldBlock` instead of waiting.
 struct Socket: ~Copyable, Sendable {
     private let descriptor: Descriptor
 
-    /// What a read brought.
     enum ReadResult: Equatable {
         case bytes([UInt8])
         /// The peer has finished sending.
@@ -17,7 +47,6 @@ struct Socket: ~Copyable, Sendable {
         case failed(Int32)
     }
 
-    /// What a write took.
     enum WriteResult: Equatable {
         case wrote(Int)
         case wouldBlock
@@ -33,33 +62,38 @@ struct Socket: ~Copyable, Sendable {
 
     // MARK: Data
 
-    /// Reads what has arrived, at most `capacity` bytes, into an array of its own.
+    /// Reads at most `capacity` of the bytes that have arrived.
     func read(upTo capacity: Int) -> ReadResult {
         var received = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
-            repeat {
-                received = recv(descriptor.rawValue, buffer.baseAddress, buffer.count, 0)
-            } while received < 0 && errno == EINTR
+            received = Self.retrying { recv(descriptor.rawValue, buffer.baseAddress, buffer.count, 0) }
             count = max(received, 0)
         }
+        return Self.result(of: received, bytes: bytes)
+    }
+
+    /// Drops at most `capacity` of the bytes that have arrived. `.bytes` in the result is empty.
+    func discard(upTo capacity: Int) -> ReadResult {
+        // With MSG_TRUNC Linux drops the bytes of a TCP stream in the kernel (tcp(7)) and writes to no memory.
+        Self.result(of: Self.retrying { recv(descriptor.rawValue, nil, capacity, Int32(MSG_TRUNC)) }, bytes: [])
+    }
+
+    private static func result(of received: Int, bytes: [UInt8]) -> ReadResult {
         if received > 0 { return .bytes(bytes) }
         if received == 0 { return .finished }
-        return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+        return wouldBlock ? .wouldBlock : .failed(errno)
     }
 
-    /// Reads and forgets what has arrived, at most `capacity` bytes.
-    func discard(upTo capacity: Int) -> ReadResult {
-        // With MSG_TRUNC Linux drops the bytes of a TCP stream in the kernel (tcp(7)) and touches no memory of ours.
-        var received = 0
-        repeat {
-            received = recv(descriptor.rawValue, nil, capacity, Int32(MSG_TRUNC))
-        } while received < 0 && errno == EINTR
-        if received > 0 { return .bytes([]) }
-        if received == 0 { return .finished }
-        return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+    private static var wouldBlock: Bool { errno == EAGAIN || errno == EWOULDBLOCK }
+
+    private static func retrying(_ call: () -> Int) -> Int {
+        while true {
+            let status = call()
+            if status >= 0 || errno != EINTR { return status }
+        }
     }
 
-    /// Writes as much as the kernel takes of several buffers with one system call.
+    /// Writes as much of several buffers as the kernel takes, with one system call.
     ///
     /// - Parameters:
     ///   - segments: The buffers in order; those after the sixteenth wait for the next call.
@@ -72,34 +106,31 @@ struct Socket: ~Copyable, Sendable {
             message.msg_iovlen = vectors.count
             return vectors.withUnsafeMutableBufferPointer { buffer in
                 message.msg_iov = buffer.baseAddress
-                var sent = 0
-                repeat {
-                    // sendmsg is writev with flags; without MSG_NOSIGNAL a reset peer would raise SIGPIPE.
-                    sent = sendmsg(descriptor.rawValue, &message, Int32(MSG_NOSIGNAL))
-                } while sent < 0 && errno == EINTR
-                return sent
+                // sendmsg is writev with flags; without MSG_NOSIGNAL a reset peer would raise SIGPIPE.
+                return Self.retrying { sendmsg(descriptor.rawValue, &message, Int32(MSG_NOSIGNAL)) }
             }
         }
         if sent >= 0 { return .wrote(sent) }
-        return errno == EAGAIN || errno == EWOULDBLOCK ? .wouldBlock : .failed(errno)
+        return Self.wouldBlock ? .wouldBlock : .failed(errno)
     }
 
     private static let vectorLimit = 16
 
-    /// Nests one pointer scope a segment, so that each pointer is used only while it is valid.
+    /// Nests one pointer scope per segment, so that each pointer is used only while it is valid.
     private func gather(
         _ segments: ArraySlice<[UInt8]>, skipping offset: Int, into vectors: inout [iovec],
         _ body: (inout [iovec]) -> Int
     ) -> Int {
         guard let first = segments.first else { return body(&vectors) }
         return first.withUnsafeBytes { bytes in
-            let rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(offset))
-            vectors.append(iovec(iov_base: UnsafeMutableRawPointer(mutating: rest.baseAddress), iov_len: rest.count))
+            let unsent = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(offset))
+            let base = UnsafeMutableRawPointer(mutating: unsent.baseAddress)
+            vectors.append(iovec(iov_base: base, iov_len: unsent.count))
             return gather(segments.dropFirst(), skipping: 0, into: &vectors, body)
         }
     }
 
-    /// Says that nothing more will be sent; the peer reads what is under way and then the end.
+    /// Ends the sending direction. The peer still receives what was sent, and then the end of the stream.
     func finishWriting() {
         _ = shutdown(descriptor.rawValue, Int32(SHUT_WR))
     }
@@ -114,8 +145,8 @@ struct Socket: ~Copyable, Sendable {
         let rawValue = Glibc.socket(address.family, type, 0)
         guard rawValue >= 0 else { throw .last("socket") }
         let socket = Socket(owning: rawValue)
-        // Lets a restarted server bind while old connections are in TIME_WAIT. SO_REUSEPORT is not set: with it a second
-        // server would share the port in silence instead of being told that it is taken.
+        // Lets a restarted server bind while old connections are in TIME_WAIT. SO_REUSEPORT is not set: with it, a second
+        // server would silently share the port instead of failing because the port is taken.
         socket.enable(SO_REUSEADDR, level: SOL_SOCKET)
         if address.family == AF_INET6, address.socketAddress.host != "::" {
             socket.enable(Int32(IPV6_V6ONLY), level: Int32(IPPROTO_IPV6))
@@ -144,11 +175,11 @@ struct Socket: ~Copyable, Sendable {
         var address = RawSocketAddress()
         let rawValue = address.withMutablePointer { tributary_accept(descriptor.rawValue, $0, $1) }
         guard rawValue >= 0 else {
-            if errno == EAGAIN || errno == EWOULDBLOCK { return nil }
+            if Self.wouldBlock { return nil }
             throw .last("accept4")
         }
         let socket = Socket(owning: rawValue)
-        // Each response leaves in one write, so waiting to fill a segment would only delay it.
+        // Each response is sent in one write, so waiting to fill a TCP segment would only delay it.
         socket.enable(Int32(TCP_NODELAY), level: Int32(IPPROTO_TCP))
         return AcceptedSocket(socket: socket, peer: address.socketAddress)
     }

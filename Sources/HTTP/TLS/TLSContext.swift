@@ -1,17 +1,18 @@
 import COpenSSL
 import Foundation
+import Synchronization
 
-/// What all TLS connections share that were accepted with one certificate.
+/// The OpenSSL context of all connections that are accepted with one certificate.
 ///
-/// TLS 1.2 is spoken with forward secrecy and authenticated encryption only, TLS 1.3 with all that it has. Renegotiation,
-/// compression and early data are off. Sessions are resumed by tickets, whose keys live as long as the context.
+/// TLS 1.2 is restricted to cipher suites with forward secrecy and authenticated encryption; TLS 1.3 has no others.
+/// Renegotiation, compression and early data are off. Sessions are resumed by tickets, whose keys live as long as the context.
 ///
-/// OpenSSL's contexts count their references and may be used from any thread once they are set up.
+/// OpenSSL's contexts count their references, and can be used from any thread once they are set up.
 final class TLSContext: @unchecked Sendable {
-    /// When the certificate ends to be valid.
+    /// When the certificate expires.
     let expiry: Date?
     private let context: OpaquePointer
-    /// How connections of this context reach their sockets.
+    /// The functions with which connections of this context read and write their sockets.
     private let socketMethod: OpaquePointer
 
     /// - Throws: ``TLSError`` naming the file at fault.
@@ -43,7 +44,7 @@ final class TLSContext: @unchecked Sendable {
         BIO_meth_free(socketMethod)
     }
 
-    /// The server's side of a new connection; nil without memory.
+    /// The server's side of a new connection; nil if memory runs out.
     ///
     /// - Parameter descriptor: A connected, non-blocking socket, which must outlive the session.
     func session(descriptor: Int32) -> TLSSession? {
@@ -57,13 +58,34 @@ final class TLSContext: @unchecked Sendable {
     }
 }
 
-/// OpenSSL's queue of errors, of which every thread has one.
+/// OpenSSL's error queue. Every thread has one.
 enum OpenSSLErrors {
-    /// What the latest failed call has to say. Empties the queue.
+    /// The reason of the latest failed call. Empties the queue.
     static func takeReason() -> String {
         let code = ERR_peek_last_error()
         ERR_clear_error()
         guard let reason = ERR_reason_error_string(code) else { return "OpenSSL error \(code)" }
         return String(cString: reason)
+    }
+}
+
+/// The context for new connections, which can be replaced while the server runs.
+///
+/// A connection keeps the context that it began with.
+final class TLSContextSource: Sendable {
+    private let configuration: TLSConfiguration
+    private let latest: Mutex<TLSContext>
+
+    init(_ configuration: TLSConfiguration) throws(TLSError) {
+        self.configuration = configuration
+        latest = Mutex(try TLSContext(configuration))
+    }
+
+    var current: TLSContext { latest.withLock { $0 } }
+
+    /// Reads the files again. If they cannot be used, the current context stays.
+    func reload() throws(TLSError) {
+        let context = try TLSContext(configuration)
+        latest.withLock { $0 = context }
     }
 }

@@ -1,10 +1,10 @@
 import COpenSSL
 import Foundation
 
-/// A certificate, those that lead to its authority, and its private key, read from PEM files.
+/// A certificate, its chain of intermediate certificates, and its private key, read from PEM files.
 struct TLSCredentials: ~Copyable {
     private let configuration: TLSConfiguration
-    /// The server's own, and then the others.
+    /// The server's own certificate, and then its chain.
     private var certificates: [OpaquePointer] = []
     private var key: OpaquePointer?
 
@@ -57,29 +57,29 @@ struct TLSCredentials: ~Copyable {
         guard found == nil else { return }
         let reason = OpenSSLErrors.takeReason()
         if isEncrypted == 1 { throw .encryptedKey(file: file) }
-        // OpenSSL has one error for a key that is not there and one that it cannot read.
+        // OpenSSL reports the same error for a missing key and for one that it cannot read.
         let hasKey = String(decoding: pem, as: UTF8.self).contains("PRIVATE KEY-----")
         throw hasKey ? .unusableKey(file: file, reason: reason) : .noKey(file: file)
     }
 
-    /// Lets OpenSSL read bytes.
+    /// Lets OpenSSL read bytes in memory.
     private static func withBIO(_ bytes: [UInt8], _ body: (OpaquePointer) -> Void) {
         bytes.withUnsafeBytes { buffer in
-            // OpenSSL measures in 32 bits; no PEM file comes near to them.
+            // OpenSSL counts in 32 bits, which is enough for any PEM file.
             guard let bio = BIO_new_mem_buf(buffer.baseAddress, Int32(clamping: buffer.count)) else { return }
             defer { BIO_free(bio) }
             body(bio)
         }
     }
 
-    /// When the server's certificate ends to be valid.
+    /// When the server's certificate expires.
     var expiry: Date? {
         var time = tm()
         guard let own = certificates.first, ASN1_TIME_to_tm(X509_get0_notAfter(own), &time) == 1 else { return nil }
         return Date(timeIntervalSince1970: TimeInterval(timegm(&time)))
     }
 
-    /// Has a context show the certificates.
+    /// Makes a context use the certificates and the key.
     func install(in context: OpaquePointer) throws(TLSError) {
         ERR_clear_error()
         for (index, certificate) in certificates.enumerated() {

@@ -3,29 +3,29 @@ import Glibc
 
 /// The server's side of one TLS connection over a non-blocking socket.
 ///
-/// Every call returns at once. What would block says so, and ``readInterest`` and ``writeInterest`` say what to wait for:
-/// TLS has messages of its own, so that reading may have to write first, and the other way round.
+/// Every call returns at once, and reports `.wouldBlock` instead of waiting. ``readInterest`` and ``writeInterest`` then have the
+/// event to wait for: TLS has messages of its own, so a read can have to write first, and a write to read.
 ///
-/// It is used by one thread at a time: that of the connection that owns it.
+/// Invariant: only the thread of the connection that owns the session uses it.
 final class TLSSession: @unchecked Sendable {
-    /// The most bytes one record holds (RFC 8446 section 5.1). A read with room for as many leaves nothing decrypted behind
-    /// in OpenSSL, where the kernel would not tell of it.
+    /// The most bytes of one record (RFC 8446 section 5.1). A read with this capacity leaves no decrypted bytes in OpenSSL, which
+    /// the kernel would not report.
     static let recordLimit = 1 << 14
 
     enum HandshakeResult: Equatable {
         case finished
         case wouldBlock
-        /// The client and the server have no way to speak, or the client went away. In OpenSSL's words.
+        /// The client and the server cannot agree, or the client went away. The reason is OpenSSL's.
         case failed(String)
     }
 
     private let ssl: OpaquePointer
-    /// Keeps alive what the connection's BIO is made with.
+    /// Keeps the method alive that the connection's BIO uses.
     private let context: TLSContext
     private(set) var isEstablished = false
-    /// After a fatal error nothing more may be sent, close_notify included (SSL_shutdown(3)).
+    /// After a fatal error nothing more can be sent, not even close_notify (SSL_shutdown(3)).
     private var isBroken = false
-    private(set) var readInterest: Readiness = [.readable, .peerFinished]
+    private(set) var readInterest: Readiness = .incoming
     private(set) var writeInterest: Readiness = .writable
 
     fileprivate enum Obstacle {
@@ -39,19 +39,19 @@ final class TLSSession: @unchecked Sendable {
 
     deinit { SSL_free(ssl) }
 
-    /// Goes on with the handshake, as far as what has arrived allows.
+    /// Continues the handshake with the bytes that have arrived.
     func handshake() -> HandshakeResult {
-        // SSL_get_error(3) looks into the thread's queue: what an earlier connection left there would be taken for this
-        // one's. So each call starts with an empty queue.
+        // SSL_get_error(3) looks into the thread's error queue, where it would find an earlier connection's error. So each call
+        // starts with an empty queue.
         ERR_clear_error()
         let status = SSL_do_handshake(ssl)
         if status == 1 {
             isEstablished = true
-            readInterest = [.readable, .peerFinished]
+            readInterest = .incoming
             return .finished
         }
         switch obstacle(status) {
-        case .wantsRead: readInterest = [.readable, .peerFinished]
+        case .wantsRead: readInterest = .incoming
         case .wantsWrite: readInterest = .writable
         case .finished: return .failed("the client went away")
         case .failed: return .failed(OpenSSLErrors.takeReason())
@@ -59,7 +59,7 @@ final class TLSSession: @unchecked Sendable {
         return .wouldBlock
     }
 
-    /// Reads one record's bytes at most.
+    /// Reads the bytes of at most one record.
     func read(upTo capacity: Int) -> Socket.ReadResult {
         var received: Int32 = 0
         ERR_clear_error()
@@ -67,7 +67,7 @@ final class TLSSession: @unchecked Sendable {
             received = SSL_read(ssl, buffer.baseAddress, Int32(clamping: buffer.count))
             count = max(Int(received), 0)
         }
-        readInterest = [.readable, .peerFinished]
+        readInterest = .incoming
         if received > 0 { return .bytes(bytes) }
         switch obstacle(received) {
         case .wantsRead: return .wouldBlock
@@ -79,14 +79,14 @@ final class TLSSession: @unchecked Sendable {
         }
     }
 
-    /// Writes one record at most.
+    /// Writes at most one record.
     ///
-    /// After `.wouldBlock` the same bytes must be written again, and may be followed by more.
+    /// After `.wouldBlock` the same bytes must be written again; more bytes can follow them.
     func write(_ segments: [[UInt8]], skipping offset: Int) -> Socket.WriteResult {
         guard let first = segments.first else { return .wrote(0) }
         writeInterest = .writable
         if segments.count == 1 || first.count - offset >= Self.recordLimit { return write(first[offset...]) }
-        // Several small segments make one record and one system call.
+        // Several small segments are joined into one record, which takes one system call.
         var record = first[offset...]
         for segment in segments.dropFirst() where record.count < Self.recordLimit {
             record += segment.prefix(Self.recordLimit - record.count)
@@ -107,9 +107,9 @@ final class TLSSession: @unchecked Sendable {
         }
     }
 
-    /// Tells the client that nothing more follows (close_notify, RFC 8446 section 6.1).
+    /// Sends close_notify, which ends the sending direction (RFC 8446 section 6.1).
     ///
-    /// - Returns: False where the kernel has no room for it yet: to be called again when it has.
+    /// - Returns: False if the kernel's buffer is full. Call again when the socket is writable.
     func finishWriting() -> Bool {
         guard isEstablished, !isBroken else { return true }
         ERR_clear_error()
@@ -118,7 +118,7 @@ final class TLSSession: @unchecked Sendable {
         return obstacle(status) != .wantsWrite
     }
 
-    /// Why a call has not done what it should.
+    /// The reason why a call did not succeed.
     private func obstacle(_ status: Int32) -> Obstacle {
         switch SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ: return .wantsRead

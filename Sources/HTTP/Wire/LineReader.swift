@@ -1,7 +1,9 @@
-/// Collects one line at a time, however the bytes are split.
+import HTTPTypes
+
+/// Collects one line at a time. The result does not depend on how its bytes are split.
 ///
-/// A line ends with CR LF and nothing else. RFC 9112 section 2.2 would let a server take a bare LF for a line's end, but
-/// two parties that disagree on where a line ends disagree on where a request ends, so it is refused here, as is a bare CR.
+/// A line ends with CR LF and nothing else. RFC 9112 section 2.2 lets a server accept a bare LF as a line's end, but two
+/// parties that disagree on where a line ends disagree on where a request ends. So a bare LF is refused, and so is a bare CR.
 struct LineReader: Sendable {
     /// The line so far, without its end.
     private(set) var bytes: [UInt8] = []
@@ -10,12 +12,12 @@ struct LineReader: Sendable {
     /// Whether nothing of a line has been read yet.
     var isEmpty: Bool { bytes.isEmpty && !sawCarriageReturn }
 
-    /// Takes bytes from the front of the input up to the end of the line.
+    /// Consumes bytes from the front of the input up to the end of the line.
     ///
     /// - Parameters:
     ///   - limit: The longest line, without its end.
-    ///   - rejection: What a longer line is refused with.
-    /// - Returns: True when the line is complete and stands in ``bytes``; false when the input is used up.
+    ///   - rejection: The error for a longer line.
+    /// - Returns: True when the line in ``bytes`` is complete; false when the input is used up.
     /// - Throws: The rejection, or ``RequestRejection/malformed(_:)`` for a control character.
     mutating func read(
         _ input: inout ArraySlice<UInt8>, limit: Int, orReject rejection: RequestRejection
@@ -48,8 +50,33 @@ struct LineReader: Sendable {
         return false
     }
 
-    /// Forgets the line that was read. The memory of a short one is kept for the next; an idle connection holds no more.
+    /// Starts the next line. Only the memory of a short line is kept for it, so that idle connections hold little.
     mutating func reset() {
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1024)
+    }
+}
+
+/// One `field-name ":" OWS field-value OWS` line (RFC 9112 section 5).
+struct FieldLine {
+    let field: HTTPField
+
+    /// - Parameter bytes: The line without its line end, free of control characters.
+    init(_ bytes: [UInt8]) throws(RequestRejection) {
+        guard let first = bytes.first, !first.isWhitespace else {
+            // RFC 9112 section 5.2: a server must reject line folding or undo it. Parsers differ in how they undo it.
+            throw .malformed("A header line starts with whitespace: fold no lines.")
+        }
+        guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
+            throw .malformed("A header line has no colon: send \"Name: value\".")
+        }
+        let name = bytes[..<colon]
+        if let last = name.last, last.isWhitespace {
+            // RFC 9112 section 5.1: such a request must be refused, because removing the space has led to request smuggling.
+            throw .malformed("A field name is followed by whitespace: put the colon right after it.")
+        }
+        guard name.isToken, let name = HTTPField.Name(String(decoding: name, as: UTF8.self)) else {
+            throw .malformed("A field name has a character that is not allowed in names.")
+        }
+        field = HTTPField(name: name, value: bytes[(colon + 1)...].trimmingWhitespace)
     }
 }

@@ -1,6 +1,6 @@
 import HTTPTypes
 
-/// A request's first line and header section, understood.
+/// A request's first line and header section, parsed.
 struct RequestHead: Sendable, Equatable {
     var method: HTTPRequest.Method
     var target: RequestTarget
@@ -16,10 +16,10 @@ struct RequestHead: Sendable, Equatable {
     var expectsContinue: Bool
 }
 
-/// The versions this server speaks.
+/// The protocol versions that this server supports.
 enum HTTPVersion: Sendable, Equatable {
     case http10
-    /// HTTP/1.1, and any later minor version, which RFC 9110 section 2.5 has a server read as the latest it knows.
+    /// HTTP/1.1, and any later minor version, which a server treats as the latest one it supports (RFC 9110 section 2.5).
     case http11
 }
 
@@ -30,7 +30,7 @@ enum BodyFraming: Sendable, Equatable {
     case chunked
 }
 
-/// Puts a ``RequestHead`` together line by line.
+/// Builds a ``RequestHead`` line by line.
 struct RequestHeadBuilder: Sendable {
     private let limits: RequestLimits
     private let scheme: String
@@ -40,22 +40,22 @@ struct RequestHeadBuilder: Sendable {
     private var fields = HTTPFields()
     private var meter: FieldSectionMeter
 
-    /// - Parameter line: The request line without its end: `method SP request-target SP HTTP-version`
+    /// - Parameter line: The request line without its line end: `method SP request-target SP HTTP-version`
     ///   (RFC 9112 section 3).
     init(requestLine line: [UInt8], scheme: String, limits: RequestLimits) throws(RequestRejection) {
-        // Splitting on any whitespace, as section 3 would allow, is what made request lines ambiguous in the past.
+        // Section 3 lets a server split at any whitespace, which has made request lines ambiguous in the past.
         let parts = line.split(separator: .space, omittingEmptySubsequences: false)
         guard parts.count == 3 else {
             throw .malformed("The request line is not a method, a target and a version with one space between each.")
         }
         guard parts[0].isToken, let method = HTTPRequest.Method(String(decoding: parts[0], as: UTF8.self)) else {
-            throw .malformed("The method has a character that methods may not have.")
+            throw .malformed("The method has a character that is not allowed in methods.")
         }
         version = try Self.version(parts[2])
         guard parts[1].count <= limits.targetBytes else { throw .targetTooLong(limit: limits.targetBytes) }
         guard method != .connect else { throw .tunnel }
         target = try RequestTarget(parts[1], method: method.rawValue)
-        if let asked = target.scheme, asked != scheme { throw .misdirected(scheme: asked, expected: scheme) }
+        if let other = target.scheme, other != scheme { throw .misdirected(scheme: other, expected: scheme) }
         self.method = method
         self.scheme = scheme
         self.limits = limits
@@ -80,7 +80,7 @@ struct RequestHeadBuilder: Sendable {
         fields.append(try FieldLine(line).field)
     }
 
-    /// The head, once the empty line has come.
+    /// The complete head. Must be called after the empty line that ends the section.
     func head() throws(RequestRejection) -> RequestHead {
         let connection = fields.tokens(of: .connection)
         let expectations = version == .http10 ? [] : fields.tokens(of: .expect)
@@ -98,7 +98,7 @@ struct RequestHeadBuilder: Sendable {
             expectsContinue: !expectations.isEmpty)
     }
 
-    /// One valid Host field is required in HTTP/1.1, and more are refused in any version (RFC 9112 section 3.2).
+    /// HTTP/1.1 requires one valid Host field, and no version allows more than one (RFC 9112 section 3.2).
     private func authority() throws(RequestRejection) -> String? {
         let hosts = fields.filter { $0.name.canonicalName == "host" }.map(\.value)
         guard hosts.count <= 1 else { throw .malformed("The request has more than one Host field.") }
@@ -109,11 +109,11 @@ struct RequestHeadBuilder: Sendable {
         guard Authority(host) != nil else {
             throw .malformed("The Host field is not a host with an optional port.")
         }
-        // RFC 9112 section 3.2.2: the host of an absolute-form target takes the place of the Host field.
+        // RFC 9112 section 3.2.2: the host of an absolute-form target replaces the Host field.
         return target.authority ?? host
     }
 
-    /// Decides where the body ends (RFC 9112 section 6.3), refusing whatever two parsers could read in two ways.
+    /// Decides where the body ends (RFC 9112 section 6.3), and refuses framing that two parsers could read differently.
     private func framing() throws(RequestRejection) -> BodyFraming {
         let lengths = fields[values: .contentLength]
         guard fields.contains(.transferEncoding) else { return try framing(contentLengths: lengths) }
@@ -126,8 +126,8 @@ struct RequestHeadBuilder: Sendable {
         guard version == .http11 else { throw .malformed("HTTP/1.0 has no Transfer-Encoding: send Content-Length.") }
         let codings = fields.tokens(of: .transferEncoding)
         if let unknown = codings.first(where: { $0 != "chunked" }) { throw .unknownTransferCoding(unknown) }
-        // Section 6.1: chunked is applied once, and it is the last coding; without it the end would be unknown. Empty list
-        // elements, harmless elsewhere, are refused here.
+        // Section 6.1: chunked is applied once, as the last coding; without it the body's end would be unknown. Empty list
+        // elements are harmless in other fields, but refused here.
         guard fields[values: .transferEncoding].map(\.utf8.count) == ["chunked".utf8.count] else {
             throw .malformed("Transfer-Encoding must be \"chunked\", once.")
         }
@@ -139,12 +139,12 @@ struct RequestHeadBuilder: Sendable {
             // Section 6.3, rule 7: a request with neither field has no body.
             return .none
         }
-        // Section 6.3, rule 5 would allow repeated equal values; a client that sends them is broken or hostile.
+        // Section 6.3, rule 5 allows repeated equal values, but a client that sends them is broken or hostile.
         guard values.count == 1 else { throw .malformed("The request has more than one Content-Length field.") }
         guard !value.isEmpty, value.utf8.allSatisfy(\.isDigit) else {
             throw .malformed("The Content-Length is not a decimal number.")
         }
-        // All digits and yet not an Int: too large for any limit.
+        // Digits that do not fit into an Int are too large for any limit.
         guard let length = Int(value), length <= limits.bodyBytes else { throw .bodyTooLarge(limit: limits.bodyBytes) }
         return .length(length)
     }

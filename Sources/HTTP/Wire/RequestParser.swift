@@ -1,10 +1,10 @@
 /// Reads HTTP/1.1 requests out of a stream of bytes (RFC 9112).
 ///
-/// The parser knows no socket: it is fed what has arrived, however it was split, and says when a request is complete. The
-/// same bytes give the same events and the same rejection in whatever pieces they come. What RFC 9112 leaves to the server
-/// is decided for the stricter reading, because leniency is what request smuggling lives on.
+/// The parser knows no socket: it receives bytes as they arrive and reports when a request is complete. The same bytes give
+/// the same events and the same rejection, no matter how they are split. Where RFC 9112 leaves a choice to the server, the
+/// parser takes the stricter reading, because request smuggling depends on leniency.
 ///
-/// After a rejection the parser must not be fed again.
+/// Invariant: after a rejection the parser is not used again.
 struct RequestParser: Sendable {
     enum Event: Sendable, Equatable {
         /// The header section is complete and a body follows.
@@ -20,9 +20,9 @@ struct RequestParser: Sendable {
         case chunkedBody
     }
 
-    /// RFC 9112 section 2.2 asks a server to skip an empty line before a request, as old clients sent one after a body.
+    /// RFC 9112 section 2.2 tells a server to skip an empty line before a request, as old clients sent one after a body.
     private static let emptyLineLimit = 4
-    /// What a request line may hold beside its target: the method, two spaces and the version.
+    /// The most bytes of a request line besides its target: the method, two spaces and the version.
     private static let requestLineOverhead = 64
 
     private let limits: RequestLimits
@@ -37,7 +37,7 @@ struct RequestParser: Sendable {
     private var chunks: ChunkedDecoder?
 
     /// - Parameters:
-    ///   - limits: What larger requests are refused for.
+    ///   - limits: Larger requests are refused.
     ///   - scheme: `http` or `https`, the scheme that the connection serves.
     init(limits: RequestLimits, scheme: String = "http") {
         self.limits = limits.clamped
@@ -47,15 +47,15 @@ struct RequestParser: Sendable {
     /// Whether the parser is between requests.
     var isIdle: Bool { state == .requestLine && line.isEmpty }
 
-    /// Whether a header section is complete and its body is not.
+    /// Whether a header section is complete, but its body is not.
     var isInBody: Bool { state == .fixedBody || state == .chunkedBody }
 
-    /// The bytes of the body so far, decoded from chunks.
+    /// The number of body bytes so far, decoded from chunks.
     var bodyBytes: Int { chunks?.body.count ?? body.count }
 
-    /// Takes bytes from the front of the input up to the next event.
+    /// Consumes bytes from the front of the input up to the next event.
     ///
-    /// - Returns: The event, with the bytes after it left in the input; nil when the input is used up.
+    /// - Returns: The event; the bytes after it stay in the input. Nil when the input is used up.
     /// - Throws: ``RequestRejection`` at the first byte or line that cannot be accepted.
     mutating func parse(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
         while !input.isEmpty {
@@ -78,7 +78,9 @@ struct RequestParser: Sendable {
         }
         if line.bytes.isEmpty {
             emptyLines += 1
-            guard emptyLines <= Self.emptyLineLimit else { throw .malformed("Empty lines instead of a request.") }
+            guard emptyLines <= Self.emptyLineLimit else {
+                throw .malformed("The client sent empty lines instead of a request.")
+            }
             return nil
         }
         builder = try RequestHeadBuilder(requestLine: line.bytes, scheme: scheme, limits: limits)
@@ -116,11 +118,11 @@ struct RequestParser: Sendable {
     }
 
     private mutating func parseFixedBody(_ input: inout ArraySlice<UInt8>) -> Event? {
-        // Memory grows with what has arrived and not with what was announced.
+        // Memory grows with the bytes that have arrived, not with the announced length.
         let taken = input.prefix(remaining)
         let length = body.count + remaining
         if body.count + taken.count > body.capacity {
-            // Doubled as an array doubles it, but never beyond the length.
+            // The capacity doubles, as that of any array does, but never exceeds the length.
             body.reserveCapacity(min(length, max(body.capacity * 2, body.count + taken.count)))
         }
         body.append(contentsOf: taken)

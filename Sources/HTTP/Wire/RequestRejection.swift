@@ -1,54 +1,36 @@
-import Foundation
-import HTTPTypes
-
-/// Why a request was refused before a handler saw it.
+/// The reason why a request was refused before it reached a handler.
 ///
-/// After any of these the connection is closed: where one message ends and the next begins is no longer certain.
+/// After any of these the connection is closed, because it is no longer certain where the next message begins.
 enum RequestRejection: Error, Equatable {
-    /// The bytes are not a request that RFC 9112 allows. The sentence says what was found and what was expected.
+    /// The bytes are not a valid request (RFC 9112). The sentence says what was found and what was expected.
     case malformed(String)
     case targetTooLong(limit: Int)
     case headerTooLarge(limit: Int)
     case tooManyFields(limit: Int)
     case bodyTooLarge(limit: Int)
     case unknownExpectation(String)
-    /// The request asks for a resource of another scheme than the connection's (RFC 9110 section 7.4).
+    /// The request is for a resource of another scheme than the connection's (RFC 9110 section 7.4).
     case misdirected(scheme: String, expected: String)
-    /// The request is for a host that this server does not answer for.
+    /// The request is for a host that this server does not serve.
     case unservedHost(String)
     case unknownTransferCoding(String)
     case tunnel
     case unsupportedVersion(String)
     case timedOut(Phase)
-    /// The bodies of all requests under way are together over their limit.
+    /// The bodies of all current requests together exceed their limit.
     case overloaded
-    /// The body came more slowly than others, and their bytes needed its memory.
+    /// The body arrived more slowly than others, which needed its memory.
     case displaced
-    /// The client's address has as many connections as it may.
+    /// The client's address has more connections than one address is allowed.
     case tooManyConnections(limit: Int)
 
-    /// What the server was waiting for.
+    /// The part of a request that the server was waiting for.
     enum Phase: Equatable {
         case header, body
     }
 }
 
-extension RequestRejection: LocalizedError, CustomStringConvertible {
-    var status: HTTPResponse.Status {
-        switch self {
-        case .malformed: .badRequest
-        case .targetTooLong: .uriTooLong
-        case .headerTooLarge, .tooManyFields: .requestHeaderFieldsTooLarge
-        case .bodyTooLarge: .contentTooLarge
-        case .unknownExpectation: .expectationFailed
-        case .misdirected, .unservedHost: .misdirectedRequest
-        case .unknownTransferCoding, .tunnel: .notImplemented
-        case .unsupportedVersion: .httpVersionNotSupported
-        case .timedOut: .requestTimeout
-        case .overloaded, .displaced, .tooManyConnections: .serviceUnavailable
-        }
-    }
-
+extension RequestRejection: CustomStringConvertible {
     var description: String {
         switch self {
         case .malformed(let sentence):
@@ -62,12 +44,12 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
         case .bodyTooLarge(let limit):
             "The body is larger than \(limit) bytes: send less, or in several requests."
         case .unknownExpectation(let expectation):
-            "The expectation \"\(expectation)\" is not known: the only one is 100-continue."
+            "The expectation \"\(expectation)\" is not supported: the only one is 100-continue."
         case .misdirected(let scheme, let expected):
             "The request target's scheme is \(scheme), but this connection serves \(expected)."
         case .unservedHost(let host):
-            "This server does not answer for the host \"\(host)\": ask for localhost or for its address, or have the name added "
-                + "to its host names (server.host_names)."
+            "This server does not serve the host \"\(host)\": use localhost or its address, or have the name added to its "
+                + "host names (server.host_names)."
         case .unknownTransferCoding(let coding):
             "The transfer coding \"\(coding)\" is not implemented: the only one is chunked."
         case .tunnel:
@@ -83,9 +65,7 @@ extension RequestRejection: LocalizedError, CustomStringConvertible {
         case .overloaded:
             "The server holds as many request bodies as it can: try again when others are done."
         case .displaced:
-            "The body came more slowly than others while the server held as many bytes of bodies as it can: try again."
+            "The body arrived more slowly than others while the server held as many bytes of bodies as it can: try again."
         }
     }
-
-    var errorDescription: String? { description }
 }

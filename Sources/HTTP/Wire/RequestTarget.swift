@@ -1,36 +1,36 @@
-/// What a request asks for (RFC 9112 section 3.2), in origin-form, absolute-form or asterisk-form.
+/// The target of a request (RFC 9112 section 3.2), in origin-form, absolute-form or asterisk-form.
 struct RequestTarget: Sendable, Equatable {
-    /// The path as it was sent: starts with `/`, or is `*`.
+    /// The path as it was sent. It starts with `/`, or is `*`.
     let path: String
     /// The path's parts between slashes, decoded. Empty for `*`.
     let segments: [String]
-    /// What follows the question mark, decoded, in the order sent.
+    /// The pairs after the question mark, decoded, in the order sent.
     let query: [QueryItem]
     /// The scheme of an absolute-form target, in lower case.
     let scheme: String?
-    /// The host, and the port where there is one, of an absolute-form target.
+    /// The host, and the port if there is one, of an absolute-form target.
     let authority: String?
 
-    /// - Parameter bytes: The target as it stands in the request line: without spaces, not empty.
+    /// - Parameter bytes: The target in the request line: without spaces, not empty.
     init(_ bytes: ArraySlice<UInt8>, method: String) throws(RequestRejection) {
         if bytes.elementsEqual("*".utf8) {
             // RFC 9112 section 3.2.4: only a server-wide OPTIONS has this form.
-            guard method == "OPTIONS" else { throw .malformed("The request target \"*\" goes with OPTIONS only.") }
+            guard method == "OPTIONS" else { throw .malformed("The request target \"*\" is for OPTIONS only.") }
             (path, segments, query, scheme, authority) = ("*", [], [], nil, nil)
             return
         }
-        var rest = bytes
+        var remaining = bytes
         if bytes.first == UInt8(ascii: "/") {
             (scheme, authority) = (nil, nil)
         } else {
-            (scheme, authority) = try Self.readOrigin(from: &rest)
+            (scheme, authority) = try Self.readOrigin(from: &remaining)
         }
 
-        let pathBytes = rest.prefix { $0 != UInt8(ascii: "?") }
+        let pathBytes = remaining.prefix { $0 != UInt8(ascii: "?") }
         guard pathBytes.allSatisfy({ $0.isPathCharacter || $0 == UInt8(ascii: "/") }) else {
             throw .malformed("The request target's path has a character that must be percent-encoded.")
         }
-        // RFC 9112 section 3.2.1: an empty path is sent as "/", and so it is taken where absolute-form leaves it out.
+        // RFC 9112 section 3.2.1: an empty path is sent as "/"; an absolute-form target can omit it.
         path = pathBytes.isEmpty ? "/" : String(decoding: pathBytes, as: UTF8.self)
         var segments: [String] = []
         for segment in pathBytes.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
@@ -38,7 +38,7 @@ struct RequestTarget: Sendable, Equatable {
         }
         self.segments = segments
 
-        let queryBytes = rest[pathBytes.endIndex...].dropFirst()
+        let queryBytes = remaining[pathBytes.endIndex...].dropFirst()
         guard queryBytes.allSatisfy(\.isQueryCharacter) else {
             throw .malformed("The request target's query has a character that must be percent-encoded.")
         }
@@ -55,11 +55,11 @@ struct RequestTarget: Sendable, Equatable {
 
     /// Reads `scheme://authority` from the front of an absolute-form target (RFC 9112 section 3.2.2).
     private static func readOrigin(
-        from rest: inout ArraySlice<UInt8>
+        from remaining: inout ArraySlice<UInt8>
     ) throws(RequestRejection) -> (scheme: String, authority: String) {
-        let schemeBytes = rest.prefix { $0 != UInt8(ascii: ":") }
+        let schemeBytes = remaining.prefix { $0 != UInt8(ascii: ":") }
         let scheme = schemeBytes.lowercasedASCII
-        let afterScheme = rest[schemeBytes.endIndex...]
+        let afterScheme = remaining[schemeBytes.endIndex...]
         guard scheme == "http" || scheme == "https", afterScheme.starts(with: "://".utf8) else {
             throw .malformed("The request target is neither a path that starts with \"/\" nor an http or https URI.")
         }
@@ -69,7 +69,7 @@ struct RequestTarget: Sendable, Equatable {
         guard Authority(authorityBytes) != nil else {
             throw .malformed("The request target's authority is not a host with an optional port.")
         }
-        rest = rest[authorityBytes.endIndex...]
+        remaining = remaining[authorityBytes.endIndex...]
         return (scheme, String(decoding: authorityBytes, as: UTF8.self))
     }
 
@@ -79,11 +79,13 @@ struct RequestTarget: Sendable, Equatable {
     ) throws(RequestRejection) -> String {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(bytes.count)
-        var rest = bytes
-        while let byte = rest.popFirst() {
+        var remaining = bytes
+        while let byte = remaining.popFirst() {
             switch byte {
             case UInt8(ascii: "%"):
-                guard let high = rest.popFirst()?.hexadecimalValue, let low = rest.popFirst()?.hexadecimalValue else {
+                guard let high = remaining.popFirst()?.hexadecimalValue,
+                    let low = remaining.popFirst()?.hexadecimalValue
+                else {
                     throw .malformed(
                         "A percent sign in the request target is not followed by two hexadecimal digits: "
                             + "write %25 for the sign itself.")
@@ -99,5 +101,16 @@ struct RequestTarget: Sendable, Equatable {
             throw .malformed("The request target's percent-encoded bytes are not UTF-8.")
         }
         return string
+    }
+}
+
+/// One `name=value` of a query. A name without `=` has an empty value.
+public struct QueryItem: Sendable, Hashable {
+    public var name: String
+    public var value: String
+
+    public init(name: String, value: String) {
+        self.name = name
+        self.value = value
     }
 }

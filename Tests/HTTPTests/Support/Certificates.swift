@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// A folder of certificates and keys made for one test, gone with it.
+/// A folder of certificates and keys for one test, which is removed with this object.
 final class Certificates: Sendable {
     let folder: URL
 
@@ -15,7 +15,7 @@ final class Certificates: Sendable {
 
     func path(_ name: String) -> String { folder.appending(path: name).path }
 
-    /// Makes NAME.pem, signed by itself, and NAME.key.
+    /// Makes NAME.pem, which is self-signed, and NAME.key.
     func makeSelfSigned(_ name: String) throws {
         try openssl(
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
@@ -25,8 +25,7 @@ final class Certificates: Sendable {
             path("\(name).pem"))
     }
 
-    /// Makes root.pem, and chain.pem with a certificate for localhost followed by the authority between the two; the key is
-    /// chain.key.
+    /// Makes root.pem, chain.pem with a certificate for localhost and then the intermediate authority's, and chain.key.
     func makeChain() throws {
         try makeSelfSigned("root")
         try Data("basicConstraints=critical,CA:TRUE\n".utf8).write(
@@ -50,7 +49,7 @@ final class Certificates: Sendable {
         try FileManager.default.moveItem(atPath: path("leaf.key"), toPath: path("chain.key"))
     }
 
-    /// Runs openssl. (Foundation's Process waits on a run loop, which the few threads that tests share cannot spare.)
+    /// Runs openssl. Foundation's Process is not used, because it would block one of the few threads that tests share.
     func openssl(_ arguments: String...) throws {
         let log = path("openssl.log")
         var actions = posix_spawn_file_actions_t()

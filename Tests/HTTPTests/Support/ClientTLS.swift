@@ -4,16 +4,16 @@ import Foundation
 /// The client's side of TLS over a blocking socket.
 final class ClientTLS: @unchecked Sendable {
     struct Settings: Sendable {
-        /// The protocols offered; none for no offer at all.
+        /// The protocols that the client offers; if empty, it sends no offer.
         var protocols = ["http/1.1"]
         var maximumVersion = TLS1_3_VERSION
-        /// A file of the authorities that are trusted; nil for no check.
+        /// A file of the trusted authorities; nil for no check.
         var authorities: String?
-        /// A session to go on with.
+        /// A session to resume.
         var session: Session?
     }
 
-    /// What a client keeps of a session.
+    /// A session that a client can resume.
     final class Session: @unchecked Sendable {
         fileprivate let pointer: OpaquePointer
         fileprivate init(_ pointer: OpaquePointer) { self.pointer = pointer }
@@ -27,7 +27,7 @@ final class ClientTLS: @unchecked Sendable {
     private let ssl: OpaquePointer
     private let context: OpaquePointer
     private let method: OpaquePointer
-    /// Whether the server said that nothing more follows.
+    /// Whether the server has sent close_notify.
     private(set) var sawEnd = false
 
     init(descriptor: Int32, settings: Settings) throws {
@@ -111,7 +111,7 @@ final class ClientTLS: @unchecked Sendable {
             return []
         case SSL_ERROR_WANT_READ: throw RawClient.Failure.timedOut
         default:
-            // OpenSSL 3 calls the end of the stream without close_notify an error of the protocol.
+            // OpenSSL 3 reports the end of the stream without close_notify as a protocol error.
             let failure = Self.failure()
             if failure.reason == "unexpected eof while reading" { return [] }
             throw failure

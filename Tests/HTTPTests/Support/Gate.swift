@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Holds tasks until it is opened. Cancelled tasks pass, too.
+/// Makes tasks wait until it is opened. Cancelled tasks do not wait.
 actor Gate {
     private var isOpen = false
     private var arrivals = 0
@@ -33,12 +33,12 @@ actor Gate {
         continuation.resume()
     }
 
-    /// Returns when so many tasks have come to the gate.
+    /// Returns when this many tasks have arrived at the gate.
     func waitForArrivals(_ count: Int = 1) async throws {
         while arrivals < count { try await Task.sleep(for: .milliseconds(2)) }
     }
 
-    /// Returns when so many tasks have been cancelled at the gate.
+    /// Returns when this many tasks have been cancelled at the gate.
     func waitForCancellations(_ count: Int = 1) async throws {
         while cancellations < count { try await Task.sleep(for: .milliseconds(2)) }
     }

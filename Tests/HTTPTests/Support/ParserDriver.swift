@@ -1,10 +1,10 @@
 @testable import HTTP
 
-/// Everything a parser made of some bytes.
+/// The requests, and the rejection, that a parser made of some bytes.
 struct ParserOutcome: Equatable, CustomStringConvertible {
     var requests: [ParsedRequest] = []
     var rejection: RequestRejection?
-    /// Whether the parser stands between requests.
+    /// Whether the parser is between requests.
     var isIdle = true
 
     var description: String {
@@ -19,7 +19,7 @@ struct ParsedRequest: Equatable {
     var text: String { String(decoding: body, as: UTF8.self) }
 }
 
-/// Feeds a parser with pieces until they end or are rejected.
+/// Feeds a parser with chunks until they end or are rejected.
 func parse(pieces: [[UInt8]], limits: RequestLimits = RequestLimits()) -> ParserOutcome {
     var parser = RequestParser(limits: limits)
     var outcome = ParserOutcome()
@@ -45,7 +45,7 @@ func parse(_ text: String, limits: RequestLimits = RequestLimits()) -> ParserOut
     parse(pieces: [Array(text.utf8)], limits: limits)
 }
 
-/// The ways to cut bytes that every parser test tries: byte by byte, and at random places.
+/// The ways to split bytes that every parser test tries: byte by byte, and at random positions.
 func fragmentations(of bytes: [UInt8], seed: UInt64 = 1) -> [[[UInt8]]] {
     var generator = SplitMix64(state: seed &+ UInt64(bytes.count))
     var results = [bytes.map { [$0] }]
@@ -62,7 +62,7 @@ func fragmentations(of bytes: [UInt8], seed: UInt64 = 1) -> [[[UInt8]]] {
     return results
 }
 
-/// A small generator, so that a failing case comes again.
+/// A small generator with a fixed seed, so that a failing case can be repeated.
 struct SplitMix64: RandomNumberGenerator {
     var state: UInt64
 

@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
 
-/// A blocking HTTP client that sends exactly the bytes it is given.
+/// A blocking HTTP client that sends exactly the given bytes.
 ///
-/// One thread may send while another reads. A call that waits longer than a minute throws, so that a test fails instead of hanging.
+/// One thread can send while another reads. A call that waits longer than a minute throws, so that a test fails instead of hanging.
 final class RawClient: @unchecked Sendable {
     private var descriptor: Int32
     private var received: [UInt8] = []
@@ -29,27 +29,19 @@ final class RawClient: @unchecked Sendable {
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
-        var status: Int32
+        let status: Int32
         if isIPv6 {
             var address = sockaddr_in6()
             address.sin6_family = sa_family_t(AF_INET6)
             address.sin6_port = port.bigEndian
             inet_pton(AF_INET6, host, &address.sin6_addr)
-            status = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
-                }
-            }
+            status = Self.connect(descriptor, to: address)
         } else {
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = port.bigEndian
             inet_pton(AF_INET, host, &address.sin_addr)
-            status = withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
-            }
+            status = Self.connect(descriptor, to: address)
         }
         guard status == 0 else {
             let code = errno
@@ -58,6 +50,14 @@ final class RawClient: @unchecked Sendable {
             throw Failure.cannotConnect(code)
         }
         if let settings { tls = try ClientTLS(descriptor: descriptor, settings: settings) }
+    }
+
+    private static func connect<Address>(_ descriptor: Int32, to address: Address) -> Int32 {
+        withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<Address>.size))
+            }
+        }
     }
 
     deinit { close() }
@@ -91,7 +91,7 @@ final class RawClient: @unchecked Sendable {
         }
     }
 
-    /// Reads more bytes. False at the end of the stream.
+    /// Reads more bytes. Returns false at the end of the stream.
     private func fill() throws -> Bool {
         if let tls {
             let bytes = try tls.receive(upTo: 64 << 10)

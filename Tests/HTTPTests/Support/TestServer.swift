@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTP
 
-/// Runs tasks on threads of their own, so that a test's blocking calls do not take the few threads that handlers need.
+/// Runs tasks on threads of their own, so that a test's blocking calls do not occupy the few threads that handlers need.
 final class BlockingExecutor: TaskExecutor {
     static let shared = BlockingExecutor()
 
@@ -39,7 +39,7 @@ extension Logger {
 }
 
 extension HTTPServerConfiguration {
-    /// Any free port, two threads, and timeouts that not even a very busy machine comes to, with changes.
+    /// Any free port, two threads, and timeouts that are long enough for a very busy machine, with changes.
     static func with(_ change: (inout HTTPServerConfiguration) -> Void) -> HTTPServerConfiguration {
         var configuration = HTTPServerConfiguration(port: 0, threads: 2)
         configuration.hostNames = ["a"].compactMap { HostName($0) }
@@ -51,9 +51,9 @@ extension HTTPServerConfiguration {
     }
 }
 
-/// Starts a server, runs the test's body on a thread where it may block, and shuts the server down.
+/// Starts a server, runs the test's body on a thread where it can block, and shuts the server down.
 ///
-/// Handlers have threads of their own, too: tests of other suites compute for long on those of Swift's pool.
+/// Handlers have threads of their own, too, because other suites compute for long on the threads of Swift's pool.
 func withServer(
     _ routes: [Route] = .standard, configuration: HTTPServerConfiguration = .with { _ in },
     observers: [any ConnectionObserving] = [], _ body: @Sendable (UInt16, HTTPServer) async throws -> Void
@@ -82,8 +82,18 @@ func post(_ path: String, _ body: String, _ fields: String = "") -> String {
     "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
 }
 
+extension Route {
+    /// Answers once a gate is open.
+    static func waiting(_ method: HTTPRequest.Method = .get, at gate: Gate) -> Route {
+        Route(method, "/wait", summary: "Waits") { _ in
+            await gate.wait()
+            return .text("waited")
+        }
+    }
+}
+
 extension [Route] {
-    /// What most tests need: a constant, an echo, a parameter, and a stream.
+    /// The routes that most tests need: a constant, an echo, a parameter, and a stream.
     static var standard: [Route] {
         [
             Route(.get, "/hello", summary: "Greets") { _ in .text("hello") },
@@ -97,14 +107,14 @@ extension [Route] {
     }
 }
 
-/// `0\n`, `1\n` and so on, each a piece, made only when asked for.
+/// The chunks `0\n`, `1\n` and so on, which are made only when they are requested.
 struct CountingStream: AsyncSequence, Sendable {
     typealias Element = [UInt8]
     typealias Failure = any Error
 
     var count: Int
     var pieceBytes = 0
-    /// Is told how many pieces have been asked for.
+    /// Receives the number of chunks that have been requested before.
     var onNext: @Sendable (Int) throws -> Void = { _ in }
 
     struct AsyncIterator: AsyncIteratorProtocol {

@@ -1,53 +1,48 @@
-/// The bytes of one connection, in the clear or through TLS.
+/// Reads and writes the bytes of one connection, in the clear or through TLS.
 struct Transport: ~Copyable, Sendable {
     private let session: TLSSession?
     private let socket: Socket
 
-    init(_ socket: consuming Socket) {
-        self.socket = socket
-        session = nil
-    }
-
-    init(_ socket: consuming Socket, session: TLSSession) {
+    init(_ socket: consuming Socket, session: TLSSession? = nil) {
         self.socket = socket
         self.session = session
     }
 
     var rawDescriptor: Int32 { socket.rawDescriptor }
 
-    /// Whether bytes can be exchanged; before that, ``handshake()`` is to be called whenever ``readInterest`` is there.
+    /// Whether bytes can be exchanged. Until then, call ``handshake()`` whenever the event in ``readInterest`` occurs.
     var isEstablished: Bool { session?.isEstablished ?? true }
 
-    /// What to wait for before reading on.
-    var readInterest: Readiness { session?.readInterest ?? [.readable, .peerFinished] }
+    /// The events to wait for before the next read.
+    var readInterest: Readiness { session?.readInterest ?? .incoming }
 
-    /// What to wait for before writing on.
+    /// The events to wait for before the next write.
     var writeInterest: Readiness { session?.writeInterest ?? .writable }
 
     func handshake() -> TLSSession.HandshakeResult {
         session?.handshake() ?? .finished
     }
 
-    /// Reads what has arrived, about `capacity` bytes at most.
+    /// Reads the bytes that have arrived: in the clear at most `capacity`, through TLS at most one record.
     func read(upTo capacity: Int) -> Socket.ReadResult {
         session?.read(upTo: capacity) ?? socket.read(upTo: capacity)
     }
 
-    /// Writes as much as the kernel takes at once.
+    /// Writes as much as the kernel takes.
     ///
     /// - Parameter offset: How much of the first segment was written before.
     func write(_ segments: [[UInt8]], skipping offset: Int) -> Socket.WriteResult {
         session?.write(segments, skipping: offset) ?? socket.write(segments, skipping: offset)
     }
 
-    /// Drops what has arrived, unread.
+    /// Drops bytes that have arrived, without decrypting them.
     func discard(upTo capacity: Int) -> Socket.ReadResult {
         socket.discard(upTo: capacity)
     }
 
-    /// Says that nothing more will be sent; the peer reads what is under way and then the end.
+    /// Ends the sending direction. The peer still receives what was sent, and then the end of the stream.
     ///
-    /// - Returns: False where the kernel has no room yet for TLS to say so: to be called again when it has.
+    /// - Returns: False if the kernel's buffer has no space for TLS's last message. Call again when the socket is writable.
     func finishWriting() -> Bool {
         guard session?.finishWriting() ?? true else { return false }
         socket.finishWriting()
