@@ -40,9 +40,7 @@ public struct ContentDigest: Sendable {
 
     /// Takes a number as eight bytes, least significant first.
     public mutating func update(_ number: UInt64) {
-        var bytes = [8 of UInt8](repeating: 0)
-        for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: number >> (8 * UInt64(index))) }
-        update(bytes.span)
+        withUnsafeBytes(of: number.littleEndian) { update($0.bytes) }
     }
 
     /// The 32 bytes of the digest of everything taken so far. More bytes may follow.

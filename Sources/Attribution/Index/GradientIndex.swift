@@ -1,6 +1,7 @@
 import Corpus
 import Curvature
 import Dispatch
+import Files
 import Foundation
 import LinearAlgebra
 import Synchronization

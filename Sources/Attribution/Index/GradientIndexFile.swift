@@ -92,15 +92,11 @@ struct GradientIndexFile {
 
     private var header: [UInt8] {
         var bytes = Self.magic
-        func append(_ number: some FixedWidthInteger & UnsignedInteger) { bytes.append(littleEndian: number) }
-        append(UInt32(layers))
-        append(UInt32(layout.leading))
-        append(UInt32(layout.signs))
-        append(UInt32(recordBytes))
-        append(layout.seed)
+        bytes += [UInt8](littleEndian: [layers, layout.leading, layout.signs, recordBytes].map { UInt32($0) })
+        bytes.append(littleEndian: layout.seed)
         bytes += identity
-        append(CheckpointBlock.hash(bytes))
-        append(0 as UInt64)
+        bytes.append(littleEndian: CheckpointBlock.hash(bytes))
+        bytes.append(littleEndian: 0 as UInt64)
         return bytes
     }
 
@@ -144,26 +140,15 @@ struct GradientIndexFile {
 
     /// Tells sequences apart, as well as 32 bits can.
     static func hash(of tokens: [Int32]) -> UInt32 {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(tokens.count * 4)
-        for token in tokens { bytes.append(littleEndian: UInt32(bitPattern: token)) }
-        let hash = CheckpointBlock.hash(bytes)
+        let hash = CheckpointBlock.hash([UInt8](littleEndian: tokens))
         return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))
-    }
-}
-
-extension [UInt8] {
-    fileprivate mutating func append(littleEndian number: some FixedWidthInteger & UnsignedInteger) {
-        for shift in stride(from: 0, to: number.bitWidth, by: 8) {
-            append(UInt8(truncatingIfNeeded: number >> shift))
-        }
     }
 }
 
 extension LittleEndianReader {
     /// The number that stands so many bytes on.
     fileprivate mutating func hash(afterSkipping count: Int) -> UInt64? {
-        for _ in 0..<(count / 8) where number(UInt64.self) == nil { return nil }
+        skip(count)
         return number(UInt64.self)
     }
 }

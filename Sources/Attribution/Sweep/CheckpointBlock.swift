@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// One block of a checkpoint's file.
@@ -32,25 +33,25 @@ enum CheckpointBlock {
 
     /// The block with its header.
     var bytes: [UInt8] {
-        var payload = LittleEndianWriter()
+        var payload: [UInt8] = []
         switch self {
         case .queries(let keys):
-            payload.append(byte: 1)
-            payload.append(UInt32(keys.count))
+            payload.append(1)
+            payload.append(littleEndian: UInt32(keys.count))
             for key in keys { payload.append(key) }
         case .scores(let rows, let list):
-            payload.append(byte: 2)
-            payload.append(list)
-            payload.append(UInt32(rows.count))
+            payload.append(2)
+            payload.append(littleEndian: list)
+            payload.append(littleEndian: UInt32(rows.count))
             for row in rows {
                 payload.append(row.sequence)
                 for score in row.scores { payload.append(score) }
             }
         }
-        var block = LittleEndianWriter()
-        block.append(UInt32(payload.bytes.count))
-        block.append(Self.hash(payload.bytes))
-        return block.bytes + payload.bytes
+        var block: [UInt8] = []
+        block.append(littleEndian: UInt32(payload.count))
+        block.append(littleEndian: Self.hash(payload))
+        return block + payload
     }
 
     /// FNV-1a of 64 bits: finds damage, not intent.
@@ -61,30 +62,20 @@ enum CheckpointBlock {
     }
 }
 
-private struct LittleEndianWriter {
-    var bytes: [UInt8] = []
-
-    mutating func append(byte: UInt8) { bytes.append(byte) }
-
-    mutating func append(_ number: some FixedWidthInteger & UnsignedInteger) {
-        for shift in stride(from: 0, to: number.bitWidth, by: 8) {
-            bytes.append(UInt8(truncatingIfNeeded: number >> shift))
-        }
+extension [UInt8] {
+    fileprivate mutating func append(_ key: ContentKey) {
+        append(littleEndian: key.high)
+        append(littleEndian: key.low)
     }
 
-    mutating func append(_ key: ContentKey) {
-        append(key.high)
-        append(key.low)
-    }
-
-    mutating func append(_ score: SequenceScore) {
-        append(byte: ScoreParts(of: score).rawValue)
+    fileprivate mutating func append(_ score: SequenceScore) {
+        append(ScoreParts(of: score).rawValue)
         guard score.isScored else { return }
-        append(score.total.bitPattern)
-        if let concentration = score.tokenConcentration { append(concentration.bitPattern) }
+        append(littleEndian: score.total.bitPattern)
+        if let concentration = score.tokenConcentration { append(littleEndian: concentration.bitPattern) }
         for scores in [score.layers, score.tokens].compactMap({ $0 }) {
-            append(UInt32(scores.count))
-            for score in scores { append(score.bitPattern) }
+            append(littleEndian: UInt32(scores.count))
+            for score in scores { append(littleEndian: score.bitPattern) }
         }
     }
 }
@@ -112,25 +103,7 @@ private struct ScoreParts: OptionSet {
     var isPossible: Bool { self == [] || (contains(.total) && rawValue < 16) }
 }
 
-/// Reads numbers from where it stands; `nil` past the end.
-struct LittleEndianReader {
-    private let data: Data
-    private(set) var position: Int
-
-    init(_ data: Data, at position: Int) {
-        self.data = data
-        self.position = position
-    }
-
-    mutating func number<Number: FixedWidthInteger & UnsignedInteger>(_ type: Number.Type) -> Number? {
-        let count = Number.bitWidth / 8
-        guard position >= 0, position <= data.count - count else { return nil }
-        var number: Number = 0
-        for index in 0..<count { number |= Number(data[data.startIndex + position + index]) << (8 * index) }
-        position += count
-        return number
-    }
-
+extension LittleEndianReader {
     mutating func key() -> ContentKey? {
         guard let high = number(UInt64.self), let low = number(UInt64.self) else { return nil }
         return ContentKey(high: high, low: low)
@@ -155,8 +128,6 @@ struct LittleEndianReader {
         }
         return SequenceScore(total: total, tokenConcentration: concentration, layers: layers, tokens: tokens)
     }
-
-    private mutating func double() -> Double? { number(UInt64.self).map(Double.init(bitPattern:)) }
 
     private mutating func doubles() -> [Double]? {
         guard let count = number(UInt32.self) else { return nil }

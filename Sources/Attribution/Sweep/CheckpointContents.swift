@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// What a checkpoint's file had when it was opened.

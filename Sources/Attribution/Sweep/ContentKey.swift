@@ -50,15 +50,7 @@ extension ContentDigest {
     /// Takes tokens, their number first.
     mutating func update(_ tokens: [Int32]) {
         update(UInt64(tokens.count))
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(tokens.count * 4)
-        for token in tokens {
-            let bits = UInt32(bitPattern: token)
-            for shift in stride(from: UInt32(0), to: 32, by: 8) {
-                bytes.append(UInt8(truncatingIfNeeded: bits >> shift))
-            }
-        }
-        update(bytes)
+        update([UInt8](littleEndian: tokens))
     }
 
     /// Takes text, its length first.

@@ -45,7 +45,8 @@ public struct SafetensorsFile: Sendable {
                 throw SafetensorsError(error, path: path, expected: contents.count)
             }
         }
-        let length = try read(0..<SafetensorsHeader.lengthBytes).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let lengthBytes = try read(0..<SafetensorsHeader.lengthBytes)
+        let length = lengthBytes.bytes.littleEndian(UInt64.self, at: 0)
         guard length <= SafetensorsHeader.maximumLength else {
             throw SafetensorsError.headerTooLong(
                 file: file, length: length, limit: SafetensorsHeader.maximumLength)
@@ -207,8 +208,7 @@ public struct SafetensorsFile: Sendable {
         let stored = try bytes(of: tensor)
         let bytes = stored.bytes
         return try (0..<tensor.count).map { index in
-            let offset = index * MemoryLayout<Stored>.size
-            return try convert(Stored(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Stored.self)))
+            try convert(bytes.littleEndian(Stored.self, at: index * MemoryLayout<Stored>.size))
         }
     }
 }

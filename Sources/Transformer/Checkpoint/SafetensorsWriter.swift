@@ -148,8 +148,7 @@ public struct SafetensorsWriter: Sendable {
             throw SafetensorsError.unwritableHeader(
                 byteCount: json.count, limit: headerLimit)
         }
-        let length = UInt64(json.count)
-        return Data((0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }) + json
+        return Data([UInt8](littleEndian: [UInt64(json.count)])) + json
     }
 
     /// A text as a JSON string (RFC 8259, section 7).

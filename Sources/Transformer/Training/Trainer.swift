@@ -218,8 +218,7 @@ extension Trainer {
         var digest = ContentDigest()
         for sequence in sequences {
             digest.update(UInt64(sequence.count))
-            digest.update(
-                sequence.flatMap { token in (0..<4).map { UInt8(truncatingIfNeeded: token >> (8 * Int32($0))) } })
+            digest.update([UInt8](littleEndian: sequence))
         }
         return digest.hexadecimal
     }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Tokenizer
 
@@ -32,7 +33,7 @@ struct GGUFCursor {
     ) throws -> Integer {
         let start = position
         try advance(MemoryLayout<Integer>.size, in: part)
-        return Integer(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: start, as: Integer.self))
+        return bytes.bytes.littleEndian(type, at: start)
     }
 
     /// A length or number of things, none of which takes less than `unit` bytes.

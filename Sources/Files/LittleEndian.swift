@@ -1,0 +1,53 @@
+import Foundation
+
+/// Reads little-endian numbers, one behind the other.
+public struct LittleEndianReader: Sendable {
+    private let data: Data
+    /// The offset of the next number from the start of the data.
+    public private(set) var position: Int
+
+    public init(_ data: Data, at position: Int = 0) {
+        self.data = data
+        self.position = position
+    }
+
+    /// The next number; nil if it would end past the data's end.
+    public mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type) -> Number? {
+        guard position >= 0, position <= data.count - MemoryLayout<Number>.size else { return nil }
+        defer { position += MemoryLayout<Number>.size }
+        return data.bytes.littleEndian(type, at: position)
+    }
+
+    /// The next Float64; nil if it would end past the data's end.
+    public mutating func double() -> Double? { number(UInt64.self).map(Double.init(bitPattern:)) }
+
+    /// Passes over some bytes.
+    public mutating func skip(_ count: Int) { position += count }
+}
+
+extension RawSpan {
+    /// The little-endian number that begins at an offset, aligned or not.
+    ///
+    /// - Precondition: All of the number is within the span.
+    @inlinable
+    public func littleEndian<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type, at offset: Int) -> Number
+    {
+        Number(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: type))
+    }
+}
+
+extension [UInt8] {
+    /// Appends the number's bytes, the least significant first.
+    @inlinable
+    public mutating func append(littleEndian number: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
+    }
+
+    /// Each number's bytes in turn, the least significant first.
+    @inlinable
+    public init(littleEndian numbers: some Collection<some FixedWidthInteger>) {
+        self = []
+        reserveCapacity(numbers.count * (numbers.first?.bitWidth ?? 0) / 8)
+        for number in numbers { append(littleEndian: number) }
+    }
+}
