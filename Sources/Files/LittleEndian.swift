@@ -36,18 +36,28 @@ extension RawSpan {
     }
 }
 
+extension Data {
+    /// The little-endian numbers that the bytes hold one behind the other; bytes that do not make a whole number are ignored.
+    public func littleEndianNumbers<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type) -> [Number] {
+        let bytes = bytes
+        let size = MemoryLayout<Number>.size
+        return (0..<(count / size)).map { bytes.littleEndian(type, at: $0 * size) }
+    }
+}
+
+extension Collection where Element: FixedWidthInteger {
+    /// Each number's bytes in turn, the least significant first.
+    public var littleEndianBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count * MemoryLayout<Element>.size)
+        for number in self { bytes.append(littleEndian: number) }
+        return bytes
+    }
+}
+
 extension [UInt8] {
     /// Appends the number's bytes, the least significant first.
-    @inlinable
     public mutating func append(littleEndian number: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
-    }
-
-    /// Each number's bytes in turn, the least significant first.
-    @inlinable
-    public init(littleEndian numbers: some Collection<some FixedWidthInteger>) {
-        self = []
-        reserveCapacity(numbers.count * (numbers.first?.bitWidth ?? 0) / 8)
-        for number in numbers { append(littleEndian: number) }
     }
 }

@@ -92,7 +92,7 @@ struct GradientIndexFile {
 
     private var header: [UInt8] {
         var bytes = Self.magic
-        bytes += [UInt8](littleEndian: [layers, layout.leading, layout.signs, recordBytes].map { UInt32($0) })
+        bytes += [layers, layout.leading, layout.signs, recordBytes].map { UInt32($0) }.littleEndianBytes
         bytes.append(littleEndian: layout.seed)
         bytes += identity
         bytes.append(littleEndian: CheckpointBlock.hash(bytes))
@@ -140,7 +140,7 @@ struct GradientIndexFile {
 
     /// Tells sequences apart, as well as 32 bits can.
     static func hash(of tokens: [Int32]) -> UInt32 {
-        let hash = CheckpointBlock.hash([UInt8](littleEndian: tokens))
+        let hash = CheckpointBlock.hash(tokens.littleEndianBytes)
         return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))
     }
 }

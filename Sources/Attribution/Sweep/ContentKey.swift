@@ -50,7 +50,7 @@ extension ContentDigest {
     /// Takes tokens, their number first.
     mutating func update(_ tokens: [Int32]) {
         update(UInt64(tokens.count))
-        update([UInt8](littleEndian: tokens))
+        update(tokens.littleEndianBytes)
     }
 
     /// Takes text, its length first.

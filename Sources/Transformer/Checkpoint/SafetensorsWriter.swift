@@ -148,7 +148,7 @@ public struct SafetensorsWriter: Sendable {
             throw SafetensorsError.unwritableHeader(
                 byteCount: json.count, limit: headerLimit)
         }
-        return Data([UInt8](littleEndian: [UInt64(json.count)])) + json
+        return Data([UInt64(json.count)].littleEndianBytes) + json
     }
 
     /// A text as a JSON string (RFC 8259, section 7).

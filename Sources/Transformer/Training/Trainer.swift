@@ -218,7 +218,7 @@ extension Trainer {
         var digest = ContentDigest()
         for sequence in sequences {
             digest.update(UInt64(sequence.count))
-            digest.update([UInt8](littleEndian: sequence))
+            digest.update(sequence.littleEndianBytes)
         }
         return digest.hexadecimal
     }
