@@ -3,6 +3,7 @@ import Synchronization
 import Testing
 
 @testable import Curvature
+@testable import Evaluation
 @testable import Transformer
 
 @Suite("The proximal Bregman response")

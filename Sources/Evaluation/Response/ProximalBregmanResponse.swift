@@ -189,3 +189,105 @@ extension ParameterVector {
         return difference
     }
 }
+
+extension ProximalBregmanResponse {
+    /// The gradient of what is minimised, at `θ_base + ε x`, divided by the weight ε: at `x = 0` it is that of the sequence's loss,
+    /// and its derivative there is `G + λI`.
+    struct Objective {
+        private let response: ProximalBregmanResponse
+        private let sequence: TokenBatch
+        private let batches: [TokenBatch]
+        private var workspace = DecoderWorkspace()
+        private var baseWorkspace = DecoderWorkspace()
+        private var tap: GradientSumTap
+        private(set) var cost = SolveCost()
+
+        init(_ response: ProximalBregmanResponse, sequence: [Int32]) throws {
+            self.response = response
+            var batch = TokenBatch()
+            batch.append(sequence)
+            self.sequence = batch
+            batches = try response.matrix.batches(of: response.held) { _ in .nextTokens }
+            tap = GradientSumTap(response.matrix.tracked)
+        }
+
+        /// - Parameter place: `x`.
+        mutating func gradient(at place: ParameterVector, _ control: SolveControl) throws -> ParameterVector {
+            let matrix = response.matrix
+            let weight = response.options.weight
+            tap.sum.reset()
+            var decoder = matrix.decoder
+            if place.squaredNorm > 0 {
+                decoder.displace(along: place, tracked: matrix.tracked, by: weight)
+                for batch in batches {
+                    try control.step()
+                    decoder.runDivergence(
+                        batch, from: matrix.decoder, in: &workspace, &baseWorkspace, tracked: matrix.tracked,
+                        tap: &tap)
+                    cost.add(GaussNewtonMatrix.Work(sequences: batch.sequences.count, tokens: batch.tokens.count))
+                }
+                tap.sum.scale(by: 1 / (weight * Double(response.held.count)))
+                tap.sum.add(place, scaledBy: response.damping)
+            }
+            try control.step()
+            decoder.run(sequence, in: &workspace, tracked: matrix.tracked, tap: &tap)
+            return tap.sum
+        }
+    }
+}
+
+/// The limited-memory BFGS approximation of an inverse Hessian (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4): what is known
+/// of it beforehand, corrected by how the gradient changed along the last steps.
+struct QuasiNewtonMemory {
+    /// `s`, `y = r(x + s) - r(x)` and `1 / sᵀy`.
+    private struct Step {
+        let change: ParameterVector
+        let gradientChange: ParameterVector
+        let inverseCurvature: Double
+    }
+
+    private let initial: KroneckerInverse
+    private let capacity: Int
+    private var steps: [Step] = []
+    /// What the initial inverse is too small by, along the last step.
+    private var scale = 1.0
+
+    /// - Parameters:
+    ///   - initial: The inverse Hessian before any step.
+    ///   - capacity: Steps that are kept, the last ones.
+    init(_ initial: KroneckerInverse, capacity: Int) {
+        self.initial = initial
+        self.capacity = capacity
+    }
+
+    /// The approximate inverse Hessian times a gradient.
+    func applied(to gradient: ParameterVector) -> ParameterVector {
+        var result = gradient
+        var shares = [Double](repeating: 0, count: steps.count)
+        for index in steps.indices.reversed() {
+            shares[index] = steps[index].inverseCurvature * steps[index].change.dot(result)
+            result.add(steps[index].gradientChange, scaledBy: -shares[index])
+        }
+        result = initial.applied(to: result)
+        result.scale(by: scale)
+        for index in steps.indices {
+            let share = steps[index].inverseCurvature * steps[index].gradientChange.dot(result)
+            result.add(steps[index].change, scaledBy: shares[index] - share)
+        }
+        return result
+    }
+
+    /// Learns from a step; one along which the gradient did not rise has nothing to tell and is left out.
+    mutating func add(change: ParameterVector, gradientChange: ParameterVector) {
+        let curvature = change.dot(gradientChange)
+        guard curvature > 0 else { return }
+        scale = curvature / gradientChange.dot(initial.applied(to: gradientChange))
+        if steps.count == capacity { steps.removeFirst() }
+        steps.append(Step(change: change, gradientChange: gradientChange, inverseCurvature: 1 / curvature))
+    }
+
+    mutating func forget() {
+        steps = []
+        scale = 1
+    }
+}

@@ -3,6 +3,7 @@ import Testing
 import Transformer
 
 @testable import Curvature
+@testable import Evaluation
 
 @Suite("The inverse of curvature that is zero in a layer")
 struct DeadLayerTests {

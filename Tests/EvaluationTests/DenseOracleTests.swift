@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Curvature
+@testable import Evaluation
 @testable import Transformer
 
 @Suite("Inverse products against the dense Gauss-Newton matrix")
