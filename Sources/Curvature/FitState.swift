@@ -3,9 +3,9 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// The saved state of an unfinished fit: each worker's sums as they are, so that going on gives what an undisturbed run gives.
+/// The saved state of an unfinished fit: each worker's unrounded sums, so that a resumed fit gives the same factors as an undisturbed one.
 ///
-/// A safetensors file with a checksum of all it holds: sums that were damaged would make factors that are wrong in silence.
+/// It is a safetensors file with a checksum of its content: damaged sums would silently make wrong factors.
 struct FitState {
     enum Saved {
         case covariances([CovarianceTap], next: Int)
@@ -30,7 +30,7 @@ struct FitState {
         ]
     }
 
-    /// What there is to save of the first stage.
+    /// The file of a state in the first stage.
     func contents(covariances taps: [CovarianceTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .covariances, next: next))
         for (worker, tap) in taps.enumerated() {
@@ -43,7 +43,7 @@ struct FitState {
         return writer
     }
 
-    /// What there is to save of the last stage.
+    /// The file of a state in the last stage.
     func contents(bases: [Eigenbasis], eigenvalues taps: [EigenvalueTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .eigenvalues, next: next))
         for (layer, basis) in zip(tracked.layers, bases) {
@@ -61,17 +61,17 @@ struct FitState {
         return writer
     }
 
-    /// What a file may turn out to be.
+    /// The outcome of reading a file.
     enum Found {
         case nothing
         case state(Saved)
-        /// Of another fit, or of another version.
+        /// The state is that of another fit, or of another version.
         case ofAnotherFit
         case damaged
         case unreadable(reason: String)
     }
 
-    /// Reads what is there. Nothing of it is trusted before its checksum is verified.
+    /// Reads the file. Nothing of it is trusted before its checksum is verified.
     func load() -> Found {
         do {
             let file = try SafetensorsFile(path: path)
@@ -118,13 +118,17 @@ struct FitState {
                 }
                 gradients.append(sum)
             }
-            let counts = try file.integers(named: "\(worker).counts")
-            guard counts.count == 2 else { return nil }
+            guard let counts = try counts(file, worker) else { return nil }
             taps.append(
                 CovarianceTap(
-                    activations: activations, gradients: gradients, tokens: Int(counts[0]), sequences: Int(counts[1])))
+                    activations: activations, gradients: gradients, tokens: counts.tokens, sequences: counts.sequences))
         }
         return taps
+    }
+
+    private func counts(_ file: SafetensorsFile, _ worker: Int) throws -> (tokens: Int, sequences: Int)? {
+        let counts = try file.integers(named: "\(worker).counts")
+        return counts.count == 2 ? (Int(counts[0]), Int(counts[1])) : nil
     }
 
     private func blocks(_ order: Int) -> [Range<Int>] {
@@ -134,23 +138,19 @@ struct FitState {
     private func bases(_ file: SafetensorsFile) throws -> [Eigenbasis]? {
         var activations: [Int: BlockEigen] = [:]
         var bases: [Eigenbasis] = []
+        func eigen(_ side: String, _ layer: TrackedLayer, order: Int) throws -> BlockEigen {
+            BlockEigen(
+                values: try file.eigenvalues(named: "\(side).values.\(layer.index)", count: order),
+                vectors: try file.blocks(
+                    named: "\(side).vectors.\(layer.index)", order: order, largest: identity.largestBlock))
+        }
         for layer in tracked.layers {
             if layer.index == layer.inputOwner {
-                activations[layer.index] = BlockEigen(
-                    values: try file.eigenvalues(named: "activation.values.\(layer.index)", count: layer.inputs),
-                    vectors: try file.blocks(
-                        named: "activation.vectors.\(layer.index)", order: layer.inputs, largest: identity.largestBlock)
-                )
+                activations[layer.index] = try eigen("activation", layer, order: layer.inputs)
             }
             guard let shared = activations[layer.inputOwner] else { return nil }
             bases.append(
-                Eigenbasis(
-                    activations: shared,
-                    gradients: BlockEigen(
-                        values: try file.eigenvalues(named: "gradient.values.\(layer.index)", count: layer.outputs),
-                        vectors: try file.blocks(
-                            named: "gradient.vectors.\(layer.index)", order: layer.outputs,
-                            largest: identity.largestBlock))))
+                Eigenbasis(activations: shared, gradients: try eigen("gradient", layer, order: layer.outputs)))
         }
         return bases
     }
@@ -166,9 +166,9 @@ struct FitState {
                 }
                 sums.append(sum)
             }
-            let counts = try file.integers(named: "\(worker).counts")
-            guard counts.count == 2 else { return nil }
-            taps.append(EigenvalueTap(bases: bases, sums: sums, tokens: Int(counts[0]), sequences: Int(counts[1])))
+            guard let counts = try counts(file, worker) else { return nil }
+            taps.append(
+                EigenvalueTap(bases: bases, sums: sums, tokens: counts.tokens, sequences: counts.sequences))
         }
         return taps
     }
@@ -184,26 +184,26 @@ extension SafetensorsWriter {
     }
 }
 
-/// Saves the state of a fit while it is under way, and takes up the state of one that was interrupted.
+/// Saves the state of a fit while it is under way, and loads the state of an interrupted one.
 ///
-/// A state is of use only if the fit is interrupted: one that cannot be saved, or taken up, costs nothing but itself.
+/// A state is useful only if the fit is interrupted. A fit goes on if its state cannot be saved or loaded.
 struct FitStateKeeper {
     private let state: FitState?
     /// Bytes that the factors will take on the same disk.
     private let factorBytes: Int
     private var hasWarned: Set<FitWarning.Kind> = []
-    /// Whether there is a state of this fit on the disk.
+    /// Whether a state of this fit is on the disk.
     private(set) var isKept = false
 
-    /// - Parameter state: `nil` to keep none.
+    /// - Parameter state: `nil` to keep no state.
     init(_ state: FitState?, factorBytes: Int) {
         self.state = state
         self.factorBytes = factorBytes
     }
 
-    /// The state of this very fit, if there is one that can be used.
+    /// The saved state of this fit, if there is one that can be used.
     ///
-    /// - Parameter warn: Receives one warning of each kind in a fit, here and elsewhere.
+    /// - Parameter warn: Receives one warning of each kind per fit.
     mutating func load(warn: (FitWarning) -> Void) -> FitState.Saved? {
         guard let state else { return nil }
         AtomicFile.removeLeftovers(of: state.path)
@@ -221,11 +221,10 @@ struct FitStateKeeper {
 
     /// Saves a state in place of the one before.
     ///
-    /// While the fit goes on, a state may not take the space that the factors will need: they are what the fit is for. When
-    /// the fit is interrupted, it may.
+    /// While the fit goes on, a state is not allowed to take the space that the factors will need. When the fit is interrupted, it is.
     ///
     /// - Parameter isLast: Whether the fit ends here.
-    /// - Returns: Why it could not be saved; nil if it was, or if none is kept.
+    /// - Returns: Why the state could not be saved; nil if it was saved, or if no state is kept.
     @discardableResult
     mutating func save(
         _ contents: (FitState) -> SafetensorsWriter, isLast: Bool, warn: (FitWarning) -> Void
@@ -254,7 +253,7 @@ struct FitStateKeeper {
     }
 }
 
-/// What a fit has to say of its state while it goes on.
+/// What is wrong with the state of a fit that goes on.
 public enum FitWarning: Error, Equatable, CustomStringConvertible {
     case stateNotSaved(path: String, reason: String)
     case noSpaceForState(path: String, needed: Int, free: Int)

@@ -3,11 +3,11 @@ import Transformer
 
 /// Sums the squares of each sequence's gradient in the eigenbasis: `((D Qs)ᵀ (A Qa))²` (Grosse et al. 2023, equation 20).
 ///
-/// Tokens are rotated for the whole batch at once, and inputs once for all layers that read them; only the last product is
+/// Tokens are rotated for the whole micro-batch at once, and inputs once for all layers that read them. Only the last product is
 /// formed sequence by sequence.
 struct EigenvalueTap: GradientTap, Sendable {
     private let bases: [Eigenbasis]
-    /// One a layer; each out × in.
+    /// One per layer; each out × in.
     private(set) var sums: [SquareAccumulator]
     private(set) var tokens = 0
     private(set) var sequences = 0
@@ -54,9 +54,9 @@ struct EigenvalueTap: GradientTap, Sendable {
 
 /// A layer's two eigendecompositions.
 struct Eigenbasis: Sendable {
-    /// Of the mean over tokens of `a aᵀ`.
+    /// That of the mean over tokens of `a aᵀ`.
     let activations: BlockEigen
-    /// Of the mean over tokens of `d dᵀ`.
+    /// That of the mean over tokens of `d dᵀ`.
     let gradients: BlockEigen
 }
 
@@ -64,16 +64,16 @@ struct Eigenbasis: Sendable {
 ///
 /// Layers that read the same inputs share one sum. Sums are symmetric and kept in Float64 (``SymmetricAccumulator``).
 struct CovarianceTap: GradientTap, Sendable {
-    /// Of inputs, by ``TrackedLayer/inputOwner``; each in × in.
+    /// The inputs' sums by ``TrackedLayer/inputOwner``; each in × in.
     private(set) var activations: [Int: SymmetricAccumulator]
-    /// Of output gradients, one a layer; each out × out.
+    /// The output gradients' sums, one per layer; each out × out.
     private(set) var gradients: [SymmetricAccumulator]
     private(set) var tokens = 0
     private(set) var sequences = 0
 
     private var gram = Matrix()
 
-    /// - Parameter largestBlock: Rows of the blocks into which larger covariances are split; `nil` for none.
+    /// - Parameter largestBlock: The most rows of the blocks into which larger covariances are split; `nil` to split none.
     init(_ tracked: TrackedLayers, largestBlock: Int? = nil) {
         activations = [:]
         func accumulator(_ order: Int) -> SymmetricAccumulator {
@@ -115,21 +115,23 @@ struct CovarianceTap: GradientTap, Sendable {
 }
 
 /// Adds the squares of each sequence's `Dᵀ A`, entry by entry, to a sum.
-struct SequenceSquares: Sendable {
-    /// Some rows of a sequence's product, few enough to stay in the processor's cache until their squares are taken.
+package struct SequenceSquares: Sendable {
+    /// Some rows of a sequence's product, few enough to stay in the processor's cache until they are squared.
     private var rows = Matrix()
     private var squares = Matrix()
     private static let blockRows = 64
 
+    package init() {}
+
     /// - Parameters:
     ///   - outputs: `D`, tokens × out.
     ///   - inputs: `A`, tokens × in.
-    ///   - sequences: Which tokens belong to which sequence.
-    mutating func add(
+    ///   - sequences: The tokens of each sequence.
+    package mutating func add(
         _ outputs: MatrixSlice, _ inputs: MatrixSlice, of sequences: [Range<Int>], to sum: inout SquareAccumulator
     ) {
         squares.resize(rows: outputs.columns, columns: inputs.columns, filledWith: 0)
-        // All sequences' share of some rows, so that the sums stay in the cache as well.
+        // A block of rows takes all sequences before the next block does, so that the sums stay in the cache as well.
         for start in stride(from: 0, to: outputs.columns, by: Self.blockRows) {
             let columns = start..<min(start + Self.blockRows, outputs.columns)
             for tokens in sequences {

@@ -144,8 +144,8 @@ struct DenseOracleTests {
     func cancellation() throws {
         let tiny = try TinyCurvature.cached(.gated)
         let reported = Mutex<[Int]>([])
-        var control = SolveControl()
-        control.progress = { done, _ in reported.withLock { $0.append(done) } }
+        var control = WorkControl<WorkProgress>()
+        control.progress = { progress in reported.withLock { $0.append(progress.done) } }
         control.step = { if reported.withLock({ $0.last == 3 }) { throw CancellationError() } }
         let estimators: [any InverseCurvature] = [
             ConjugateGradients(tiny.matrix, damping: tiny.damping),

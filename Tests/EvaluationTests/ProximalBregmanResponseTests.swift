@@ -123,8 +123,8 @@ struct ProximalBregmanResponseTests {
     func endings() throws {
         let tiny = try TinyCurvature.cached(.small)
         let reported = Mutex<[Int]>([])
-        var control = SolveControl()
-        control.progress = { done, _ in reported.withLock { $0.append(done) } }
+        var control = WorkControl<WorkProgress>()
+        control.progress = { progress in reported.withLock { $0.append(progress.done) } }
         control.step = { if reported.withLock({ $0.last == 3 }) { throw CancellationError() } }
         #expect(throws: CancellationError.self) {
             try response(tiny, tolerance: 1e-9).response(to: tiny.sequence, control: control)

@@ -26,7 +26,7 @@ extension InfluenceEngine {
     /// Each query is solved alone, so that its scores do not depend on the company that it is answered in.
     func solve(
         _ gradient: inout QueryGradient, for query: InfluenceQuery, with curvature: GaussNewtonMatrix,
-        control: SolveControl
+        control: WorkControl<WorkProgress>
     ) throws -> InfluenceResult.Method {
         var method = InfluenceResult.Method(estimator: query.estimator)
         guard query.estimator == .astra else { return method }

@@ -16,7 +16,7 @@ extension QueryBatch {
         let curvature = try engine.curvature(asOf: corpusSequences)
         for (place, query) in iterating.enumerated() where failures[query] == nil {
             let start = queries.count + place * engine.astra.iterations
-            let control = SolveControl(
+            let control = WorkControl<WorkProgress>(
                 progress: { done, _ in report(.gradients, start + done, total) }, step: { try step(for: [query]) })
             do {
                 methods[query] = try engine.solve(

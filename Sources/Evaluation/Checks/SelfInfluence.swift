@@ -1,11 +1,12 @@
+import Curvature
 import LinearAlgebra
 import Transformer
 
-/// Finds each sequence's influence on its own loss, `gᵀ (G + λI)⁻¹ g` under EK-FAC factors: how far the sequence stands alone. High
-/// for what the rest of the corpus does not help to predict, such as what is mislabelled or garbled (Koh and Liang 2017, section 5.4).
-public struct SelfInfluenceTap: GradientTap, Sendable {
-    /// In nats, one a sequence of the last batch.
-    public private(set) var scores: [Double] = []
+/// Finds each sequence's influence on its own loss, `gᵀ (G + λI)⁻¹ g` under EK-FAC factors. It is high for sequences that the remainder of
+/// the corpus does not help to predict, such as mislabelled or garbled ones (Koh and Liang 2017, section 5.4).
+struct SelfInfluenceTap: GradientTap, Sendable {
+    /// In nats, one per sequence of the last micro-batch.
+    private(set) var scores: [Double] = []
 
     private let factors: EKFACFactors
     private let damping: [Double]
@@ -17,12 +18,12 @@ public struct SelfInfluenceTap: GradientTap, Sendable {
     private var quotient = Matrix()
 
     /// - Parameter damping: λ in place of the layers' own.
-    public init(_ factors: EKFACFactors, damping: Double? = nil) {
+    init(_ factors: EKFACFactors, damping: Double? = nil) {
         self.factors = factors
         self.damping = factors.damping(damping)
     }
 
-    public mutating func record(_ pass: LayerPass) {
+    mutating func record(_ pass: LayerPass) {
         let layer = factors.layers[pass.layer.index]
         if sums.isEmpty { sums = [Double](repeating: 0, count: pass.batch.sequences.count) }
         guard layer.hasCurvature else { return }
@@ -38,7 +39,7 @@ public struct SelfInfluenceTap: GradientTap, Sendable {
         }
     }
 
-    public mutating func finish(_ batch: TokenBatch) {
+    mutating func finish(_ batch: TokenBatch) {
         rotatedInputsOwner = nil
         scores = sums
         sums = []

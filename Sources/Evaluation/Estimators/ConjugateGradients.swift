@@ -1,12 +1,12 @@
+import Curvature
 import Foundation
 import Transformer
 
-/// Conjugate gradients for `(G + λI) x = v` (Hestenes and Stiefel 1952; Martens 2010), over one fixed set of sequences, with
-/// EK-FAC as preconditioner where factors are given.
+/// Conjugate gradients for `(G + λI) x = v` (Hestenes and Stiefel 1952; Martens 2010) over one fixed set of sequences, with EK-FAC as the
+/// preconditioner if factors are given.
 ///
-/// The vectors are solved side by side, so that their products share forward passes; each stops when its own residual
-/// is small enough.
-public struct ConjugateGradients: InverseCurvature {
+/// All vectors are solved side by side, so that their products share forward passes. Each stops when its own residual is small enough.
+struct ConjugateGradients: InverseCurvature {
     private let matrix: GaussNewtonMatrix
     private let sequences: [Int]?
     private let damping: [Double]
@@ -15,12 +15,12 @@ public struct ConjugateGradients: InverseCurvature {
     private let tolerance: Double
 
     /// - Parameters:
-    ///   - sequences: Which of the matrix's sequences G is the mean over; all by default.
+    ///   - sequences: The matrix's sequences over which G is the mean; all by default.
     ///   - damping: λ of each layer.
-    ///   - preconditioner: Kept to a fixed, symmetric positive definite inverse, as these are.
-    ///   - iterations: At most so many.
-    ///   - tolerance: `‖v - (G + λI) x‖ / ‖v‖` at which a vector is solved.
-    public init(
+    ///   - preconditioner: The method needs a fixed, symmetric positive definite inverse, which this type is.
+    ///   - iterations: The most iterations.
+    ///   - tolerance: The `‖v - (G + λI) x‖ / ‖v‖` at which a vector counts as solved.
+    init(
         _ matrix: GaussNewtonMatrix, over sequences: [Int]? = nil, damping: [Double],
         preconditioner: KroneckerInverse? = nil, iterations: Int = 200, tolerance: Double = 1e-4
     ) {
@@ -32,7 +32,7 @@ public struct ConjugateGradients: InverseCurvature {
         self.tolerance = tolerance
     }
 
-    /// One vector's way to its solution.
+    /// The iteration of one vector.
     private struct Path {
         let length: Double
         var solution: ParameterVector
@@ -46,7 +46,7 @@ public struct ConjugateGradients: InverseCurvature {
         var relativeResidual: Double { length > 0 ? residual.norm / length : 0 }
     }
 
-    public func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts {
+    func solve(_ vectors: [ParameterVector], control: WorkControl<WorkProgress>) throws -> InverseProducts {
         let start = Date()
         var cost = SolveCost()
         let sequences = sequences ?? Array(0..<matrix.count)
@@ -64,26 +64,26 @@ public struct ConjugateGradients: InverseCurvature {
                 paths[$0].relativeResidual > tolerance && paths[$0].energy > 0 && !paths[$0].isSpent
             }
             if open.isEmpty { break }
-            control.progress(iteration, iterations)
+            control.progress(WorkProgress(done: iteration, total: iterations))
             let (products, work) = try matrix.products(
                 of: open.map { paths[$0].direction }, over: sequences, control: control)
             cost.add(work)
             cost.iterations += 1
-            for (place, product) in zip(open, products) { advance(&paths[place], product) }
+            for (index, product) in zip(open, products) { advance(&paths[index], product) }
         }
-        control.progress(iterations, iterations)
+        control.progress(WorkProgress(done: iterations, total: iterations))
         cost.seconds = Date().timeIntervalSince(start)
         cost.residual = paths.map { $0.start > 0 ? (max($0.energy, 0) / $0.start).squareRoot() : 0 }.max()
         return InverseProducts(vectors: paths.map(\.solution), cost: cost)
     }
 
-    /// One step, `product` being G times the path's direction.
+    /// Makes one step, given the product of G and the path's direction.
     private func advance(_ path: inout Path, _ product: ParameterVector) {
         var product = product
         product.add(path.direction, scaledBy: damping)
         let curvature = path.direction.dot(product)
         guard curvature > 0 else {
-            // Rounding has eaten the direction: nothing is left to gain.
+            // All that remains of the direction is rounding: no further step would help.
             path.isSpent = true
             return
         }

@@ -1,15 +1,17 @@
+import Curvature
 import LinearAlgebra
 import Transformer
 
-/// The inverse of the curvature's diagonal: each entry of the vector over that of the diagonal and λ.
-public struct DiagonalInverse: InverseCurvature {
+/// The inverse of the curvature's diagonal: divides each entry of a vector by the diagonal's entry plus λ.
+struct DiagonalInverse: InverseCurvature {
     /// The diagonal of the Fisher matrix.
-    public let diagonal: ParameterVector
+    let diagonal: ParameterVector
     private let damping: [Double]
 
     /// - Parameter damping: λ of each layer.
-    public init(diagonal: ParameterVector, damping: [Double]) {
-        precondition(diagonal.layers.count == damping.count, "one damping a layer")
+    init(diagonal: ParameterVector, damping: [Double]) {
+        precondition(
+            diagonal.layers.count == damping.count, "\(damping.count) dampings for \(diagonal.layers.count) layers")
         self.diagonal = diagonal
         self.damping = damping
     }
@@ -18,20 +20,20 @@ public struct DiagonalInverse: InverseCurvature {
     /// own distribution.
     ///
     /// - Parameters:
-    ///   - matrix: The curvature whose diagonal it is.
-    ///   - sequences: Which of its sequences are used; all by default.
-    ///   - seed: Of the labels.
+    ///   - matrix: The curvature whose diagonal is taken.
+    ///   - sequences: The sequences that are used; all by default.
+    ///   - seed: The seed of the labels.
     ///   - damping: λ of each layer.
-    public init(
+    init(
         of matrix: GaussNewtonMatrix, over sequences: [Int]? = nil, seed: UInt64 = 0, damping: [Double],
-        control: SolveControl = SolveControl()
+        control: WorkControl<WorkProgress> = WorkControl()
     ) throws {
         let sequences = sequences ?? Array(0..<matrix.count)
         guard !sequences.isEmpty else { throw SolveError.noSequences }
         var total: [SquareAccumulator]?
-        // A part at a time, so that no more than that is held in memory and progress can be told.
+        // Sequences are read part by part, which bounds the memory that they take and lets progress be reported.
         for start in stride(from: 0, to: sequences.count, by: 1_024) {
-            control.progress(start, sequences.count)
+            control.progress(WorkProgress(done: start, total: sequences.count))
             let part = Array(sequences[start..<min(start + 1_024, sequences.count)])
             let taps = try matrix.run(part, control: control) {
                 .sampled(seed: seed, key: UInt64($0))
@@ -47,23 +49,21 @@ public struct DiagonalInverse: InverseCurvature {
                 total = sums
             }
         }
-        control.progress(sequences.count, sequences.count)
+        control.progress(WorkProgress(done: sequences.count, total: sequences.count))
         let diagonal = (total ?? []).map { $0.mean(over: Double(sequences.count)) }
         self.init(diagonal: ParameterVector(layers: diagonal), damping: damping)
         guard self.diagonal.isFinite else { throw SolveError.notFinite }
     }
 
-    public func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts {
+    func solve(_ vectors: [ParameterVector], control: WorkControl<WorkProgress>) throws -> InverseProducts {
         let solved = vectors.map { vector in
             ParameterVector(
                 layers: vector.layers.indices.map { layer in
-                    var quotient = Matrix()
-                    // As EK-FAC has it: a layer without curvature has no influence.
+                    // As with EK-FAC, a layer without curvature has no influence.
                     guard Float(damping[layer]) > 0 else {
-                        quotient.resize(
-                            rows: vector.layers[layer].rows, columns: vector.layers[layer].columns, filledWith: 0)
-                        return quotient
+                        return Matrix(rows: vector.layers[layer].rows, columns: vector.layers[layer].columns)
                     }
+                    var quotient = Matrix()
                     quotient.formDampedQuotient(
                         vector.layers[layer], diagonal.layers[layer], damping: Float(damping[layer]))
                     return quotient
@@ -87,12 +87,10 @@ private struct SquaredGradientTap: GradientTap, Sendable {
     }
 }
 
-/// No curvature at all: the vector itself, so that scores are inner products of gradients (TracIn at the last checkpoint, Pruthi
-/// et al. 2020). Damping plays no part, and scores are not in nats.
-public struct IdentityInverse: InverseCurvature {
-    public init() {}
-
-    public func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts {
+/// Ignores the curvature: the result is the vector itself, so that scores are inner products of gradients (TracIn at the last
+/// checkpoint, Pruthi et al. 2020). Damping has no effect, and scores are not in nats.
+struct IdentityInverse: InverseCurvature {
+    func solve(_ vectors: [ParameterVector], control: WorkControl<WorkProgress>) throws -> InverseProducts {
         InverseProducts(vectors: vectors, cost: SolveCost())
     }
 }

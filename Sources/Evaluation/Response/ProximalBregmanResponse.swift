@@ -1,3 +1,4 @@
+import Curvature
 import Foundation
 import LinearAlgebra
 import Transformer
@@ -8,29 +9,28 @@ import Transformer
 ///
 ///     θ(ε) = argmin  mean over sequences of Σ KL(p_base ‖ p_θ)  +  Σ_l λ_l / 2 ‖θ_l - θ_base,l‖²  +  ε L(z, θ)
 ///
-/// The divergence's curvature at the trained parameters is ``GaussNewtonMatrix``, its gradient there is zero, and so to first
-/// order `θ(ε) - θ_base = -ε (G + λI)⁻¹ ∇L(z)`: a measurement f changes by `ε ∇fᵀ (G + λI)⁻¹ ∇log p(z)`, which is ε times the
-/// influence of z. What an estimator's score is compared with is therefore `(f(θ(ε)) - f(θ_base)) / ε`, found by training
-/// and without any inverse.
+/// The divergence's curvature at the trained parameters is ``GaussNewtonMatrix``, and its gradient there is zero. To first order, therefore,
+/// `θ(ε) - θ_base = -ε (G + λI)⁻¹ ∇L(z)`, and a measurement f changes by `ε ∇fᵀ (G + λI)⁻¹ ∇log p(z)`, which is ε times the influence of
+/// z. An estimator's score is compared with `(f(θ(ε)) - f(θ_base)) / ε`, which is found by training and without any inverse.
 ///
-/// Minimised by limited-memory BFGS from the trained parameters, over the same sequences at each step, until next to nothing is
-/// left of the objective's gradient. The divergence of a model that has learned its corpus is far steeper in some directions than in others:
-/// steps of one length for all, as Adam's, are thousands away from the minimum, and batches disagree about it more than the step is long.
-/// EK-FAC is what the approximation of the inverse Hessian begins with, which decides how soon the minimum is reached and not where it
-/// is: ``Response/residual`` says how near it came.
-public struct ProximalBregmanResponse: Sendable {
-    public struct Options: Sendable, Equatable, Codable {
-        /// `ε`: how much weight the sequence's loss is given beside the mean over all sequences; not zero. One over
-        /// their number is one more copy of the sequence.
-        public var weight: Double
-        /// At most so many steps.
-        public var iterations: Int
-        /// ``Response/residual`` at which the minimum counts as reached.
-        public var tolerance: Double
-        /// On how many sequences the model is held to its outputs, evenly spread; nil for all.
-        public var heldSequences: Int?
+/// The objective is minimised by limited-memory BFGS from the trained parameters, over the same sequences at each step, until its gradient
+/// has all but vanished. The divergence of a model that has learned its corpus is far steeper in some directions than in others. With
+/// steps of one length for all directions, as Adam's, the minimum is thousands of steps away, and batches disagree about it by more than the
+/// length of a step. The approximation of the inverse Hessian starts with EK-FAC, which decides how soon the minimum is reached but not
+/// where it is. ``Response/residual`` tells how near the minimum is.
+struct ProximalBregmanResponse: Sendable {
+    struct Options: Sendable, Equatable, Codable {
+        /// `ε`: the weight of the sequence's loss beside the mean over all sequences; not zero. One over the number of sequences is one
+        /// more copy of the sequence.
+        var weight: Double
+        /// The most steps.
+        var iterations: Int
+        /// The ``Response/residual`` at which the minimum counts as reached.
+        var tolerance: Double
+        /// The number of sequences on which the model is held to its outputs, evenly spread; nil for all.
+        var heldSequences: Int?
 
-        public init(weight: Double, iterations: Int = 100, tolerance: Double = 0.1, heldSequences: Int? = nil) {
+        init(weight: Double, iterations: Int = 100, tolerance: Double = 0.1, heldSequences: Int? = nil) {
             self.weight = weight
             self.iterations = iterations
             self.tolerance = tolerance
@@ -39,33 +39,33 @@ public struct ProximalBregmanResponse: Sendable {
     }
 
     /// Where the parameters went.
-    public struct Response: Sendable {
+    struct Response: Sendable {
         /// `θ(ε) - θ_base`
-        public let displacement: ParameterVector
-        /// The objective's gradient r at the end in relation to `ε ∇L(z)`, its gradient g at the beginning:
-        /// `√(rᵀ P⁻¹ r / gᵀ P⁻¹ g)`, P being EK-FAC. 0 at the minimum; that nothing was done would be 1.
-        public let residual: Double
-        public let cost: SolveCost
+        let displacement: ParameterVector
+        /// The objective's gradient r at the end relative to its gradient g at the beginning, `ε ∇L(z)`:
+        /// `√(rᵀ P⁻¹ r / gᵀ P⁻¹ g)`, where P is EK-FAC. It is 1 before the first step and 0 at the minimum.
+        let residual: Double
+        let cost: SolveCost
     }
 
     let matrix: GaussNewtonMatrix
     let inverse: KroneckerInverse
     let damping: [Double]
-    /// The sequences on which the model is held to its outputs, by their place.
+    /// The indices of the sequences on which the model is held to its outputs.
     let held: [Int]
-    public let options: Options
+    let options: Options
 
     /// Steps that limited-memory BFGS remembers.
-    public static let memory = 40
-    /// What a step may leave of the slope that it went down. A looser bound takes fewer gradients a step, and more steps.
+    static let memory = 40
+    /// The largest slope at the end of a step, relative to that at its start. A looser bound takes fewer gradients per step, and more steps.
     private static let mostSlope = 0.7
-    /// Gradients in search of a step's length.
+    /// The most gradients in search of a step's length.
     private static let trials = 8
 
     /// - Parameters:
-    ///   - matrix: The model, and the sequences whose outputs are held; its number of workers plays no part here.
+    ///   - matrix: The model, and the sequences whose outputs are held. Its number of workers has no effect here.
     ///   - damping: λ in place of each layer's own.
-    public init(_ matrix: GaussNewtonMatrix, factors: EKFACFactors, damping: Double? = nil, _ options: Options) {
+    init(_ matrix: GaussNewtonMatrix, factors: EKFACFactors, damping: Double? = nil, _ options: Options) {
         self.matrix = matrix
         inverse = KroneckerInverse(corrected: factors, damping: damping)
         self.damping = factors.damping(damping)
@@ -76,51 +76,50 @@ public struct ProximalBregmanResponse: Sendable {
 
     /// Moves the parameters for one sequence, on the calling thread.
     ///
-    /// - Parameters:
-    ///   - sequence: z, at least two tokens.
-    /// - Throws: What `control.step` threw, ``SolveError``, or what reading sequences threw.
-    public func response(to sequence: [Int32], control: SolveControl = SolveControl()) throws -> Response {
+    /// - Parameter sequence: z, at least two tokens.
+    /// - Throws: The error of `control.step`, ``SolveError``, or the error of reading sequences.
+    func response(to sequence: [Int32], control: WorkControl<WorkProgress> = WorkControl()) throws -> Response {
         guard matrix.count > 0 else { throw SolveError.noSequences }
         let start = Date()
         var objective = try Objective(self, sequence: sequence)
         var memory = QuasiNewtonMemory(inverse, capacity: Self.memory)
-        // `(θ - θ_base) / ε`, in which the objective has one size and one curvature whatever the weight and its sign.
-        var place = ParameterVector(zeroOf: matrix.tracked)
-        var gradient = try objective.gradient(at: place, control)
+        // `(θ - θ_base) / ε`, in which the objective has the same size and curvature whatever the weight and its sign.
+        var point = ParameterVector(zeroOf: matrix.tracked)
+        var gradient = try objective.gradient(at: point, control)
         let energy = gradient.dot(inverse.applied(to: gradient))
         guard energy.isFinite else { throw SolveError.notFinite }
         guard energy > 0 else { throw SolveError.withoutGradient }
         func residual(_ gradient: ParameterVector) -> Double {
             (max(gradient.dot(inverse.applied(to: gradient)), 0) / energy).squareRoot()
         }
-        var left = 1.0
+        var remaining = 1.0
         var steps = 0
-        while steps < options.iterations, left > options.tolerance {
-            control.progress(steps, options.iterations)
-            guard let step = try step(from: place, gradient, &memory, &objective, control) else { break }
+        while steps < options.iterations, remaining > options.tolerance {
+            control.progress(WorkProgress(done: steps, total: options.iterations))
+            guard let step = try step(from: point, gradient, &memory, &objective, control) else { break }
             memory.add(change: step.change, gradientChange: step.gradient.minus(gradient))
-            place.add(step.change)
+            point.add(step.change)
             gradient = step.gradient
-            guard place.isFinite else { throw SolveError.notFinite }
-            left = residual(gradient)
+            guard point.isFinite else { throw SolveError.notFinite }
+            remaining = residual(gradient)
             steps += 1
         }
-        control.progress(options.iterations, options.iterations)
-        place.scale(by: options.weight)
+        control.progress(WorkProgress(done: options.iterations, total: options.iterations))
+        point.scale(by: options.weight)
         var cost = objective.cost
         cost.iterations = steps
-        cost.residual = left
+        cost.residual = remaining
         cost.seconds = Date().timeIntervalSince(start)
-        return Response(displacement: place, residual: left, cost: cost)
+        return Response(displacement: point, residual: remaining, cost: cost)
     }
 
-    /// A step down to where the slope along it is small, found without the objective's value: in Float32 that has no digits left
-    /// near the minimum, where the slope still does.
+    /// A step down to a point where the slope along it is small. It is found without the objective's value, which near the minimum has no
+    /// significant digits in Float32, where the slope still has some.
     ///
-    /// - Returns: nil where rounding leaves no way down.
+    /// - Returns: nil if rounding leaves no way down.
     private func step(
-        from place: ParameterVector, _ gradient: ParameterVector, _ memory: inout QuasiNewtonMemory,
-        _ objective: inout Objective, _ control: SolveControl
+        from point: ParameterVector, _ gradient: ParameterVector, _ memory: inout QuasiNewtonMemory,
+        _ objective: inout Objective, _ control: WorkControl<WorkProgress>
     ) throws -> (change: ParameterVector, gradient: ParameterVector)? {
         var direction = memory.applied(to: gradient)
         if gradient.dot(direction) <= 0 {
@@ -136,26 +135,26 @@ public struct ProximalBregmanResponse: Sendable {
         for trial in 1...Self.trials {
             var change = direction
             change.scale(by: length)
-            var there = place
-            there.add(change)
-            let found = try objective.gradient(at: there, control)
+            var end = point
+            end.add(change)
+            let found = try objective.gradient(at: end, control)
             let foundSlope = found.dot(direction)
             let isShallow = abs(foundSlope) <= Self.mostSlope * abs(slope)
             if foundSlope.isFinite, isShallow || trial == Self.trials { return (change, found) }
             if foundSlope < 0 {
                 lower = (length, foundSlope)
-                // Regula falsi, as it is, creeps up to an end whose slope is too great for the other to count (the Illinois rule).
+                // Plain regula falsi creeps towards one end if the slope at the other is far greater (the Illinois rule).
                 upper?.slope /= 2
             } else {
                 upper = (length, foundSlope)
             }
             length = Self.length(between: lower, and: upper)
         }
-        // The last trial is taken as it is, unless nothing there is a number.
+        // The last trial is accepted in any case, unless its slope is not finite.
         throw SolveError.notFinite
     }
 
-    /// Where the slope would be zero were it linear, kept away from both ends.
+    /// The length at which the slope would be zero if it were linear, kept away from both ends.
     private static func length(
         between lower: (length: Double, slope: Double), and upper: (length: Double, slope: Double)?
     ) -> Double {
@@ -165,19 +164,21 @@ public struct ProximalBregmanResponse: Sendable {
     }
 
     /// Seconds that one gradient of the objective takes on one thread.
-    public func secondsOfAGradient(on sequence: [Int32], _ control: SolveControl = SolveControl()) throws -> Double {
+    func secondsOfAGradient(
+        on sequence: [Int32], _ control: WorkControl<WorkProgress> = WorkControl()
+    ) throws -> Double {
         var objective = try Objective(self, sequence: sequence)
         let start = Date()
-        // Away from the trained parameters, where the divergence has a gradient.
+        // A point away from the trained parameters, at which the divergence has a gradient.
         _ = try objective.gradient(at: ParameterVector(normalOf: matrix.tracked, seed: 0), control)
         return Date().timeIntervalSince(start)
     }
 
-    /// The model with its parameters where they went.
+    /// The model with its moved parameters.
     ///
-    /// What a measurement changed by from the model as it was, over the weight, is comparable with the sequence's influence on it.
-    /// Losses are Float32: a change of less than some 1e-5 nats is rounding.
-    public func model(after response: Response) -> DecoderModel {
+    /// The change of a measurement from the original model, divided by the weight, is comparable with the sequence's influence on it.
+    /// Losses are Float32: changes below about 1e-5 nats are rounding.
+    func model(after response: Response) -> DecoderModel {
         matrix.decoder.displaced(along: response.displacement, tracked: matrix.tracked, by: 1)
     }
 }
@@ -191,7 +192,7 @@ extension ParameterVector {
 }
 
 extension ProximalBregmanResponse {
-    /// The gradient of what is minimised, at `θ_base + ε x`, divided by the weight ε: at `x = 0` it is that of the sequence's loss,
+    /// The gradient of the objective at `θ_base + ε x`, divided by the weight ε. At `x = 0` it is the gradient of the sequence's loss,
     /// and its derivative there is `G + λI`.
     struct Objective {
         private let response: ProximalBregmanResponse
@@ -211,14 +212,16 @@ extension ProximalBregmanResponse {
             tap = GradientSumTap(response.matrix.tracked)
         }
 
-        /// - Parameter place: `x`.
-        mutating func gradient(at place: ParameterVector, _ control: SolveControl) throws -> ParameterVector {
+        /// - Parameter point: `x`.
+        mutating func gradient(
+            at point: ParameterVector, _ control: WorkControl<WorkProgress>
+        ) throws -> ParameterVector {
             let matrix = response.matrix
             let weight = response.options.weight
             tap.sum.reset()
             var decoder = matrix.decoder
-            if place.squaredNorm > 0 {
-                decoder.displace(along: place, tracked: matrix.tracked, by: weight)
+            if point.squaredNorm > 0 {
+                decoder.displace(along: point, tracked: matrix.tracked, by: weight)
                 for batch in batches {
                     try control.step()
                     decoder.runDivergence(
@@ -227,7 +230,7 @@ extension ProximalBregmanResponse {
                     cost.add(GaussNewtonMatrix.Work(sequences: batch.sequences.count, tokens: batch.tokens.count))
                 }
                 tap.sum.scale(by: 1 / (weight * Double(response.held.count)))
-                tap.sum.add(place, scaledBy: response.damping)
+                tap.sum.add(point, scaledBy: response.damping)
             }
             try control.step()
             decoder.run(sequence, in: &workspace, tracked: matrix.tracked, tap: &tap)
@@ -236,8 +239,8 @@ extension ProximalBregmanResponse {
     }
 }
 
-/// The limited-memory BFGS approximation of an inverse Hessian (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4): what is known
-/// of it beforehand, corrected by how the gradient changed along the last steps.
+/// The limited-memory BFGS approximation of an inverse Hessian (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4): an initial
+/// approximation, corrected by how the gradient changed along the last steps.
 struct QuasiNewtonMemory {
     /// `s`, `y = r(x + s) - r(x)` and `1 / sᵀy`.
     private struct Step {
@@ -249,12 +252,12 @@ struct QuasiNewtonMemory {
     private let initial: KroneckerInverse
     private let capacity: Int
     private var steps: [Step] = []
-    /// What the initial inverse is too small by, along the last step.
+    /// The factor by which the initial inverse is too small along the last step.
     private var scale = 1.0
 
     /// - Parameters:
     ///   - initial: The inverse Hessian before any step.
-    ///   - capacity: Steps that are kept, the last ones.
+    ///   - capacity: How many of the last steps are kept.
     init(_ initial: KroneckerInverse, capacity: Int) {
         self.initial = initial
         self.capacity = capacity
@@ -277,7 +280,7 @@ struct QuasiNewtonMemory {
         return result
     }
 
-    /// Learns from a step; one along which the gradient did not rise has nothing to tell and is left out.
+    /// Learns from a step. Steps along which the gradient did not rise are ignored.
     mutating func add(change: ParameterVector, gradientChange: ParameterVector) {
         let curvature = change.dot(gradientChange)
         guard curvature > 0 else { return }
