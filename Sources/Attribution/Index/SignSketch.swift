@@ -1,22 +1,24 @@
 import CVectorKernels
+import Files
 
-/// How vectors of segments become bits that are compared quickly: the sign of each entry, and one scale a segment.
+/// Compresses vectors of segments to bits that are compared quickly: the sign of each entry, and one scale per segment.
 ///
-/// A record is, one behind the other, the Float32 scale of each segment and a bit for each entry, 1 for plus, the first entry in
-/// the lowest bit of the first byte. The entries should be alike in size, as a random rotation makes them: of `x` the signs
-/// times `|x|² / |x|₁` are kept, whose inner product with a query is then that of `x` in expectation (as in RaBitQ, Gao and Long
-/// 2024). A query, which is not kept, has four bits an entry: what that costs is small beside what one bit of the record costs.
+/// A record is the Float32 scale of each segment, and then a bit for each entry, 1 for plus, the first entry in the lowest bit of the first
+/// byte. Entries should be of similar size, as after a random rotation. Of a segment `x` the signs times `|x|² / |x|₁` are kept, whose inner
+/// product with a query equals that of `x` in expectation (as in RaBitQ, Gao and Long 2024). A query, which is not kept, has four bits per
+/// entry: the error of that rounding is small beside the error of a record's single bit.
 public struct SignSketch: Sendable, Equatable {
     public let segments: Int
-    /// Entries a segment.
+    /// Entries per segment.
     public let entries: Int
 
     private static let planes = Int(TRIBUTARY_SKETCH_PLANES)
     private var words: Int { entries / 64 }
 
-    /// - Precondition: At least one segment, of 64 entries or a multiple of that.
+    /// - Precondition: There is at least one segment, and a segment has a positive multiple of 64 entries.
     public init(segments: Int, entries: Int) {
-        precondition(segments > 0 && entries > 0 && entries.isMultiple(of: 64), "no such vectors can be compared")
+        precondition(
+            segments > 0 && entries > 0 && entries.isMultiple(of: 64), "\(segments) segments of \(entries) entries")
         self.segments = segments
         self.entries = entries
     }
@@ -32,9 +34,9 @@ public struct SignSketch: Sendable, Equatable {
 
     /// The bytes of a record.
     ///
-    /// - Parameter vector: Segment after segment.
+    /// - Parameter vector: The segments, one after another.
     public func record(of vector: Span<Float>) -> [UInt8] {
-        precondition(vector.count == segments * entries, "shapes differ")
+        precondition(vector.count == segments * entries, "\(vector.count) values for \(segments) × \(entries)")
         var bytes: [UInt8] = []
         bytes.reserveCapacity(recordBytes)
         for segment in 0..<segments {
@@ -45,10 +47,7 @@ public struct SignSketch: Sendable, Equatable {
                 magnitudes += Double(abs(vector[index]))
             }
             let scale = Float(magnitudes > 0 ? squares / magnitudes : 0)
-            let bits = (scale.isFinite ? scale : 0).bitPattern
-            for shift in stride(from: UInt32(0), to: 32, by: 8) {
-                bytes.append(UInt8(truncatingIfNeeded: bits >> shift))
-            }
+            bytes.append(littleEndian: (scale.isFinite ? scale : 0).bitPattern)
         }
         for start in stride(from: 0, to: vector.count, by: 8) {
             var byte: UInt8 = 0
@@ -59,7 +58,7 @@ public struct SignSketch: Sendable, Equatable {
     }
 
     public func query(of vector: Span<Float>) -> Query {
-        precondition(vector.count == segments * entries, "shapes differ")
+        precondition(vector.count == segments * entries, "\(vector.count) values for \(segments) × \(entries)")
         var query = Query()
         query.planes = [UInt64](repeating: 0, count: segments * Self.planes * words)
         for segment in 0..<segments {
@@ -87,8 +86,8 @@ public struct SignSketch: Sendable, Equatable {
         min(max((value / step).rounded(), Float(-half)), Float(half - 1))
     }
 
-    /// The step, among some, whose levels are nearest to the entries, by squares: the shorter ones cut off the largest entries. Zero if
-    /// the entries are zero or not finite.
+    /// The step, of several that are tried, whose levels have the least squared distance from the entries. Short steps cut off the largest
+    /// entries. Zero if the entries are zero or not finite.
     private static func step(for entries: Span<Float>) -> Float {
         var largest: Float = 0
         for index in entries.indices {
@@ -101,7 +100,7 @@ public struct SignSketch: Sendable, Equatable {
             let step = largest * Float(tenths) / Float(10 * (half - 1))
             var error: Float = 0
             for index in entries.indices {
-                // In the largest entry, so that squares stay finite.
+                // In units of the largest entry, so that squares stay finite.
                 let difference = (entries[index] - step * level(entries[index], step: step)) / largest
                 error += difference * difference
             }
@@ -114,7 +113,7 @@ public struct SignSketch: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - records: Every record is preceded by as many bytes as `stride` exceeds ``recordBytes``.
-    ///   - scores: One a record.
+    ///   - scores: Becomes one score per record.
     public func scores(of records: RawSpan, stride: Int, with query: Query, into scores: inout [Float]) {
         let lead = stride - recordBytes
         precondition(
@@ -134,11 +133,11 @@ public struct SignSketch: Sendable, Equatable {
 }
 
 extension MutableSpan<Float> {
-    /// Becomes its Walsh-Hadamard transform, scaled so that lengths and inner products stay.
+    /// Replaces the values by their Walsh-Hadamard transform, scaled so that lengths and inner products stay.
     ///
     /// - Precondition: The count is a power of two.
-    public mutating func rotateByHadamard() {
-        precondition(count.nonzeroBitCount == 1, "the transform is of a power of two")
+    mutating func rotateByHadamard() {
+        precondition(count.nonzeroBitCount == 1, "\(count) values, which is not a power of two")
         withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             tributary_walsh_hadamard(base, buffer.count)

@@ -1,6 +1,7 @@
+import LinearAlgebra
 import Testing
 
-@testable import LinearAlgebra
+@testable import Attribution
 
 @Suite("Sketches of signs")
 struct SignSketchTests {
@@ -96,5 +97,14 @@ struct SignSketchTests {
         }
         rotated.withMutableSpan { $0.rotateByHadamard() }
         #expect(deviation(rotated.doubles, from: x.doubles) < 1e-5)
+    }
+}
+
+extension Matrix {
+    /// Standard normal values; the same for the same seed.
+    fileprivate static func random(rows: Int, columns: Int, seed: UInt64) -> Matrix {
+        var generator = SplitMix64(seed: seed)
+        return Matrix(
+            rows: rows, columns: columns, elements: (0..<(rows * columns)).map { _ in generator.nextNormal() })
     }
 }
