@@ -60,18 +60,4 @@ struct PowerLawTailTests {
         #expect(PowerLawTail(draws(200, exponent: 2, seed: 7) + [.infinity]) == nil)
         #expect(PowerLawTail((1...200).map { -Double($0) }) == nil)
     }
-
-    @Test("is credible of a power law and not of an even distribution, by a seeded bootstrap")
-    func goodnessOfFit() throws {
-        let law = draws(600, exponent: 2.5, seed: 8)
-        let tail = try #require(PowerLawTail(law))
-        let credible = try #require(tail.goodnessOfFit(of: law, samples: 100, seed: 1))
-        #expect(credible > 0.1)
-        #expect(credible == tail.goodnessOfFit(of: law, samples: 100, seed: 1))
-        var random = SplitMix64(seed: 9)
-        let flat = (0..<600).map { _ in Double.random(in: 1..<2, using: &random) }
-        let forced = try #require(PowerLawTail(flat))
-        #expect(try #require(forced.goodnessOfFit(of: flat, samples: 50)) < 0.1)
-        #expect(tail.goodnessOfFit(of: law, samples: 0) == nil)
-    }
 }
