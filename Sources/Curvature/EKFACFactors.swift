@@ -120,18 +120,4 @@ public struct FactorProvenance: Sendable, Equatable, Codable {
     public var largestBlock: Int?
     /// The program that fitted the factors, and its version.
     public var program: String
-
-    public init(
-        fisher: Fisher, model: String?, corpus: String?, sequences: Int, tokens: Int?, seed: UInt64?,
-        largestBlock: Int? = nil, program: String
-    ) {
-        self.fisher = fisher
-        self.model = model
-        self.corpus = corpus
-        self.sequences = sequences
-        self.tokens = tokens
-        self.seed = seed
-        self.largestBlock = largestBlock
-        self.program = program
-    }
 }

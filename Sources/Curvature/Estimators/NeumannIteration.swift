@@ -65,8 +65,8 @@ public struct NeumannIteration: InverseCurvature {
     public func solve(_ vectors: [ParameterVector], control: WorkControl<WorkProgress>) throws -> InverseProducts {
         guard matrix.count > 0 else { throw SolveError.noSequences }
         let start = Date()
-        var run = Run(
-            order: SequenceOrder(count: matrix.count, batchSize: options.batchSize, seed: options.seed), control: control)
+        let order = SequenceOrder(count: matrix.count, batchSize: options.batchSize, seed: options.seed)
+        var run = Run(order: order, control: control)
         var step = try options.step ?? largestStep(in: &run)
         for _ in 0...Self.halvings {
             if let solved = try iterate(vectors, step: step, in: &run) {
