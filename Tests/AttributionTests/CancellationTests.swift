@@ -1,3 +1,4 @@
+import Curvature
 import Foundation
 import Synchronization
 import TestSupport
@@ -16,7 +17,7 @@ struct CancellationTests {
         _ queries: [InfluenceQuery], cancelling: Set<Int>, after limit: Int, in stage: InfluenceProgress.Stage
     ) -> (answers: [Result<InfluenceResult, QueryError>], steps: StepCounter) {
         let steps = StepCounter()
-        var control = BatchControl()
+        var control = WorkControl<InfluenceProgress>()
         control.progress = { steps.note($0) }
         control.isCancelled = { cancelling.contains($0) && steps[stage] >= limit }
         return (tiny.engine.answer(queries, control: control), steps)
@@ -36,8 +37,8 @@ struct CancellationTests {
     @Test("queries before the sweep ends the work at the next gradient")
     func gradients() {
         let steps = StepCounter()
-        var control = BatchControl()
-        control.makeRoom = { steps.step() }
+        var control = WorkControl<InfluenceProgress>()
+        control.step = { steps.step() }
         control.isCancelled = { _ in steps.stepCount >= 3 }
         let queries = [InfluenceQuery](repeating: TinyEngine.query(), count: 12)
         #expect(tiny.engine.answer(queries, control: control).allSatisfy { $0 == .failure(.cancelled) })
@@ -50,7 +51,7 @@ struct CancellationTests {
         small.candidates = CandidateSelection(ids: ["text-1", "text-30", "text-59"])
         let (answers, steps) = run([TinyEngine.query(), small], cancelling: [0], after: 15, in: .sweep)
         #expect(answers[0] == .failure(.cancelled))
-        let alone = try tiny.engine.answer([small], control: BatchControl())[0].get()
+        let alone = try tiny.engine.answer([small])[0].get()
         let found = try answers[1].get()
         #expect(found.sequences.map(\.id) == alone.sequences.map(\.id) && found.sequences.count == 3)
         for (a, b) in zip(found.sequences, alone.sequences) { #expect(abs(a.score - b.score) < 1e-4 * abs(b.score)) }
@@ -71,9 +72,9 @@ struct CancellationTests {
         var other = TinyEngine.query(" light.", rescore: 0)
         other.candidates = CandidateSelection(prefilter: .tfidf)
         let steps = StepCounter()
-        var control = BatchControl()
+        var control = WorkControl<InfluenceProgress>()
         control.progress = { steps.note($0) }
-        control.makeRoom = { if steps.latest?.stage == stage { steps.step() } }
+        control.step = { if steps.latest?.stage == stage { steps.step() } }
         control.isCancelled = { $0 == 0 && steps.stepCount >= limit }
         let answers = indexed.engine.answer([needing, other], control: control)
         #expect(answers[0] == .failure(.cancelled))
@@ -89,7 +90,7 @@ struct CancellationTests {
         try FileManager.default.createDirectory(atPath: indexed.indexFile, withIntermediateDirectories: false)
         var needing = TinyEngine.query(rescore: 0)
         needing.candidates = CandidateSelection(prefilter: .index)
-        let answers = indexed.engine.answer([needing, TinyEngine.query(rescore: 0)], control: BatchControl())
+        let answers = indexed.engine.answer([needing, TinyEngine.query(rescore: 0)])
         #expect(throws: QueryError.self) { try answers[0].get() }
         #expect(throws: Never.self) { try answers[1].get() }
     }

@@ -1,3 +1,4 @@
+import Curvature
 import Dispatch
 import Foundation
 import LinearAlgebra
@@ -47,7 +48,7 @@ struct IndexExtensionTests {
         let (engine, large, small) = (tiny.engine, query(limit: 10), query(limit: 2))
         let held = WatchedWork { engine.answer([large, large], control: hold.control) }
         try #require(hold.isReached(), "the extension has no such step")
-        let overtaking = WatchedWork { engine.answer([small], control: BatchControl()) }
+        let overtaking = WatchedWork { engine.answer([small]) }
         let answer = try #require(overtaking.wait(), "what overtakes waits for what is held for it")
         #expect(try answer[0].get().candidates.considered == 2)
         #expect(index.sequences == tiny.texts.count)
@@ -110,13 +111,13 @@ private final class HeldExtension: Sendable {
         self.step = step
     }
 
-    var control: BatchControl {
-        BatchControl(
+    var control: WorkControl<InfluenceProgress> {
+        WorkControl(
             progress: { [self] progress in
                 let isExtending = progress.stage == .candidates && progress.total == count
                 self.isExtending.store(isExtending, ordering: .sequentiallyConsistent)
             },
-            makeRoom: { [self] in
+            step: { [self] in
                 guard isExtending.load(ordering: .sequentiallyConsistent) else { return }
                 let now = steps.add(1, ordering: .sequentiallyConsistent).newValue
                 if now == step { reached.signal() }

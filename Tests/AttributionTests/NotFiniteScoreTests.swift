@@ -15,7 +15,7 @@ struct NotFiniteScoreTests {
         _ query: InfluenceQuery, overflowingOn rowids: [Int64], with total: Double
     ) throws -> InfluenceResult {
         let checkpoint = Overflow(of: try tiny.engine.corpus.tokens(rowids: rowids), total: total)
-        return try tiny.engine.answer([query], control: BatchControl(checkpoint: checkpoint))[0].get()
+        return try tiny.engine.answer([query], checkpoint: checkpoint)[0].get()
     }
 
     @Test(
@@ -45,7 +45,7 @@ struct NotFiniteScoreTests {
         query.candidates = CandidateSelection(texts: texts)
         let tokens = try tiny.engine.tokenize(query).texts
         let checkpoint = Overflow(of: [tokens[1]], total: .nan)
-        let found = try tiny.engine.answer([query], control: BatchControl(checkpoint: checkpoint))[0].get()
+        let found = try tiny.engine.answer([query], checkpoint: checkpoint)[0].get()
         #expect(found.sequences.compactMap(\.index).sorted() == [0, 2])
         #expect(found.candidates.considered == 3 && found.candidates.notFinite == 1)
     }

@@ -1,3 +1,4 @@
+import Curvature
 import Foundation
 import TestSupport
 import Testing
@@ -67,8 +68,10 @@ struct OutputTokenTests {
         let counter = StepCounter()
         // Six sequences of each are returned, and scored before their tokens are.
         let answers = tiny.engine.answer(
-            [query, query], progress: { counter.note($0) },
-            isCancelled: { $0 == 0 && counter.latest?.stage == .rescore && (counter.latest?.done ?? 0) > 7 })
+            [query, query],
+            control: WorkControl(
+                progress: { counter.note($0) },
+                isCancelled: { $0 == 0 && counter.latest?.stage == .rescore && (counter.latest?.done ?? 0) > 7 }))
         #expect(throws: QueryError.cancelled) { try answers[0].get() }
         #expect(try answers[1].get().sequences.allSatisfy { $0.outputTokens != nil })
     }

@@ -79,7 +79,7 @@ struct ScoreDistributionTests {
     @Test("is that of all candidates in an engine's result")
     func engine() throws {
         let tiny = try TinyEngine()
-        let answers = tiny.engine.answer([TinyEngine.query()], progress: { _ in }, isCancelled: { _ in false })
+        let answers = tiny.engine.answer([TinyEngine.query()])
         let result = try #require(answers.first).get()
         let distribution = try #require(result.distribution)
         let scores = result.sequences.map(\.score)

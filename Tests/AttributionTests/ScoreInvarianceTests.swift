@@ -113,11 +113,10 @@ struct ScoreInvarianceTests {
         let sweep = CandidateSweep(decoder: scores.checkpoint.decoder, tracked: factors.tracked) {
             $0.map { sequences[Int($0)] }
         }
-        var control = SweepControl()
-        control.isCancelled = { _ in true }
         #expect(throws: QueryError.cancelled) {
             try sweep.scores(
-                of: [0, 1, 2], queries: try scores.preconditioned(factors, rank: .limited(4)), control: control)
+                of: [0, 1, 2], queries: try scores.preconditioned(factors, rank: .limited(4)),
+                control: WorkControl(isCancelled: { _ in true }))
         }
     }
 

@@ -53,10 +53,8 @@ struct ScoringFormTests {
         let queries = (0..<12).map { preconditioned[$0 % preconditioned.count] }
         let breakdown: CandidateSweep.Breakdown = tokenByToken ? .concentration : []
         let all = try sweep.scores(of: candidates, queries: queries, breakdown: breakdown)
-        var control = SweepControl()
         let wanted = queries.indices.map { query in candidates.indices.filter { ($0 + query) % 3 == 0 || $0 < query } }
-        control.wanted = wanted
-        let some = try sweep.scores(of: candidates, queries: queries, breakdown: breakdown, control: control)
+        let some = try sweep.scores(of: candidates, queries: queries, breakdown: breakdown, wanted: wanted)
         for query in queries.indices {
             let own = Set(wanted[query])
             let largest = all.map { abs($0[query].total) }.max() ?? 0

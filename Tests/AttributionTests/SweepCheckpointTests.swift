@@ -1,3 +1,4 @@
+import Curvature
 import Dispatch
 import Foundation
 import Synchronization
@@ -26,15 +27,15 @@ struct SweepCheckpointTests {
     /// Answers until a stage has had some micro-batches, as if the process died then.
     private func interrupt(after limit: Int, in stage: InfluenceProgress.Stage, with checkpoint: CheckpointFile) {
         let steps = StepCounter()
-        var control = BatchControl(checkpoint: checkpoint)
+        var control = WorkControl<InfluenceProgress>()
         control.progress = { steps.note($0) }
         control.isCancelled = { _ in steps[stage] > limit }
-        _ = tiny.engine.answer(queries, control: control)
+        _ = tiny.engine.answer(queries, checkpoint: checkpoint, control: control)
     }
 
     /// Answers with a checkpoint, and tells how many sequences were scored.
     private func resume(_ checkpoint: CheckpointFile) throws -> (sequences: [[InfluentialSequence]], scored: Int) {
-        let answers = tiny.engine.answer(queries, control: BatchControl(checkpoint: checkpoint))
+        let answers = tiny.engine.answer(queries, checkpoint: checkpoint)
         return (try sequences(answers), checkpoint.writtenCount)
     }
 
@@ -62,9 +63,9 @@ struct SweepCheckpointTests {
         // All that is returned is among what is scored again.
         var query = queries[1]
         query.topK = query.rescore
-        let single = tiny.engine.answer([query], control: BatchControl())
+        let single = tiny.engine.answer([query])
         let resumed = checkpoint()
-        let answers = tiny.engine.answer([query], control: BatchControl(checkpoint: resumed))
+        let answers = tiny.engine.answer([query], checkpoint: resumed)
         for (a, b) in zip(try sequences(answers)[0], try sequences(single)[0]) {
             #expect(a.id == b.id && abs(a.score - b.score) < 1e-4 * abs(b.score))
         }
@@ -79,15 +80,15 @@ struct SweepCheckpointTests {
         let found = other.foundCount
         var query = queries[0]
         query.damping = 0.5
-        let answers = tiny.engine.answer([query], control: BatchControl(checkpoint: other))
-        #expect(try sequences(answers) == sequences(tiny.engine.answer([query], control: BatchControl())))
+        let answers = tiny.engine.answer([query], checkpoint: other)
+        #expect(try sequences(answers) == sequences(tiny.engine.answer([query])))
         #expect(events.withLock { $0 } == [.foreign(sequences: found)])
     }
 
     @Test("that a crash has cut short or damaged is used up to there", arguments: [0, 1, 7, 12, 25])
     func damage(lost: Int) throws {
         interrupt(after: 30, in: .sweep, with: checkpoint())
-        let undisturbed = try sequences(tiny.engine.answer(queries, control: BatchControl()))
+        let undisturbed = try sequences(tiny.engine.answer(queries))
         let found = checkpoint().foundCount
         var data = try Data(contentsOf: file)
         if lost == 0 { data[data.count - 3] ^= 0xFF } else { data.removeLast(lost) }
@@ -105,11 +106,11 @@ struct SweepCheckpointTests {
         some.candidates = CandidateSelection(ids: (0..<30).map { "text-\($0)" })
         var others = queries[1]
         others.candidates = CandidateSelection(ids: (20..<60).map { "text-\($0)" })
-        _ = tiny.engine.answer([some, others], control: BatchControl(checkpoint: checkpoint()))
+        _ = tiny.engine.answer([some, others], checkpoint: checkpoint())
         // Now each wants what the other had.
         (some.candidates, others.candidates) = (others.candidates, some.candidates)
-        let undisturbed = try sequences(tiny.engine.answer([some, others], control: BatchControl()))
-        let resumed = tiny.engine.answer([some, others], control: BatchControl(checkpoint: checkpoint()))
+        let undisturbed = try sequences(tiny.engine.answer([some, others]))
+        let resumed = tiny.engine.answer([some, others], checkpoint: checkpoint())
         #expect(try sequences(resumed) == undisturbed)
     }
 
@@ -125,7 +126,7 @@ struct SweepCheckpointTests {
         let events = Mutex<[CheckpointFile.Event]>([])
         let missing = URL(fileURLWithPath: tiny.folder.file("missing/batch.scores"))
         let checkpoint = CheckpointFile(url: missing, interval: .zero) { event in events.withLock { $0.append(event) } }
-        #expect(try sequences(tiny.engine.answer(queries, control: BatchControl(checkpoint: checkpoint))).count == 3)
+        #expect(try sequences(tiny.engine.answer(queries, checkpoint: checkpoint)).count == 3)
         let told = events.withLock { $0 }
         #expect(told.count == 1)
         guard case .cannotWrite = told.first else {

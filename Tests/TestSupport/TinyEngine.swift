@@ -73,7 +73,7 @@ public final class TinyEngine: Sendable {
 
     /// Answers one query that nobody cancels.
     public func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
-        try engine.answer([query], progress: { _ in }, isCancelled: { _ in false })[0].get()
+        try engine.answer([query])[0].get()
     }
 
     /// Asks about every sequence of the corpus.

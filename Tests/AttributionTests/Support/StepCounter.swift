@@ -18,7 +18,7 @@ final class StepCounter: Sendable {
 
     func step() { steps.withLock { $0 += 1 } }
 
-    /// How often room was made, for whatever follows.
+    /// How often a micro-batch, or other work, was about to begin.
     var stepCount: Int { steps.withLock { $0 } }
 
     subscript(stage: InfluenceProgress.Stage) -> Int { microBatches.withLock { $0[stage, default: 0] } }

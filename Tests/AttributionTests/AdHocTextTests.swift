@@ -4,7 +4,7 @@ import Testing
 @testable import Attribution
 
 @Suite("Texts of the asker's own")
-struct GivenTextTests {
+struct AdHocTextTests {
     private let tiny: TinyEngine
 
     init() throws { tiny = try TinyEngine() }
@@ -17,7 +17,7 @@ struct GivenTextTests {
     }
 
     private func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
-        try #require(tiny.engine.answer([query], progress: { _ in }, isCancelled: { _ in false }).first).get()
+        try #require(tiny.engine.answer([query]).first).get()
     }
 
     @Test("are scored as the same text in the corpus, in total, by layer and by token", arguments: [0, 7, 31])
@@ -62,7 +62,7 @@ struct GivenTextTests {
         var second = other
         second.candidates = CandidateSelection(texts: [tiny.texts[5]])
         let queries = [first, other, second]
-        let together = tiny.engine.answer(queries, progress: { _ in }, isCancelled: { _ in false })
+        let together = tiny.engine.answer(queries)
         for (query, result) in zip(queries, together) {
             let (alone, found) = (try answer(query).sequences, try result.get().sequences)
             #expect(found.map(\.id) == alone.map(\.id) && found.map(\.text) == alone.map(\.text))
