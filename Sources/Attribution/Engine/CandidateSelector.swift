@@ -11,18 +11,12 @@ struct CandidateSelector: Sendable {
     let corpusSequences: Int
     let workers: Workers
 
-    /// A query, as far as its candidates depend on it.
     struct Request {
-        let selection: CandidateSelection
-        /// The tokens of the prompt, the completion and the contrast.
-        let tokens: [Int32]
-        /// The tokens of the completion and the contrast.
-        let completions: [Int32]
-        /// The tokens of the completion and the contrast, each with the one before it.
-        let pairs: Set<LexicalOverlap.Pair>
+        let query: InfluenceQuery
+        let tokenized: TokenizedQuery
         let gradient: QueryGradient
-        let damping: Double?
-        let direction: InfluenceQuery.Direction
+
+        var selection: CandidateSelection { query.candidates }
     }
 
     /// The candidates of each query. All queries that need the index share one pass over it.
@@ -66,18 +60,21 @@ struct CandidateSelector: Sendable {
 
     private func sharingTerms(with request: Request, limit: Int) throws -> [Int64] {
         try corpus.termIndex.search(
-            queryTokens: request.tokens, limit: limit, source: request.selection.source, asOf: corpusSequences
+            queryTokens: request.tokenized.tokens, limit: limit, source: request.selection.source,
+            asOf: corpusSequences
         ).map(\.rowid)
     }
 
     /// The lexical overlap of the corpus with a query. The tokens of completions count three times, as it is their probability that
     /// sequences influence.
     private func lexicalOverlap(of request: Request) -> LexicalOverlap {
-        let tokens = request.tokens + request.completions + request.completions
+        let (query, completions) = (request.tokenized, request.tokenized.completions)
+        let tokens = query.tokens + completions + completions
+        let pairs = query.completion.pairs + (query.contrast?.pairs ?? [])
         return LexicalOverlap(
             scores: { [corpus, corpusSequences] in
                 try corpus.termIndex.scores(queryTokens: tokens, asOf: corpusSequences)
-            }, pairs: request.pairs, tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
+            }, pairs: Set(pairs), tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
     }
 
     /// - Returns: The sequences that the index finds for each query that needs it, by the query's index.
@@ -89,7 +86,8 @@ struct CandidateSelector: Sendable {
             let request = requests[query]
             let selection = request.selection
             return index.query(
-                request.gradient, damping: request.damping, limit: selection.limit, direction: request.direction,
+                request.gradient, damping: request.query.damping, limit: selection.limit,
+                direction: request.query.direction,
                 overlap: selection.prefilter == .both ? lexicalOverlap(of: request) : nil,
                 within: try selection.source.map { try corpus.rowidRanges(source: $0, asOf: corpusSequences) })
         }

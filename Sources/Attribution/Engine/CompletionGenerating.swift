@@ -23,11 +23,11 @@ extension CompletionGenerating {
 /// A request for a continuation of a prompt.
 public struct CompletionRequest: Sendable, Equatable, Codable {
     public var prompt: String
-    public var maximumTokens: Int
+    public var maximumTokens = 32
     /// At 0, the likeliest token is taken at each step.
-    public var temperature: Double
+    public var temperature = 0.0
     /// The same seed gives the same completion.
-    public var seed: UInt64
+    public var seed: UInt64 = 0
 
     /// The allowed values of the members.
     public enum Limits {
@@ -38,19 +38,14 @@ public struct CompletionRequest: Sendable, Equatable, Codable {
         public static let seed = InfluenceQuery.Limits.seed
     }
 
-    public init(prompt: String, maximumTokens: Int = 32, temperature: Double = 0, seed: UInt64 = 0) {
-        self.prompt = prompt
-        self.maximumTokens = maximumTokens
-        self.temperature = temperature
-        self.seed = seed
-    }
-
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case prompt
         case maximumTokens = "max_tokens"
         case temperature, seed
     }
+}
 
+extension CompletionRequest {
     public init(from decoder: any Swift.Decoder) throws {
         try decoder.refuseUnknownKeys(of: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)

@@ -163,13 +163,8 @@ struct QueryBatch {
         report(.candidates, 0, queries.count)
         var failures = try extendIndex(to: corpusSequences)
         let requests = queries.indices.map { index in
-            let own = tokenized[index].completion
-            let other = tokenized[index].contrast
-            let contrast = Array(other?.completion ?? [])
-            return CandidateSelector.Request(
-                selection: queries[index].candidates, tokens: own.tokens + contrast,
-                completions: Array(own.completion) + contrast, pairs: Set(own.pairs + (other?.pairs ?? [])),
-                gradient: gradients[index], damping: queries[index].damping, direction: queries[index].direction)
+            CandidateSelector.Request(
+                query: queries[index], tokenized: tokenized[index], gradient: gradients[index])
         }
         let found = engine.selector(asOf: corpusSequences).candidates(for: requests)
         let candidates = found.enumerated().map { index, outcome -> [Int64] in

@@ -9,6 +9,11 @@ struct TokenizedQuery: Sendable {
     let measured: [Int]?
     /// The tokens of each ad-hoc text, as the corpus would keep them.
     let texts: [[Int32]]
+
+    /// The tokens of the completion and the contrast.
+    var completions: [Int32] { Array(completion.completion) + (contrast?.completion ?? []) }
+    /// The tokens of the prompt, the completion and the contrast.
+    var tokens: [Int32] { completion.tokens[..<completion.completionStart] + completions }
 }
 
 /// A prompt and a completion of it, as the model reads them.

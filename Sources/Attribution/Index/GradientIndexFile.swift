@@ -35,6 +35,7 @@ struct GradientIndexFile {
     static let headerBytes = 128
     private static let magic = Array("TRIBIDX".utf8) + [1]
     private static let countOffset = 72
+    private static let identityBytes = 32
 
     let path: String
     let layout: SketchLayout
@@ -66,15 +67,16 @@ struct GradientIndexFile {
         var reader = LittleEndianReader(data, at: 8)
         guard let layers = reader.number(UInt32.self), let leading = reader.number(UInt32.self),
             let signs = reader.number(UInt32.self), let recordBytes = reader.number(UInt32.self),
-            let seed = reader.number(UInt64.self), let hash = reader.hash(afterSkipping: 32),
-            let sequences = reader.number(UInt64.self)
+            let seed = reader.number(UInt64.self)
         else { throw GradientIndexError.damaged(file: name, reason: "its header is cut short") }
-        guard hash == CheckpointBlock.hash(data.prefix(64)), (1...65_536).contains(layers),
+        reader.skip(identityBytes)
+        guard let hash = reader.number(UInt64.self), let sequences = reader.number(UInt64.self),
+            hash == CheckpointBlock.hash(data.prefix(64)), (1...65_536).contains(layers),
             SketchLayout.isPossible(leading: Int(leading), signs: Int(signs)), sequences <= UInt64(UInt32.max)
         else { throw GradientIndexError.damaged(file: name, reason: "its header is not as it was written") }
         let file = GradientIndexFile(
             path: path, layout: SketchLayout(leading: Int(leading), signs: Int(signs), seed: seed),
-            layers: Int(layers), identity: Array(data[32..<64]))
+            layers: Int(layers), identity: Array(data[32..<(32 + identityBytes)]))
         guard Int(recordBytes) == file.recordBytes else {
             throw GradientIndexError.damaged(file: name, reason: "its records are of another size than its layout says")
         }
@@ -142,13 +144,5 @@ struct GradientIndexFile {
     static func hash(of tokens: [Int32]) -> UInt32 {
         let hash = CheckpointBlock.hash(tokens.littleEndianBytes)
         return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))
-    }
-}
-
-extension LittleEndianReader {
-    /// The number that stands so many bytes on.
-    fileprivate mutating func hash(afterSkipping count: Int) -> UInt64? {
-        skip(count)
-        return number(UInt64.self)
     }
 }
