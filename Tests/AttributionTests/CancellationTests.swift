@@ -12,7 +12,7 @@ struct CancellationTests {
 
     init() throws { tiny = try TinyEngine(batchTokens: 1) }
 
-    /// What is asked before each step, and what is then cancelled.
+    /// Answers queries, and cancels some of them once a stage has done this many micro-batches.
     private func run(
         _ queries: [InfluenceQuery], cancelling: Set<Int>, after limit: Int, in stage: InfluenceProgress.Stage
     ) -> (answers: [Result<InfluenceResult, QueryError>], steps: StepCounter) {
@@ -30,7 +30,7 @@ struct CancellationTests {
         let (answers, steps) = run(
             [TinyEngine.query(), TinyEngine.query(" light.")], cancelling: [0, 1], after: limit, in: stage)
         #expect(answers == [.failure(.cancelled), .failure(.cancelled)])
-        // Each of the two workers may have one under way, and learns of it before the next.
+        // Each of the two workers can have a micro-batch under way, and notices the cancellation before its next one.
         #expect(steps[stage] >= limit && steps[stage] <= limit + 2)
     }
 
@@ -55,10 +55,10 @@ struct CancellationTests {
         let found = try answers[1].get()
         #expect(found.sequences.map(\.id) == alone.sequences.map(\.id) && found.sequences.count == 3)
         for (a, b) in zip(found.sequences, alone.sequences) { #expect(abs(a.score - b.score) < 1e-4 * abs(b.score)) }
-        // Of the 45 sequences that are left, the ends of their chunks and the named ones have a step.
+        // Of the 45 remaining sequences, the ends of their chunks and the named ones have a step.
         let chunks = CandidateSweep.chunks(of: 60).filter { $0.upperBound > 15 }
         #expect(steps[.sweep] <= 15 + chunks.count + 3 + 2)
-        // Those that are returned are scored token by token; none that the other wanted is.
+        // The returned sequences are scored token by token; none of the cancelled query's are.
         #expect(steps[.rescore] <= 3)
     }
 
@@ -86,7 +86,7 @@ struct CancellationTests {
     func unwritableIndex() throws {
         let indexed = try TinyEngine(index: SketchLayout(leading: 24, signs: 512), batchTokens: 1)
         try FileManager.default.removeItem(atPath: indexed.indexFile)
-        // A folder stands where the index is to be written.
+        // A folder at the index's path keeps it from being written.
         try FileManager.default.createDirectory(atPath: indexed.indexFile, withIntermediateDirectories: false)
         var needing = TinyEngine.query(rescore: 0)
         needing.candidates = CandidateSelection(prefilter: .index)

@@ -76,7 +76,7 @@ struct EstimatorTests {
         let gradient = try engine.gradients(of: [try engine.tokenize(query(.astra))])[0]
         let astra = NeumannIteration.astra(curvature, factors: engine.factors, .init(iterations: 4, batchSize: 12))
         let solution = try astra.solve([gradient.whole]).vectors[0]
-        // Half xᵀ(G + λI)x - vᵀx is the lower the nearer x is to the solution.
+        // ½ xᵀ(G + λI)x - vᵀx falls as x approaches the solution.
         func height(_ x: ParameterVector) throws -> Double {
             var product = try curvature.products(of: [x])[0]
             product.add(x, scaledBy: engine.factors.damping())

@@ -69,7 +69,7 @@ struct GradientIndexTests {
             let found = try tiny.answer(query(.both, limit: 9, direction: direction))
             #expect(found.candidates.selection == "both" && found.candidates.considered == 9)
         }
-        // What shares words may be among the likeliest on either side.
+        // A sequence with lexical overlap can be among the likeliest in both directions.
         #expect((5...9) ~= (try tiny.answer(query(.both, limit: 9, direction: .both)).candidates.considered))
         var odd = query(.both, limit: 3)
         odd.candidates.source = "odd"
@@ -170,7 +170,7 @@ struct GradientIndexTests {
                 var matches = DirectedMatches(query, of: count)
                 try CombinedSearch(estimates: Estimates(parts: parts, count: count), overlap: overlap)
                     .insert(into: &matches, for: query)
-                // Pairs count for what is on the shortlist alone.
+                // Pairs count only for sequences on the shortlist.
                 var shortlist = DirectedMatches(query, of: count, times: CombinedSearch.shortlist)
                 shortlist.insert(plain.map(\.0), opponents: plain.map(\.1), firstRowid: 1)
                 let chosen = Set(shortlist.rowids)
@@ -276,7 +276,7 @@ struct GradientIndexTests {
         let tiny = try TinyEngine(texts: 20, index: SketchLayout())
         try extend(try open(tiny), of: tiny)
         let whole = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
-        // As if the process had died while it wrote the records behind the seventh.
+        // As if the process had died while it wrote the records after the seventh.
         let record = try open(tiny).recordBytes
         var cut = whole.prefix(GradientIndexFile.headerBytes + 9 * record + 11)
         cut[72] = 7

@@ -32,7 +32,7 @@ struct IndexExtensionTests {
 
     private var bytes: Data { get throws { try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile)) } }
 
-    /// The file of an index that one extension has made alone.
+    /// The file of an index that a single extension has made.
     private var undisturbed: Data {
         get throws {
             let other = try TinyEngine(index: index.layout, batchTokens: 1)
@@ -94,7 +94,7 @@ struct IndexExtensionTests {
     }
 }
 
-/// Holds a batch at a step of its extension of the index, as one that is overtaken is held.
+/// Pauses a query batch at a step of its extension of the index, as a batch that is overtaken is paused.
 private final class HeldExtension: Sendable {
     private let count: Int
     private let step: Int
@@ -105,7 +105,7 @@ private final class HeldExtension: Sendable {
 
     /// - Parameters:
     ///   - count: How many sequences the index lacks.
-    ///   - step: The first is 1.
+    ///   - step: The number of the step, from 1.
     init(of count: Int, at step: Int) {
         self.count = count
         self.step = step
@@ -127,7 +127,7 @@ private final class HeldExtension: Sendable {
             })
     }
 
-    /// Waits until the batch is held; not for ever.
+    /// Waits for a limited time until the batch is paused.
     func isReached() -> Bool { reached.wait(timeout: .now() + 120) == .success }
 
     func release() { isReleased.store(true, ordering: .sequentiallyConsistent) }

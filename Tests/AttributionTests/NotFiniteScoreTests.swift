@@ -29,7 +29,7 @@ struct NotFiniteScoreTests {
         let found = try answer(query, overflowingOn: overflowing, with: total)
         #expect(found.candidates.considered == 60 && found.candidates.notFinite == 3)
         let missing = Set(overflowing.map { "text-\($0 - 1)" })
-        // What is scored again may change places with what is not.
+        // Sequences that are scored again can swap ranks with others.
         let remaining = undisturbed.sequences.map(\.id).filter { !missing.contains($0) }
         #expect(Set(found.sequences.map(\.id)) == Set(remaining))
         if rescore == 0 { #expect(found.sequences.map(\.id) == remaining) }
@@ -58,7 +58,7 @@ struct NotFiniteScoreTests {
         let swept = tiny.engine.tally.sequences - before
         _ = try answer(query, overflowingOn: [], with: .nan)
         let whole = tiny.engine.tally.sequences - before - swept
-        // Each is passed over in the sweep, and in what is broken down of the answer.
+        // Each is passed over in the sweep, and when the returned scores are broken down.
         #expect(whole - swept >= 3)
     }
 

@@ -35,7 +35,7 @@ struct PowerLawTailTests {
     @Test("leaves out what lies below the law's beginning")
     func beginning() throws {
         var random = SplitMix64(seed: 3)
-        // As many values again between 0 and 1, evenly, which are of no power law.
+        // The same number of values evenly between 0 and 1, which follow no power law.
         let body = (0..<4_000).map { _ in Double.random(in: 0.01..<1, using: &random) }
         let tail = try #require(PowerLawTail(body + draws(4_000, exponent: 2.5, seed: 4)))
         #expect(tail.from > 0.7 && tail.from < 2)

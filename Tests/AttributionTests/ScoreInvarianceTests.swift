@@ -123,7 +123,7 @@ struct ScoreInvarianceTests {
     private func expectClose(_ found: [[SequenceScore]], _ expected: [[SequenceScore]]) {
         for (ours, theirs) in zip(found, expected) {
             let agreement = Agreement(ours.map(\.total), theirs.map(\.total))
-            // Float32 products of other shapes round otherwise: by up to 1.22e-6 on a processor with AVX2 and no AVX-512, by less
+            // Float32 products of other shapes round differently: by up to 1.22e-6 on a processor with AVX2 and no AVX-512, by less
             // than 1e-6 on one with both.
             #expect(agreement.largestDifference < 2e-6, "\(agreement)")
         }

@@ -84,9 +84,9 @@ struct ScoringFormTests {
         // A full query costs what a gradient costs.
         #expect(form(full: 1, queries: 1) == .tokens)
         #expect(form(full: 2, queries: 2) == .gradients)
-        // Of short sequences the inner products weigh more.
+        // For short sequences the inner products weigh more.
         #expect(form(tokens: 4, full: 3, queries: 3) == .tokens)
-        // Many queries, of which few want a sequence.
+        // Many queries, few of which want a given sequence.
         #expect(form(full: 1, queries: 20) == .tokens)
         // Whole queries that would not fit in memory.
         #expect(form(rank: 6_400, queries: 200, width: 1_024) == .tokens)

@@ -37,7 +37,7 @@ struct SignSketchTests {
                 let q = columns.map { Double(query[0, $0]) }
                 let scale = x.reduce(0) { $0 + $1 * $1 } / x.reduce(0) { $0 + abs($1) }
                 exact += scale * zip(x, q).reduce(0) { $0 + ($1.0 > 0 ? $1.1 : -$1.1) }
-                // Each entry is rounded, and at random, to a step that is no longer than this.
+                // Rounding moves each entry by a random amount below this step.
                 let step = (q.map(abs).max() ?? 0) / 7
                 variance += scale * scale * step * step * Double(entries) / 12
             }
@@ -50,7 +50,7 @@ struct SignSketchTests {
         let sketch = SignSketch(segments: 1, entries: 4_096)
         let vectors = Matrix.random(rows: 60, columns: 4_096, seed: 3)
         let query = Matrix.random(rows: 1, columns: 4_096, seed: 4)
-        // Each vector has a part of the query.
+        // Each vector contains a fraction of the query.
         var exact: [Double] = []
         var found: [Double] = []
         for row in 0..<60 {

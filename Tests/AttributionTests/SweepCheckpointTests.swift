@@ -24,7 +24,7 @@ struct SweepCheckpointTests {
         try answers.map { try $0.get().sequences }
     }
 
-    /// Answers until a stage has had some micro-batches, as if the process died then.
+    /// Answers until a stage has done some micro-batches, as if the process died then.
     private func interrupt(after limit: Int, in stage: InfluenceProgress.Stage, with checkpoint: CheckpointFile) {
         let steps = StepCounter()
         var control = WorkControl<InfluenceProgress>()
@@ -33,7 +33,7 @@ struct SweepCheckpointTests {
         _ = tiny.engine.answer(queries, checkpoint: checkpoint, control: control)
     }
 
-    /// Answers with a checkpoint, and tells how many sequences were scored.
+    /// Answers with a checkpoint, and returns how many sequences were scored.
     private func resume(_ checkpoint: CheckpointFile) throws -> (sequences: [[InfluentialSequence]], scored: Int) {
         let answers = tiny.engine.answer(queries, checkpoint: checkpoint)
         return (try sequences(answers), checkpoint.writtenCount)
@@ -52,7 +52,7 @@ struct SweepCheckpointTests {
         let resumed = try resume(checkpoint())
         #expect(resumed.sequences == undisturbed.sequences)
         #expect(resumed.scored == undisturbed.scored - found)
-        // What is complete costs nothing any more.
+        // Complete scores are not computed again.
         #expect(try resume(checkpoint()).scored == 0)
     }
 
@@ -60,7 +60,7 @@ struct SweepCheckpointTests {
     func changedBatch() throws {
         interrupt(after: 30, in: .sweep, with: checkpoint())
         let found = checkpoint().foundCount
-        // All that is returned is among what is scored again.
+        // All returned sequences are among those that are scored again.
         var query = queries[1]
         query.topK = query.rescore
         let single = tiny.engine.answer([query])
@@ -96,7 +96,7 @@ struct SweepCheckpointTests {
         let damaged = checkpoint()
         #expect(damaged.foundCount == found - 1)
         #expect(try resume(damaged).sequences == undisturbed)
-        // What follows the repaired end can be read again.
+        // Blocks after the repaired end can be read again.
         #expect(try resume(checkpoint()).scored == 0)
     }
 
@@ -107,7 +107,7 @@ struct SweepCheckpointTests {
         var others = queries[1]
         others.candidates = CandidateSelection(ids: (20..<60).map { "text-\($0)" })
         _ = tiny.engine.answer([some, others], checkpoint: checkpoint())
-        // Now each wants what the other had.
+        // Now each query wants the other's candidates.
         (some.candidates, others.candidates) = (others.candidates, some.candidates)
         let undisturbed = try sequences(tiny.engine.answer([some, others]))
         let resumed = tiny.engine.answer([some, others], checkpoint: checkpoint())
@@ -226,7 +226,7 @@ struct SweepCheckpointTests {
     }
 }
 
-/// A disk whose first sync takes until it is released.
+/// A disk whose first sync blocks until it is released.
 private final class SlowDisk: Sendable {
     private let reached = DispatchSemaphore(value: 0)
     private let released = DispatchSemaphore(value: 0)
@@ -238,7 +238,7 @@ private final class SlowDisk: Sendable {
         try handle.synchronize()
     }
 
-    /// Waits until the first sync has begun; not for ever.
+    /// Waits for a limited time until the first sync has begun.
     func isReached() -> Bool { reached.wait(timeout: .now() + 120) == .success }
 
     func release() { released.signal() }

@@ -2,13 +2,13 @@ import Synchronization
 
 @testable import Attribution
 
-/// Counts the micro-batches of an engine's work, which reports each when it is done, and the steps before them.
+/// Counts an engine's micro-batches, each of which is reported when it is done, and the steps before them.
 final class StepCounter: Sendable {
     private let microBatches = Mutex<[InfluenceProgress.Stage: Int]>([:])
     private let steps = Mutex(0)
     private let last = Mutex<InfluenceProgress?>(nil)
 
-    /// What was reported last.
+    /// The last report.
     var latest: InfluenceProgress? { last.withLock { $0 } }
 
     func note(_ progress: InfluenceProgress) {
