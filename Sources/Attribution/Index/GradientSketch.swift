@@ -2,6 +2,118 @@ import Curvature
 import LinearAlgebra
 import Transformer
 
+/// How gradients are compressed for an index.
+public struct SketchLayout: Sendable, Equatable {
+    /// The most leading eigenvectors of each side of a layer's factors into which its gradient is rotated.
+    public var leading: Int
+    /// The signs that are kept per layer.
+    public var signs: Int
+    /// The seed of the rotation's random choices.
+    public var seed: UInt64
+
+    public static let leadingRange = 1...256
+    public static let signRange = 64...65_536
+
+    /// Whether the numbers are within their ranges, and the signs fill whole words.
+    public static func isPossible(leading: Int, signs: Int) -> Bool {
+        leadingRange ~= leading && signRange ~= signs && signs.isMultiple(of: 64)
+    }
+
+    /// - Precondition: ``isPossible(leading:signs:)``.
+    public init(leading: Int = 96, signs: Int = 1_728, seed: UInt64 = 0) {
+        precondition(Self.isPossible(leading: leading, signs: signs), "\(signs) signs of \(leading) leading directions")
+        self.leading = leading
+        self.signs = signs
+        self.seed = seed
+    }
+}
+
+/// Compresses whole gradients, layer by layer, to the form that an index of one layout keeps.
+struct GradientSketch: Sendable {
+    let layout: SketchLayout
+    let tracked: TrackedLayers
+    let layers: [LayerSketch]
+    let signs: SignSketch
+
+    init(factors: EKFACFactors, layout: SketchLayout) {
+        self.layout = layout
+        tracked = factors.tracked
+        layers = factors.layers.enumerated().map { LayerSketch($1, layer: $0, layout: layout) }
+        signs = SignSketch(segments: max(layers.count, 1), entries: layout.signs)
+    }
+
+    /// A query, ready to be compared with sequences.
+    ///
+    /// The estimates of a query with its own damping are in a unit of their own. They can only be compared with each other.
+    func query(_ gradient: QueryGradient, damping: Double?) -> SignSketch.Query {
+        let largest = damping.map { damping in layers.reduce(0) { max($0, $1.largestGain(ofDamping: damping)) } } ?? 1
+        let unit = largest > 0 ? largest : 1
+        var entries = Matrix(rows: 1, columns: signs.segments * layout.signs)
+        entries.withMutableSpan { span in
+            for (index, layer) in layers.enumerated() {
+                layer.write(
+                    gradient.layers[index], damping: damping, unit: unit, into: &span, from: index * layout.signs)
+            }
+        }
+        return entries.withSpan { signs.query(of: $0) }
+    }
+}
+
+/// Sketches the gradient of each sequence of a micro-batch.
+///
+/// Tokens are rotated for the whole micro-batch at once, and inputs once for all layers that read them.
+///
+/// - Complexity: Beside the passes through the model, `T leading (in + out + leading)` multiply-adds per layer for T tokens, and a transform
+///   of leading² coordinates per layer and sequence.
+struct SketchTap: GradientTap, Sendable {
+    /// One record per sequence of the last micro-batch, in its order.
+    private(set) var records: [[UInt8]] = []
+
+    var tracked: TrackedLayers { sketch.tracked }
+
+    private let sketch: GradientSketch
+    /// sequences × (layers · signs)
+    private var entries = Matrix()
+    private var isStarted = false
+    private var inputs = Matrix()
+    private var inputsOwner: Int?
+    private var gradients = Matrix()
+    private var block = Matrix()
+    private var scratch = Matrix()
+
+    init(_ sketch: GradientSketch) {
+        self.sketch = sketch
+    }
+
+    mutating func record(_ pass: LayerPass) {
+        let width = sketch.layers.count * sketch.layout.signs
+        if !isStarted {
+            entries.resize(rows: pass.batch.sequences.count, columns: width)
+            isStarted = true
+        }
+        let layer = sketch.layers[pass.layer.index]
+        if inputsOwner != pass.layer.inputOwner {
+            inputs.formProduct(pass.inputs, layer.activationVectors.slice)  // tokens × leading
+            inputsOwner = pass.layer.inputOwner
+        }
+        gradients.formProduct(pass.outputGradients, layer.gradientVectors.slice)
+        for (index, rows) in pass.batch.sequences.enumerated() {
+            block.formProduct(gradients[rows: rows].transposed, inputs[rows: rows])
+            let start = index * width + pass.layer.index * sketch.layout.signs
+            entries.withMutableSpan { layer.write(block, &scratch, into: &$0, from: start) }
+        }
+    }
+
+    mutating func finish(_ batch: TokenBatch) {
+        let width = sketch.layers.count * sketch.layout.signs
+        records = batch.sequences.indices.map { index in
+            entries.withSpan { sketch.signs.record(of: $0.extracting((index * width)..<((index + 1) * width))) }
+        }
+        isStarted = false
+        inputsOwner = nil
+    }
+}
+
 /// Rotates one layer's gradients to entries whose signs preserve influence.
 ///
 /// The coordinates of a gradient `G = Dᵀ A` in the leading eigenvectors of the layer's factors are `C = (D Qs)ᵀ (A Qa)`, a
@@ -110,117 +222,5 @@ extension [Double] {
     /// The indices of the largest values, ascending.
     fileprivate func largest(_ count: Int) -> [Int] {
         indices.sorted { (self[$0], $0) < (self[$1], $1) }.suffix(count).sorted()
-    }
-}
-
-/// Compresses whole gradients, layer by layer, to the form that an index of one layout keeps.
-struct GradientSketch: Sendable {
-    let layout: SketchLayout
-    let tracked: TrackedLayers
-    let layers: [LayerSketch]
-    let signs: SignSketch
-
-    init(factors: EKFACFactors, layout: SketchLayout) {
-        self.layout = layout
-        tracked = factors.tracked
-        layers = factors.layers.enumerated().map { LayerSketch($1, layer: $0, layout: layout) }
-        signs = SignSketch(segments: max(layers.count, 1), entries: layout.signs)
-    }
-
-    /// A query, ready to be compared with sequences.
-    ///
-    /// The estimates of a query with its own damping are in a unit of their own. They can only be compared with each other.
-    func query(_ gradient: QueryGradient, damping: Double?) -> SignSketch.Query {
-        let largest = damping.map { damping in layers.reduce(0) { max($0, $1.largestGain(ofDamping: damping)) } } ?? 1
-        let unit = largest > 0 ? largest : 1
-        var entries = Matrix(rows: 1, columns: signs.segments * layout.signs)
-        entries.withMutableSpan { span in
-            for (index, layer) in layers.enumerated() {
-                layer.write(
-                    gradient.layers[index], damping: damping, unit: unit, into: &span, from: index * layout.signs)
-            }
-        }
-        return entries.withSpan { signs.query(of: $0) }
-    }
-}
-
-/// Sketches the gradient of each sequence of a micro-batch.
-///
-/// Tokens are rotated for the whole micro-batch at once, and inputs once for all layers that read them.
-///
-/// - Complexity: Beside the passes through the model, `T leading (in + out + leading)` multiply-adds per layer for T tokens, and a transform
-///   of leading² coordinates per layer and sequence.
-struct SketchTap: GradientTap, Sendable {
-    /// One record per sequence of the last micro-batch, in its order.
-    private(set) var records: [[UInt8]] = []
-
-    var tracked: TrackedLayers { sketch.tracked }
-
-    private let sketch: GradientSketch
-    /// sequences × (layers · signs)
-    private var entries = Matrix()
-    private var isStarted = false
-    private var inputs = Matrix()
-    private var inputsOwner: Int?
-    private var gradients = Matrix()
-    private var block = Matrix()
-    private var scratch = Matrix()
-
-    init(_ sketch: GradientSketch) {
-        self.sketch = sketch
-    }
-
-    mutating func record(_ pass: LayerPass) {
-        let width = sketch.layers.count * sketch.layout.signs
-        if !isStarted {
-            entries.resize(rows: pass.batch.sequences.count, columns: width)
-            isStarted = true
-        }
-        let layer = sketch.layers[pass.layer.index]
-        if inputsOwner != pass.layer.inputOwner {
-            inputs.formProduct(pass.inputs, layer.activationVectors.slice)  // tokens × leading
-            inputsOwner = pass.layer.inputOwner
-        }
-        gradients.formProduct(pass.outputGradients, layer.gradientVectors.slice)
-        for (index, rows) in pass.batch.sequences.enumerated() {
-            block.formProduct(gradients[rows: rows].transposed, inputs[rows: rows])
-            let start = index * width + pass.layer.index * sketch.layout.signs
-            entries.withMutableSpan { layer.write(block, &scratch, into: &$0, from: start) }
-        }
-    }
-
-    mutating func finish(_ batch: TokenBatch) {
-        let width = sketch.layers.count * sketch.layout.signs
-        records = batch.sequences.indices.map { index in
-            entries.withSpan { sketch.signs.record(of: $0.extracting((index * width)..<((index + 1) * width))) }
-        }
-        isStarted = false
-        inputsOwner = nil
-    }
-}
-
-/// How gradients are compressed for an index.
-public struct SketchLayout: Sendable, Equatable {
-    /// The most leading eigenvectors of each side of a layer's factors into which its gradient is rotated.
-    public var leading: Int
-    /// The signs that are kept per layer.
-    public var signs: Int
-    /// The seed of the rotation's random choices.
-    public var seed: UInt64
-
-    public static let leadingRange = 1...256
-    public static let signRange = 64...65_536
-
-    /// Whether the numbers are within their ranges, and the signs fill whole words.
-    public static func isPossible(leading: Int, signs: Int) -> Bool {
-        leadingRange ~= leading && signRange ~= signs && signs.isMultiple(of: 64)
-    }
-
-    /// - Precondition: ``isPossible(leading:signs:)``.
-    public init(leading: Int = 96, signs: Int = 1_728, seed: UInt64 = 0) {
-        precondition(Self.isPossible(leading: leading, signs: signs), "\(signs) signs of \(leading) leading directions")
-        self.leading = leading
-        self.signs = signs
-        self.seed = seed
     }
 }
