@@ -56,6 +56,7 @@ let package = Package(
             name: "Attribution",
             dependencies: [
                 "Curvature", "Transformer", "Tokenizer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
+                "CVectorKernels",
             ],
             resources: [.copy("Resources/default")]),
 

@@ -3,12 +3,11 @@ import Transformer
 
 /// One layer's eigenvalue-corrected Kronecker factors (George et al. 2018; Grosse et al. 2023, section 2.2.2).
 ///
-/// The curvature of the layer's weights is taken to be `(Qs ⊗ Qa) diag(Λ) (Qs ⊗ Qa)ᵀ`.
+/// They approximate the curvature of the layer's weights by `(Qs ⊗ Qa) diag(Λ) (Qs ⊗ Qa)ᵀ`.
 public struct LayerFactors: Sendable {
-    /// `Qa`: in × in, eigenvectors of the activations' covariance in columns, eigenvalues ascending; or those of its blocks on the
-    /// diagonal.
+    /// `Qa`: in × in, the eigenvectors of the activations' covariance, or of its diagonal blocks, in columns, with eigenvalues ascending.
     public var activationVectors: BlockDiagonal
-    /// `Qs`: out × out, those of the output gradients' covariance.
+    /// `Qs`: out × out, the eigenvectors of the output gradients' covariance.
     public var gradientVectors: BlockDiagonal
     /// Eigenvalues of the mean over tokens of `a aᵀ`, ascending within each block.
     public var activationValues: [Double]
@@ -19,11 +18,11 @@ public struct LayerFactors: Sendable {
         didSet { defaultDamping = Self.defaultDamping(eigenvalues) }
     }
 
-    /// The damping `λ` that is used unless another is asked for: 0.1 times the mean of `Λ`. Zero where there is no curvature.
+    /// The damping `λ` that is used unless another is given: 0.1 times the mean of `Λ`. Zero for a layer without curvature.
     public private(set) var defaultDamping: Double
 
-    /// Whether any gradient of the fit reached the layer, as far as Float32 can tell. Where `Λ` is zero throughout there is nothing to
-    /// divide by, not even the default damping, and the layer has no influence: `(Λ + λ)⁻¹` counts as zero whatever damping is asked for.
+    /// Whether any gradient of the fit reached the layer, as far as Float32 can tell. If `Λ` is zero throughout, the default damping is zero
+    /// as well, and nothing is left to divide by. Such a layer has no influence: `(Λ + λ)⁻¹` counts as zero whatever damping is given.
     public var hasCurvature: Bool { Float(defaultDamping) > 0 }
 
     public init(
@@ -43,10 +42,10 @@ public struct LayerFactors: Sendable {
         return 0.1 * sum / Double(max(eigenvalues.count, 1))
     }
 
-    /// No influence at all: out × in zeros.
+    /// Out × in zeros, for a layer without influence.
     public var zero: Matrix { Matrix(rows: eigenvalues.rows, columns: eigenvalues.columns) }
 
-    /// A matrix given in the eigenbasis, in the layer's own coordinates: `Qs M Qaᵀ`, out × in.
+    /// Rotates a matrix from the eigenbasis back into the layer's own coordinates: `Qs M Qaᵀ`, out × in.
     public func unrotated(_ matrix: Matrix) -> Matrix {
         var half = Matrix()
         half.formProduct(gradientVectors, matrix.slice)
@@ -64,18 +63,20 @@ public struct EKFACFactors: Sendable {
     public let provenance: FactorProvenance
 
     public init(tracked: TrackedLayers, layers: [LayerFactors], provenance: FactorProvenance) {
-        precondition(tracked.layers.count == layers.count, "one set of factors for each tracked layer")
+        precondition(
+            tracked.layers.count == layers.count,
+            "\(layers.count) sets of factors for \(tracked.layers.count) tracked layers")
         self.tracked = tracked
         self.layers = layers
         self.provenance = provenance
     }
 
-    /// The names of the layers that no gradient of the fit reached, and that therefore have no influence: ``LayerFactors/hasCurvature``.
+    /// The names of the layers without curvature, which no gradient of the fit reached: ``LayerFactors/hasCurvature``.
     public var layersWithoutCurvature: [String] {
         zip(tracked.layers, layers).filter { !$1.hasCurvature }.map(\.0.name)
     }
 
-    /// A sentence that names ``layersWithoutCurvature``, a few of them; `nil` if there is none.
+    /// A sentence that names some of ``layersWithoutCurvature``; `nil` if there are none.
     public var warning: String? {
         let names = layersWithoutCurvature
         guard !names.isEmpty else { return nil }
@@ -85,7 +86,7 @@ public struct EKFACFactors: Sendable {
             + "nothing has influence through \(shown)"
     }
 
-    /// Bytes of all factors in memory, what is shared counted once.
+    /// Bytes of all factors in memory. An activation basis that several layers share counts once.
     public var byteCount: Int {
         zip(tracked.layers, layers).reduce(0) { sum, entry in
             let (layer, factors) = entry
@@ -97,40 +98,26 @@ public struct EKFACFactors: Sendable {
 
 /// Where factors come from.
 public struct FactorProvenance: Sendable, Equatable, Codable {
-    /// Whose labels the gradients of the fit are of.
+    /// The labels from which the fit took its gradients.
     public enum Fisher: String, Sendable, Codable, CaseIterable {
-        /// Drawn from the model's own output distribution: the true Fisher.
+        /// Labels drawn from the model's own output distribution: the true Fisher.
         case sampled
         /// The sequences' own next tokens.
         case empirical
     }
 
     public var fisher: Fisher
-    /// Digest of the model; nil where another program fitted the factors.
+    /// The model's digest; nil if another program fitted the factors.
     public var model: String?
-    /// Digest of the corpus.
+    /// The corpus's digest.
     public var corpus: String?
-    /// Sequences used.
+    /// How many sequences the factors were fitted on.
     public var sequences: Int
     public var tokens: Int?
-    /// Seed of sampled labels.
+    /// The seed of sampled labels.
     public var seed: UInt64?
-    /// Rows of the blocks into which larger covariances were split, at most; nil where all are whole.
+    /// The most rows of the blocks into which larger covariances were split; nil if all are whole.
     public var largestBlock: Int?
-    /// The program that fitted them, and its version.
+    /// The program that fitted the factors, and its version.
     public var program: String
-
-    public init(
-        fisher: Fisher, model: String?, corpus: String?, sequences: Int, tokens: Int?, seed: UInt64?,
-        largestBlock: Int? = nil, program: String
-    ) {
-        self.fisher = fisher
-        self.model = model
-        self.corpus = corpus
-        self.sequences = sequences
-        self.tokens = tokens
-        self.seed = seed
-        self.largestBlock = largestBlock
-        self.program = program
-    }
 }

@@ -3,30 +3,30 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// A folder of EK-FAC factors, in the files and under the tensor names that kronfluence writes, so that a folder of its own loads as
-/// it is and ours loads there.
+/// A folder of EK-FAC factors, in the files and under the tensor names that kronfluence writes. Each of the two programs loads the
+/// other's folders.
 ///
-/// | file (.safetensors) | tensor, one a tracked layer by module name |
+/// | file (.safetensors) | tensor, one per tracked layer, under its module name |
 /// |---|---|
 /// | activation_eigenvectors | `Qa` [in, in], eigenvectors in columns, eigenvalues ascending |
 /// | gradient_eigenvectors | `Qs` [out, out] |
 /// | activation_eigenvalues, gradient_eigenvalues | [in], [out] |
 /// | lambda_matrix | the sum over sequences of `((D Qs)ᵀ (A Qa))²`, [out, in] |
-/// | num_lambda_processed | how many sequences that is, int64 [1] |
+/// | num_lambda_processed | the number of these sequences, int64 [1] |
 ///
-/// Where covariances were split into blocks on the diagonal, layers with more than one block have a tensor a block in place of `Qa` or
-/// `Qs`, under their name and `.block.0` and so on; other programs cannot read these.
+/// If covariances were split into diagonal blocks, a layer with more than one block has a tensor per block in place of `Qa` or `Qs`, under
+/// the layer's name and `.block.0` and so on. Other programs cannot read these.
 ///
-/// A layer with a bias counts a 1 among its inputs. Damping is not stored. The metadata entry `tributary` of lambda_matrix holds
-/// the ``FactorProvenance`` as JSON.
+/// A layer with a bias counts a 1 among its inputs. Damping is not stored. The metadata entry `tributary` holds the ``FactorProvenance``
+/// as JSON.
 public enum FactorFile {
     private static let provenanceKey = "tributary"
 
-    /// Writes a folder, or leaves the one that was there: as ``AtomicFolder`` does. Equal factors make equal bytes.
+    /// Writes a folder in place of the one before, or leaves that one unchanged, as ``AtomicFolder`` does. Equal factors make equal bytes.
     ///
     /// When this returns, the factors outlast a power failure.
     ///
-    /// - Throws: ``AtomicFileError`` that names the folder, ``SafetensorsError``.
+    /// - Throws: ``AtomicFileError`` that names the folder, or ``SafetensorsError``.
     public static func write(_ factors: EKFACFactors, to folder: String) throws {
         recover(at: folder)
         do {
@@ -82,14 +82,14 @@ public enum FactorFile {
         URL(fileURLWithPath: folder).appendingPathComponent(name + ".safetensors").path
     }
 
-    /// Puts a folder back that a crash left beside its place, and removes what crashes left otherwise.
+    /// Puts back a complete folder that a crash left beside its path, and removes all other leftovers of crashes.
     public static func recover(at folder: String) {
         AtomicFolder.recover(folder) { found in
             fileNames.allSatisfy { (try? SafetensorsFile(path: path(of: $0, in: found))) != nil }
         }
     }
 
-    /// The bytes that a folder of factors takes on a disk, at most, with the headers of its files and what file systems round up to.
+    /// The most bytes that a folder of factors takes on a disk, with the headers of its files and the rounding of file systems.
     ///
     /// - Parameter largestBlock: As ``FactorProvenance/largestBlock``.
     static func byteCount(of tracked: TrackedLayers, largestBlock: Int?) -> Int {
@@ -107,8 +107,8 @@ public enum FactorFile {
     /// Loads a folder.
     ///
     /// - Parameters:
-    ///   - decoder: The model that the factors must be of.
-    ///   - modelDigest: Compared with what the folder records, if it records any.
+    ///   - decoder: The model to which the factors must belong.
+    ///   - modelDigest: Compared with the digest that the folder records, if it records one.
     /// - Throws: ``FactorFileError``, or ``SafetensorsError`` for a damaged file.
     public static func load(folder: String, for decoder: DecoderModel, modelDigest: String?) throws -> EKFACFactors {
         func open(_ name: String) throws -> SafetensorsFile {
@@ -143,7 +143,7 @@ public enum FactorFile {
             eigenvalues.scale(by: 1 / Float(count))
             var vectors = try activationVectors.blocks(
                 named: layer.name, order: layer.inputs, largest: recorded?.largestBlock)
-            // Layers that read the same inputs have the same Qa: keep it once.
+            // Layers that read the same inputs share one Qa in memory.
             if layer.inputOwner != layer.index, vectors == layers[layer.inputOwner].activationVectors {
                 vectors = layers[layer.inputOwner].activationVectors
             }
@@ -163,12 +163,11 @@ public enum FactorFile {
             recorded
             ?? FactorProvenance(
                 fisher: lambda.metadata["use_empirical_fisher"] == "True" ? .empirical : .sampled, model: nil,
-                corpus: nil,
-                sequences: sequences, tokens: nil, seed: nil, program: "kronfluence")
+                corpus: nil, sequences: sequences, tokens: nil, seed: nil, program: "kronfluence")
         return EKFACFactors(tracked: tracked, layers: layers, provenance: provenance)
     }
 
-    /// What a folder records of its factors, and how many layers they are of, without loading them.
+    /// Reads the provenance that a folder records, and how many layers its factors have, without loading them.
     ///
     /// - Throws: ``SafetensorsError``.
     public static func inspect(folder: String) throws -> (provenance: FactorProvenance?, layers: Int) {
@@ -185,10 +184,10 @@ public enum FactorFile {
         FileManager.default.fileExists(atPath: path(of: "lambda_matrix", in: folder))
     }
 
-    /// The selection of layers that has just these names.
-    private static func trackedLayers(named names: Set<String>, of decoder: DecoderModel, folder: String) throws
-        -> TrackedLayers
-    {
+    /// The selection of layers that has exactly these names.
+    private static func trackedLayers(
+        named names: Set<String>, of decoder: DecoderModel, folder: String
+    ) throws -> TrackedLayers {
         let selections = [LayerSelection.feedForward, .attention, .all].map { TrackedLayers(of: decoder, $0) }
         if let tracked = selections.first(where: { Set($0.layers.map(\.name)) == names }) { return tracked }
         if names.allSatisfy({ name in selections.contains { $0[name] != nil } }) {
@@ -208,7 +207,7 @@ public enum FactorFile {
 public enum FactorFileError: Error, Equatable, CustomStringConvertible {
     case missingFile(String, folder: String)
     case ofAnotherModel(folder: String, difference: String)
-    /// Of layers of this model that are neither those of every MLP nor those of attention, whose numbers follow, nor both.
+    /// The factors' layers are neither those of every MLP, nor those of attention, nor both. The numbers of layers of either follow.
     case ofSomeLayers(folder: String, found: Int, feedForward: Int, attention: Int)
     case notFinite(layer: String, folder: String)
 
@@ -224,5 +223,39 @@ public enum FactorFileError: Error, Equatable, CustomStringConvertible {
         case .notFinite(let layer, let folder):
             "\(folder): the factors of layer \"\(layer)\" hold values that are not finite: fit them again"
         }
+    }
+}
+
+extension SafetensorsWriter {
+    /// Adds one tensor under the name, or one per block: `name.block.0` and so on.
+    mutating func add(_ name: String, blocks matrix: BlockDiagonal) {
+        if let whole = matrix.blocks.first, matrix.blocks.count == 1 { return add(name, whole) }
+        for (index, block) in matrix.blocks.enumerated() { add("\(name).block.\(index)", block) }
+    }
+}
+
+extension SafetensorsFile {
+    /// Reads a layer's eigenvalues.
+    ///
+    /// - Throws: ``SafetensorsError``, also for another number of eigenvalues than expected.
+    func eigenvalues(named name: String, count: Int) throws -> [Double] {
+        let values = try doubles(named: name)
+        guard values.count == count else {
+            throw SafetensorsError.wrongShape(tensor: name, file: fileName, expected: [count], found: [values.count])
+        }
+        return values
+    }
+
+    /// Reads a matrix that ``SafetensorsWriter/add(_:blocks:)`` wrote.
+    ///
+    /// - Parameter largest: The most rows of the blocks into which larger matrices were split.
+    /// - Throws: ``SafetensorsError``.
+    func blocks(named name: String, order: Int, largest: Int?) throws -> BlockDiagonal {
+        let ranges = BlockDiagonal.ranges(order: order, largest: largest)
+        guard ranges.count > 1 else { return BlockDiagonal(try matrix(named: name, rows: order, columns: order)) }
+        return BlockDiagonal(
+            blocks: try ranges.enumerated().map { index, range in
+                try matrix(named: "\(name).block.\(index)", rows: range.count, columns: range.count)
+            })
     }
 }

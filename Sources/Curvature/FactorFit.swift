@@ -4,19 +4,18 @@ import LinearAlgebra
 import Transformer
 
 /// Fits EK-FAC factors: covariances of activations and output gradients over the sequences, their eigenvectors, and then the
-/// eigenvalues in that basis from one gradient a sequence (Grosse et al. 2023, section 2.2).
+/// eigenvalues in that basis from one gradient per sequence (Grosse et al. 2023, section 2.2).
 ///
-/// A sum over sequences throughout: each worker keeps sums of its own, and they are added in the workers' order at the end, so
-/// that one seed and one number of workers give the same factors bit for bit, interrupted or not. Gradients enter
-/// in Float32 and sums are Float64 (``SymmetricAccumulator``, ``SquareAccumulator``), which makes batch size and order
-/// invisible in the result.
+/// Each worker keeps its own sums over sequences, and at the end these are added in the workers' order. The same seed and number of workers
+/// therefore give the same factors bit for bit, whether the fit was interrupted or not. Gradients are Float32 and their sums Float64
+/// (``SymmetricAccumulator``, ``SquareAccumulator``), so that the size and order of micro-batches do not show in the result.
 public struct FactorFit: Sendable {
-    /// The sequences to fit on, in an order that does not change.
+    /// The sequences on which to fit, in an order that does not change.
     public struct Source: Sendable {
         public let count: Int
-        /// Digest of what they are.
+        /// A digest of the sequences.
         public let digest: String
-        /// The tokens of some of them.
+        /// Reads the tokens of some sequences, by their indices.
         public let tokens: @Sendable (Range<Int>) throws -> [[Int32]]
 
         public init(count: Int, digest: String, tokens: @escaping @Sendable (Range<Int>) throws -> [[Int32]]) {
@@ -26,10 +25,10 @@ public struct FactorFit: Sendable {
         }
     }
 
-    /// What the options of a fit are allowed to be.
+    /// The allowed values of a fit's options.
     public enum Limits {
         public static let sequences = 1...1_000_000_000
-        /// Smaller blocks leave out most of the curvature.
+        /// Smaller blocks would omit most of the curvature.
         public static let largestBlock = 16...1_048_576
         public static let seed = UInt64.min...UInt64.max
     }
@@ -50,26 +49,26 @@ public struct FactorFit: Sendable {
     let source: Source
     let identity: FactorProvenance
     let workers: Workers
-    /// Tokens of a micro-batch, at least one sequence.
+    /// The most tokens of a micro-batch, which has at least one sequence.
     let batchTokens: Int
     private(set) var labels: @Sendable (_ stage: Stage, _ sequence: Int) -> TokenBatch.Labels
     /// Seconds between saved states.
     let saveInterval: Double
 
-    /// Tokens of a micro-batch, unless another number is asked for: sums are added to in Float64 once for each.
+    /// The default for the most tokens of a micro-batch. The Float64 sums are added to once per micro-batch.
     public static let batchTokens = 1_024
 
     /// - Parameters:
     ///   - modelDigest: Recorded with the factors.
     ///   - maximumSequences: How many of the source's sequences are used, evenly spread over it; all by default.
-    ///   - seed: Of sampled labels.
-    ///   - largestBlock: Rows of the blocks on the diagonal into which larger covariances are split (Grosse et al. 2023, appendix A):
-    ///     what is outside of them is taken to be zero. `nil` leaves all whole.
+    ///   - seed: The seed of sampled labels.
+    ///   - largestBlock: The most rows of the diagonal blocks into which larger covariances are split (Grosse et al. 2023, appendix A).
+    ///     Entries outside the blocks count as zero. `nil` leaves all covariances whole.
     public init(
         decoder: DecoderModel, modelDigest: String, source: Source, fisher: FactorProvenance.Fisher = .sampled,
         selection: LayerSelection = .feedForward, maximumSequences: Int? = nil, seed: UInt64 = 0,
-        largestBlock: Int? = nil,
-        workers: Workers = Workers(), batchTokens: Int = FactorFit.batchTokens, saveInterval: Double = 30
+        largestBlock: Int? = nil, workers: Workers = Workers(), batchTokens: Int = FactorFit.batchTokens,
+        saveInterval: Double = 30
     ) {
         self.decoder = decoder
         tracked = TrackedLayers(of: decoder, selection)
@@ -82,31 +81,31 @@ public struct FactorFit: Sendable {
         labels = { stage, sequence in
             switch fisher {
             case .empirical: .nextTokens
-            // Each pass draws its own labels, as two independent estimates need.
+            // The two estimates are independent only if each pass draws its own labels.
             case .sampled: .sampled(seed: stage == .covariances ? seed : ~seed, key: UInt64(sequence))
             }
         }
         self.saveInterval = saveInterval
     }
 
-    /// The same fit with labels chosen otherwise, such as ones that were drawn before.
+    /// The same fit with other labels, such as ones that were drawn before.
     func with(labels: @escaping @Sendable (Stage, Int) -> TokenBatch.Labels) -> FactorFit {
         var fit = self
         fit.labels = labels
         return fit
     }
 
-    /// How many times as long as a state took to save, the fit then goes on without saving again.
+    /// The least time between two saves, as a multiple of the time that the first of them took.
     private static let timeBetweenSaves = 20.0
 
     /// Fits the factors and writes them to a folder.
     ///
-    /// The state of the fit is removed only when the factors outlast a power failure: at any moment one of the two is there.
+    /// The state of the fit is removed only when the factors outlast a power failure, so that one of the two exists at any moment.
     ///
     /// - Parameters:
-    ///   - folder: Where the factors go, as ``FactorFile`` writes them, in place of earlier ones.
-    ///   - statePath: As of ``run(statePath:progress:warn:isCancelled:)``.
-    /// - Throws: ``FitError``, or what reading the sequences threw.
+    ///   - folder: Where ``FactorFile`` writes the factors, in place of earlier ones.
+    ///   - statePath: As in ``run(statePath:progress:warn:isCancelled:)``.
+    /// - Throws: ``FitError``, or the error of reading the sequences.
     public func run(
         into folder: String, statePath: String, progress: (Progress) -> Void = { _ in },
         warn: (FitWarning) -> Void = { _ in }, isCancelled: () -> Bool = { false }
@@ -125,11 +124,11 @@ public struct FactorFit: Sendable {
     /// Fits the factors.
     ///
     /// - Parameters:
-    ///   - statePath: Where the state of an interrupted fit is kept, and taken up if it is of this very fit; nil keeps none. It is
-    ///     still there when this returns.
-    ///   - warn: Told of a state that cannot be saved or taken up, once of each kind; the fit goes on.
-    ///   - isCancelled: Asked every few micro-batches; the state is saved then.
-    /// - Throws: ``FitError``, or what reading the sequences threw.
+    ///   - statePath: Where the state of an interrupted fit is kept, and from where a fit resumes if the state is its own; nil keeps no
+    ///     state. The state is not removed.
+    ///   - warn: Receives one warning of each kind if a state cannot be saved or resumed from; the fit goes on.
+    ///   - isCancelled: Asked every few micro-batches. If it returns true, the state is saved and the fit ends.
+    /// - Throws: ``FitError``, or the error of reading the sequences.
     public func run(
         statePath: String? = nil, progress: (Progress) -> Void = { _ in },
         warn: (FitWarning) -> Void = { _ in }, isCancelled: () -> Bool = { false }
@@ -157,7 +156,7 @@ public struct FactorFit: Sendable {
         if case .eigenvalues(let savedBases, let taps, let next) = saved {
             (bases, eigenvalueTaps, eigenvalueStart) = (savedBases, taps, next)
         } else {
-            // Each by its worker: a large model's sums take seconds to be zeroed.
+            // Each worker makes its own: zeroing a large model's sums takes seconds.
             var taps = try workers.run { _ in CovarianceTap(tracked, largestBlock: identity.largestBlock) }
             var start = 0
             if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
@@ -191,22 +190,18 @@ public struct FactorFit: Sendable {
                     eigenvalues: sum.mean(over: Double(sums.sequences)))
             },
             provenance: provenance)
-        try requireFinite(factors)
-        return factors
-    }
-
-    /// - Throws: ``FitError/overflow(layer:)``: a finite gradient may have a square that Float32 does not hold.
-    private func requireFinite(_ factors: EKFACFactors) throws {
+        // The square of a finite gradient can leave the range of Float32.
         for (layer, own) in zip(tracked.layers, factors.layers) where !own.eigenvalues.isFinite {
             throw FitError.overflow(layer: layer.name)
         }
+        return factors
     }
 
     /// Runs every remaining micro-batch through its worker's tap.
     ///
     /// - Parameters:
-    ///   - taps: Given away: their sums are most of a fit's memory, and none must be copied to be added to.
-    ///   - save: Saves the state, the last one of this run or not, and says why it could not.
+    ///   - taps: Consumed, as their sums are most of a fit's memory and must not be copied when they are added to.
+    ///   - save: Saves the state, and returns why it could not, if it could not. The state is the last one of this run if `isLast`.
     private func sweep<Tap: GradientTap & Sendable>(
         _ stage: Stage, taps: consuming [Tap], from start: Int, progress: (Progress) -> Void, isCancelled: () -> Bool,
         save: (_ taps: [Tap], _ next: Int, _ isLast: Bool) -> String?
@@ -233,7 +228,7 @@ public struct FactorFit: Sendable {
             var failure: String?
             if isInterrupted || start > nextSave {
                 failure = save(slots.map { $0.withState { $0.tap } }, next, isInterrupted)
-                // The sums of a large model take seconds to write.
+                // Writing a large model's sums takes seconds.
                 let end = Date()
                 nextSave = end + max(saveInterval, Self.timeBetweenSaves * end.timeIntervalSince(start))
             }
@@ -267,15 +262,13 @@ public struct FactorFit: Sendable {
         return (batches, next)
     }
 
-    /// - Throws: ``FitError`` if all gradients were zero, so that there is no curvature to find. One layer's may be.
-    private static func requireGradients(in covariances: CovarianceTap) throws {
-        guard covariances.gradients.allSatisfy(\.isZero) else { return }
-        throw covariances.tokens == covariances.sequences ? FitError.nothingToPredict : FitError.withoutGradients
-    }
-
-    /// The eigendecompositions of all covariances, as many at once as there are workers.
+    /// The eigendecompositions of all covariances, one per worker at a time.
+    ///
+    /// - Throws: ``FitError`` if all gradients were zero, so that there is no curvature to find. Those of single layers can be zero.
     private func decompose(_ covariances: CovarianceTap, progress: (Progress) -> Void) throws -> [Eigenbasis] {
-        try Self.requireGradients(in: covariances)
+        if covariances.gradients.allSatisfy(\.isZero) {
+            throw covariances.tokens == covariances.sequences ? FitError.nothingToPredict : FitError.withoutGradients
+        }
         let owners = covariances.activations.keys.sorted()
         let count = Double(covariances.tokens)
         let sums = owners.compactMap { covariances.activations[$0] } + covariances.gradients
@@ -285,8 +278,8 @@ public struct FactorFit: Sendable {
         let decompositions = try workers.map(0..<total) { worker, index in
             try slots[worker].withState { state in
                 BlockEigen(
-                    try sums[index].blocks.enumerated().map { place, block in
-                        sums[index].formMean(ofBlock: place, over: count, into: &state.mean)
+                    try sums[index].blocks.enumerated().map { number, block in
+                        sums[index].formMean(ofBlock: number, over: count, into: &state.mean)
                         return try state.solver.decomposition(of: &state.mean, order: block.count)
                     })
             }
@@ -308,14 +301,14 @@ extension FactorFit.Source {
         let all = self
         return FactorFit.Source(count: maximum, digest: digest) { range in
             try range.map { index in
-                let place = index * all.count / maximum
-                return try all.tokens(place..<(place + 1)).first ?? []
+                let chosen = index * all.count / maximum
+                return try all.tokens(chosen..<(chosen + 1)).first ?? []
             }
         }
     }
 }
 
-/// All elements added into the first, each given back as soon as it is.
+/// Adds all elements to the first, and frees each as soon as it is added.
 private func merged<Element>(_ elements: consuming [Element], _ add: (inout Element, Element) -> Void) -> Element {
     var sum = elements.removeFirst()
     while !elements.isEmpty { add(&sum, elements.removeFirst()) }

@@ -8,9 +8,9 @@ public enum FitError: Error, Equatable, CustomStringConvertible {
     case withoutGradients
     case overflow(layer: String)
     case interrupted(stage: FactorFit.Stage, done: Int, total: Int)
-    /// Interrupted, and the state could not be saved.
+    /// The fit was interrupted, and its state could not be saved.
     case interruptedUnsaved(stage: FactorFit.Stage, done: Int, total: Int, reason: String)
-    /// The factors are fitted, and could not be written; nil where there is no state either.
+    /// The factors are fitted but could not be written. The path is nil if there is no state either.
     case factorsNotWritten(reason: String, statePath: String?)
 
     public var description: String {
@@ -21,7 +21,7 @@ public enum FitError: Error, Equatable, CustomStringConvertible {
             "no sequence of the corpus has a token to predict: expected texts of two tokens or more, found only texts of one. "
                 + "Import longer texts"
         case .withoutGradients:
-            "the model's loss on the corpus depends on none of the tracked layers: their gradients are all zero, so that there is "
+            "the model's loss on the corpus depends on none of the tracked layers: all their gradients are zero, so that there is "
                 + "no curvature to fit. Track other layers with --track, or check the model's weights"
         case .overflow(let layer):
             "the squared gradients of layer \"\(layer)\" are too large for single precision: its weights may be damaged"

@@ -1,10 +1,11 @@
+import Files
 import Foundation
 import LinearAlgebra
 import Transformer
 
-/// The saved state of an unfinished fit: each worker's sums as they are, so that going on gives what an undisturbed run gives.
+/// The saved state of an unfinished fit: each worker's unrounded sums, so that a resumed fit gives the same factors as an undisturbed one.
 ///
-/// A safetensors file with a checksum of all it holds: sums that were damaged would make factors that are wrong in silence.
+/// It is a safetensors file with a checksum of its content: damaged sums would silently make wrong factors.
 struct FitState {
     enum Saved {
         case covariances([CovarianceTap], next: Int)
@@ -29,7 +30,7 @@ struct FitState {
         ]
     }
 
-    /// What there is to save of the first stage.
+    /// The file of a state in the first stage.
     func contents(covariances taps: [CovarianceTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .covariances, next: next))
         for (worker, tap) in taps.enumerated() {
@@ -42,7 +43,7 @@ struct FitState {
         return writer
     }
 
-    /// What there is to save of the last stage.
+    /// The file of a state in the last stage.
     func contents(bases: [Eigenbasis], eigenvalues taps: [EigenvalueTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .eigenvalues, next: next))
         for (layer, basis) in zip(tracked.layers, bases) {
@@ -60,17 +61,17 @@ struct FitState {
         return writer
     }
 
-    /// What a file may turn out to be.
+    /// The outcome of reading a file.
     enum Found {
         case nothing
         case state(Saved)
-        /// Of another fit, or of another version.
+        /// The state is that of another fit, or of another version.
         case ofAnotherFit
         case damaged
         case unreadable(reason: String)
     }
 
-    /// Reads what is there. Nothing of it is trusted before its checksum is verified.
+    /// Reads the file. Nothing of it is trusted before its checksum is verified.
     func load() -> Found {
         do {
             let file = try SafetensorsFile(path: path)
@@ -117,13 +118,17 @@ struct FitState {
                 }
                 gradients.append(sum)
             }
-            let counts = try file.integers(named: "\(worker).counts")
-            guard counts.count == 2 else { return nil }
+            guard let counts = try counts(file, worker) else { return nil }
             taps.append(
                 CovarianceTap(
-                    activations: activations, gradients: gradients, tokens: Int(counts[0]), sequences: Int(counts[1])))
+                    activations: activations, gradients: gradients, tokens: counts.tokens, sequences: counts.sequences))
         }
         return taps
+    }
+
+    private func counts(_ file: SafetensorsFile, _ worker: Int) throws -> (tokens: Int, sequences: Int)? {
+        let counts = try file.integers(named: "\(worker).counts")
+        return counts.count == 2 ? (Int(counts[0]), Int(counts[1])) : nil
     }
 
     private func blocks(_ order: Int) -> [Range<Int>] {
@@ -133,23 +138,19 @@ struct FitState {
     private func bases(_ file: SafetensorsFile) throws -> [Eigenbasis]? {
         var activations: [Int: BlockEigen] = [:]
         var bases: [Eigenbasis] = []
+        func eigen(_ side: String, _ layer: TrackedLayer, order: Int) throws -> BlockEigen {
+            BlockEigen(
+                values: try file.eigenvalues(named: "\(side).values.\(layer.index)", count: order),
+                vectors: try file.blocks(
+                    named: "\(side).vectors.\(layer.index)", order: order, largest: identity.largestBlock))
+        }
         for layer in tracked.layers {
             if layer.index == layer.inputOwner {
-                activations[layer.index] = BlockEigen(
-                    values: try file.eigenvalues(named: "activation.values.\(layer.index)", count: layer.inputs),
-                    vectors: try file.blocks(
-                        named: "activation.vectors.\(layer.index)", order: layer.inputs, largest: identity.largestBlock)
-                )
+                activations[layer.index] = try eigen("activation", layer, order: layer.inputs)
             }
             guard let shared = activations[layer.inputOwner] else { return nil }
             bases.append(
-                Eigenbasis(
-                    activations: shared,
-                    gradients: BlockEigen(
-                        values: try file.eigenvalues(named: "gradient.values.\(layer.index)", count: layer.outputs),
-                        vectors: try file.blocks(
-                            named: "gradient.vectors.\(layer.index)", order: layer.outputs,
-                            largest: identity.largestBlock))))
+                Eigenbasis(activations: shared, gradients: try eigen("gradient", layer, order: layer.outputs)))
         }
         return bases
     }
@@ -165,9 +166,9 @@ struct FitState {
                 }
                 sums.append(sum)
             }
-            let counts = try file.integers(named: "\(worker).counts")
-            guard counts.count == 2 else { return nil }
-            taps.append(EigenvalueTap(bases: bases, sums: sums, tokens: Int(counts[0]), sequences: Int(counts[1])))
+            guard let counts = try counts(file, worker) else { return nil }
+            taps.append(
+                EigenvalueTap(bases: bases, sums: sums, tokens: counts.tokens, sequences: counts.sequences))
         }
         return taps
     }
@@ -180,5 +181,114 @@ extension SafetensorsWriter {
 
     fileprivate mutating func addCounts(_ name: String, _ tokens: Int, _ sequences: Int) {
         add(name, integers: [Int64(tokens), Int64(sequences)], shape: [2])
+    }
+}
+
+/// Saves the state of a fit while it is under way, and loads the state of an interrupted one.
+///
+/// A state is useful only if the fit is interrupted. A fit goes on if its state cannot be saved or loaded.
+struct FitStateKeeper {
+    private let state: FitState?
+    /// Bytes that the factors will take on the same disk.
+    private let factorBytes: Int
+    private var hasWarned: Set<FitWarning.Kind> = []
+    /// Whether a state of this fit is on the disk.
+    private(set) var isKept = false
+
+    /// - Parameter state: `nil` to keep no state.
+    init(_ state: FitState?, factorBytes: Int) {
+        self.state = state
+        self.factorBytes = factorBytes
+    }
+
+    /// The saved state of this fit, if there is one that can be used.
+    ///
+    /// - Parameter warn: Receives one warning of each kind per fit.
+    mutating func load(warn: (FitWarning) -> Void) -> FitState.Saved? {
+        guard let state else { return nil }
+        AtomicFile.removeLeftovers(of: state.path)
+        switch state.load() {
+        case .nothing: return nil
+        case .state(let saved):
+            isKept = true
+            return saved
+        case .ofAnotherFit: tell(.stateOfAnotherFit(path: state.path), warn)
+        case .damaged: tell(.stateDamaged(path: state.path), warn)
+        case .unreadable(let reason): tell(.stateUnreadable(path: state.path, reason: reason), warn)
+        }
+        return nil
+    }
+
+    /// Saves a state in place of the one before.
+    ///
+    /// While the fit goes on, a state is not allowed to take the space that the factors will need. When the fit is interrupted, it is.
+    ///
+    /// - Parameter isLast: Whether the fit ends here.
+    /// - Returns: Why the state could not be saved; nil if it was saved, or if no state is kept.
+    @discardableResult
+    mutating func save(
+        _ contents: (FitState) -> SafetensorsWriter, isLast: Bool, warn: (FitWarning) -> Void
+    ) -> String? {
+        guard let state else { return nil }
+        let writer = contents(state)
+        do {
+            let bytes = writer.byteCount
+            if !isLast, let free = FileSystem.shortage(of: bytes, at: state.path, leaving: factorBytes) {
+                throw FitWarning.noSpaceForState(path: state.path, needed: bytes + factorBytes, free: free)
+            }
+            try writer.write(to: state.path, checksum: true)
+            isKept = true
+            return nil
+        } catch let warning as FitWarning {
+            tell(warning, warn)
+            return "\(warning)"
+        } catch {
+            tell(.stateNotSaved(path: state.path, reason: "\(error)"), warn)
+            return "\(error)"
+        }
+    }
+
+    private mutating func tell(_ warning: FitWarning, _ warn: (FitWarning) -> Void) {
+        if hasWarned.insert(warning.kind).inserted { warn(warning) }
+    }
+}
+
+/// What is wrong with the state of a fit that goes on.
+public enum FitWarning: Error, Equatable, CustomStringConvertible {
+    case stateNotSaved(path: String, reason: String)
+    case noSpaceForState(path: String, needed: Int, free: Int)
+    case stateDamaged(path: String)
+    case stateUnreadable(path: String, reason: String)
+    case stateOfAnotherFit(path: String)
+
+    enum Kind { case notSaved, noSpace, notUsed }
+
+    var kind: Kind {
+        switch self {
+        case .stateNotSaved: .notSaved
+        case .noSpaceForState: .noSpace
+        case .stateDamaged, .stateUnreadable, .stateOfAnotherFit: .notUsed
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .stateNotSaved(_, let reason):
+            "the state of the fit cannot be saved: \(reason) The fit goes on, and tries again later."
+        case .noSpaceForState(let path, let needed, let free):
+            """
+            \(path): the state of the fit is not saved, to leave space for the factors: both take \(needed / 1_000_000 + 1) MB, \
+            and \(free / 1_000_000) MB are free. The fit goes on, and tries again later.
+            """
+        case .stateDamaged(let path):
+            "\(path): the state of an interrupted fit is damaged: its content is not what was written. The fit starts again."
+        case .stateUnreadable(let path, let reason):
+            "\(path): the state of an interrupted fit cannot be read: \(reason) The fit starts again."
+        case .stateOfAnotherFit(let path):
+            """
+            \(path): this is the state of another fit, with other options, another model or corpus, or of another version. It is \
+            replaced.
+            """
+        }
     }
 }

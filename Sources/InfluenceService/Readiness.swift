@@ -7,7 +7,7 @@ final class Readiness: Sendable {
     enum State: Sendable {
         /// The model is being loaded; `stage` says what is done just now.
         case starting(stage: String)
-        case ready(any InfluenceAnswering)
+        case ready(any ServiceEngine)
         case failed(reason: String)
         case stopping
     }
@@ -31,7 +31,7 @@ final class Readiness: Sendable {
     /// The engine, for a request that needs it.
     ///
     /// - Throws: A ``Problem`` with status 503 if it is not there.
-    func engine() throws(Problem) -> any InfluenceAnswering {
+    func engine() throws(Problem) -> any ServiceEngine {
         switch state {
         case .ready(let engine): engine
         case .starting(let stage): throw .starting(stage: stage)

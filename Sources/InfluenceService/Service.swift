@@ -100,7 +100,7 @@ public final class Service: Sendable {
     /// Takes the engine, and begins to answer queries: first those that an earlier process left unfinished.
     ///
     /// - Throws: ``JobStoreError``.
-    public func become(ready engine: any InfluenceAnswering) async throws {
+    public func become(ready engine: any ServiceEngine) async throws {
         try await batcher.start(engine)
         readiness.become(.ready(engine))
         logger.info("ready")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Attribution
+import Curvature
 import Foundation
 import InfluenceService
 import JSON
@@ -106,7 +107,8 @@ struct Query: ParsableCommand {
 
         let progress = SweepProgress()
         let isCancelled = interruption.question
-        let answers = engine.answer(queries, progress: { progress.show($0) }, isCancelled: { _ in isCancelled() })
+        let answers = engine.answer(
+            queries, control: WorkControl(progress: { progress.show($0) }, isCancelled: { _ in isCancelled() }))
         progress.end()
         try write(answers, to: queries, as: format)
         try report(answers, to: queries)

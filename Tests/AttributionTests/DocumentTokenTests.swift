@@ -47,7 +47,7 @@ struct DocumentTokenTests {
         ])
         let kept = try corpus.sequences(rowids: corpus.rowids()).map(\.tokens)
         #expect(kept == texts.map { tokenizer.encode($0) })
-        #expect(kept == (try GivenTexts.tokenize(texts, for: corpus.tokenization)))
+        #expect(kept == (try AdHocTexts.tokenize(texts, for: corpus.tokenization)))
         #expect(summary.empty == (before ? 1 : 0))
         let marks = kept.map { tokens in tokens.count { $0 == tokenizer.addedToken(Self.end) } }
         #expect(marks[0] == (before ? 1 : 0) + (behind ? 1 : 0))

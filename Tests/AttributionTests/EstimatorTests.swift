@@ -76,7 +76,7 @@ struct EstimatorTests {
         let gradient = try engine.gradients(of: [try engine.tokenize(query(.astra))])[0]
         let astra = NeumannIteration.astra(curvature, factors: engine.factors, .init(iterations: 4, batchSize: 12))
         let solution = try astra.solve([gradient.whole]).vectors[0]
-        // Half xᵀ(G + λI)x - vᵀx is the lower the nearer x is to the solution.
+        // ½ xᵀ(G + λI)x - vᵀx falls as x approaches the solution.
         func height(_ x: ParameterVector) throws -> Double {
             var product = try curvature.products(of: [x])[0]
             product.add(x, scaledBy: engine.factors.damping())
@@ -91,7 +91,7 @@ struct EstimatorTests {
     @Test("does not change what others in the batch are answered")
     func company() throws {
         let queries = InfluenceQuery.Estimator.allCases.map { query($0) }
-        let together = tiny.engine.answer(queries, control: BatchControl())
+        let together = tiny.engine.answer(queries)
         for (query, answer) in zip(queries, together) {
             let alone = try scores(query)
             let largest = alone.values.map(abs).max() ?? 0
@@ -109,7 +109,7 @@ struct EstimatorTests {
         let file = URL(fileURLWithPath: tiny.folder.file("batch.scores"))
         func answer(_ estimator: InfluenceQuery.Estimator) throws -> (result: InfluenceResult, scored: Int) {
             let checkpoint = CheckpointFile(url: file, interval: .zero)
-            let answers = tiny.engine.answer([query(estimator)], control: BatchControl(checkpoint: checkpoint))
+            let answers = tiny.engine.answer([query(estimator)], checkpoint: checkpoint)
             checkpoint.flush()
             return (try #require(try answers.first?.get()), checkpoint.writtenCount)
         }
@@ -126,7 +126,7 @@ struct EstimatorTests {
         let empty = try TinyEngine(texts: 0)
         var queries = [query(.astra), query(.ekfac)]
         for place in queries.indices { queries[place].candidates = CandidateSelection(texts: ["and there was light"]) }
-        let answers = empty.engine.answer(queries, control: BatchControl())
+        let answers = empty.engine.answer(queries)
         #expect(throws: QueryError.unusable(field: "estimator", reason: "\(SolveError.noSequences)")) {
             try answers[0].get()
         }
@@ -136,7 +136,7 @@ struct EstimatorTests {
     @Test("that iterates tells its steps, and ends when its query is cancelled")
     func cancellation() throws {
         let steps = StepCounter()
-        var control = BatchControl()
+        var control = WorkControl<InfluenceProgress>()
         control.progress = { steps.note($0) }
         control.isCancelled = { $0 == 0 && steps[.gradients] > 3 }
         let answers = tiny.engine.answer([query(.astra), query(.ekfac)], control: control)

@@ -62,14 +62,14 @@ struct GradientIndexTests {
         #expect(ids(both).isSuperset(of: proponents.union(opponents)))
     }
 
-    @Test("finds by gradients and words together as many as are asked for, also of a source")
+    @Test("finds by gradients and lexical overlap together as many as are asked for, also of a source")
     func together() throws {
         let tiny = try TinyEngine(index: Self.complete)
         for direction in [InfluenceQuery.Direction.positive, .negative] {
             let found = try tiny.answer(query(.both, limit: 9, direction: direction))
             #expect(found.candidates.selection == "both" && found.candidates.considered == 9)
         }
-        // What shares words may be among the likeliest on either side.
+        // A sequence with lexical overlap can be among the likeliest in both directions.
         #expect((5...9) ~= (try tiny.answer(query(.both, limit: 9, direction: .both)).candidates.considered))
         var odd = query(.both, limit: 3)
         odd.candidates.source = "odd"
@@ -94,18 +94,18 @@ struct GradientIndexTests {
         }
     }
 
-    private func combined(_ estimates: [Float], _ words: [Double], pairs: [Int]? = nil) -> [(Double, Double)] {
-        var (estimateMoments, wordMoments) = (Moments(), Moments())
+    private func combined(_ estimates: [Float], _ tfidf: [Double], pairs: [Int]? = nil) -> [(Double, Double)] {
+        var (estimateMoments, termMoments) = (Moments(), Moments())
         estimateMoments.add(estimates)
-        wordMoments.add(words)
-        let combined = CombinedScores(estimates: estimateMoments, words: wordMoments)
+        termMoments.add(tfidf)
+        let combined = CombinedScores(estimates: estimateMoments, tfidf: termMoments)
         return estimates.indices.map {
-            let scores = combined.scores(estimate: estimates[$0], words: words[$0], pairs: pairs?[$0] ?? 0)
+            let scores = combined.scores(estimate: estimates[$0], tfidf: tfidf[$0], pairs: pairs?[$0] ?? 0)
             return (scores.proponent, scores.opponent)
         }
     }
 
-    @Test("lets words decide between equal estimates, and estimates between sequences that share as much")
+    @Test("lets TF-IDF decide between equal estimates, and estimates between sequences that share as much")
     func combined() {
         let scores = combined([1, 1, -3, -3, 1, .nan], [0, 4, 4, 0, 1, 0])
         func order(_ scores: [Double]) -> [Int] {
@@ -137,7 +137,7 @@ struct GradientIndexTests {
         }
     }
 
-    @Test("finds by estimates and words what one list of all scores has at its ends", arguments: [1, 9, 60])
+    @Test("finds by estimates and lexical overlap what one list of all scores has at its ends", arguments: [1, 9, 60])
     func streamed(length: Int) throws {
         let corpus = try TinyEngine().engine.corpus
         let count = try corpus.statistics().sequences
@@ -150,8 +150,8 @@ struct GradientIndexTests {
             return part
         }
         let asked = Array(try corpus.tokens(rowids: [3, 4, 3]).joined())
-        let pairs = Set(zip(asked, asked.dropFirst()).map { SharedWords.Pair(first: $0, second: $1) })
-        let words = SharedWords(
+        let pairs = Set(zip(asked, asked.dropFirst()).map { LexicalOverlap.Pair(first: $0, second: $1) })
+        let overlap = LexicalOverlap(
             scores: { try corpus.termIndex.scores(queryTokens: asked, asOf: count) }, pairs: pairs,
             tokens: { try corpus.tokens(rowids: $0) })
 
@@ -159,18 +159,18 @@ struct GradientIndexTests {
         for match in try corpus.termIndex.search(queryTokens: asked, limit: count) {
             shared[Int(match.rowid) - 1] = match.score
         }
-        let pairCounts = try words.pairCounts(in: (1...Int64(count)).map { $0 })
+        let pairCounts = try overlap.pairCounts(in: (1...Int64(count)).map { $0 })
         let plain = combined(values, shared)
         let zeros = Matrix(rows: 1, columns: 64)
         let vector = zeros.withSpan { SignSketch(segments: 1, entries: 64).query(of: $0) }
         for (direction, limit) in [(InfluenceQuery.Direction.positive, 5), (.negative, 7), (.both, 9), (.both, 1)] {
             for within in [nil, [2...20, 40...50]] as [[ClosedRange<Int64>]?] {
                 let query = GradientIndex.Query(
-                    vector: vector, limit: limit, direction: direction, words: words, within: within)
+                    vector: vector, limit: limit, direction: direction, overlap: overlap, within: within)
                 var matches = DirectedMatches(query, of: count)
-                try CombinedSearch(estimates: Estimates(parts: parts, count: count), words: words)
+                try CombinedSearch(estimates: Estimates(parts: parts, count: count), overlap: overlap)
                     .insert(into: &matches, for: query)
-                // Pairs count for what is on the shortlist alone.
+                // Pairs count only for sequences on the shortlist.
                 var shortlist = DirectedMatches(query, of: count, times: CombinedSearch.shortlist)
                 shortlist.insert(plain.map(\.0), opponents: plain.map(\.1), firstRowid: 1)
                 let chosen = Set(shortlist.rowids)
@@ -186,13 +186,13 @@ struct GradientIndexTests {
     @Test("lets a pair of tokens that ends in the completion outweigh a small difference, and not a large one")
     func pairs() throws {
         let sequences: [[Int32]] = [[1, 2, 3], [3, 2, 1], [9, 1, 2, 3, 1, 2], [], [2]]
-        let asked: [SharedWords.Pair] = [.init(first: 1, second: 2), .init(first: 2, second: 3)]
-        let words = SharedWords(
+        let asked: [LexicalOverlap.Pair] = [.init(first: 1, second: 2), .init(first: 2, second: 3)]
+        let overlap = LexicalOverlap(
             scores: { throw CancellationError() }, pairs: Set(asked),
             tokens: { rowids in rowids.map { sequences[Int($0) - 1] } })
-        let counts = try words.pairCounts(in: [1, 2, 3, 4, 5])
+        let counts = try overlap.pairCounts(in: [1, 2, 3, 4, 5])
         #expect(counts == [2, 0, 2, 0, 0], "the first has both, the third too, and what comes twice counts once")
-        let none = SharedWords(
+        let none = LexicalOverlap(
             scores: { throw CancellationError() }, pairs: [], tokens: { _ in throw CancellationError() })
         #expect(try none.pairCounts(in: [1, 2]) == [0, 0], "nothing is read where there is nothing to look for")
 
@@ -276,7 +276,7 @@ struct GradientIndexTests {
         let tiny = try TinyEngine(texts: 20, index: SketchLayout())
         try extend(try open(tiny), of: tiny)
         let whole = try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile))
-        // As if the process had died while it wrote the records behind the seventh.
+        // As if the process had died while it wrote the records after the seventh.
         let record = try open(tiny).recordBytes
         var cut = whole.prefix(GradientIndexFile.headerBytes + 9 * record + 11)
         cut[72] = 7
@@ -348,7 +348,7 @@ struct GradientIndexTests {
         for offset in 4..<36 { bytes[GradientIndexFile.headerBytes + 2 * record + offset] = 0xFF }
         try bytes.write(to: URL(fileURLWithPath: tiny.indexFile))
         let engine = tiny.engine(with: try open(tiny))
-        let result = try #require(engine.answer([query(limit: 10)], control: BatchControl()).first).get()
+        let result = try #require(engine.answer([query(limit: 10)]).first).get()
         #expect(result.candidates.considered == 9)
         #expect(!ids(result).contains("text-2"))
     }

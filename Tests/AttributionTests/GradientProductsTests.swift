@@ -12,7 +12,7 @@ struct GradientProductsTests {
             elements: (0..<(rows * columns)).map { _ in Float.random(in: -1...1, using: &generator) })
     }
 
-    /// Layers of one block of rows, of several, and of a last one with fewer.
+    /// Layers with one block of rows, with several, and with a smaller last block.
     @Test("are those of the whole matrices, however many rows are formed at a time", arguments: [1, 40, 256, 700])
     func blocks(outputs: Int) {
         let inputs = 48

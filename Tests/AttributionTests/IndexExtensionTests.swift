@@ -1,3 +1,4 @@
+import Curvature
 import Dispatch
 import Foundation
 import LinearAlgebra
@@ -31,7 +32,7 @@ struct IndexExtensionTests {
 
     private var bytes: Data { get throws { try Data(contentsOf: URL(fileURLWithPath: tiny.indexFile)) } }
 
-    /// The file of an index that one extension has made alone.
+    /// The file of an index that a single extension has made.
     private var undisturbed: Data {
         get throws {
             let other = try TinyEngine(index: index.layout, batchTokens: 1)
@@ -47,7 +48,7 @@ struct IndexExtensionTests {
         let (engine, large, small) = (tiny.engine, query(limit: 10), query(limit: 2))
         let held = WatchedWork { engine.answer([large, large], control: hold.control) }
         try #require(hold.isReached(), "the extension has no such step")
-        let overtaking = WatchedWork { engine.answer([small], control: BatchControl()) }
+        let overtaking = WatchedWork { engine.answer([small]) }
         let answer = try #require(overtaking.wait(), "what overtakes waits for what is held for it")
         #expect(try answer[0].get().candidates.considered == 2)
         #expect(index.sequences == tiny.texts.count)
@@ -93,7 +94,7 @@ struct IndexExtensionTests {
     }
 }
 
-/// Holds a batch at a step of its extension of the index, as one that is overtaken is held.
+/// Pauses a query batch at a step of its extension of the index, as a batch that is overtaken is paused.
 private final class HeldExtension: Sendable {
     private let count: Int
     private let step: Int
@@ -104,19 +105,19 @@ private final class HeldExtension: Sendable {
 
     /// - Parameters:
     ///   - count: How many sequences the index lacks.
-    ///   - step: The first is 1.
+    ///   - step: The number of the step, from 1.
     init(of count: Int, at step: Int) {
         self.count = count
         self.step = step
     }
 
-    var control: BatchControl {
-        BatchControl(
+    var control: WorkControl<InfluenceProgress> {
+        WorkControl(
             progress: { [self] progress in
                 let isExtending = progress.stage == .candidates && progress.total == count
                 self.isExtending.store(isExtending, ordering: .sequentiallyConsistent)
             },
-            makeRoom: { [self] in
+            step: { [self] in
                 guard isExtending.load(ordering: .sequentiallyConsistent) else { return }
                 let now = steps.add(1, ordering: .sequentiallyConsistent).newValue
                 if now == step { reached.signal() }
@@ -126,7 +127,7 @@ private final class HeldExtension: Sendable {
             })
     }
 
-    /// Waits until the batch is held; not for ever.
+    /// Waits for a limited time until the batch is paused.
     func isReached() -> Bool { reached.wait(timeout: .now() + 120) == .success }
 
     func release() { isReleased.store(true, ordering: .sequentiallyConsistent) }

@@ -1,3 +1,4 @@
+import Curvature
 import Synchronization
 import TestSupport
 import Testing
@@ -51,7 +52,7 @@ struct InfluenceEngineTests {
     func batches() throws {
         let other = InfluenceQuery(
             prompt: "And the LORD spake unto Moses,", completion: " saying,", topK: 5, rank: .limited(4), rescore: 2)
-        let together = engine.answer([query, other, query], progress: { _ in }, isCancelled: { _ in false })
+        let together = engine.answer([query, other, query])
         let alone = try tiny.answer(query)
         for result in [try together[0].get(), try together[2].get()] {
             #expect(result.sequences.map(\.id) == alone.sequences.map(\.id))
@@ -115,7 +116,7 @@ struct InfluenceEngineTests {
     @Test("answers the others when one query cannot be")
     func partialFailure() throws {
         let long = InfluenceQuery(prompt: "In", completion: String(repeating: " heaven", count: 200))
-        let answers = engine.answer([query, long], progress: { _ in }, isCancelled: { _ in false })
+        let answers = engine.answer([query, long])
         #expect(try answers[0].get().sequences.count == 5)
         guard case .failure(.unusable(let field, let reason)) = answers[1] else {
             Issue.record("the long completion was not refused")
@@ -135,17 +136,17 @@ struct InfluenceEngineTests {
 
     @Test("ends cancelled queries and no others")
     func cancellation() throws {
-        let answers = engine.answer([query, query], progress: { _ in }, isCancelled: { $0 == 1 })
+        let answers = engine.answer([query, query], control: WorkControl(isCancelled: { $0 == 1 }))
         #expect(try answers[0].get().sequences.count == 5)
         #expect(answers[1] == .failure(.cancelled))
-        #expect(engine.answer([query], progress: { _ in }, isCancelled: { _ in true }) == [.failure(.cancelled)])
+        #expect(engine.answer([query], control: WorkControl(isCancelled: { _ in true })) == [.failure(.cancelled)])
     }
 
     @Test("tells its progress stage by stage, to the end of each")
     func progress() throws {
         let reports = Mutex<[InfluenceProgress]>([])
         _ = engine.answer(
-            [query], progress: { report in reports.withLock { $0.append(report) } }, isCancelled: { _ in false })
+            [query], control: WorkControl(progress: { report in reports.withLock { $0.append(report) } }))
         let all = reports.withLock { $0 }
         for stage in [InfluenceProgress.Stage.gradients, .sweep, .rescore] {
             let last = all.last { $0.stage == stage }
@@ -156,9 +157,9 @@ struct InfluenceEngineTests {
     @Test("completes, searches and describes")
     func others() throws {
         let request = CompletionRequest(prompt: "And the LORD", maximumTokens: 8)
-        let completion = try engine.complete(request, control: CompletionControl())
+        let completion = try engine.complete(request)
         #expect(completion.tokens.map(\.text).joined() == completion.completion)
-        #expect(completion == (try engine.complete(request, control: CompletionControl())))
+        #expect(completion == (try engine.complete(request)))
         let hits = try engine.search("heaven and earth", limit: 3)
         #expect(hits.map(\.rank) == [1, 2, 3] && hits[0].score >= hits[1].score)
         #expect(try engine.sequence("text-5")?.text == tiny.texts[5])

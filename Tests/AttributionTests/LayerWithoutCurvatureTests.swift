@@ -86,7 +86,7 @@ struct ExtremeDampingTests {
         queries[1].damping = Double(Float.leastNonzeroMagnitude)
         for rank in [InfluenceQuery.Rank.limited(8), .full] {
             for index in queries.indices { queries[index].rank = rank }
-            let answers = tiny.engine.answer(queries, control: BatchControl())
+            let answers = tiny.engine.answer(queries)
             #expect(try !answers[0].get().sequences.isEmpty)
             guard case .failure(.unusable(let field, let reason)) = answers[1] else {
                 Issue.record("\(answers[1])")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Attribution
 
-/// What of a completion is explained: all of it, parts of it, or what sets it apart from another.
+/// The part of a completion that is explained: all of it, some spans, or its difference from another completion.
 @Suite("What is measured")
 struct MeasurementTests {
     private let tiny: TinyEngine
@@ -101,7 +101,7 @@ struct MeasurementTests {
         expect(
             Dictionary(uniqueKeysWithValues: covering.sequences.map { ($0.id, $0.score) }), are: whole)
         let start = covering.query.completionStart
-        // The first token and the rest.
+        // The first token and all others.
         let border = covering.query.tokens[start].text.unicodeScalars.count
         let first = try scores(query(spans: [.init(start: 0, end: border)]))
         let rest = try scores(query(spans: [.init(start: border, end: length)]))
@@ -123,7 +123,7 @@ struct MeasurementTests {
         #expect(result.spans == [.init(start: before - 1, end: before + 1)])
         let sum = measured.reduce(0) { $0 + (result.tokens[$1].logProbability ?? .nan) }
         #expect(abs(try #require(result.measurement) - sum) < 1e-5)
-        // The others are read, and their log-probabilities told, as if nothing had been left out.
+        // The other tokens are read, and their log-probabilities are returned, as without spans.
         #expect(zip(result.tokens, all.tokens).allSatisfy { $0.logProbability == $1.logProbability })
     }
 

@@ -15,7 +15,7 @@ struct NotFiniteScoreTests {
         _ query: InfluenceQuery, overflowingOn rowids: [Int64], with total: Double
     ) throws -> InfluenceResult {
         let checkpoint = Overflow(of: try tiny.engine.corpus.tokens(rowids: rowids), total: total)
-        return try tiny.engine.answer([query], control: BatchControl(checkpoint: checkpoint))[0].get()
+        return try tiny.engine.answer([query], checkpoint: checkpoint)[0].get()
     }
 
     @Test(
@@ -29,7 +29,7 @@ struct NotFiniteScoreTests {
         let found = try answer(query, overflowingOn: overflowing, with: total)
         #expect(found.candidates.considered == 60 && found.candidates.notFinite == 3)
         let missing = Set(overflowing.map { "text-\($0 - 1)" })
-        // What is scored again may change places with what is not.
+        // Sequences that are scored again can swap ranks with others.
         let remaining = undisturbed.sequences.map(\.id).filter { !missing.contains($0) }
         #expect(Set(found.sequences.map(\.id)) == Set(remaining))
         if rescore == 0 { #expect(found.sequences.map(\.id) == remaining) }
@@ -45,7 +45,7 @@ struct NotFiniteScoreTests {
         query.candidates = CandidateSelection(texts: texts)
         let tokens = try tiny.engine.tokenize(query).texts
         let checkpoint = Overflow(of: [tokens[1]], total: .nan)
-        let found = try tiny.engine.answer([query], control: BatchControl(checkpoint: checkpoint))[0].get()
+        let found = try tiny.engine.answer([query], checkpoint: checkpoint)[0].get()
         #expect(found.sequences.compactMap(\.index).sorted() == [0, 2])
         #expect(found.candidates.considered == 3 && found.candidates.notFinite == 1)
     }
@@ -58,7 +58,7 @@ struct NotFiniteScoreTests {
         let swept = tiny.engine.tally.sequences - before
         _ = try answer(query, overflowingOn: [], with: .nan)
         let whole = tiny.engine.tally.sequences - before - swept
-        // Each is passed over in the sweep, and in what is broken down of the answer.
+        // Each is passed over in the sweep, and when the returned scores are broken down.
         #expect(whole - swept >= 3)
     }
 

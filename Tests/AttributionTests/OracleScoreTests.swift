@@ -45,7 +45,7 @@ struct OracleScores: Sendable {
         }
     }
 
-    /// For each query, one score a sequence.
+    /// For each query, one score per sequence.
     func scores(
         _ factors: EKFACFactors, rank: InfluenceQuery.Rank = .full, breakdown: CandidateSweep.Breakdown = [],
         workers: Int = 2, batchTokens: Int = 1_024, order: [Int64]? = nil

@@ -1,3 +1,4 @@
+import Curvature
 import Foundation
 import TestSupport
 import Testing
@@ -29,7 +30,7 @@ struct OutputTokenTests {
             #expect(tokens.map(\.text) == sequence.tokens?.map(\.text))
             #expect(tokens.first?.score == 0)
             #expect(abs(tokens.reduce(0) { $0 + $1.score } - sequence.score) <= 1e-4 * largest)
-            // What is learned at a token is not what becomes likelier there.
+            // A token's own influence differs from the change of its probability.
             #expect(tokens.map(\.score) != sequence.tokens?.map(\.score))
         }
     }
@@ -65,10 +66,12 @@ struct OutputTokenTests {
         query.topK = 3
         query.attribution.outputTokens = true
         let counter = StepCounter()
-        // Six sequences of each are returned, and scored before their tokens are.
+        // Each query returns six sequences, which are scored before their tokens are.
         let answers = tiny.engine.answer(
-            [query, query], progress: { counter.note($0) },
-            isCancelled: { $0 == 0 && counter.latest?.stage == .rescore && (counter.latest?.done ?? 0) > 7 })
+            [query, query],
+            control: WorkControl(
+                progress: { counter.note($0) },
+                isCancelled: { $0 == 0 && counter.latest?.stage == .rescore && (counter.latest?.done ?? 0) > 7 }))
         #expect(throws: QueryError.cancelled) { try answers[0].get() }
         #expect(try answers[1].get().sequences.allSatisfy { $0.outputTokens != nil })
     }

@@ -21,7 +21,7 @@ struct ScoreDistributionTests {
         for (bar, count) in distribution.counts.enumerated() {
             let (low, high) = (distribution.bounds[bar], distribution.bounds[bar + 1])
             let isLast = bar == distribution.counts.count - 1
-            // A score within rounding of an end may be counted on either side of it.
+            // A score within rounding of a bound can be counted on either side of it.
             let inside = scores.count { $0 >= low && (isLast ? $0 <= high : $0 < high) }
             #expect(abs(inside - count) <= 1)
         }
@@ -36,7 +36,7 @@ struct ScoreDistributionTests {
 
     @Test("tells what share the strongest hold of the positive influence, and of no part of a sequence")
     func shares() throws {
-        // One of a hundred has half of all positive influence.
+        // One sequence of a hundred has half of all positive influence.
         let scores = [99.0] + [Double](repeating: 1, count: 99) + [Double](repeating: -3, count: 100)
         let distribution = try #require(ScoreDistribution(scores.shuffled()))
         let shares = try #require(distribution.shares)
@@ -79,7 +79,7 @@ struct ScoreDistributionTests {
     @Test("is that of all candidates in an engine's result")
     func engine() throws {
         let tiny = try TinyEngine()
-        let answers = tiny.engine.answer([TinyEngine.query()], progress: { _ in }, isCancelled: { _ in false })
+        let answers = tiny.engine.answer([TinyEngine.query()])
         let result = try #require(answers.first).get()
         let distribution = try #require(result.distribution)
         let scores = result.sequences.map(\.score)

@@ -113,18 +113,17 @@ struct ScoreInvarianceTests {
         let sweep = CandidateSweep(decoder: scores.checkpoint.decoder, tracked: factors.tracked) {
             $0.map { sequences[Int($0)] }
         }
-        var control = SweepControl()
-        control.isCancelled = { _ in true }
         #expect(throws: QueryError.cancelled) {
             try sweep.scores(
-                of: [0, 1, 2], queries: try scores.preconditioned(factors, rank: .limited(4)), control: control)
+                of: [0, 1, 2], queries: try scores.preconditioned(factors, rank: .limited(4)),
+                control: WorkControl(isCancelled: { _ in true }))
         }
     }
 
     private func expectClose(_ found: [[SequenceScore]], _ expected: [[SequenceScore]]) {
         for (ours, theirs) in zip(found, expected) {
             let agreement = Agreement(ours.map(\.total), theirs.map(\.total))
-            // Float32 products of other shapes round otherwise: by up to 1.22e-6 on a processor with AVX2 and no AVX-512, by less
+            // Float32 products of other shapes round differently: by up to 1.22e-6 on a processor with AVX2 and no AVX-512, by less
             // than 1e-6 on one with both.
             #expect(agreement.largestDifference < 2e-6, "\(agreement)")
         }

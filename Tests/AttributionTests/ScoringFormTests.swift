@@ -53,10 +53,8 @@ struct ScoringFormTests {
         let queries = (0..<12).map { preconditioned[$0 % preconditioned.count] }
         let breakdown: CandidateSweep.Breakdown = tokenByToken ? .concentration : []
         let all = try sweep.scores(of: candidates, queries: queries, breakdown: breakdown)
-        var control = SweepControl()
         let wanted = queries.indices.map { query in candidates.indices.filter { ($0 + query) % 3 == 0 || $0 < query } }
-        control.wanted = wanted
-        let some = try sweep.scores(of: candidates, queries: queries, breakdown: breakdown, control: control)
+        let some = try sweep.scores(of: candidates, queries: queries, breakdown: breakdown, wanted: wanted)
         for query in queries.indices {
             let own = Set(wanted[query])
             let largest = all.map { abs($0[query].total) }.max() ?? 0
@@ -86,9 +84,9 @@ struct ScoringFormTests {
         // A full query costs what a gradient costs.
         #expect(form(full: 1, queries: 1) == .tokens)
         #expect(form(full: 2, queries: 2) == .gradients)
-        // Of short sequences the inner products weigh more.
+        // For short sequences the inner products weigh more.
         #expect(form(tokens: 4, full: 3, queries: 3) == .tokens)
-        // Many queries, of which few want a sequence.
+        // Many queries, few of which want a given sequence.
         #expect(form(full: 1, queries: 20) == .tokens)
         // Whole queries that would not fit in memory.
         #expect(form(rank: 6_400, queries: 200, width: 1_024) == .tokens)

@@ -1,3 +1,4 @@
+import Curvature
 import Synchronization
 import TestSupport
 import Testing
@@ -58,13 +59,13 @@ struct SequenceIngestionTests {
         let failure = Mutex<(any Error)?>(nil)
         var whole = query
         whole.candidates.prefilter = .all
-        let results = engine.answer([query, whole]) { progress in
+        var control = WorkControl<InfluenceProgress>()
+        control.progress = { progress in
             guard progress.stage == .candidates, progress.done == 0, !hasAdded.withLock({ $0 }) else { return }
             hasAdded.withLock { $0 = true }
             do { try add("{\"text\": \"God created the heaven\"}") } catch { failure.withLock { $0 = error } }
-        } isCancelled: { _ in
-            false
         }
+        let results = engine.answer([query, whole], control: control)
         #expect(hasAdded.withLock { $0 })
         #expect(failure.withLock { $0 } == nil)
         for result in results {

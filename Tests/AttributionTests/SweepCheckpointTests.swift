@@ -1,3 +1,4 @@
+import Curvature
 import Dispatch
 import Foundation
 import Synchronization
@@ -23,18 +24,18 @@ struct SweepCheckpointTests {
         try answers.map { try $0.get().sequences }
     }
 
-    /// Answers until a stage has had some micro-batches, as if the process died then.
+    /// Answers until a stage has done some micro-batches, as if the process died then.
     private func interrupt(after limit: Int, in stage: InfluenceProgress.Stage, with checkpoint: CheckpointFile) {
         let steps = StepCounter()
-        var control = BatchControl(checkpoint: checkpoint)
+        var control = WorkControl<InfluenceProgress>()
         control.progress = { steps.note($0) }
         control.isCancelled = { _ in steps[stage] > limit }
-        _ = tiny.engine.answer(queries, control: control)
+        _ = tiny.engine.answer(queries, checkpoint: checkpoint, control: control)
     }
 
-    /// Answers with a checkpoint, and tells how many sequences were scored.
+    /// Answers with a checkpoint, and returns how many sequences were scored.
     private func resume(_ checkpoint: CheckpointFile) throws -> (sequences: [[InfluentialSequence]], scored: Int) {
-        let answers = tiny.engine.answer(queries, control: BatchControl(checkpoint: checkpoint))
+        let answers = tiny.engine.answer(queries, checkpoint: checkpoint)
         return (try sequences(answers), checkpoint.writtenCount)
     }
 
@@ -51,7 +52,7 @@ struct SweepCheckpointTests {
         let resumed = try resume(checkpoint())
         #expect(resumed.sequences == undisturbed.sequences)
         #expect(resumed.scored == undisturbed.scored - found)
-        // What is complete costs nothing any more.
+        // Complete scores are not computed again.
         #expect(try resume(checkpoint()).scored == 0)
     }
 
@@ -59,12 +60,12 @@ struct SweepCheckpointTests {
     func changedBatch() throws {
         interrupt(after: 30, in: .sweep, with: checkpoint())
         let found = checkpoint().foundCount
-        // All that is returned is among what is scored again.
+        // All returned sequences are among those that are scored again.
         var query = queries[1]
         query.topK = query.rescore
-        let single = tiny.engine.answer([query], control: BatchControl())
+        let single = tiny.engine.answer([query])
         let resumed = checkpoint()
-        let answers = tiny.engine.answer([query], control: BatchControl(checkpoint: resumed))
+        let answers = tiny.engine.answer([query], checkpoint: resumed)
         for (a, b) in zip(try sequences(answers)[0], try sequences(single)[0]) {
             #expect(a.id == b.id && abs(a.score - b.score) < 1e-4 * abs(b.score))
         }
@@ -79,15 +80,15 @@ struct SweepCheckpointTests {
         let found = other.foundCount
         var query = queries[0]
         query.damping = 0.5
-        let answers = tiny.engine.answer([query], control: BatchControl(checkpoint: other))
-        #expect(try sequences(answers) == sequences(tiny.engine.answer([query], control: BatchControl())))
+        let answers = tiny.engine.answer([query], checkpoint: other)
+        #expect(try sequences(answers) == sequences(tiny.engine.answer([query])))
         #expect(events.withLock { $0 } == [.foreign(sequences: found)])
     }
 
     @Test("that a crash has cut short or damaged is used up to there", arguments: [0, 1, 7, 12, 25])
     func damage(lost: Int) throws {
         interrupt(after: 30, in: .sweep, with: checkpoint())
-        let undisturbed = try sequences(tiny.engine.answer(queries, control: BatchControl()))
+        let undisturbed = try sequences(tiny.engine.answer(queries))
         let found = checkpoint().foundCount
         var data = try Data(contentsOf: file)
         if lost == 0 { data[data.count - 3] ^= 0xFF } else { data.removeLast(lost) }
@@ -95,7 +96,7 @@ struct SweepCheckpointTests {
         let damaged = checkpoint()
         #expect(damaged.foundCount == found - 1)
         #expect(try resume(damaged).sequences == undisturbed)
-        // What follows the repaired end can be read again.
+        // Blocks after the repaired end can be read again.
         #expect(try resume(checkpoint()).scored == 0)
     }
 
@@ -105,11 +106,11 @@ struct SweepCheckpointTests {
         some.candidates = CandidateSelection(ids: (0..<30).map { "text-\($0)" })
         var others = queries[1]
         others.candidates = CandidateSelection(ids: (20..<60).map { "text-\($0)" })
-        _ = tiny.engine.answer([some, others], control: BatchControl(checkpoint: checkpoint()))
-        // Now each wants what the other had.
+        _ = tiny.engine.answer([some, others], checkpoint: checkpoint())
+        // Now each query wants the other's candidates.
         (some.candidates, others.candidates) = (others.candidates, some.candidates)
-        let undisturbed = try sequences(tiny.engine.answer([some, others], control: BatchControl()))
-        let resumed = tiny.engine.answer([some, others], control: BatchControl(checkpoint: checkpoint()))
+        let undisturbed = try sequences(tiny.engine.answer([some, others]))
+        let resumed = tiny.engine.answer([some, others], checkpoint: checkpoint())
         #expect(try sequences(resumed) == undisturbed)
     }
 
@@ -125,7 +126,7 @@ struct SweepCheckpointTests {
         let events = Mutex<[CheckpointFile.Event]>([])
         let missing = URL(fileURLWithPath: tiny.folder.file("missing/batch.scores"))
         let checkpoint = CheckpointFile(url: missing, interval: .zero) { event in events.withLock { $0.append(event) } }
-        #expect(try sequences(tiny.engine.answer(queries, control: BatchControl(checkpoint: checkpoint))).count == 3)
+        #expect(try sequences(tiny.engine.answer(queries, checkpoint: checkpoint)).count == 3)
         let told = events.withLock { $0 }
         #expect(told.count == 1)
         guard case .cannotWrite = told.first else {
@@ -225,7 +226,7 @@ struct SweepCheckpointTests {
     }
 }
 
-/// A disk whose first sync takes until it is released.
+/// A disk whose first sync blocks until it is released.
 private final class SlowDisk: Sendable {
     private let reached = DispatchSemaphore(value: 0)
     private let released = DispatchSemaphore(value: 0)
@@ -237,7 +238,7 @@ private final class SlowDisk: Sendable {
         try handle.synchronize()
     }
 
-    /// Waits until the first sync has begun; not for ever.
+    /// Waits for a limited time until the first sync has begun.
     func isReached() -> Bool { reached.wait(timeout: .now() + 120) == .success }
 
     func release() { released.signal() }

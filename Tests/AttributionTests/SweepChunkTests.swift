@@ -20,7 +20,7 @@ struct SweepChunkTests {
     @Test("leave each of some workers nearly as much as the others", arguments: [2, 3, 4], [10, 32, 149, 1_000])
     func balance(workers: Int, candidates: Int) {
         var loads = [Int](repeating: 0, count: workers)
-        // Whoever is done first takes the next.
+        // The worker that is done first takes the next chunk.
         for chunk in CandidateSweep.chunks(of: candidates) {
             let least = loads.indices.min { loads[$0] < loads[$1] } ?? 0
             loads[least] += chunk.count

@@ -55,7 +55,7 @@ struct SweepPrecisionTests {
         let exact = try tiny.answer(query)
         let engine = tiny.engine(in: .bfloat16)
         let found = try #require(
-            engine.answer([query], progress: { _ in }, isCancelled: { _ in false }).first
+            engine.answer([query]).first
         ).get()
         #expect(found.sequences.map(\.id) == exact.sequences.map(\.id))
         let largest = exact.sequences.map { abs($0.score) }.max() ?? 0

@@ -28,9 +28,9 @@ struct FitStateTests {
             workers: Workers(count: 2), batchTokens: 128, saveInterval: 0)
     }
 
-    /// Interrupts a fit, so that its state is there.
+    /// Interrupts a fit, so that its state is saved.
     ///
-    /// - Parameter rounds: After how many; the last of its stages is reached after three.
+    /// - Parameter rounds: The number of rounds before the interruption. The last stage begins after three.
     private func interrupt(_ fit: FactorFit, after rounds: Int = 4) {
         let asked = Atomic<Int>(0)
         #expect(throws: FitError.self) {
@@ -39,7 +39,7 @@ struct FitStateTests {
         #expect(exists(state))
     }
 
-    /// Fits, and tells what there was to say and where it began.
+    /// Fits, and returns the warnings and the point from which the fit started.
     private func run(
         _ fit: FactorFit
     ) throws -> (factors: EKFACFactors, warnings: [FitWarning], first: FactorFit.Progress?) {
@@ -68,7 +68,7 @@ struct FitStateTests {
     func order() throws {
         interrupt(fit())
         let saved = try bytes(state)
-        // A file where the factors belong: they cannot be written.
+        // A file at the factors' path keeps them from being written.
         try Data("in the way".utf8).write(to: URL(fileURLWithPath: factors))
         let error = #expect(throws: FitError.self) { try run(fit()) }
         guard case .factorsNotWritten(let reason, statePath: state) = error else {

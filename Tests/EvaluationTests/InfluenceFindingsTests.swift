@@ -64,7 +64,7 @@ struct InfluenceFindingsTests {
             ], register: [])
         let found = try InfluenceFindings(subject).run(questions).wordOrder.questions[0].texts[0].score
         let expected = try EstimatorSolver(subject, EstimatorSettings()).scores(
-            of: [try Measurement(query, of: subject.checkpoint)], by: .ekfac, over: [2], SolveControl()
+            of: [try Measurement(query, of: subject.checkpoint)], by: .ekfac, over: [2], WorkControl()
         ).scores[0][0]
         #expect(abs(found - expected) < 1e-4 * abs(expected), "\(found), \(expected)")
     }
@@ -79,7 +79,7 @@ struct InfluenceFindingsTests {
         let result = try InfluenceFindings(subject, settings: settings).run(Self.questions)
         let measurements = try result.queries.map { try Measurement($0.query, of: subject.checkpoint) }
         let scores = try EstimatorSolver(subject, EstimatorSettings()).scores(
-            of: measurements, by: .ekfac, over: Array(subject.rowids.indices), SolveControl()
+            of: measurements, by: .ekfac, over: Array(subject.rowids.indices), WorkControl()
         ).scores
         for (query, scores) in zip(result.queries, scores) {
             let tail = try #require(query.tail)

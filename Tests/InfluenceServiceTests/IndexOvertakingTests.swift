@@ -1,4 +1,5 @@
 import Attribution
+import Curvature
 import Foundation
 import Synchronization
 import TestSupport
@@ -49,7 +50,7 @@ struct IndexOvertakingTests {
 }
 
 /// An engine that waits in the middle of extending its index for one query until another query overtakes.
-private final class HeldInExtension: InfluenceAnswering {
+private final class HeldInExtension: ServiceEngine {
     private enum Turn { case before, extending, overtaken }
 
     private let engine: InfluenceEngine
@@ -68,11 +69,13 @@ private final class HeldInExtension: InfluenceAnswering {
 
     func release() { isReleased.store(true, ordering: .relaxed) }
 
-    func answer(_ queries: [InfluenceQuery], control: BatchControl) -> [Result<InfluenceResult, QueryError>] {
+    func answer(
+        _ queries: [InfluenceQuery], checkpoint: (any SweepCheckpoint)?, control: WorkControl<InfluenceProgress>
+    ) -> [Result<InfluenceResult, QueryError>] {
         guard queries.count > 1 else {
             // The gate of what is overtaken is closed by now.
             turn.withLock { $0 = .overtaken }
-            return engine.answer(queries, control: control)
+            return engine.answer(queries, checkpoint: checkpoint, control: control)
         }
         var held = control
         held.progress = { [self] progress in
@@ -80,19 +83,21 @@ private final class HeldInExtension: InfluenceAnswering {
             let isExtending = progress.stage == .candidates && progress.total == corpusSequences
             isInExtension.store(isExtending, ordering: .relaxed)
         }
-        held.makeRoom = { [self] in
+        held.step = { [self] in
             if isInExtension.load(ordering: .relaxed) {
                 turn.withLock { if $0 == .before { $0 = .extending } }
                 while !wasOvertaken, !isReleased.load(ordering: .relaxed) { Thread.sleep(forTimeInterval: 0.001) }
             }
-            control.makeRoom()
+            try control.step()
         }
-        return engine.answer(queries, control: held)
+        return engine.answer(queries, checkpoint: checkpoint, control: held)
     }
 
     func validate(_ query: InfluenceQuery) throws { try engine.validate(query) }
-    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
-        try engine.complete(request, control: control)
+    func complete(
+        _ request: CompletionRequest, until deadline: ContinuousClock.Instant?, isCancelled: @Sendable () -> Bool
+    ) throws -> CompletionResult {
+        try engine.complete(request, until: deadline, isCancelled: isCancelled)
     }
     func search(_ text: String, limit: Int) throws -> [SearchHit] { try engine.search(text, limit: limit) }
     func sequence(_ id: String) throws -> SequenceDescription? { try engine.sequence(id) }

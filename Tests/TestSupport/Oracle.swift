@@ -3,7 +3,7 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// A model with what another implementation, kronfluence, computed from it: factors and scores of queries against a corpus.
+/// A model with the factors, and the scores of queries against a corpus, that another implementation, kronfluence, computed from it.
 ///
 /// Fixtures/oracle/README.md says how each number is defined. The environment variable TRIBUTARY_ORACLE names a further folder of
 /// the same layout, such as one of larger models, for the same tests.
@@ -32,7 +32,7 @@ public struct Oracle: Sendable, CustomStringConvertible {
         try SafetensorsFile(path: "\(root)/\(name)/expected/\(file).safetensors")
     }
 
-    /// A three-dimensional or flat list of scores, one list a query.
+    /// A three-dimensional or flat list of scores, one list per query.
     public func scores(_ file: String, tensor: String = "scores") throws -> [[Double]] {
         let values = try tensors(file).doubles(named: tensor)
         let queries = try queries().count
@@ -45,7 +45,7 @@ public struct Oracle: Sendable, CustomStringConvertible {
         try lines("corpus").map { try JSONDecoder().decode(Row.self, from: $0).text }
     }
 
-    /// Token ids as the oracle has them.
+    /// The oracle's token ids.
     public func sequences() throws -> [[Int32]] {
         try cut(array("train_input_ids"), lengths: array("train_lengths"))
     }
@@ -57,7 +57,7 @@ public struct Oracle: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Each query's tokens, and the index of its completion's first.
+    /// Each query's tokens, and the index of its completion's first token.
     public func queryTokens() throws -> [(tokens: [Int32], completionStart: Int)] {
         let ids = try cut(array("query_input_ids"), lengths: array("query_lengths"))
         return zip(ids, try array("query_labels").rows).map { tokens, labels in
@@ -65,7 +65,7 @@ public struct Oracle: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Labels drawn once and pinned, one list a sequence; -100 where there is no loss.
+    /// Labels drawn once and pinned, one list per sequence; -100 at positions without loss.
     public func pinnedLabels(_ file: String) throws -> [[Int32]] {
         try array(file).rows.map { $0.map { Int32($0) } }
     }

@@ -1,4 +1,4 @@
-/// How far two lists of scores are apart.
+/// Measures of the difference between two lists of scores.
 public struct Agreement: CustomStringConvertible {
     /// Pearson's correlation.
     public let correlation: Double

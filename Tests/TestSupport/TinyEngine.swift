@@ -9,7 +9,7 @@ import Transformer
 public final class TinyEngine: Sendable {
     public let engine: InfluenceEngine
     public let texts: [String]
-    /// Goes with its corpus when the test lets go of it.
+    /// Removed, with the corpus, when the test releases it.
     public let folder: TemporaryFolder
     public let indexFile: String
     private let makeEngine: @Sendable (IndexAvailability, SweepPrecision) -> InfluenceEngine
@@ -18,8 +18,8 @@ public final class TinyEngine: Sendable {
     ///   - count: How many texts the corpus has: `text-0` and so on, of sources `even` and `odd`, with their number as metadata.
     ///   - isReversed: Whether the texts are imported from the last to the first.
     ///   - index: If given, there is an index of this layout, without sequences.
-    ///   - batchTokens: A micro-batch's tokens; 1 makes one of each sequence.
-    ///   - change: What is done to each layer's factors, by its number.
+    ///   - batchTokens: The most tokens of a micro-batch; 1 makes a micro-batch of each sequence.
+    ///   - change: Changes the factors of each layer, by its number.
     public init(
         texts count: Int = 60, isReversed: Bool = false, sequenceLength: Int = 128, index: SketchLayout? = nil,
         workers: Int = 2, batchTokens: Int = 1_024, change: (_ layer: Int, inout LayerFactors) -> Void = { _, _ in }
@@ -73,7 +73,7 @@ public final class TinyEngine: Sendable {
 
     /// Answers one query that nobody cancels.
     public func answer(_ query: InfluenceQuery) throws -> InfluenceResult {
-        try engine.answer([query], progress: { _ in }, isCancelled: { _ in false })[0].get()
+        try engine.answer([query])[0].get()
     }
 
     /// Asks about every sequence of the corpus.

@@ -2,8 +2,8 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Blocking work on a thread of its own, which a test waits for no longer than it can take at worst: what hangs fails the test, and does
-/// not hang it.
+/// Blocking work on its own thread. A test waits for it no longer than it can take at worst, so that work that hangs fails the test instead
+/// of hanging it.
 public final class WatchedWork<Value: Sendable>: Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let value = Mutex<Value?>(nil)
@@ -18,7 +18,7 @@ public final class WatchedWork<Value: Sendable>: Sendable {
         thread.start()
     }
 
-    /// What the work came to.
+    /// The work's result.
     ///
     /// - Returns: `nil` if it has not ended after two minutes.
     public func wait() -> Value? {

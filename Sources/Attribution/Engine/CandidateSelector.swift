@@ -2,40 +2,34 @@ import Corpus
 import JSON
 import LinearAlgebra
 
-/// Chooses which sequences of the corpus are scored for each query of a batch.
+/// Chooses the sequences of the corpus that are scored for each query of a query batch.
 struct CandidateSelector: Sendable {
     let corpus: CorpusStore
     let index: IndexAvailability
-    /// The corpus is taken as it was when it had so many sequences, so that all queries of a batch choose from the same ones
-    /// while others are added.
+    /// Only the first sequences of the corpus take part, this many, so that all queries of a batch choose from the same sequences while
+    /// others are added.
     let corpusSequences: Int
     let workers: Workers
 
-    /// What is known of a query when candidates are chosen.
     struct Request {
-        let selection: CandidateSelection
-        /// Prompt, completion, and the completion that it is held against.
-        let words: [Int32]
-        /// What of these are completions.
-        let completions: [Int32]
-        /// The tokens of completions, each with the one before it.
-        let pairs: Set<SharedWords.Pair>
+        let query: InfluenceQuery
+        let tokenized: TokenizedQuery
         let gradient: QueryGradient
-        let damping: Double?
-        let direction: InfluenceQuery.Direction
+
+        var selection: CandidateSelection { query.candidates }
     }
 
-    /// The candidates of each query; all that ask the index do so in one pass over it.
+    /// The candidates of each query. All queries that need the index share one pass over it.
     ///
-    /// - Returns: Rowids, ascending, none for a query that brings its own texts, or what is wrong with the query:
-    ///   ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have, and where there is no index.
+    /// - Returns: For each query its rowids, ascending, and none if it comes with ad-hoc texts; or the error of the query:
+    ///   ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have, and if there is no index.
     func candidates(for requests: [Request]) -> [Result<[Int64], any Error>] {
         let indexed = Result { try searchIndex(for: requests) }
-        // One list for all queries that ask for the same whole, which may be the corpus.
+        // Queries that ask for all sequences of the same source, or of the corpus, share one list.
         var wholes: [ExactString?: [Int64]] = [:]
-        return requests.indices.map { place in
+        return requests.indices.map { index in
             Result {
-                let request = requests[place]
+                let request = requests[index]
                 let selection = request.selection
                 if selection.texts != nil { return [] }
                 if let ids = selection.ids { return try named(ids, source: selection.source) }
@@ -47,53 +41,58 @@ struct CandidateSelector: Sendable {
                     wholes[source] = whole
                     return whole
                 case .tfidf: return try sharingTerms(with: request, limit: selection.limit).sorted()
-                case .index, .both: return try indexed.get()[place] ?? []
+                case .index, .both: return try indexed.get()[index] ?? []
                 }
             }
         }
     }
 
-    /// Draws sequences that were not chosen, each as likely as any other.
+    /// Draws sequences that were not chosen, all with the same probability.
     func probes(of selection: CandidateSelection, besides candidates: [Int64]) throws -> ProbeSample {
         guard let wanted = selection.probe else { return .none }
         let chosen = Set(candidates)
         var outside = try corpus.rowids(source: selection.source, asOf: corpusSequences).filter { !chosen.contains($0) }
         let count = min(wanted, outside.count)
         var random = SplitMix64(seed: selection.probeSeed ?? 0)
-        for place in 0..<count { outside.swapAt(place, Int.random(in: place..<outside.count, using: &random)) }
+        for index in 0..<count { outside.swapAt(index, Int.random(in: index..<outside.count, using: &random)) }
         return ProbeSample(rowids: outside.prefix(count).sorted(), outside: outside.count)
     }
 
     private func sharingTerms(with request: Request, limit: Int) throws -> [Int64] {
         try corpus.termIndex.search(
-            queryTokens: request.words, limit: limit, source: request.selection.source, asOf: corpusSequences
+            queryTokens: request.tokenized.tokens, limit: limit, source: request.selection.source,
+            asOf: corpusSequences
         ).map(\.rowid)
     }
 
-    /// What a query and the corpus share, the completion's tokens counted three times: it is their probability that sequences influence.
-    private func sharedWords(of request: Request) -> SharedWords {
-        let tokens = request.words + request.completions + request.completions
-        return SharedWords(
+    /// The lexical overlap of the corpus with a query. The tokens of completions count three times, as it is their probability that
+    /// sequences influence.
+    private func lexicalOverlap(of request: Request) -> LexicalOverlap {
+        let (query, completions) = (request.tokenized, request.tokenized.completions)
+        let tokens = query.tokens + completions + completions
+        let pairs = query.completion.pairs + (query.contrast?.pairs ?? [])
+        return LexicalOverlap(
             scores: { [corpus, corpusSequences] in
                 try corpus.termIndex.scores(queryTokens: tokens, asOf: corpusSequences)
-            }, pairs: request.pairs, tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
+            }, pairs: Set(pairs), tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
     }
 
-    /// - Returns: What the index finds for each query that asks it, by the query's place.
+    /// - Returns: The sequences that the index finds for each query that needs it, by the query's index.
     private func searchIndex(for requests: [Request]) throws -> [Int: [Int64]] {
-        let places = requests.indices.filter { requests[$0].selection.needsIndex }
-        guard !places.isEmpty else { return [:] }
+        let needing = requests.indices.filter { requests[$0].selection.needsIndex }
+        guard !needing.isEmpty else { return [:] }
         let index = try index.required()
-        let queries = try places.map { place in
-            let request = requests[place]
+        let queries = try needing.map { query in
+            let request = requests[query]
             let selection = request.selection
             return index.query(
-                request.gradient, damping: request.damping, limit: selection.limit, direction: request.direction,
-                words: selection.prefilter == .both ? sharedWords(of: request) : nil,
+                request.gradient, damping: request.query.damping, limit: selection.limit,
+                direction: request.query.direction,
+                overlap: selection.prefilter == .both ? lexicalOverlap(of: request) : nil,
                 within: try selection.source.map { try corpus.rowidRanges(source: $0, asOf: corpusSequences) })
         }
         return Dictionary(
-            uniqueKeysWithValues: zip(places, try index.search(queries, asOf: corpusSequences, workers: workers)))
+            uniqueKeysWithValues: zip(needing, try index.search(queries, asOf: corpusSequences, workers: workers)))
     }
 
     /// - Throws: ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have.
@@ -111,11 +110,11 @@ struct CandidateSelector: Sendable {
     }
 }
 
-/// Sequences that were drawn from those which are no candidates.
+/// Sequences that were drawn from those that are not candidates.
 struct ProbeSample: Sendable {
     /// Ascending.
     let rowids: [Int64]
-    /// How many there were to draw from.
+    /// The number of sequences that are not candidates.
     let outside: Int
 
     static let none = ProbeSample(rowids: [], outside: 0)
@@ -124,4 +123,70 @@ struct ProbeSample: Sendable {
 extension CandidateSelection {
     /// Whether the gradient index chooses candidates, alone or with others.
     var needsIndex: Bool { ids == nil && texts == nil && (prefilter == .index || prefilter == .both) }
+
+    /// The name that a result gives to the way in which candidates were chosen.
+    var kind: String {
+        if texts != nil { return "texts" }
+        return ids == nil ? prefilter.rawValue : "ids"
+    }
+}
+
+/// The ad-hoc texts of a query batch, which are scored as if they were sequences of the corpus.
+///
+/// As candidates they have rowids below zero, where the corpus's sequences have rowids above zero.
+struct AdHocTexts: Sendable {
+    struct Text: Sendable {
+        /// The text's index among its query's texts.
+        let index: Int
+        let text: String
+        let tokens: [Int32]
+
+        var id: String { "given-\(index)" }
+        var source: String { "given" }
+    }
+
+    /// The texts of the first query, and then of the others.
+    private var texts: [Text] = []
+    /// The indices of each query's texts.
+    private var ranges: [Range<Int>] = []
+
+    /// - Parameter queries: Each query's texts, and the tokens of each text.
+    init(of queries: [(texts: [String], tokens: [[Int32]])]) {
+        for query in queries {
+            let start = texts.count
+            for (index, (text, tokens)) in zip(query.texts, query.tokens).enumerated() {
+                texts.append(Text(index: index, text: text, tokens: tokens))
+            }
+            ranges.append(start..<texts.count)
+        }
+    }
+
+    static func isText(_ rowid: Int64) -> Bool { rowid < 0 }
+
+    subscript(rowid: Int64) -> Text? {
+        let index = -1 - Int(rowid)
+        return texts.indices.contains(index) ? texts[index] : nil
+    }
+
+    /// The rowids of a query's texts, ascending.
+    func rowids(of query: Int) -> [Int64] { ranges[query].reversed().map { Int64(-1 - $0) } }
+
+    /// Each text's tokens, as the corpus would keep them.
+    ///
+    /// - Throws: ``QueryError/unusable(field:reason:)`` for a text without tokens, or one that the corpus would split into several
+    ///   sequences.
+    static func tokenize(_ texts: [String], for tokenization: CorpusTokenization) throws -> [[Int32]] {
+        let limit = tokenization.identity.pieceLength
+        return try texts.enumerated().map { index, text in
+            let tokens = try tokenization.encode(text)
+            let field = "candidates.texts[\(index)]"
+            guard !tokens.isEmpty else { throw QueryError.unusable(field: field, reason: "it gives no tokens") }
+            guard tokens.count <= limit else {
+                throw QueryError.unusable(
+                    field: field,
+                    reason: "it has \(tokens.count) tokens; a training sequence has at most \(limit): split it")
+            }
+            return tokenization.prefix + tokens
+        }
+    }
 }

@@ -3,23 +3,9 @@ import JSON
 import Tokenizer
 import Transformer
 
-// What the engine does with the corpus besides sweeping it.
-extension InfluenceEngine {
-    public func ingest(_ upload: SequenceUpload) throws -> IngestionSummary {
-        let ingestion = CorpusIngestion(into: corpus, maximumRecords: upload.maximumRecords)
-        do {
-            let outcome = try ingestion.run(upload.body, form: upload.form == .lines ? .lines : .object)
-            return IngestionSummary(
-                added: outcome.summary.documents, duplicates: outcome.summary.duplicates,
-                empty: outcome.summary.empty, sequences: outcome.summary.sequences, tokens: outcome.summary.tokens,
-                ids: outcome.identifiers, corpus: ModelSummary.Statistics(outcome.statistics))
-        } catch {
-            throw IngestionError(error)
-        }
-    }
-
+extension InfluenceEngine: CorpusBrowsing {
     public func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
-        // One more than is shown tells whether there is a next page.
+        // One more sequence than the page shows tells whether there is a next page.
         let found = try corpus.sequences(after: rowid, source: source, limit: limit + 1)
         let shown = found.prefix(limit)
         return SequencePage(
@@ -40,12 +26,6 @@ extension InfluenceEngine {
         }
     }
 
-    public func measurements() throws -> EngineMeasurements {
-        EngineMeasurements(
-            sweptSequences: tally.sequences, sweptTokens: tally.tokens, factorBytes: factors.byteCount,
-            corpus: ModelSummary.Statistics(try corpus.statistics()))
-    }
-
     /// Sequences with their documents' texts and metadata, in the order of the rowids.
     func describe(rowids: [Int64]) throws -> [SequenceDescription] {
         try describe(try corpus.sequences(rowids: rowids))
@@ -64,9 +44,24 @@ extension InfluenceEngine {
             return SequenceDescription(
                 id: sequence.id, documentID: sequence.documentID, piece: sequence.piece,
                 tokenOffset: sequence.tokenOffset, tokenCount: sequence.tokens.count,
-                // A document in one piece is shown as it was written; a piece as its tokens spell it.
+                // A document of a single chunk is shown as it was written, and a chunk of several as its tokens spell it.
                 text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
                 source: sequence.source, metadata: metadata)
+        }
+    }
+}
+
+extension InfluenceEngine: SequenceIngesting {
+    public func ingest(_ upload: SequenceUpload) throws -> IngestionSummary {
+        let ingestion = CorpusIngestion(into: corpus, maximumRecords: upload.maximumRecords)
+        do {
+            let outcome = try ingestion.run(upload.body, form: upload.form == .lines ? .lines : .object)
+            return IngestionSummary(
+                added: outcome.summary.documents, duplicates: outcome.summary.duplicates,
+                empty: outcome.summary.empty, sequences: outcome.summary.sequences, tokens: outcome.summary.tokens,
+                ids: outcome.identifiers, corpus: ModelSummary.Statistics(outcome.statistics))
+        } catch {
+            throw IngestionError(error)
         }
     }
 }
@@ -89,7 +84,7 @@ extension ModelSummary.Statistics {
 }
 
 extension IngestionError {
-    /// Any error as one that an upload ends with.
+    /// Any error as one with which an upload ends.
     init(_ error: any Error) {
         guard let error = error as? CorpusImportError else {
             self = (error as? CorpusError).map(Self.init) ?? .failed(reason: String(describing: error))

@@ -5,12 +5,12 @@ import Synchronization
 import Transformer
 
 extension QueryBatch {
-    /// How many of a query's candidates, at least, are scored in Float32 after a sweep in half precision.
+    /// The least number of a query's candidates that are scored in Float32 after a sweep in half precision.
     private static let rescoredInFloat32 = 100
 
-    /// Scores each query's leading candidates again with its full gradient, and breaks down what will be returned.
+    /// Scores each query's leading candidates again with its full gradient, and breaks down the scores that will be returned.
     ///
-    /// - Returns: How many sequences that were.
+    /// - Returns: How many sequences were scored again.
     func rescore(
         _ rankings: inout [Int: Ranking], gradients: [QueryGradient], corpusSequences: Int,
         _ failures: inout [Int: QueryError]
@@ -18,9 +18,9 @@ extension QueryBatch {
         let chosen = rankings.keys.sorted().filter { queries[$0].rescore > 0 && !isCancelled($0) }
         let leading = chosen.map { ($0, rankings[$0]?.leading(queries[$0].rescore, queries[$0].direction) ?? []) }
         let done = try score(leading, rank: .full, &rankings, gradients, corpusSequences, after: 0, &failures)
-        // What is returned but was not among those scored again is broken down in its compressed form, and so is what may come to
-        // be among the returned once the rounding of half precision is gone.
-        let rest = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
+        // Sequences that are returned without having been scored again are broken down with the compressed gradient. So are those that
+        // could be returned once the rounding of half precision is gone.
+        let remaining = rankings.keys.sorted().compactMap { query -> (Int, [Int64])? in
             guard failures[query] == nil, !isCancelled(query) else { return nil }
             let request = queries[query]
             let needsBreakdown = request.attribution.layers || request.attribution.tokens
@@ -32,15 +32,15 @@ extension QueryBatch {
             }
             return missing.flatMap { $0.isEmpty ? nil : (query, $0.map(\.rowid).sorted()) }
         }
-        return try score(rest, rank: nil, &rankings, gradients, corpusSequences, after: done, &failures)
+        return try score(remaining, rank: nil, &rankings, gradients, corpusSequences, after: done, &failures)
     }
 
     /// Scores sequences token by token, each against the queries that want it, as many queries at a time as fit in memory.
     ///
     /// - Parameters:
-    ///   - rank: `nil` for each query's own.
+    ///   - rank: The rank of all gradients; `nil` for each query's own.
     ///   - done: How many sequences the stage has done before.
-    /// - Returns: How many it has done then.
+    /// - Returns: How many sequences the stage has done afterwards.
     private func score(
         _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
         _ gradients: [QueryGradient], _ corpusSequences: Int, after done: Int, _ failures: inout [Int: QueryError]
@@ -61,7 +61,7 @@ extension QueryBatch {
         return done
     }
 
-    /// - Returns: How many sequences that were.
+    /// - Returns: How many sequences were scored.
     private func score(
         _ entries: [(query: Int, rowids: [Int64])], rank: InfluenceQuery.Rank?, _ rankings: inout [Int: Ranking],
         _ gradients: [QueryGradient], _ corpusSequences: Int, _ failures: inout [Int: QueryError],
@@ -83,11 +83,11 @@ extension QueryBatch {
         if members.contains(where: \.asked.attribution.tokens) { breakdown.insert(.tokens) }
         let indices = members.map(\.index)
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
-        var sweep = sweepControl(for: indices, progress: progress)
-        sweep.wanted = entries.map { entry in entry.rowids.compactMap { rows[$0] } }
-        sweep.checkpoint = checkpoint(of: indices, as: members.map(\.asked), breakdown: breakdown, corpusSequences)
         let scores = try engine.sweep(in: .float32, tokens).scores(
-            of: union, queries: members.map(\.preconditioned), breakdown: breakdown, control: sweep)
+            of: union, queries: members.map(\.preconditioned), breakdown: breakdown,
+            wanted: entries.map { entry in entry.rowids.compactMap { rows[$0] } },
+            checkpoint: sweepCheckpoint(of: indices, as: members.map(\.asked), breakdown: breakdown, corpusSequences),
+            control: sweepControl(for: indices, progress: progress))
         for (column, entry) in entries.enumerated() {
             var own: [Int64: SequenceScore] = [:]
             for rowid in entry.rowids { own[rowid] = rows[rowid].map { scores[$0][column] } }
@@ -96,37 +96,12 @@ extension QueryBatch {
         return union.count
     }
 
-    /// What a sweep for some of the queries reports and asks.
-    func sweepControl(for members: [Int], progress: @escaping @Sendable (Int) -> Void) -> SweepControl {
-        var sweep = SweepControl()
-        sweep.progress = progress
-        sweep.isCancelled = { control.isCancelled(members[$0]) }
-        sweep.makeRoom = control.makeRoom
-        return sweep
-    }
-
-    /// - Parameter asked: The queries as the sweep scores them.
-    func checkpoint(
-        of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown, _ corpusSequences: Int
-    ) -> (store: any SweepCheckpoint, queries: [ContentKey])? {
-        control.checkpoint.map { store in
-            let base = engine.scoringDigest()
-            return (
-                store,
-                zip(members, asked).map {
-                    engine.key(
-                        of: $1, tokenized[$0], breakdown: breakdown, corpusSequences: corpusSequences, base: base)
-                }.distinguishingRepeated()
-            )
-        }
-    }
-
-    /// By how much the tokens of the sequences that are returned become likelier, for the queries that want to know.
+    /// Scores the tokens of the returned sequences by how much they become likelier, for the queries that ask for it.
     ///
-    /// One query after the other, so that one direction is in memory at a time.
+    /// Queries are taken one after the other, so that only one direction is in memory at a time.
     ///
     /// - Parameter done: How many sequences the stage has done before.
-    /// - Returns: Each token's score, by query and sequence; none for a sequence of which one is not finite.
+    /// - Returns: Each token's score, by query and sequence; none for a sequence with a score that is not finite.
     func scoreOutputTokens(
         of rankings: [Int: Ranking], gradients: [QueryGradient], after done: Int, _ failures: inout [Int: QueryError]
     ) throws -> [Int: [Int64: [Double]]] {
@@ -160,11 +135,11 @@ extension QueryBatch {
             decoder: engine.decoder, tracked: engine.factors.tracked,
             direction: ParameterVector(member.preconditioned))
         let sequences = try tokens(rowids)
-        let rooms = (0..<engine.workers.count).map { _ in WorkerSlot(OutputTokenScores.Room()) }
+        let slots = (0..<engine.workers.count).map { _ in WorkerSlot(OutputTokenScores.Buffers()) }
         return try engine.workers.map(sequences.indices) { worker, index in
             defer { scored() }
-            return try rooms[worker].withState { room in
-                try output.scores(of: sequences[index], in: &room) { try step(for: [query]) }
+            return try slots[worker].withState { buffers in
+                try output.scores(of: sequences[index], in: &buffers) { try step(for: [query]) }
             }
         }
     }

@@ -1,16 +1,16 @@
 import Corpus
 
 extension QueryBatch {
-    /// What was found for one query.
+    /// All that was computed for one query.
     struct Answer {
         let ranking: Ranking
         let gradient: QueryGradient
         let method: InfluenceResult.Method
-        /// How many candidates there were.
+        /// The number of candidates.
         let considered: Int
-        /// How many sequences the probes were drawn from.
+        /// The number of sequences from which the probes were drawn.
         let outside: Int
-        /// For each sequence that is returned its tokens' scores, where asked for.
+        /// The scores of each returned sequence's tokens, if asked for.
         let outputTokens: [Int64: [Double]]
     }
 
@@ -39,7 +39,9 @@ extension QueryBatch {
         let measured = tokenized[index].measured.map(Set.init)
         var shown = self.shown(tokens, gradient.logProbabilities)
         if let measured {
-            for place in tokens.completionStart..<shown.count { shown[place].measured = measured.contains(place) }
+            for position in tokens.completionStart..<shown.count {
+                shown[position].measured = measured.contains(position)
+            }
         }
         return InfluenceResult.UnderstoodQuery(
             id: query.id, prompt: query.prompt, completion: query.completion, tokens: shown,
@@ -62,16 +64,16 @@ extension QueryBatch {
         _ continuation: TokenizedContinuation, _ logProbabilities: [Double]
     ) -> [InfluenceResult.QueryToken] {
         zip(continuation.tokens, engine.tokenizer.tokenTexts(continuation.tokens)).enumerated().map { position, token in
-            let place = position - continuation.completionStart
+            let index = position - continuation.completionStart
             return InfluenceResult.QueryToken(
-                id: token.0, text: token.1, logProbability: place >= 0 ? logProbabilities[place] : nil)
+                id: token.0, text: token.1, logProbability: index >= 0 ? logProbabilities[index] : nil)
         }
     }
 
     /// The influence of all candidates, by source.
     private func sources(of ranking: Ranking) throws -> ([SourceInfluence], SourceInfluence.Others?) {
-        let kept = ranking.entries.filter { !GivenTexts.isText($0.rowid) }
-        let texts = ranking.entries.compactMap { entry in given[entry.rowid].map { ($0.source, entry.score.total) } }
+        let kept = ranking.entries.filter { !AdHocTexts.isText($0.rowid) }
+        let texts = ranking.entries.compactMap { entry in adHoc[entry.rowid].map { ($0.source, entry.score.total) } }
         let sources = try engine.corpus.sources(rowids: kept.map(\.rowid))
         return SourceInfluence.sums(
             of: zip(sources, kept).map { (source: $0, score: $1.score.total) }
@@ -98,16 +100,16 @@ extension QueryBatch {
     ) throws -> [InfluentialSequence] {
         let entries = ranked.map(\.entry)
         let rowids = entries.map(\.rowid)
-        let isGiven = query.candidates.texts != nil
-        let descriptions = isGiven ? [] : try engine.describe(rowids: rowids)
+        let isAdHoc = query.candidates.texts != nil
+        let descriptions = isAdHoc ? [] : try engine.describe(rowids: rowids)
         let needsTokens = query.attribution.tokens || query.attribution.outputTokens
         let tokens = needsTokens ? try tokens(rowids) : []
-        return entries.indices.map { place in
-            let score = entries[place].score
-            let description = isGiven ? nil : descriptions[place]
-            let text = given[rowids[place]]
+        return entries.indices.map { index in
+            let score = entries[index].score
+            let description = isAdHoc ? nil : descriptions[index]
+            let text = adHoc[rowids[index]]
             return InfluentialSequence(
-                rank: ranked[place].rank, id: description?.id ?? text?.id ?? "", index: text?.index,
+                rank: ranked[index].rank, id: description?.id ?? text?.id ?? "", index: text?.index,
                 text: description?.text ?? text?.text ?? "", source: description?.source ?? text?.source,
                 metadata: description?.metadata, score: score.total,
                 natsPerCopy: score.total / Double(max(corpusSequences, 1)), spurious: score.isSpurious,
@@ -118,8 +120,8 @@ extension QueryBatch {
                         }
                     } : nil,
                 tokens: query.attribution.tokens
-                    ? score.tokens.map { scored(tokens[place], $0) } : nil,
-                outputTokens: outputTokens[rowids[place]].map { scored(tokens[place], $0) })
+                    ? score.tokens.map { scored(tokens[index], $0) } : nil,
+                outputTokens: outputTokens[rowids[index]].map { scored(tokens[index], $0) })
         }
     }
 

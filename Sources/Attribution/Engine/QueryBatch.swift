@@ -1,27 +1,31 @@
 import Corpus
+import Curvature
 import Foundation
 import LinearAlgebra
 import Transformer
 
-/// Several queries on their way through the engine together.
+/// The queries that share a sweep.
 struct QueryBatch {
     let engine: InfluenceEngine
     let queries: [InfluenceQuery]
     let tokenized: [TokenizedQuery]
-    let control: BatchControl
-    let given: GivenTexts
+    let checkpoint: (any SweepCheckpoint)?
+    let control: WorkControl<InfluenceProgress>
+    let adHoc: AdHocTexts
 
     init(
-        engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery], control: BatchControl
+        engine: InfluenceEngine, queries: [InfluenceQuery], tokenized: [TokenizedQuery],
+        checkpoint: (any SweepCheckpoint)?, control: WorkControl<InfluenceProgress>
     ) {
         self.engine = engine
         self.queries = queries.map(Self.asScored)
         self.tokenized = tokenized
+        self.checkpoint = checkpoint
         self.control = control
-        given = GivenTexts(of: zip(queries, tokenized).map { ($0.candidates.texts ?? [], $1.texts) })
+        adHoc = AdHocTexts(of: zip(queries, tokenized).map { ($0.candidates.texts ?? [], $1.texts) })
     }
 
-    /// A query that comes with texts wants all of them, each with its full gradient.
+    /// A query with ad-hoc texts has all of them scored with its full gradient, and returned.
     private static func asScored(_ query: InfluenceQuery) -> InfluenceQuery {
         guard let texts = query.candidates.texts else { return query }
         var query = query
@@ -31,25 +35,25 @@ struct QueryBatch {
         return query
     }
 
-    /// The tokens of sequences of the corpus and of given texts, in the order asked for.
+    /// The tokens of sequences of the corpus and of ad-hoc texts, in the order of the rowids.
     func tokens(_ rowids: [Int64]) throws -> [[Int32]] {
-        guard rowids.contains(where: GivenTexts.isText) else { return try engine.corpus.tokens(rowids: rowids) }
-        var kept = try engine.corpus.tokens(rowids: rowids.filter { !GivenTexts.isText($0) }).makeIterator()
-        return rowids.compactMap { given[$0]?.tokens ?? kept.next() }
+        guard rowids.contains(where: AdHocTexts.isText) else { return try engine.corpus.tokens(rowids: rowids) }
+        var kept = try engine.corpus.tokens(rowids: rowids.filter { !AdHocTexts.isText($0) }).makeIterator()
+        return rowids.compactMap { adHoc[$0]?.tokens ?? kept.next() }
     }
 
     func isCancelled(_ query: Int) -> Bool { control.isCancelled(query) }
 
-    /// Lets others go first, and ends the batch if no query of it is wanted any more.
+    /// Lets other work go first, and ends this work if all queries that need it are cancelled.
     func step(for members: [Int]) throws {
-        control.makeRoom()
+        try control.step()
         if members.allSatisfy(isCancelled) { throw QueryError.cancelled }
     }
 
-    /// Does work that only some of the queries need. Where all of those are cancelled meanwhile, the work ends and the other queries
-    /// go on without it.
+    /// Does work that only some of the queries need. If all of those are cancelled meanwhile, the work ends and the other queries go on
+    /// without it.
     ///
-    /// - Returns: `nil` where the work has ended so.
+    /// - Returns: `nil` if the work has ended in this way.
     @discardableResult
     func work<Value>(for members: [Int], _ body: () throws -> Value) throws -> Value? {
         do {
@@ -60,7 +64,7 @@ struct QueryBatch {
         }
     }
 
-    /// One result a query, in order.
+    /// One result per query, in order.
     func run() -> [Result<InfluenceResult, QueryError>] {
         guard !queries.isEmpty else { return [] }
         var timings = InfluenceResult.Timings(
@@ -108,24 +112,64 @@ struct QueryBatch {
         }
     }
 
+    // MARK: - Gradients
+
+    /// The queries' gradients, each with its product with the inverse curvature if its estimator iterates to find that.
+    private func solvedGradients(
+        asOf corpusSequences: Int
+    ) throws -> ([QueryGradient], [InfluenceResult.Method], [Int: QueryError]) {
+        let iterating = queries.indices.filter { queries[$0].estimator == .astra }
+        let total = queries.count + iterating.count * engine.astra.iterations
+        report(.gradients, 0, total)
+        var gradients = try engine.gradients(of: tokenized) { try step(for: Array(queries.indices)) }
+        report(.gradients, queries.count, total)
+        var methods = queries.map { InfluenceResult.Method(estimator: $0.estimator) }
+        var failures = overflowing(gradients)
+        guard !iterating.isEmpty else { return (gradients, methods, failures) }
+        let curvature = try engine.curvature(asOf: corpusSequences)
+        for (index, query) in iterating.enumerated() where failures[query] == nil {
+            let start = queries.count + index * engine.astra.iterations
+            let solving = WorkControl<WorkProgress>(
+                progress: { report(.gradients, start + $0.done, total) }, step: { try step(for: [query]) })
+            do {
+                methods[query] = try engine.solve(
+                    &gradients[query], for: queries[query], with: curvature, control: solving)
+            } catch let error as SolveError {
+                failures[query] = .unusable(field: "estimator", reason: "\(error)")
+            } catch {
+                failures[query] = QueryError(error)
+            }
+        }
+        return (gradients, methods, failures)
+    }
+
+    /// The queries whose completions have log-probabilities that are not finite: no score of theirs would be a number.
+    private func overflowing(_ gradients: [QueryGradient]) -> [Int: QueryError] {
+        var failures: [Int: QueryError] = [:]
+        for (index, gradient) in gradients.enumerated() where !gradient.hasFiniteMeasurement {
+            failures[index] = .unusable(
+                field: "completion",
+                reason: "its log-probability is not finite: the model overflows on this prompt and completion, or its "
+                    + "weights are damaged")
+        }
+        return failures
+    }
+
+    // MARK: - Candidates
+
     private func selectCandidates(
         of corpusSequences: Int, gradients: [QueryGradient]
     ) throws -> ([[Int64]], [Int: QueryError]) {
         report(.candidates, 0, queries.count)
         var failures = try extendIndex(to: corpusSequences)
         let requests = queries.indices.map { index in
-            let own = tokenized[index].completion
-            let other = tokenized[index].contrast
-            let contrast = Array(other?.completion ?? [])
-            return CandidateSelector.Request(
-                selection: queries[index].candidates, words: own.tokens + contrast,
-                completions: Array(own.completion) + contrast, pairs: Set(own.pairs + (other?.pairs ?? [])),
-                gradient: gradients[index], damping: queries[index].damping, direction: queries[index].direction)
+            CandidateSelector.Request(
+                query: queries[index], tokenized: tokenized[index], gradient: gradients[index])
         }
         let found = engine.selector(asOf: corpusSequences).candidates(for: requests)
         let candidates = found.enumerated().map { index, outcome -> [Int64] in
             do {
-                if queries[index].candidates.texts != nil { return given.rowids(of: index) }
+                if queries[index].candidates.texts != nil { return adHoc.rowids(of: index) }
                 return try outcome.get()
             } catch {
                 failures[index] = QueryError(error)
@@ -136,7 +180,7 @@ struct QueryBatch {
         return (candidates, failures)
     }
 
-    /// Draws the sequences that are scored beside the candidates; none for queries that do not take part.
+    /// Draws the sequences that are scored beside the candidates; none for queries that are not active.
     private func drawProbes(
         for active: [Int], besides candidates: [[Int64]], corpusSequences: Int
     ) throws -> [ProbeSample] {
@@ -147,10 +191,10 @@ struct QueryBatch {
         }
     }
 
-    /// Indexes what was added to the corpus since the index was last used.
+    /// Indexes the sequences that were added to the corpus since the index was last used.
     ///
-    /// - Returns: Why the queries that need the index fail, where it could not be extended.
-    /// - Throws: ``QueryError/cancelled`` if no query is wanted any more.
+    /// - Returns: The error of each query that needs the index, if it could not be extended.
+    /// - Throws: ``QueryError/cancelled`` if all queries are cancelled.
     private func extendIndex(to corpusSequences: Int) throws -> [Int: QueryError] {
         let members = queries.indices.filter { queries[$0].candidates.needsIndex && !isCancelled($0) }
         guard !members.isEmpty, let index = engine.index.index, index.sequences < corpusSequences else { return [:] }
@@ -168,9 +212,11 @@ struct QueryBatch {
         }
     }
 
-    /// Preconditions some queries' gradients, each as it is to be scored.
+    // MARK: - The sweep
+
+    /// Preconditions some queries' gradients, each in the form in which it will be scored.
     ///
-    /// - Returns: The queries that have a preconditioned gradient, in order; the others have failed.
+    /// - Returns: The queries that have a preconditioned gradient, in order. The others have failed.
     func precondition(
         _ members: [(index: Int, asked: InfluenceQuery)], gradients: [QueryGradient],
         _ failures: inout [Int: QueryError]
@@ -201,11 +247,10 @@ struct QueryBatch {
         let (union, wanted) = arrange(active.map { (candidates[$0], probes[$0].rowids) })
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         report(.sweep, 0, union.count)
-        var sweep = sweepControl(for: active) { report(.sweep, $0, union.count) }
-        sweep.wanted = wanted
-        sweep.checkpoint = checkpoint(of: active, as: members.map(\.asked), breakdown: [], corpusSequences)
         let scores = try engine.sweep(in: engine.precision, tokens).scores(
-            of: union, queries: members.map(\.preconditioned), control: sweep)
+            of: union, queries: members.map(\.preconditioned), wanted: wanted,
+            checkpoint: sweepCheckpoint(of: active, as: members.map(\.asked), breakdown: [], corpusSequences),
+            control: sweepControl(for: active) { report(.sweep, $0, union.count) })
         var rankings: [Int: Ranking] = [:]
         for (column, query) in active.enumerated() {
             func entries(_ rowids: [Int64]) -> [Ranking.Entry] {
@@ -222,12 +267,13 @@ struct QueryBatch {
         return rankings
     }
 
-    /// The sequences that any query wants, ascending, and for each query where among them its own are; no places where each wants all.
+    /// The sequences that any query wants, ascending, and each query's sequences by their indices in that union; no indices if each
+    /// query wants all.
     ///
-    /// With a corpus's worth of candidates for many queries, lists of all pairs would take as much memory as their scores.
+    /// If many queries want the whole corpus, the lists of indices would take as much memory as the scores.
     private func arrange(
         _ queries: [(candidates: [Int64], probes: [Int64])]
-    ) -> (union: [Int64], places: [[Int]]?) {
+    ) -> (union: [Int64], wanted: [[Int]]?) {
         var sequences: Set<Int64> = []
         for query in queries {
             sequences.formUnion(query.candidates)
@@ -238,15 +284,41 @@ struct QueryBatch {
             return (union, nil)
         }
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
-        let places = queries.map { query in
-            var places: [Int] = []
-            places.reserveCapacity(query.candidates.count + query.probes.count)
+        let wanted = queries.map { query in
+            var indices: [Int] = []
+            indices.reserveCapacity(query.candidates.count + query.probes.count)
             for rowid in query.candidates + query.probes {
-                if let row = rows[rowid] { places.append(row) }
+                if let row = rows[rowid] { indices.append(row) }
             }
-            return places
+            return indices
         }
-        return (union, places)
+        return (union, wanted)
+    }
+
+    /// The control of a sweep for some of the queries.
+    func sweepControl(
+        for members: [Int], progress: @escaping @Sendable (Int) -> Void
+    ) -> WorkControl<WorkProgress> {
+        WorkControl(
+            progress: { progress($0.done) }, isCancelled: { control.isCancelled(members[$0]) }, step: control.step)
+    }
+
+    /// The checkpoint of a sweep for some of the queries.
+    ///
+    /// - Parameter asked: The queries as the sweep scores them.
+    func sweepCheckpoint(
+        of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown, _ corpusSequences: Int
+    ) -> CandidateSweep.Checkpoint? {
+        checkpoint.map { store in
+            let base = engine.scoringDigest()
+            return (
+                store,
+                zip(members, asked).map {
+                    engine.key(
+                        of: $1, tokenized[$0], breakdown: breakdown, corpusSequences: corpusSequences, base: base)
+                }.distinguishingRepeated()
+            )
+        }
     }
 
     func report(_ stage: InfluenceProgress.Stage, _ done: Int, _ total: Int) {

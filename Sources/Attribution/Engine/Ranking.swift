@@ -1,8 +1,8 @@
 /// The candidates of one query in the order of their scores, and the probes beside them.
 ///
-/// Invariant: all scores are finite. A candidate whose score is not has no place among the others, and is counted.
+/// Invariant: all scores are finite. Candidates whose scores are not finite are counted and left out.
 struct Ranking {
-    /// A candidate and its score: the swept one, or the full-rank one where it was scored again.
+    /// A candidate and its score: the score of the sweep, or the full-rank score if the candidate was scored again.
     struct Entry {
         let rowid: Int64
         var score: SequenceScore
@@ -10,21 +10,21 @@ struct Ranking {
     }
 
     private(set) var entries: [Entry]
-    /// Sequences that are no candidates, and take no candidate's place.
+    /// Sequences that are not candidates, and do not affect the candidates' ranks.
     private(set) var probes: [Entry]
     /// How many candidates have a score that is not finite.
     private(set) var notFinite = 0
 
     /// - Parameters:
-    ///   - entries: In any order; equal scores are ranked by rowid, so that a ranking does not depend on it.
-    ///   - probes: In any order; those whose scores are not finite say nothing of the others, and are left out.
+    ///   - entries: In any order. Equal scores are ranked by rowid, so that a ranking does not depend on that order.
+    ///   - probes: In any order. Those whose scores are not finite are left out.
     init(_ entries: [Entry], probes: [Entry] = []) {
         self.entries = entries
         self.probes = probes
         order()
     }
 
-    /// The leading candidates in each direction asked for, and the probes that would be among them.
+    /// The leading candidates in each direction that was asked for, and the probes that would be among them.
     func leading(_ count: Int, _ direction: InfluenceQuery.Direction) -> [Int64] {
         var leading: [Int64] = []
         if direction != .negative {
@@ -50,7 +50,7 @@ struct Ranking {
         order()
     }
 
-    /// The probes that would be returned were they candidates, with the rank that each would have among these, the strongest first.
+    /// The probes that would be returned if they were candidates, each with the rank that it would have, the strongest first.
     func rankedProbes(_ count: Int, _ direction: InfluenceQuery.Direction) -> [(rank: Int, entry: Entry)] {
         var ranked: [(rank: Int, entry: Entry)] = []
         if direction != .negative {
@@ -71,21 +71,19 @@ struct Ranking {
         1 + entries.count - entries.partitioningIndex { $0.score.total < probe.score.total }
     }
 
-    /// Proponents, likeliest first, or opponents, most opposed first: never one in place of the other.
-    func proponents(_ count: Int) -> [Entry] { Array(entries.prefix(count).prefix { $0.score.total > 0 }) }
-    func opponents(_ count: Int) -> [Entry] { Array(entries.suffix(count).reversed().prefix { $0.score.total < 0 }) }
-
-    /// All of them: first those that are no opponents, then the opponents.
-    func everyProponent() -> [Entry] { entries.filter { $0.score.total >= 0 } }
-    func everyOpponent() -> [Entry] { entries.reversed().filter { $0.score.total < 0 } }
-
-    /// What a query is answered with, each with its rank: for both directions first the proponents.
+    /// The sequences that a query returns, each with its rank: the strongest proponents, and then the strongest opponents. Of ad-hoc texts
+    /// all are returned, those that are not opponents first.
     func returned(to query: InfluenceQuery) -> [(rank: Int, entry: Entry)] {
-        let isGiven = query.candidates.texts != nil
-        let wantsProponents = isGiven || query.direction != .negative
-        let wantsOpponents = isGiven || query.direction != .positive
-        let up = wantsProponents ? isGiven ? everyProponent() : proponents(query.topK) : []
-        let down = wantsOpponents ? isGiven ? everyOpponent() : opponents(query.topK) : []
+        var (up, down): ([Entry], [Entry]) = ([], [])
+        if query.candidates.texts != nil {
+            up = entries.filter { $0.score.total >= 0 }
+            down = entries.reversed().filter { $0.score.total < 0 }
+        } else {
+            if query.direction != .negative { up = Array(entries.prefix(query.topK).prefix { $0.score.total > 0 }) }
+            if query.direction != .positive {
+                down = Array(entries.suffix(query.topK).reversed().prefix { $0.score.total < 0 })
+            }
+        }
         return (Array(up.enumerated()) + Array(down.enumerated())).map { ($0.offset + 1, $0.element) }
     }
 
@@ -100,7 +98,9 @@ struct Ranking {
 }
 
 extension [Ranking.Entry] {
-    /// The first place, in a list that has none of these before others, of one for which something holds.
+    /// The first index at which a predicate holds.
+    ///
+    /// - Precondition: The predicate holds for all entries after one for which it holds.
     fileprivate func partitioningIndex(where belongs: (Ranking.Entry) -> Bool) -> Int {
         var (low, high) = (startIndex, endIndex)
         while low < high {

@@ -3,25 +3,30 @@ import Transformer
 /// A query as the model reads it.
 struct TokenizedQuery: Sendable {
     let completion: TokenizedContinuation
-    /// The completion that it is held against.
+    /// The completion with which it is contrasted.
     let contrast: TokenizedContinuation?
-    /// Where only parts of the completion are measured, their tokens by their place among prompt and completion, ascending.
+    /// If only parts of the completion are measured, the positions of their tokens in prompt and completion, ascending.
     let measured: [Int]?
-    /// Each text that is to be scored, as the corpus would hold it.
+    /// The tokens of each ad-hoc text, as the corpus would keep them.
     let texts: [[Int32]]
+
+    /// The tokens of the completion and the contrast.
+    var completions: [Int32] { Array(completion.completion) + (contrast?.completion ?? []) }
+    /// The tokens of the prompt, the completion and the contrast.
+    var tokens: [Int32] { completion.tokens[..<completion.completionStart] + completions }
 }
 
 /// A prompt and a completion of it, as the model reads them.
 struct TokenizedContinuation: Sendable {
-    /// Of both.
+    /// The tokens of the prompt and then of the completion.
     let tokens: [Int32]
     let completionStart: Int
     let completionStartsInsideToken: Bool
 
     var completion: ArraySlice<Int32> { tokens[completionStart...] }
 
-    /// The completion's tokens, each with the one before it.
-    var pairs: [SharedWords.Pair] {
+    /// Each token of the completion with the token before it.
+    var pairs: [LexicalOverlap.Pair] {
         (max(completionStart, 1)..<max(tokens.count, 1)).map { .init(first: tokens[$0 - 1], second: tokens[$0]) }
     }
 }
@@ -29,19 +34,19 @@ struct TokenizedContinuation: Sendable {
 extension InfluenceEngine {
     /// Tokenises a query and checks that the model can read it.
     ///
-    /// - Throws: ``QueryError/unusable(field:reason:)``
+    /// - Throws: ``QueryError/unusable(field:reason:)``.
     func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
         if let (field, reason) = query.refusal() { throw QueryError.unusable(field: field, reason: reason) }
         let completion = try tokenize(query.prompt, query.completion, field: "completion")
         let contrast = try query.contrast.map { try tokenize(query.prompt, $0, field: "contrast") }
         guard contrast?.tokens != completion.tokens else {
             throw QueryError.unusable(
-                field: "contrast", reason: "its tokens are the completion's, from which it would differ by nothing")
+                field: "contrast", reason: "its tokens are those of the completion, from which it would not differ")
         }
         return TokenizedQuery(
             completion: completion, contrast: contrast,
             measured: try query.spans.map { try tokens(of: $0, in: query, completion) },
-            texts: try GivenTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
+            texts: try AdHocTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
     }
 
     private func tokenize(_ prompt: String, _ completion: String, field: String) throws -> TokenizedContinuation {
@@ -53,9 +58,8 @@ extension InfluenceEngine {
         guard joined.completionStart > 0 else {
             throw QueryError.unusable(
                 field: "prompt",
-                reason:
-                    "the tokenizer joins all of it into the completion's first token, so that nothing is left to predict "
-                    + "that token from: lengthen the prompt")
+                reason: "the tokenizer joins all of it into the completion's first token, so that no token remains "
+                    + "from which to predict that one: lengthen the prompt")
         }
         guard joined.tokens.count <= context else {
             let count = joined.tokens.count - joined.completionStart
@@ -69,9 +73,9 @@ extension InfluenceEngine {
             completionStartsInsideToken: joined.completionStartsInsideToken)
     }
 
-    /// The tokens that hold any of some spans.
+    /// The tokens that hold at least a part of one of the spans.
     ///
-    /// - Returns: Their places among the tokens of prompt and completion, ascending.
+    /// - Returns: Their positions in prompt and completion, ascending.
     private func tokens(
         of spans: [CompletionSpan], in query: InfluenceQuery, _ whole: TokenizedContinuation
     ) throws -> [Int] {
@@ -79,17 +83,17 @@ extension InfluenceEngine {
             throw QueryError.unusable(field: "spans", reason: fault)
         }
         let scalars = query.completion.unicodeScalars
-        // The text is the same wherever a completion is said to begin in it, and so are its tokens.
-        func token(at offset: Int) -> (place: Int, isInside: Bool) {
+        // Prompt and completion have the same tokens together wherever the completion starts in them.
+        func token(at offset: Int) -> (position: Int, isInside: Bool) {
             let joined = tokenizer.encodeJoined(
                 prompt: query.prompt + String(scalars.prefix(offset)), completion: String(scalars.dropFirst(offset)))
             return (joined.completionStart, joined.completionStartsInsideToken)
         }
         var measured: Set<Int> = []
         for (index, span) in spans.enumerated() {
-            let first = max(token(at: span.start).place, whole.completionStart)
-            let (place, isInside) = token(at: span.end)
-            let end = min(isInside ? place + 1 : place, whole.tokens.count)
+            let first = max(token(at: span.start).position, whole.completionStart)
+            let (position, isInside) = token(at: span.end)
+            let end = min(isInside ? position + 1 : position, whole.tokens.count)
             guard first < end else {
                 throw QueryError.unusable(field: "spans[\(index)]", reason: "the tokenizer makes no token of it")
             }

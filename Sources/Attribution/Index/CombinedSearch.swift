@@ -17,7 +17,7 @@ struct Estimates: Sendable {
     let parts: [Part]
     let count: Int
 
-    /// Hands over the estimates of a range of sequences, in order, with the index of the first of each piece.
+    /// Hands over the estimates of a range of sequences, in order, with the index of the first sequence of each chunk.
     func forEach(in range: Range<Int>, _ body: (_ start: Int, _ estimates: ArraySlice<Float>) -> Void) {
         for part in parts {
             let own = range.clamped(to: part.start..<(part.start + part.values.count))
@@ -29,35 +29,35 @@ struct Estimates: Sendable {
 
 /// Finds the sequences of highest ``CombinedScores`` for one query.
 ///
-/// The words' scores come stretch by stretch and are found again for each of the three times that they are needed: for their
-/// spread, for the shortlist, and for what is on it. Only the estimates are kept, for all sequences; the rest is of one stretch.
+/// TF-IDF scores come stretch by stretch, and are computed again for each of their three uses: for their spread, for the shortlist, and for
+/// the sequences on it. Only the estimates of all sequences are kept; all else is of one stretch.
 struct CombinedSearch {
     let estimates: Estimates
-    let words: SharedWords
+    let overlap: LexicalOverlap
 
-    /// How many times as many sequences as are wanted are looked at for pairs of tokens: those have to be read from the corpus.
+    /// The length of the shortlist, as a multiple of the sequences to find. Its sequences are read from the corpus to look for pairs of tokens.
     static let shortlist = 4
-    /// Sequences that are scored at a time where none shares a word.
+    /// Sequences that are scored at a time where none shares a term.
     private static let stretch = 1 << 15
 
     func insert(into matches: inout DirectedMatches, for query: GradientIndex.Query) throws {
-        var terms = try words.scores()
+        var terms = try overlap.scores()
         let combined = try combinedScores(&terms)
         var shortlist = DirectedMatches(query, of: estimates.count, times: Self.shortlist)
-        try forEachStretch(&terms) { start, estimates, words in
-            let scores = zip(estimates, words).map { combined.scores(estimate: $0, words: $1) }
+        try forEachStretch(&terms) { start, estimates, tfidf in
+            let scores = zip(estimates, tfidf).map { combined.scores(estimate: $0, tfidf: $1) }
             shortlist.insert(
                 scores.map(\.proponent), opponents: scores.map(\.opponent), firstRowid: Int64(start) + 1)
         }
-        // Pairs are looked for on the shortlist alone, and only add to a score: everything else stays behind as many as are wanted.
+        // Pairs only add to a score, so that sequences off the shortlist stay below enough others even if these have no pairs.
         let chosen = shortlist.rowids
-        let pairs = try words.pairCounts(in: chosen)
+        let pairs = try overlap.pairCounts(in: chosen)
         var next = 0
-        try forEachStretch(&terms) { start, estimates, words in
+        try forEachStretch(&terms) { start, estimates, tfidf in
             while next < chosen.count, Int(chosen[next]) - 1 < start + estimates.count {
-                let place = Int(chosen[next]) - 1 - start
+                let index = Int(chosen[next]) - 1 - start
                 let scores = combined.scores(
-                    estimate: estimates[estimates.startIndex + place], words: words[words.startIndex + place],
+                    estimate: estimates[estimates.startIndex + index], tfidf: tfidf[tfidf.startIndex + index],
                     pairs: pairs[next])
                 matches.insert(chosen[next], proponent: scores.proponent, opponent: scores.opponent)
                 next += 1
@@ -66,28 +66,28 @@ struct CombinedSearch {
     }
 
     private func combinedScores(_ terms: inout TermScores) throws -> CombinedScores {
-        var (estimateMoments, wordMoments) = (Moments(), Moments())
-        try forEachStretch(&terms) { _, estimates, words in
+        var (estimateMoments, termMoments) = (Moments(), Moments())
+        try forEachStretch(&terms) { _, estimates, tfidf in
             estimateMoments.add(estimates)
-            wordMoments.add(words)
+            termMoments.add(tfidf)
         }
-        return CombinedScores(estimates: estimateMoments, words: wordMoments)
+        return CombinedScores(estimates: estimateMoments, tfidf: termMoments)
     }
 
-    /// Hands over all sequences' estimates and the scores of their words, in order.
+    /// Hands over all sequences' estimates and TF-IDF scores, in order.
     private func forEachStretch(
         _ terms: inout TermScores,
-        _ body: (_ start: Int, _ estimates: ArraySlice<Float>, _ words: ArraySlice<Double>) -> Void
+        _ body: (_ start: Int, _ estimates: ArraySlice<Float>, _ tfidf: ArraySlice<Double>) -> Void
     ) throws {
         let none = [Double](repeating: 0, count: min(Self.stretch, estimates.count))
         var next = 0
-        func handOver(to end: Int, words: ArraySlice<Double>? = nil) {
+        func handOver(to end: Int, tfidf: ArraySlice<Double>? = nil) {
             let first = next
             while next < end {
                 let range = next..<min(next + Self.stretch, end)
                 estimates.forEach(in: range) { start, estimates in
-                    let place = words.map { $0.startIndex + start - first } ?? 0
-                    body(start, estimates, (words ?? none[...])[place..<(place + estimates.count)])
+                    let index = tfidf.map { $0.startIndex + start - first } ?? 0
+                    body(start, estimates, (tfidf ?? none[...])[index..<(index + estimates.count)])
                 }
                 next = range.upperBound
             }
@@ -95,8 +95,102 @@ struct CombinedSearch {
         try terms.forEachStretch { firstRowid, scores in
             handOver(to: min(Int(firstRowid) - 1, estimates.count))
             let end = min(next + scores.count, estimates.count)
-            handOver(to: end, words: scores)
+            handOver(to: end, tfidf: scores)
         }
         handOver(to: estimates.count)
+    }
+}
+
+/// Combines estimates of influence with lexical overlap.
+///
+/// An estimate is the influence plus a random error. Lexical overlap has errors of its own, so that the sum of both, each in its own standard
+/// deviations over the corpus, finds more than either alone. Sequences that overlap with a query have large influence of either sign: for
+/// opponents, the estimate counts with the opposite sign and the overlap with the same.
+struct CombinedScores {
+    /// The weight of a standard deviation of TF-IDF scores, in standard deviations of the estimates.
+    static let weightOfTFIDF = 0.5
+
+    /// The weight of each shared pair of neighbouring tokens that ends in the completion, in standard deviations of the estimates.
+    static let weightOfPair = 1.5
+
+    private let mean: Double
+    private let unit: Double
+    private let termUnit: Double
+
+    /// - Parameters:
+    ///   - estimates: The estimates of all sequences.
+    ///   - tfidf: The TF-IDF scores of all sequences. A sequence without lexical overlap has zero.
+    init(estimates: Moments, tfidf: Moments) {
+        mean = estimates.mean
+        unit = estimates.reciprocalDeviation
+        termUnit = tfidf.reciprocalDeviation * Self.weightOfTFIDF
+    }
+
+    /// A sequence's scores as a proponent and as an opponent: the higher, the likelier.
+    ///
+    /// - Parameter pairs: How many pairs of neighbouring tokens the sequence shares with the query.
+    func scores(estimate: Float, tfidf: Double, pairs: Int = 0) -> (proponent: Double, opponent: Double) {
+        let influence = (Double(estimate) - mean) * unit
+        let shared = tfidf * termUnit + Double(pairs) * Self.weightOfPair
+        return (shared + influence, shared - influence)
+    }
+}
+
+/// The number, mean and spread of values that arrive in parts.
+struct Moments: Sendable {
+    private(set) var count = 0.0
+    private(set) var mean = 0.0
+    /// The sum of squared differences from the mean.
+    private var squares = 0.0
+
+    /// Adds values; those that are not finite are left out.
+    mutating func add(_ values: some Collection<some BinaryFloatingPoint>) {
+        let finite = values.lazy.filter(\.isFinite).map { Double($0) }
+        var part = Moments()
+        for value in finite {
+            part.count += 1
+            part.mean += value
+        }
+        guard part.count > 0 else { return }
+        part.mean /= part.count
+        for value in finite { part.squares += (value - part.mean) * (value - part.mean) }
+        merge(part)
+    }
+
+    /// Adds the values of another (Chan, Golub and LeVeque 1979).
+    private mutating func merge(_ other: Moments) {
+        let total = count + other.count
+        guard total > 0 else { return }
+        let difference = other.mean - mean
+        squares += other.squares + difference * difference * count * other.count / total
+        mean += difference * other.count / total
+        count = total
+    }
+
+    /// One over the standard deviation; zero if all values are equal.
+    var reciprocalDeviation: Double { squares > 0 ? (count / squares).squareRoot() : 0 }
+}
+
+/// The lexical overlap of sequences with a query, which corrects the index's estimates.
+public struct LexicalOverlap: Sendable {
+    /// Two neighbouring tokens, in order.
+    public struct Pair: Hashable, Sendable {
+        let first: Int32
+        let second: Int32
+    }
+
+    /// Reads the TF-IDF scores, from the first sequence on.
+    let scores: @Sendable () throws -> TermScores
+    /// The query's pairs of tokens that end in its completion.
+    let pairs: Set<Pair>
+    /// Reads the tokens of sequences, by their rowids.
+    let tokens: @Sendable ([Int64]) throws -> [[Int32]]
+
+    /// How many of the pairs each sequence has.
+    func pairCounts(in rowids: [Int64]) throws -> [Int] {
+        guard !pairs.isEmpty else { return rowids.map { _ in 0 } }
+        return try tokens(rowids).map { tokens in
+            Set(zip(tokens, tokens.dropFirst()).lazy.map(Pair.init)).intersection(pairs).count
+        }
     }
 }

@@ -7,8 +7,8 @@ struct DirectedMatches: Sendable {
     private let within: [ClosedRange<Int64>]?
 
     /// - Parameters:
-    ///   - sequences: How many there are, of which neither direction can find more.
-    ///   - factor: For this many times as many matches as the query asks for.
+    ///   - sequences: The number of sequences, which no direction can exceed.
+    ///   - factor: The number of matches, as a multiple of the matches that the query asks for.
     init(_ query: GradientIndex.Query, of sequences: Int, times factor: Int = 1) {
         let limit = min(query.limit, 2 * sequences) * factor
         let (most, least) = ((limit + 1) / 2, limit / 2)
@@ -22,7 +22,7 @@ struct DirectedMatches: Sendable {
         within = query.within
     }
 
-    /// Takes scores of which the highest are the best proponents and the lowest the best opponents.
+    /// Adds scores, of which the highest are the best proponents and the lowest the best opponents.
     mutating func insert(_ scores: [Float], firstRowid: Int64) {
         for index in indices(of: scores, firstRowid: firstRowid) where scores[index].isFinite {
             let score = Double(scores[index])
@@ -31,7 +31,7 @@ struct DirectedMatches: Sendable {
         }
     }
 
-    /// Takes scores of which the highest are the best on either side.
+    /// Adds one score per direction, of which the highest are the best.
     mutating func insert(_ proponentScores: [Double], opponents opponentScores: [Double], firstRowid: Int64) {
         for index in indices(of: proponentScores, firstRowid: firstRowid) where proponentScores[index].isFinite {
             let rowid = firstRowid + Int64(index)
@@ -39,13 +39,13 @@ struct DirectedMatches: Sendable {
         }
     }
 
-    /// Takes the scores of one sequence, whatever its source.
+    /// Adds the scores of one sequence, whether or not the query searches its source.
     mutating func insert(_ rowid: Int64, proponent: Double, opponent: Double) {
         proponents?.insert(TermIndex.Match(rowid: rowid, score: proponent))
         opponents?.insert(TermIndex.Match(rowid: rowid, score: opponent))
     }
 
-    /// Where the scores of sequences that count are.
+    /// The indices of those scores whose sequences the query searches.
     private func indices(of scores: [some BinaryFloatingPoint], firstRowid: Int64) -> [Int] {
         guard let within, !scores.isEmpty else { return Array(scores.indices) }
         let last = firstRowid + Int64(scores.count) - 1

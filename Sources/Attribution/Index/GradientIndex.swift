@@ -7,20 +7,20 @@ import LinearAlgebra
 import Synchronization
 import Transformer
 
-/// A corpus's compressed gradients, memory-mapped: finds the sequences of largest estimated influence in one pass over them.
+/// Holds a corpus's compressed gradients, memory-mapped, and finds the sequences of largest estimated influence in one pass over them.
 ///
-/// Where TF-IDF finds what shares words with a query, this finds what moves the model as the query does, in other words too. The
-/// estimate is good enough to choose candidates, which are then scored exactly.
+/// TF-IDF finds sequences that share tokens with a query. The index finds sequences that move the model as the query does, even without
+/// lexical overlap. Its estimates are good enough to choose candidates, which are then scored exactly.
 public final class GradientIndex: Sendable {
     public let layout: SketchLayout
     private let file: GradientIndexFile
     private let sketch: GradientSketch
-    /// Guards which records are indexed. Searches go on with those that they began with.
+    /// Guards the set of indexed records. A search goes on with the records with which it began.
     private let state: Mutex<(records: Data, sequences: Int)>
-    /// Whose turn it is to write to the file.
+    /// Lets one extension at a time write to the file.
     private let writing = DispatchSemaphore(value: 1)
 
-    /// Records that a worker compares at a time: they stay in its cache for all queries.
+    /// Records that a worker compares at a time, few enough to stay in its cache for all queries.
     private static let block = 256
     /// Sequences between two writes.
     private static let round = 512
@@ -31,7 +31,7 @@ public final class GradientIndex: Sendable {
     public convenience init(path: String, modelDigest: String, factors: EKFACFactors, corpus: CorpusStore) throws {
         guard GradientIndexFile.exists(at: path) else { throw GradientIndexError.missing(file: path) }
         let (file, sequences) = try GradientIndexFile.open(path)
-        let identity = InfluenceEngine.scoringDigest(modelDigest: modelDigest, factors: factors).bytes
+        let identity = factors.scoringDigest(modelDigest: modelDigest).bytes
         guard file.identity == identity, file.layers == factors.layers.count else {
             throw GradientIndexError.ofOtherFactors(file: path)
         }
@@ -39,13 +39,13 @@ public final class GradientIndex: Sendable {
         try checkCorpus(corpus)
     }
 
-    /// Makes an index without sequences in the place of whatever is there.
+    /// Makes an index without sequences, in place of any file at the path.
     public static func create(
         path: String, layout: SketchLayout, modelDigest: String, factors: EKFACFactors
     ) throws -> GradientIndex {
         let file = GradientIndexFile(
             path: path, layout: layout, layers: factors.layers.count,
-            identity: InfluenceEngine.scoringDigest(modelDigest: modelDigest, factors: factors).bytes)
+            identity: factors.scoringDigest(modelDigest: modelDigest).bytes)
         try file.create()
         return try GradientIndex(file, sequences: 0, factors: factors)
     }
@@ -57,13 +57,13 @@ public final class GradientIndex: Sendable {
         state = Mutex((try file.map(sequences: sequences), sequences))
     }
 
-    /// The sequences that are indexed, from the corpus's first.
+    /// How many of the corpus's first sequences are indexed.
     public var sequences: Int { state.withLock { $0.sequences } }
 
     /// Bytes of one sequence's record.
     public var recordBytes: Int { file.recordBytes }
 
-    /// Looks at some sequences of the corpus, evenly spread, whether they are those that were indexed.
+    /// Checks that some sequences of the corpus, evenly spread, are those that were indexed.
     private func checkCorpus(_ corpus: CorpusStore) throws {
         let (records, count) = state.withLock { $0 }
         guard count > 0 else { return }
@@ -81,18 +81,18 @@ public final class GradientIndex: Sendable {
 
     // MARK: - Extending
 
-    /// Indexes the sequences of the corpus that are not yet, one forward and backward pass each.
+    /// Indexes the sequences of the corpus that are not indexed yet, with one forward and backward pass each.
     ///
-    /// What is done is kept as it goes: an extension that ends early is taken up where it was. Several may run at a time, and none
-    /// waits for another's computing: each goes on from what is indexed, and one that finds its round indexed by another drops the
-    /// rest of it. That costs the round under way, and leaves nothing that an extension could hold back another with while its `step`
-    /// makes it wait.
+    /// Each round is kept as soon as it is done, so that an extension that ends early resumes where it was. Several extensions can run at a
+    /// time, and none waits for another's computing. Each starts a round from the sequences that are indexed by then, and drops the
+    /// remainder of a round that another extension has indexed meanwhile. This wastes part of a round, but an extension whose `step` blocks
+    /// never delays another.
     ///
     /// - Parameters:
-    ///   - progress: Receives how many sequences are indexed, of how many.
+    ///   - progress: Receives how many sequences are indexed, and how many will be.
     ///   - step: Called before each round, and before each micro-batch on the thread that computes it; what it throws ends the
     ///     extension.
-    /// - Throws: ``GradientIndexError``, or what reading the corpus threw.
+    /// - Throws: ``GradientIndexError``, or the error of reading the corpus.
     public func extend(
         to total: Int, of corpus: CorpusStore, decoder: DecoderModel, workers: Workers, batchTokens: Int? = nil,
         progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, step: @Sendable () throws -> Void = {}
@@ -108,7 +108,7 @@ public final class GradientIndex: Sendable {
             let batches = Self.batches(tokens, upTo: batchTokens ?? decoder.microBatchTokens)
             let records = try workers.map(batches.indices) { worker, index in
                 try step()
-                // Another extension has been here: the rest of the round is of no use.
+                // Another extension has indexed this round: the remainder of it would be wasted.
                 guard sequences == done else { return [UInt8]() }
                 return slots[worker].withState { $0.records(of: tokens[batches[index]], decoder, file) }
             }
@@ -116,12 +116,12 @@ public final class GradientIndex: Sendable {
         }
     }
 
-    /// What a worker has from micro-batch to micro-batch.
+    /// The buffers that a worker keeps between micro-batches.
     private struct Sketcher: Sendable {
         var workspace = DecoderWorkspace()
         var tap: SketchTap
 
-        /// The records of a micro-batch's sequences, one behind the other.
+        /// The records of a micro-batch's sequences, one after another.
         mutating func records(
             of sequences: ArraySlice<[Int32]>, _ decoder: DecoderModel, _ file: GradientIndexFile
         ) -> [UInt8] {
@@ -132,10 +132,9 @@ public final class GradientIndex: Sendable {
         }
     }
 
-    /// Writes a round's records behind the first so many sequences, unless another extension has.
+    /// Writes a round's records after those of the first `start` sequences, unless another extension has written them.
     ///
-    /// Extensions write one after the other. Whoever writes calls nobody and waits for the disk alone, so that those behind come to
-    /// their turn whatever their callers do.
+    /// Extensions write one after the other. A writer calls no closures and waits only for the disk, so that all others get their turn.
     private func add(_ records: [UInt8], behind start: Int) throws {
         writing.wait()
         defer { writing.signal() }
@@ -163,49 +162,50 @@ public final class GradientIndex: Sendable {
 
     // MARK: - Searching
 
-    /// What is looked for.
+    /// A query as the index searches for it.
     public struct Query: Sendable {
         let vector: SignSketch.Query
         let limit: Int
         let direction: InfluenceQuery.Direction
-        let words: SharedWords?
-        /// Ranges of rowids that count; `nil` for all.
+        let overlap: LexicalOverlap?
+        /// The ranges of rowids to search in; `nil` for all.
         let within: [ClosedRange<Int64>]?
     }
 
     /// - Parameters:
     ///   - limit: How many sequences to find, in all directions together.
-    ///   - words: If given, what the estimates are corrected by, as ``CombinedScores`` says.
+    ///   - overlap: If given, the lexical overlap that corrects the estimates, as in ``CombinedScores``.
     public func query(
         _ gradient: QueryGradient, damping: Double?, limit: Int, direction: InfluenceQuery.Direction,
-        words: SharedWords? = nil, within: [ClosedRange<Int64>]? = nil
+        overlap: LexicalOverlap? = nil, within: [ClosedRange<Int64>]? = nil
     ) -> Query {
         Query(
-            vector: sketch.query(gradient, damping: damping), limit: limit, direction: direction, words: words,
+            vector: sketch.query(gradient, damping: damping), limit: limit, direction: direction, overlap: overlap,
             within: within)
     }
 
-    /// The most memory that the estimates of one pass may take that are kept until all of them are there.
+    /// The most memory that one pass takes for estimates that are kept until its end.
     private static let estimateBytes = 1 << 30
 
-    /// The sequences of largest estimated influence in each query's direction; for both, half of them in each.
+    /// The sequences of largest estimated influence in each query's direction; half of them in each direction if it is both.
     ///
-    /// - Parameter count: The corpus is taken as it was when it had so many sequences.
-    /// - Returns: For each query rowids, ascending.
-    /// - Complexity: One pass over the index. Queries with words keep an estimate of four bytes a sequence until its end; where they
-    ///   would take more than a gibibyte together, there are several passes.
+    /// - Parameter count: Only this many first sequences of the corpus are searched.
+    /// - Returns: For each query its rowids, ascending.
+    /// - Complexity: One pass over the index. A query with lexical overlap keeps an estimate of four bytes per sequence until the end of the
+    ///   pass. If these would take more than a gibibyte together, there are several passes.
     public func search(_ queries: [Query], asOf count: Int, workers: Workers) throws -> [[Int64]] {
         let (records, indexed) = state.withLock { $0 }
         let sequences = min(indexed, count)
         let (plain, combined) = (
-            queries.indices.filter { queries[$0].words == nil }, queries.indices.filter { queries[$0].words != nil }
+            queries.indices.filter { queries[$0].overlap == nil },
+            queries.indices.filter { queries[$0].overlap != nil }
         )
         let most = max(1, Self.estimateBytes / max(1, sequences * MemoryLayout<Float>.stride))
         let groups = stride(from: 0, to: combined.count, by: most).map {
             Array(combined[$0..<min($0 + most, combined.count)])
         }
         var found = [[Int64]](repeating: [], count: queries.count)
-        // Those without words keep nothing a sequence: they go along with the first.
+        // Queries without lexical overlap keep no estimates: all of them join the first pass.
         for group in [plain + (groups.first ?? [])] + groups.dropFirst() {
             let rowids = try pass(over: records, sequences, for: group.map { queries[$0] }, workers)
             for (query, own) in zip(group, rowids) { found[query] = own }
@@ -218,22 +218,22 @@ public final class GradientIndex: Sendable {
         over records: Data, _ sequences: Int, for queries: [Query], _ workers: Workers
     ) throws -> [[Int64]] {
         let blocks = (sequences + Self.block - 1) / Self.block
-        // Enough pieces for the workers to be done together, and few enough lists to be merged.
-        let pieces = min(blocks, workers.count * 8)
-        let found = try workers.map(0..<pieces) { _, piece in
+        // Enough chunks that all workers end at about the same time, and few enough lists to merge.
+        let chunks = min(blocks, workers.count * 8)
+        let found = try workers.map(0..<chunks) { _, chunk in
             var best = queries.map { DirectedMatches($0, of: sequences) }
-            let first = piece * blocks / pieces * Self.block
+            let first = chunk * blocks / chunks * Self.block
             var estimates = queries.map { _ in Estimates.Part(start: first) }
             var scores: [Float] = []
-            for block in (piece * blocks / pieces)..<((piece + 1) * blocks / pieces) {
+            for block in (chunk * blocks / chunks)..<((chunk + 1) * blocks / chunks) {
                 let range = (block * Self.block)..<min((block + 1) * Self.block, sequences)
                 let bytes = records.bytes.extracting(
                     (range.lowerBound * file.recordBytes)..<(range.upperBound * file.recordBytes))
                 for index in queries.indices {
-                    // A record begins with the hash of its tokens.
+                    // A record's sketch follows the hash of its tokens.
                     sketch.signs.scores(
                         of: bytes, stride: file.recordBytes, with: queries[index].vector, into: &scores)
-                    if queries[index].words == nil {
+                    if queries[index].overlap == nil {
                         best[index].insert(scores, firstRowid: Int64(range.lowerBound) + 1)
                     } else {
                         estimates[index].append(scores)
@@ -244,10 +244,10 @@ public final class GradientIndex: Sendable {
         }
         return try workers.map(queries.indices) { _, index in
             var merged = DirectedMatches(queries[index], of: sequences)
-            for piece in found { merged.insert(piece.best[index]) }
-            if let words = queries[index].words {
+            for chunk in found { merged.insert(chunk.best[index]) }
+            if let overlap = queries[index].overlap {
                 let search = CombinedSearch(
-                    estimates: Estimates(parts: found.map { $0.estimates[index] }, count: sequences), words: words)
+                    estimates: Estimates(parts: found.map { $0.estimates[index] }, count: sequences), overlap: overlap)
                 try search.insert(into: &merged, for: queries[index])
             }
             return merged.rowids

@@ -5,36 +5,37 @@ import Transformer
 
 /// The file of a gradient index.
 ///
-/// A header of 128 bytes, and then a record for each sequence of the corpus in the order of their addition. All numbers are
+/// A header of 128 bytes, and then a record for each sequence of the corpus, in the order in which they were added. All numbers are
 /// little-endian.
 ///
-/// | offset | bytes | what |
+/// | offset | bytes | content |
 /// |---|---|---|
 /// | 0 | 8 | `TRIBIDX` and the version, 1 |
 /// | 8 | 4 | tracked layers |
 /// | 12 | 4 | ``SketchLayout/leading`` |
 /// | 16 | 4 | ``SketchLayout/signs`` |
-/// | 20 | 4 | bytes of a record |
+/// | 20 | 4 | bytes per record |
 /// | 24 | 8 | ``SketchLayout/seed`` |
 /// | 32 | 32 | digest of the model and the factors |
-/// | 64 | 8 | FNV-1a hash of the 64 bytes before |
+/// | 64 | 8 | FNV-1a hash of the first 64 bytes |
 /// | 72 | 8 | sequences |
 /// | 80 | 48 | zero |
 ///
-/// A record is, one behind the other:
+/// The parts of a record, in order:
 ///
-/// | bytes | what |
+/// | bytes | content |
 /// |---|---|
-/// | 4 | FNV-1a hash of the sequence's tokens, each as a UInt32, its halves combined by exclusive or |
+/// | 4 | FNV-1a hash of the sequence's tokens, each as a UInt32; the hash's halves are combined by exclusive or |
 /// | 4 · layers | Float32 scale of each layer |
 /// | layers · signs / 8 | layer by layer the signs of ``LayerSketch``'s entries, 1 for plus, the first in the lowest bit of a byte |
 ///
-/// Records are written and synced before the number of sequences is: what stands behind the last counted record is of an
-/// extension that did not end, and is cut off by the next.
+/// The last two parts are the record of ``SignSketch``. Records are written and synced before the number of sequences is. Bytes after the
+/// last counted record are of an extension that did not end, and are removed by the next extension.
 struct GradientIndexFile {
     static let headerBytes = 128
     private static let magic = Array("TRIBIDX".utf8) + [1]
     private static let countOffset = 72
+    private static let identityBytes = 32
 
     let path: String
     let layout: SketchLayout
@@ -66,22 +67,23 @@ struct GradientIndexFile {
         var reader = LittleEndianReader(data, at: 8)
         guard let layers = reader.number(UInt32.self), let leading = reader.number(UInt32.self),
             let signs = reader.number(UInt32.self), let recordBytes = reader.number(UInt32.self),
-            let seed = reader.number(UInt64.self), let hash = reader.hash(afterSkipping: 32),
-            let sequences = reader.number(UInt64.self)
+            let seed = reader.number(UInt64.self)
         else { throw GradientIndexError.damaged(file: name, reason: "its header is cut short") }
-        guard hash == CheckpointBlock.hash(data.prefix(64)), (1...65_536).contains(layers),
+        reader.skip(identityBytes)
+        guard let hash = reader.number(UInt64.self), let sequences = reader.number(UInt64.self),
+            hash == CheckpointBlock.hash(data.prefix(64)), (1...65_536).contains(layers),
             SketchLayout.isPossible(leading: Int(leading), signs: Int(signs)), sequences <= UInt64(UInt32.max)
         else { throw GradientIndexError.damaged(file: name, reason: "its header is not as it was written") }
         let file = GradientIndexFile(
             path: path, layout: SketchLayout(leading: Int(leading), signs: Int(signs), seed: seed),
-            layers: Int(layers), identity: Array(data[32..<64]))
+            layers: Int(layers), identity: Array(data[32..<(32 + identityBytes)]))
         guard Int(recordBytes) == file.recordBytes else {
             throw GradientIndexError.damaged(file: name, reason: "its records are of another size than its layout says")
         }
         return (file, Int(sequences))
     }
 
-    /// Writes a file without records in the place of whatever is there.
+    /// Writes a file without records, in place of any file at the path.
     func create() throws {
         do {
             try AtomicFile.write(Data(header + [UInt8](repeating: 0, count: Self.headerBytes - header.count)), to: path)
@@ -100,7 +102,7 @@ struct GradientIndexFile {
         return bytes
     }
 
-    /// The records of so many sequences, mapped into memory.
+    /// The records of the first sequences, mapped into memory.
     ///
     /// - Throws: ``GradientIndexError/cutShort(file:expected:found:)``, ``GradientIndexError/unreadable(file:reason:)``.
     func map(sequences: Int) throws -> Data {
@@ -117,7 +119,7 @@ struct GradientIndexFile {
         return mapped[Self.headerBytes..<expected]
     }
 
-    /// Adds records behind the first so many, syncs them, and counts them.
+    /// Adds records after those of the first sequences, syncs them, and counts them.
     func append(_ records: [UInt8], behind sequences: Int) throws {
         do {
             var file = try GrowingFile(path: path, keeping: Self.headerBytes + sequences * recordBytes)
@@ -130,7 +132,7 @@ struct GradientIndexFile {
         }
     }
 
-    /// A sequence's record as it stands in the file.
+    /// A sequence's record as the file has it.
     func record(of tokens: [Int32], sketch: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(recordBytes)
@@ -138,17 +140,9 @@ struct GradientIndexFile {
         return bytes + sketch
     }
 
-    /// Tells sequences apart, as well as 32 bits can.
+    /// A hash of 32 bits that tells sequences apart.
     static func hash(of tokens: [Int32]) -> UInt32 {
         let hash = CheckpointBlock.hash(tokens.littleEndianBytes)
         return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))
-    }
-}
-
-extension LittleEndianReader {
-    /// The number that stands so many bytes on.
-    fileprivate mutating func hash(afterSkipping count: Int) -> UInt64? {
-        skip(count)
-        return number(UInt64.self)
     }
 }

@@ -1,30 +1,29 @@
 import Limits
 
-/// What is scored: sequences of the corpus, or texts of the asker's own.
+/// The candidates of a query: sequences of the corpus, or ad-hoc texts.
 public struct CandidateSelection: Sendable, Equatable, Codable {
     public var prefilter: Prefilter
-    /// How many sequences the prefilter keeps: all of them where the corpus has fewer.
+    /// How many sequences the prefilter keeps; all of them if the corpus has fewer.
     public var limit: Int
-    /// Sequences or documents named by id: these, and no others, are scored.
+    /// The ids of sequences or documents. If given, only these are scored.
     public var ids: [String]?
-    /// Only sequences of this source.
+    /// If given, only sequences of this source are scored.
     public var source: String?
-    /// Texts that need not be in the corpus, each scored in full as if it were a training sequence, and returned whatever its
-    /// score, the query's ``InfluenceQuery/topK`` and its ``InfluenceQuery/direction``. They go with neither ``ids`` nor
-    /// ``source``.
+    /// Ad-hoc texts, which need not be in the corpus. Each is scored in full as if it were a training sequence, and returned whatever its
+    /// score, the query's ``InfluenceQuery/topK`` and its ``InfluenceQuery/direction``. They exclude ``ids`` and ``source``.
     public var texts: [String]?
-    /// How many sequences that were not chosen, drawn at random, are scored beside those that were, to estimate what the choice has
-    /// missed: ``PrefilterBias``.
+    /// How many of the sequences that were not chosen are drawn at random and scored beside the candidates, to estimate what the choice
+    /// has missed: ``PrefilterBias``.
     public var probe: Int?
-    /// The same seed draws the same sequences; 0 by default.
+    /// The seed of that draw; 0 by default.
     public var probeSeed: UInt64?
 
     public enum Prefilter: String, Sendable, Codable, CaseIterable {
         /// The sequences with the highest scores by TF-IDF: equation 28 of Grosse et al. 2023.
         case tfidf
-        /// Those of largest influence as the ``GradientIndex`` estimates it, in the query's direction.
+        /// The sequences of largest influence in the query's direction, as the ``GradientIndex`` estimates it.
         case index
-        /// Those of the largest sum of the index's estimate and TF-IDF, each in standard deviations: ``CombinedScores``.
+        /// The sequences with the largest sum of the index's estimate and TF-IDF, each in standard deviations: ``CombinedScores``.
         case both
         /// Every sequence of the corpus.
         case all

@@ -1,15 +1,16 @@
+import JSON
 import Limits
 
 extension InfluenceQuery {
-    /// What the members of a query are allowed to be, for requests, queries in files, options of the command line, defaults of the
-    /// configuration and the description of the API alike.
+    /// The allowed values of a query's members. Requests, queries in files, options of the command line, defaults of the configuration and
+    /// the description of the API share them.
     public enum Limits {
-        /// The asker's own name for a query or a text.
+        /// The client's name for a query or a text.
         public static let id = TextLimit(bytes: 0...1_024)
         /// Prompts, completions and contrasts. A model's context is far shorter.
         public static let text = TextLimit(bytes: 1...1_048_576)
         public static let spans = ListLimit<CompletionSpan>(1...64, of: "spans")
-        /// In code points, of which a text has at most as many as bytes.
+        /// In code points: a text has at most as many as it has bytes.
         public static let spanStart = 0...(text.bytes.upperBound - 1)
         public static let spanEnd = 1...text.bytes.upperBound
         public static let topK = 1...10_000
@@ -19,7 +20,7 @@ extension InfluenceQuery {
         public static let damping = NumberLimit.from(
             Double(Float.leastNonzeroMagnitude), to: Double(Float.greatestFiniteMagnitude),
             "a positive number that Float32 can hold,")
-        /// More than the corpus has is as many as it has.
+        /// A number above that of the corpus's sequences stands for all of them.
         public static let candidates = 1...1_000_000_000
         public static let ids = ListLimit<String>(1...100_000, of: "ids")
         /// The name of a sequence, a document or a source.
@@ -27,14 +28,14 @@ extension InfluenceQuery {
         /// Ad-hoc texts; the configuration of a server allows fewer and shorter ones.
         public static let texts = ListLimit<String>(1...100_000, of: "texts")
         public static let adHocText = TextLimit(bytes: 1...1_073_741_824)
-        /// Fewer tell too little of how sequences differ.
+        /// A single sequence would tell nothing about the spread.
         public static let probe = 2...100_000
         public static let seed = UInt64.min...UInt64.max
     }
 
-    /// What is wrong with the query's numbers, lists and texts by themselves, whatever the model: the same as its decoder refuses.
+    /// Checks the query's numbers, lists and texts, whatever the model, as its decoder does.
     ///
-    /// - Returns: The path of the first member at fault, and why it is refused; nil if nothing is.
+    /// - Returns: The path of the first member at fault, and why it is refused; nil if all are allowed.
     func refusal() -> (field: String, reason: String)? {
         var refusals: [(field: String, reason: String?)] = [
             ("id", id.flatMap(Limits.id.refusal)), ("prompt", Limits.text.refusal(of: prompt)),
@@ -51,5 +52,31 @@ extension InfluenceQuery {
             ("candidates.probe", candidates.probe.flatMap(Limits.probe.refusal)),
         ]
         return refusals.lazy.compactMap { field, reason in reason.map { (field, $0) } }.first
+    }
+}
+
+/// A key of any name.
+private struct AnyCodingKey: CodingKey {
+    let stringValue: String
+    let intValue: Int? = nil
+
+    init(stringValue: String) { self.stringValue = stringValue }
+
+    init?(intValue: Int) { nil }
+}
+
+extension Swift.Decoder {
+    /// Refuses an object that has keys beside the known ones: otherwise a misspelt option would be silently ignored.
+    ///
+    /// - Throws: `DecodingError.dataCorrupted` whose coding path ends in the unknown key.
+    public func refuseUnknownKeys<Key: CodingKey & CaseIterable>(of type: Key.Type) throws {
+        let known = Key.allCases.map(\.stringValue)
+        let container = try container(keyedBy: AnyCodingKey.self)
+        for key in container.allKeys where !known.contains(where: { $0.hasSameBytes(as: key.stringValue) }) {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(
+                    codingPath: codingPath + [key],
+                    debugDescription: "unknown field; known here are \(known.joined(separator: ", "))"))
+        }
     }
 }

@@ -3,30 +3,30 @@ import Limits
 
 /// A question: which training sequences made the model continue this prompt with this completion?
 ///
-/// Decodes from JSON with the defaults below for what is absent; a field that is unknown or out of range is refused by name.
+/// Decodes from JSON, with the defaults below for absent fields. A field that is unknown or out of range is refused by name.
 public struct InfluenceQuery: Sendable, Equatable, Codable {
-    /// The asker's own name for the query, returned with its result.
+    /// The client's name for the query, returned with its result.
     public var id: String?
     public var prompt: String
     public var completion: String
-    /// The parts of the completion that are to be explained, widened to whole tokens; nil for all of it. The others are read, but their
+    /// The parts of the completion to explain, widened to whole tokens; nil for all of it. The model reads the other parts, but their
     /// probability is not measured.
     public var spans: [CompletionSpan]?
-    /// Another completion of the same prompt: scores then tell what made the completion likelier than this one.
+    /// Another completion of the same prompt. Scores then tell which sequences made the completion likelier than this one.
     public var contrast: String?
     /// How many sequences to return in each direction.
     public var topK: Int
     public var direction: Direction
     public var candidates: CandidateSelection
     public var rank: Rank
-    /// How many of each query's best candidates are scored again with the full-rank gradient.
+    /// How many of the query's leading candidates are scored again with the full-rank gradient.
     public var rescore: Int
-    /// Damping in place of 0.1 times the mean eigenvalue of each layer.
+    /// The damping; nil for 0.1 times the mean eigenvalue of each layer.
     public var damping: Double?
     public var estimator: Estimator
     public var attribution: Breakdown
 
-    /// Which end of the ranking is asked for.
+    /// The end of the ranking to return.
     public enum Direction: String, Sendable, Codable, CaseIterable {
         /// Proponents: sequences that make the completion likelier.
         case positive
@@ -35,7 +35,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         case both
     }
 
-    /// The rank to which a preconditioned query gradient is compressed for the sweep.
+    /// The rank to which the preconditioned query gradient is compressed for the sweep.
     public enum Rank: Sendable, Equatable, Codable {
         case limited(Int)
         case full
@@ -68,11 +68,11 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         }
     }
 
-    /// What each score is broken down into.
+    /// The parts into which each score is broken down.
     public struct Breakdown: Sendable, Equatable, Codable {
         public var layers: Bool
         public var tokens: Bool
-        /// By the tokens that become likelier if the model moves towards the query: ``InfluentialSequence/outputTokens``.
+        /// The tokens that become likelier if the model moves towards the query: ``InfluentialSequence/outputTokens``.
         public var outputTokens: Bool
 
         public init(layers: Bool = false, tokens: Bool = false, outputTokens: Bool = false) {
@@ -146,5 +146,54 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
             throw DecodingError.dataCorruptedError(
                 forKey: .contrast, in: container, debugDescription: "expected another completion than the query's own")
         }
+    }
+}
+
+extension InfluenceQuery {
+    /// How the inverse curvature between the two gradients of an influence is estimated.
+    public enum Estimator: String, Sendable, Codable, CaseIterable {
+        /// The fitted factors' own inverse (George et al. 2018; Grosse et al. 2023).
+        case ekfac
+        /// An iteration on the model's exact Gauss-Newton matrix, with the factors as its preconditioner (Wang et al. 2025). It adds step by
+        /// step the curvature that the factors omit, such as that between layers.
+        case astra
+        /// No curvature: scores are inner products of gradients, and not in nats.
+        case identity
+    }
+}
+
+/// A part of a completion, counted in Unicode code points, as Python's strings and most others are.
+public struct CompletionSpan: Sendable, Equatable, Codable {
+    /// The index of the first code point, from 0.
+    public var start: Int
+    /// The index after the last code point.
+    public var end: Int
+
+    public init(start: Int, end: Int) {
+        self.start = start
+        self.end = end
+    }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable { case start, end }
+
+    public init(from decoder: any Swift.Decoder) throws {
+        try decoder.refuseUnknownKeys(of: CodingKeys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        start = try container.decode(.start, within: InfluenceQuery.Limits.spanStart)
+        end = try container.decode(.end, within: InfluenceQuery.Limits.spanEnd)
+        guard end > start else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .end, in: container, debugDescription: "expected a number above start, which is \(start)")
+        }
+    }
+}
+
+extension [CompletionSpan] {
+    /// Why the spans cannot be parts of a completion; nil if they can.
+    func fault(in completion: String) -> String? {
+        if let refusal = InfluenceQuery.Limits.spans.refusal(of: self) { return refusal }
+        let length = completion.unicodeScalars.count
+        guard let wrong = first(where: { $0.start < 0 || $0.start >= $0.end || $0.end > length }) else { return nil }
+        return "expected spans within the completion's \(length) code points, found \(wrong.start) to \(wrong.end)"
     }
 }

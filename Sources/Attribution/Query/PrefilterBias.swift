@@ -1,20 +1,20 @@
-/// What the choice of candidates has missed, as a random sample of the other sequences tells.
+/// The influence that the choice of candidates has missed, estimated from a random sample of the other sequences.
 ///
-/// The sample is scored as the candidates are. Influence is spread unevenly: where a few sequences hold most of it, a sample that has
-/// none of them estimates too little, and its standard error as well.
+/// The sample is scored as the candidates are. If a few sequences hold most of the influence, a sample without any of them estimates both the
+/// missed influence and its standard error too low.
 public struct PrefilterBias: Sendable, Equatable, Codable {
     /// How many sequences were drawn.
     public var sampled: Int
-    /// How many there are that were not chosen.
+    /// How many sequences were not chosen.
     public var outside: Int
-    /// The estimated sum of their scores above zero, in nats, and its standard error.
+    /// The estimated sum of the scores above zero of all sequences that were not chosen, in nats, and its standard error.
     public var positiveOutside: Double
     public var positiveOutsideError: Double
-    /// That sum as a share of all positive influence, inside the choice and outside; nil where there is none.
+    /// That sum as a share of all positive influence, inside and outside the choice; nil if there is none.
     public var missedShare: Double?
-    /// The standard error that follows from that of the sum.
+    /// The standard error of that share, which follows from that of the sum.
     public var missedShareError: Double?
-    /// How many of the sample would have been among the sequences that are returned.
+    /// How many of the sample would have been among the returned sequences.
     public var wouldRank: Int
     /// The strongest of these, at most ``limit``.
     public var found: [Probe]
@@ -31,7 +31,7 @@ public struct PrefilterBias: Sendable, Equatable, Codable {
         /// The beginning of its text.
         public var text: String
 
-        /// Characters of a text that are shown.
+        /// The most characters of a text.
         static let excerpt = 300
     }
 
@@ -48,7 +48,7 @@ public struct PrefilterBias: Sendable, Equatable, Codable {
     /// Estimates from a simple random sample without replacement: the total is `N x̄`, its variance `N² s² / n (1 - n / N)`.
     ///
     /// - Parameters:
-    ///   - sample: The scores of the `n` that were drawn.
+    ///   - sample: The scores of the `n` drawn sequences.
     ///   - outside: `N`, at least `n`.
     ///   - inside: The sum of the candidates' scores above zero.
     init(sample: [Double], outside: Int, inside: Double, wouldRank: Int, found: [Probe]) {

@@ -2,27 +2,27 @@ import LinearAlgebra
 import Synchronization
 import Transformer
 
-/// One pass over candidate sequences, which scores each against every query of a batch.
+/// One pass over candidate sequences, which scores each against every query of a query batch.
 ///
-/// Each worker takes the next few sequences, packs them into a micro-batch and runs it forward and backward with a workspace of
-/// its own: four FLOPs a parameter and token. Scores of one candidate do not depend on the others beyond rounding.
+/// Each worker takes the next chunk of candidates, packs it into micro-batches and runs these forward and backward with its own workspace,
+/// which takes four FLOPs per parameter and token. Apart from rounding, a candidate's scores do not depend on other candidates.
 public struct CandidateSweep: Sendable {
     let decoder: DecoderModel
     let tracked: TrackedLayers
     let workers: Workers
-    /// Tokens of a micro-batch, at least one sequence.
+    /// The most tokens of a micro-batch, which has at least one sequence.
     let batchTokens: Int
     let tally: SweepTally
-    /// The tokens of sequences, in the order asked for.
+    /// Reads the tokens of sequences, in the order of the rowids.
     let tokens: @Sendable ([Int64]) throws -> [[Int32]]
 
-    /// The candidates that a worker takes at a time: the fewer the fewer are left, so that all workers end at about the same time. They go
-    /// by the number of candidates alone, so that the same share a micro-batch however many workers there are.
+    /// The candidates that a worker takes at a time. Chunks become smaller towards the end, so that all workers end at about the same time.
+    /// They depend only on the number of candidates, so that the same candidates share a micro-batch whatever the number of workers.
     static func chunks(of candidates: Int) -> [Range<Int>] {
         var chunks: [Range<Int>] = []
         var start = 0
         while start < candidates {
-            // Halves of the most, so that chunks fill micro-batches as the largest do.
+            // The largest size, halved repeatedly, so that small chunks fill micro-batches as the largest do.
             var size = 32
             while size > 4, size > (candidates - start) / 6 { size /= 2 }
             let end = min(start + size, candidates)
@@ -44,39 +44,43 @@ public struct CandidateSweep: Sendable {
         self.tokens = tokens
     }
 
-    /// What is wanted beside the scores.
+    /// The parts of scores that are computed beside their totals.
     public struct Breakdown: OptionSet, Sendable {
         public let rawValue: Int
         public init(rawValue: Int) { self.rawValue = rawValue }
         public static let layers = Breakdown(rawValue: 1)
         public static let tokens = Breakdown(rawValue: 2)
-        /// Whether scores are likely artefacts: ``SequenceScore/tokenConcentration``.
+        /// ``SequenceScore/tokenConcentration``, which tells whether scores are likely artefacts.
         public static let concentration = Breakdown(rawValue: 4)
     }
 
+    /// Where scores are kept and resumed from, with the queries' names.
+    public typealias Checkpoint = (store: any SweepCheckpoint, queries: [ContentKey])
+
     /// The influence of each candidate on each query's completion.
     ///
-    /// A score is found by products of the same shapes whenever its candidate shares a micro-batch with the same others, and
-    /// is then the same to the last bit. Those are the same when a sweep is taken up from a checkpoint. In other company
-    /// scores differ by rounding: of the largest by less than 1e-6 with AVX-512, by less than 2e-6 with AVX2.
+    /// A score is the same to the last bit whenever its candidate shares a micro-batch with the same others, as its products then have the
+    /// same shapes. Micro-batches are the same when a sweep resumes from a checkpoint. In different micro-batches scores differ by rounding:
+    /// relative to the largest by less than 1e-6 with AVX-512, and by less than 2e-6 with AVX2.
     ///
     /// - Parameters:
     ///   - candidates: Sequences to score; order is kept in the result.
     ///   - queries: Preconditioned gradients, all of this model and one set of factors.
-    /// - Returns: For each candidate, one score a query, in nats and not divided by the number of training sequences. Pairs that are not
-    ///   wanted are not scored: ``SequenceScore/isScored``. On a candidate on which the model overflows, scores are not finite.
-    /// - Throws: ``QueryError/cancelled`` at the next micro-batch after all queries are cancelled, or what reading the tokens
-    ///   threw.
+    ///   - wanted: For each query its candidates, by their indices; `nil` if each query wants all.
+    ///   - control: Receives how many candidates are done. Candidates that only cancelled queries want are passed over.
+    /// - Returns: For each candidate, one score per query, in nats and not divided by the number of training sequences. Unwanted pairs are
+    ///   not scored: ``SequenceScore/isScored``. If the model overflows on a candidate, its scores are not finite.
+    /// - Throws: ``QueryError/cancelled`` at the next micro-batch after all queries are cancelled, the error of `control.step`, or the error
+    ///   of reading the tokens.
     public func scores(
-        of candidates: [Int64], queries: [PreconditionedQuery], breakdown: Breakdown = [],
-        control: SweepControl = SweepControl()
+        of candidates: [Int64], queries: [PreconditionedQuery], breakdown: Breakdown = [], wanted: [[Int]]? = nil,
+        checkpoint: Checkpoint? = nil, control: WorkControl<WorkProgress> = WorkControl()
     ) throws -> [[SequenceScore]] {
-        let form = try scoringForm(of: candidates, breakdown: breakdown)
         let interest = SweepInterest(
-            queries: queries, candidateCount: candidates.count, isInHalfPrecision: decoder.isInHalfPrecision,
-            control: control,
-            form: form)
-        let wanted = control.wanted.flatMap { WantedPairs($0, of: candidates.count) }
+            queries: queries, candidateCount: candidates.count, wanted: wanted,
+            isInHalfPrecision: decoder.isInHalfPrecision, isCancelled: control.isCancelled,
+            form: try scoringForm(of: candidates, breakdown: breakdown))
+        let wanted = wanted.flatMap { WantedPairs($0, of: candidates.count) }
         let done = Atomic<Int>(0)
         let slots = (0..<workers.count).map { _ in WorkerSlot(Worker(tracked: tracked)) }
         let chunks = Self.chunks(of: candidates.count)
@@ -84,18 +88,19 @@ public struct CandidateSweep: Sendable {
             try slots[worker].withState { state in
                 var chunk = Chunk(
                     start: chunks[index].lowerBound, tokens: try tokens(Array(candidates[chunks[index]])),
-                    queries: queries.count, wanted: wanted, control: control)
+                    queries: queries.count, wanted: wanted, checkpoint: checkpoint)
                 while !chunk.isDone {
-                    control.makeRoom()
+                    try control.step()
                     let current = try interest.current()
                     state.prepare(for: current, breakdown: breakdown)
                     if let batch = chunk.next(upTo: batchTokens, wantedBy: current) {
                         state.tap.wanted = chunk.wanted(by: current)
                         decoder.run(batch, in: &state.workspace, tracked: tracked, tap: &state.tap)
-                        chunk.take(state.tap.scores, of: current.queries, control: control)
+                        chunk.take(state.tap.scores, of: current.queries)
                         tally.add(sequences: batch.sequences.count, tokens: batch.tokens.count)
                     }
-                    control.progress(done.add(chunk.takeProgress(), ordering: .relaxed).newValue)
+                    let doneNow = done.add(chunk.takeProgress(), ordering: .relaxed).newValue
+                    control.progress(WorkProgress(done: doneNow, total: candidates.count))
                 }
                 return chunk.scores
             }
@@ -103,10 +108,10 @@ public struct CandidateSweep: Sendable {
         return Array(scored.joined())
     }
 
-    /// Sequences by whose length the forms are compared.
+    /// The number of sequences whose mean length decides between the forms.
     private static let sampled = 32
 
-    /// Chooses the cheapest form for some queries. The scores of tokens are found in the token form alone.
+    /// Chooses the cheapest form for some queries. Only the token form finds the scores of tokens.
     private func scoringForm(
         of candidates: [Int64], breakdown: Breakdown
     ) throws -> @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm {
@@ -118,7 +123,7 @@ public struct CandidateSweep: Sendable {
         }
     }
 
-    /// What a worker has from micro-batch to micro-batch.
+    /// The state that a worker keeps between micro-batches.
     private struct Worker: Sendable {
         var workspace = DecoderWorkspace()
         var tap: ScoringTap
@@ -138,13 +143,14 @@ public struct CandidateSweep: Sendable {
     }
 }
 
-/// A few sequences that a worker has taken, and how far it is with them.
+/// The candidates that a worker has taken, and its progress with them.
 private struct Chunk {
-    /// One score a query of each sequence; none where they were passed over.
+    /// One score per query of each sequence; unscored if the sequence was passed over.
     private(set) var scores: [[SequenceScore]]
 
     private let start: Int
     private let tokens: [[Int32]]
+    private let checkpoint: CandidateSweep.Checkpoint?
     private let keys: [ContentKey]
     private var isScored: [Bool]
     private var position = 0
@@ -153,24 +159,27 @@ private struct Chunk {
     private var members: [Int] = []
 
     /// - Parameters:
-    ///   - start: The place of the first sequence among all candidates.
+    ///   - start: The index of the first sequence among all candidates.
     ///   - wanted: Which queries want which candidates, before any was cancelled.
-    init(start: Int, tokens: [[Int32]], queries: Int, wanted: WantedPairs?, control: SweepControl) {
+    init(
+        start: Int, tokens: [[Int32]], queries: Int, wanted: WantedPairs?, checkpoint: CandidateSweep.Checkpoint?
+    ) {
         self.start = start
         self.tokens = tokens
+        self.checkpoint = checkpoint
         let none = [SequenceScore](repeating: .unscored, count: queries)
-        guard let checkpoint = control.checkpoint else {
+        guard let checkpoint else {
             keys = []
             isScored = [Bool](repeating: false, count: tokens.count)
             scores = [[SequenceScore]](repeating: none, count: tokens.count)
             return
         }
         keys = tokens.map(ContentKey.init(sequence:))
-        let kept = keys.enumerated().map { place, key -> [SequenceScore]? in
+        let kept = keys.enumerated().map { index, key -> [SequenceScore]? in
             guard let scores = checkpoint.store.scores(of: key, for: checkpoint.queries) else { return nil }
-            // In the company of an earlier batch a query may not have wanted what it wants now.
+            // In an earlier batch a query may have wanted other candidates than it wants now.
             let isComplete = scores.indices.allSatisfy {
-                scores[$0].isScored || wanted?[start + place].contains($0) == false
+                scores[$0].isScored || wanted?[start + index].contains($0) == false
             }
             return isComplete ? scores : nil
         }
@@ -182,7 +191,7 @@ private struct Chunk {
 
     /// Packs the next sequences that are wanted and not yet scored.
     ///
-    /// - Returns: `nil` if none is left.
+    /// - Returns: `nil` if there are no more.
     mutating func next(upTo limit: Int, wantedBy current: SweepInterest.Current) -> TokenBatch? {
         var batch = TokenBatch()
         members = []
@@ -198,27 +207,78 @@ private struct Chunk {
         return members.isEmpty ? nil : batch
     }
 
-    /// For each sequence of the micro-batch the queries that want it; `nil` if all do.
+    /// The queries that want each sequence of the micro-batch; `nil` if all queries want all sequences.
     func wanted(by current: SweepInterest.Current) -> [[Int]]? {
         current.pairs.map { pairs in members.map { pairs[start + $0] } }
     }
 
-    /// Takes the scores of the micro-batch.
-    ///
-    /// - Parameter queries: Which queries they are of.
-    mutating func take(_ found: [[SequenceScore]], of queries: [Int], control: SweepControl) {
+    /// Takes the scores of the micro-batch for some of the queries, and keeps them in the checkpoint.
+    mutating func take(_ found: [[SequenceScore]], of queries: [Int]) {
         for (member, row) in zip(members, found) {
             for (query, score) in zip(queries, row) { scores[member][query] = score }
         }
-        guard let checkpoint = control.checkpoint else { return }
+        guard let checkpoint else { return }
         checkpoint.store.keep(
             zip(members, found).map { ScoredSequence(sequence: keys[$0], scores: $1) },
             for: queries.map { checkpoint.queries[$0] })
     }
 
-    /// How many sequences were done since this was last asked.
+    /// How many sequences were done since the last call.
     mutating func takeProgress() -> Int {
         defer { reported = position }
         return position - reported
+    }
+}
+
+/// Counts the sequences and tokens that sweeps have scored. Workers add to it after each micro-batch.
+public final class SweepTally: Sendable {
+    private let sequenceCount = Atomic<Int>(0)
+    private let tokenCount = Atomic<Int>(0)
+
+    public init() {}
+
+    public var sequences: Int { sequenceCount.load(ordering: .relaxed) }
+    public var tokens: Int { tokenCount.load(ordering: .relaxed) }
+
+    func add(sequences: Int, tokens: Int) {
+        sequenceCount.add(sequences, ordering: .relaxed)
+        tokenCount.add(tokens, ordering: .relaxed)
+    }
+}
+
+/// The precision in which a sweep multiplies matrices. The leading candidates are scored again in Float32 in any case.
+public enum SweepPrecision: String, Sendable, CaseIterable {
+    case float32 = "fp32"
+    /// Values are rounded to bfloat16, sums are Float32.
+    case bfloat16 = "bf16"
+
+    /// - Throws: ``SweepPrecisionError`` if this machine does not offer products of this precision.
+    public func checkProcessor() throws {
+        guard self == .bfloat16 else { return }
+        if !HalfMatrix.isSupported { throw SweepPrecisionError.slow }
+        if !HalfMatrix.canMultiply() { throw SweepPrecisionError.forbidden }
+    }
+}
+
+/// Why sweeps cannot have a precision.
+public enum SweepPrecisionError: Error, Equatable, CustomStringConvertible {
+    /// The processor does not multiply values of this precision.
+    case slow
+    /// The system does not let the process compute such products.
+    case forbidden
+
+    public var description: String {
+        switch self {
+        case .slow:
+            """
+            bf16: expected a processor that multiplies bfloat16 values (AVX-512 BF16 or AMX), found one that does not, on which \
+            bf16 would lose precision and save no time: use fp32
+            """
+        case .forbidden:
+            """
+            bf16: expected permission to write code at run time, which its products need, but the system refuses it \
+            (as systemd does with MemoryDenyWriteExecute=yes): allow it, or use fp32
+            """
+        }
     }
 }

@@ -3,24 +3,24 @@ import Foundation
 
 /// One block of a checkpoint's file.
 ///
-/// The file starts with eight bytes, `TRIBSWP` and the version 2. Blocks follow, one behind the other:
+/// The file starts with eight bytes, `TRIBSWP` and the version 2. Blocks follow, one after another:
 ///
 ///     UInt32  length of the payload
 ///     UInt64  FNV-1a hash of the payload
 ///     payload
 ///
-/// A payload's first byte is its kind. Kind 1 is a list of queries, numbered from 0 in the order of the file: a UInt32 count and
-/// sixteen bytes each. Kind 2 is the scores of one micro-batch: the UInt32 number of the list, a UInt32 count of sequences, and
-/// for each sequence its sixteen bytes and for each query of the list its score.
+/// A payload's first byte is its kind. Kind 1 is a list of queries, numbered from 0 in the order of the file: a UInt32 count, and the
+/// sixteen bytes of each query's key. Kind 2 is the scores of one micro-batch: the UInt32 number of the list, a UInt32 count of sequences,
+/// and for each sequence the sixteen bytes of its key and one score for each query of the list.
 ///
-/// A score begins with a byte that says what there is of it, in this order:
+/// A score begins with a byte whose bits name the parts that follow, in this order:
 ///
-/// | bit | what follows |
+/// | bit | part |
 /// |---|---|
 /// | 0 | Float64 total, finite or not; without this bit the pair was not scored, and no other bit is set |
 /// | 1 | Float64 token concentration |
-/// | 2 | UInt32 count of layers, and a Float64 each |
-/// | 3 | UInt32 count of tokens, and a Float64 each |
+/// | 2 | UInt32 count of layers, and a Float64 for each |
+/// | 3 | UInt32 count of tokens, and a Float64 for each |
 ///
 /// All numbers are little-endian.
 enum CheckpointBlock {
@@ -28,9 +28,6 @@ enum CheckpointBlock {
     case scores([ScoredSequence], list: UInt32)
 
     static let magic = Array("TRIBSWP".utf8) + [2]
-    /// Length and hash.
-    static let headerBytes = 12
-
     /// The block with its header.
     var bytes: [UInt8] {
         var payload: [UInt8] = []
@@ -54,7 +51,7 @@ enum CheckpointBlock {
         return block + payload
     }
 
-    /// FNV-1a of 64 bits: finds damage, not intent.
+    /// The FNV-1a hash of 64 bits, which detects damage but not forgery.
     static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
@@ -80,7 +77,7 @@ extension [UInt8] {
     }
 }
 
-/// What there is of a score.
+/// The parts of a score that a file has.
 private struct ScoreParts: OptionSet {
     let rawValue: UInt8
     static let total = ScoreParts(rawValue: 1)
@@ -99,7 +96,7 @@ private struct ScoreParts: OptionSet {
         if score.tokens != nil { insert(.tokens) }
     }
 
-    /// Whether a score may be of just these parts.
+    /// Whether a score can have exactly these parts.
     var isPossible: Bool { self == [] || (contains(.total) && rawValue < 16) }
 }
 
@@ -137,5 +134,96 @@ extension LittleEndianReader {
             values.append(value)
         }
         return values
+    }
+}
+
+/// The content of a checkpoint's file when it was opened.
+struct CheckpointContents: Sendable {
+    /// The length of the file up to the first block that cannot be read.
+    private(set) var validBytes = 0
+    private(set) var sequenceCount = 0
+    var listCount: UInt32 { UInt32(lists.count) }
+
+    private let data: Data
+    private var lists: [QueryList] = []
+    /// Where each sequence's scores are.
+    private var locations: [ContentKey: [Location]] = [:]
+
+    private struct QueryList {
+        /// The number of queries. If the same query is in the list twice, its scores are the same.
+        var width: Int
+        var columns: [ContentKey: Int]
+    }
+
+    private struct Location {
+        var list: Int
+        var offset: Int
+    }
+
+    /// Reads a file. A missing file, or one of another format, has no content.
+    init(file: URL) {
+        data = (try? Data(contentsOf: file, options: .mappedIfSafe)) ?? Data()
+        guard data.starts(with: CheckpointBlock.magic) else { return }
+        validBytes = CheckpointBlock.magic.count
+        while let end = readBlock(at: validBytes) { validBytes = end }
+    }
+
+    /// Whether one list has all of the queries.
+    func knows(_ queries: [ContentKey]) -> Bool {
+        lists.contains { list in queries.allSatisfy { list.columns[$0] != nil } }
+    }
+
+    func scores(of sequence: ContentKey, for queries: [ContentKey]) -> [SequenceScore]? {
+        for location in locations[sequence] ?? [] {
+            let list = lists[location.list]
+            let columns = queries.compactMap { list.columns[$0] }
+            guard columns.count == queries.count else { continue }
+            var reader = LittleEndianReader(data, at: location.offset)
+            let scores = (0..<list.width).compactMap { _ in reader.score() }
+            guard scores.count == list.width else { continue }
+            return columns.map { scores[$0] }
+        }
+        return nil
+    }
+
+    /// - Returns: The offset of the next block; `nil` if this one is cut short or damaged.
+    private mutating func readBlock(at start: Int) -> Int? {
+        var reader = LittleEndianReader(data, at: start)
+        guard let length = reader.number(UInt32.self), let hash = reader.number(UInt64.self),
+            Int(length) <= data.count - reader.position
+        else { return nil }
+        let end = reader.position + Int(length)
+        let payload = data[(data.startIndex + reader.position)..<(data.startIndex + end)]
+        guard CheckpointBlock.hash(payload) == hash, let kind = reader.number(UInt8.self) else { return nil }
+        switch kind {
+        case 1: return readList(&reader) ? end : nil
+        case 2: return readScores(&reader) ? end : nil
+        default: return nil
+        }
+    }
+
+    private mutating func readList(_ reader: inout LittleEndianReader) -> Bool {
+        guard let count = reader.number(UInt32.self) else { return false }
+        var list = QueryList(width: Int(count), columns: [:])
+        for column in 0..<Int(count) {
+            guard let key = reader.key() else { return false }
+            list.columns[key] = column
+        }
+        lists.append(list)
+        return true
+    }
+
+    private mutating func readScores(_ reader: inout LittleEndianReader) -> Bool {
+        guard let list = reader.number(UInt32.self), Int(list) < lists.count, let count = reader.number(UInt32.self)
+        else { return false }
+        var found: [(ContentKey, Int)] = []
+        for _ in 0..<count {
+            guard let key = reader.key() else { return false }
+            found.append((key, reader.position))
+            for _ in 0..<lists[Int(list)].width where reader.score() == nil { return false }
+        }
+        for (key, offset) in found { locations[key, default: []].append(Location(list: Int(list), offset: offset)) }
+        sequenceCount += found.count
+        return true
     }
 }

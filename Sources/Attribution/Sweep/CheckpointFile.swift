@@ -2,15 +2,15 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// A batch's checkpoint as a file that grows while the batch is under way.
+/// A query batch's checkpoint, as a file that grows while the batch is under way.
 ///
-/// Scores are gathered in memory and written, with a sync, when the interval has passed; a batch that is shorter never makes a
-/// file. One worker at a time writes, while the others go on adding to what is gathered. The file is read when the batch runs again, up to the first block that is cut short or damaged; ``CheckpointBlock``
-/// describes it byte by byte.
+/// Scores are gathered in memory, and written and synced when the interval has passed. A batch that is shorter than that never makes a file.
+/// One worker at a time writes, while the others go on gathering. The file is read when the batch runs again, up to the first block that is
+/// cut short or damaged. ``CheckpointBlock`` describes it byte by byte.
 public final class CheckpointFile: SweepCheckpoint {
-    /// What becomes of the file, for the log.
+    /// Events for the log.
     public enum Event: Sendable, Equatable {
-        /// What was found is of other queries, another model or other factors: the sweep starts anew.
+        /// The scores in the file are of other queries, another model or other factors: the sweep starts again from scratch.
         case foreign(sequences: Int)
         /// The sweep goes on without a checkpoint.
         case cannotWrite(reason: String)
@@ -24,19 +24,19 @@ public final class CheckpointFile: SweepCheckpoint {
     private let sync: @Sendable (FileHandle) throws -> Void
     private let report: @Sendable (Event) -> Void
     private let kept: CheckpointContents
-    /// Guards what is gathered and whose turn it is to write. Nobody writes, waits or reports while it is locked.
+    /// Guards the gathered scores and the turn to write. No thread writes, waits or reports while it is locked.
     private let state: Mutex<State>
 
     fileprivate struct State {
-        /// `nil` before the first write, and while it is lent to a write.
+        /// `nil` before the first write, and while a write uses it.
         var handle: FileHandle?
         var isWriting = false
-        /// Those who wait for the end of the write under way.
+        /// Signalled at the end of the write under way.
         var waiting: [DispatchSemaphore] = []
-        /// Nothing more is kept: the batch has ended, or the file cannot be written.
+        /// Whether no more scores are kept, as the batch has ended or the file cannot be written.
         var isOver = false
         var pending: [UInt8] = []
-        /// The numbers of the lists of queries that this process has written, by the list.
+        /// The numbers of the lists of queries that this process has written.
         var lists: [[ContentKey]: UInt32] = [:]
         var nextList: UInt32
         var lastWrite: ContinuousClock.Instant
@@ -48,12 +48,12 @@ public final class CheckpointFile: SweepCheckpoint {
     /// - Parameters:
     ///   - url: Where the file is, or will be.
     ///   - interval: How long scores are gathered before they are written.
-    ///   - report: Receives each event once, from any thread.
+    ///   - report: Receives each event once, on any thread.
     public convenience init(url: URL, interval: Duration, report: @escaping @Sendable (Event) -> Void = { _ in }) {
         self.init(url: url, interval: interval, sync: { try $0.synchronize() }, report: report)
     }
 
-    /// - Parameter sync: Waits until what was written is on the disk.
+    /// - Parameter sync: Waits until the written bytes are on the disk.
     init(
         url: URL, interval: Duration, sync: @escaping @Sendable (FileHandle) throws -> Void,
         report: @escaping @Sendable (Event) -> Void = { _ in }
@@ -84,8 +84,8 @@ public final class CheckpointFile: SweepCheckpoint {
         return scores
     }
 
-    /// Keeps scores in memory, and writes what has been gathered if that is due and no other worker is about it: a worker does not wait
-    /// for another's write.
+    /// Keeps scores in memory, and writes the gathered scores if a write is due and no other worker is writing: a worker does not wait for
+    /// another's write.
     public func keep(_ rows: [ScoredSequence], for queries: [ContentKey]) {
         guard let list = state.withLock({ $0.isOver ? nil : $0.number(of: queries) }) else { return }
         let block = CheckpointBlock.scores(rows, list: list).bytes
@@ -97,7 +97,7 @@ public final class CheckpointFile: SweepCheckpoint {
         while let write = state.withLock({ $0.beginWrite(after: interval) }) { perform(write) }
     }
 
-    /// Writes what has been gathered, so that the batch can be taken up from here. Waits for a write that is under way.
+    /// Writes the gathered scores, so that the batch can resume from here. Waits for a write that is under way.
     public func flush() {
         repeat {
             waitForWrite()
@@ -105,7 +105,7 @@ public final class CheckpointFile: SweepCheckpoint {
         } while state.withLock { $0.isWriting || !($0.isOver || $0.pending.isEmpty) }
     }
 
-    /// Removes the file: the batch has ended. Waits for a write that is under way.
+    /// Removes the file, as the batch has ended. Waits for a write that is under way.
     public func remove() {
         state.withLock { state in
             state.isOver = true
@@ -119,7 +119,7 @@ public final class CheckpointFile: SweepCheckpoint {
 
     // MARK: - Writing
 
-    /// What one thread takes to the file while others go on gathering.
+    /// The bytes that one thread writes while others go on gathering.
     fileprivate struct Write {
         var handle: FileHandle?
         var bytes: [UInt8]
@@ -158,7 +158,7 @@ public final class CheckpointFile: SweepCheckpoint {
             try Data(CheckpointBlock.magic).write(to: url)
         }
         let handle = try FileHandle(forUpdating: url)
-        // What a crash has cut short is overwritten.
+        // A block that a crash has cut short is overwritten.
         let end = UInt64(max(kept.validBytes, CheckpointBlock.magic.count))
         try handle.truncate(atOffset: end)
         try handle.seek(toOffset: end)
@@ -178,7 +178,7 @@ extension CheckpointFile.State {
 
     /// Takes the turn to write.
     ///
-    /// - Returns: `nil` if another thread has it, nothing has been gathered, or the last write is not as long ago as that.
+    /// - Returns: `nil` if another thread has the turn, nothing has been gathered, or the last write is more recent than the interval.
     fileprivate mutating func beginWrite(after interval: Duration) -> CheckpointFile.Write? {
         guard !isWriting, !isOver, !pending.isEmpty, lastWrite.duration(to: .now) >= interval else { return nil }
         isWriting = true
@@ -189,7 +189,7 @@ extension CheckpointFile.State {
     /// Gives the turn back.
     ///
     /// - Parameter handle: `nil` if the file could not be written, which ends the checkpoint.
-    /// - Returns: Those who wait for it.
+    /// - Returns: The semaphores of the waiting threads.
     fileprivate mutating func endWrite(keeping handle: FileHandle?) -> [DispatchSemaphore] {
         self.handle = handle
         isWriting = false

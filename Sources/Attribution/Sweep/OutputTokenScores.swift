@@ -1,32 +1,33 @@
 import LinearAlgebra
 import Transformer
 
-/// By how much the tokens of training sequences become likelier if the model moves towards a query (Grosse et al. 2023, appendix B).
+/// Scores the tokens of training sequences by how much they become likelier if the model moves towards a query (Grosse et al. 2023,
+/// appendix B).
 ///
 /// For a step along `P = (G + λI)⁻¹ grad f`, the score of a token is the derivative of its log-probability, `∂/∂ε log p(z_t | z_<t; θ + ε P)`.
-/// Summed over a sequence that is `grad fᵀ (G + λI)⁻¹ grad log p(z)`, its influence. The derivative is taken by forward differentiation, a
-/// forward and a tangent pass, and so has no step size and no error of one, where the paper has the difference of two forward passes.
+/// The sum over a sequence is `grad fᵀ (G + λI)⁻¹ grad log p(z)`, its influence. The paper takes the difference of two forward passes. Here the
+/// derivative is taken by forward differentiation, with a forward and a tangent pass, and thus has no step size and no error from one.
 struct OutputTokenScores: Sendable {
     let decoder: DecoderModel
     let tracked: TrackedLayers
-    /// `P`, with the sign of the loss's gradient as ``QueryGradient`` has it.
+    /// `P`, with the sign of the loss's gradient, as in ``QueryGradient``.
     let direction: ParameterVector
 
-    /// The most values that the logits of one pass may be.
+    /// The most logits of one pass.
     private static let logitLimit = 1 << 23
 
-    /// What a worker keeps from sequence to sequence.
-    struct Room: Sendable {
+    /// The buffers that a worker keeps between sequences.
+    struct Buffers: Sendable {
         fileprivate var workspace = DecoderWorkspace()
         fileprivate var tangents = TangentWorkspace()
     }
 
-    /// The score of each token of a sequence, the first of which nothing predicts: it has none.
+    /// The score of each token of a sequence. That of the first token is zero, as nothing predicts it.
     ///
-    /// Positions are taken in blocks, so that their logits fit in memory, with a pass for each.
+    /// Positions are taken in blocks whose logits fit in memory, with one pass per block.
     ///
     /// - Parameter step: Called before each pass; what it throws ends the work.
-    func scores(of sequence: [Int32], in room: inout Room, step: () throws -> Void = {}) throws -> [Double] {
+    func scores(of sequence: [Int32], in buffers: inout Buffers, step: () throws -> Void = {}) throws -> [Double] {
         var batch = TokenBatch()
         batch.append(sequence)
         let block = max(1, Self.logitLimit / decoder.description.vocabulary)
@@ -35,13 +36,13 @@ struct OutputTokenScores: Sendable {
             try step()
             let positions = Array(start..<min(start + block, sequence.count - 1))
             var table = ScoreTable(rows: positions.count, columns: 1)
-            var gradients = decoder.logits(of: batch, at: positions, in: &room.workspace)
+            var gradients = decoder.logits(of: batch, at: positions, in: &buffers.workspace)
             var labels = positions.map { sequence[$0 + 1] }
             var losses = [Float](repeating: 0, count: positions.count)
             gradients.applySoftmaxCrossEntropy(labels: &labels, uniforms: nil, losses: &losses)
             let changes = decoder.logitTangents(
-                of: batch, at: positions, along: direction, tracked: tracked, in: &room.workspace, &room.tangents)
-            // Both signs are the loss's: they cancel.
+                of: batch, at: positions, along: direction, tracked: tracked, in: &buffers.workspace, &buffers.tangents)
+            // Both factors have the sign of the loss, so that the signs cancel.
             table.addRowDots(gradients.slice, changes.slice, toColumn: 0)
             for (row, position) in positions.enumerated() { scores[position + 1] = table[row, 0] }
         }
@@ -50,7 +51,7 @@ struct OutputTokenScores: Sendable {
 }
 
 extension ParameterVector {
-    /// A query's preconditioned gradient, written out.
+    /// A query's preconditioned gradient, multiplied out.
     init(_ query: PreconditionedQuery) {
         self.init(layers: query.layers.map(\.whole))
     }

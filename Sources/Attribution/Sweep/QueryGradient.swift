@@ -1,22 +1,21 @@
 import LinearAlgebra
 import Transformer
 
-/// The gradient of a query's measurement `f`, as thin factors: of `log p(completion | prompt)`, of the part of it that some tokens have, or
-/// of the difference between two completions.
+/// The gradient of a query's measurement `f`, as thin factors. The measurement is `log p(completion | prompt)`, the part of it that some tokens
+/// contribute, or the difference between two completions.
 ///
-/// For each tracked layer the gradient is `G = Dᵀ A`, of rank no more than there are tokens, both completions' together; `G` itself is not kept. The
-/// sign is that of the loss, as in the gradients of training sequences, so that the two cancel in an influence.
+/// For each tracked layer the gradient is `G = Dᵀ A`, whose rank is at most the number of tokens, including those of a contrast. `G` itself is
+/// not kept. The sign is that of the loss, as in the gradients of training sequences, so that the signs cancel in an influence.
 public struct QueryGradient: Sendable {
     /// `A` and `D` of each tracked layer: tokens × in and tokens × out.
     public private(set) var layers: [Factors]
     /// Log-probability of each completion token, in nats.
     public let logProbabilities: [Double]
-    /// Those of the completion that it is held against, if there is one.
+    /// Those of the contrast, if there is one.
     private(set) var contrastLogProbabilities: [Double]?
     /// `f`, in nats.
     var measurement: Double
-    /// The gradient times the inverse curvature, where an iteration has found that; nil where it is found layer by layer when it is
-    /// needed.
+    /// The gradient times the inverse curvature, if an iteration has found it; nil if it is found layer by layer when it is needed.
     var solution: ParameterVector?
 
     public struct Factors: Sendable {
@@ -31,20 +30,20 @@ public struct QueryGradient: Sendable {
         }
     }
 
-    /// Whether ``measurement`` and the log-probabilities that it is made of are numbers.
+    /// Whether ``measurement`` and the log-probabilities of which it is the sum are finite.
     var hasFiniteMeasurement: Bool {
         measurement.isFinite && (logProbabilities + (contrastLogProbabilities ?? [])).allSatisfy(\.isFinite)
     }
 
-    /// The gradient, written out.
+    /// The gradient, multiplied out.
     var whole: ParameterVector { ParameterVector(layers: layers.map(\.whole)) }
 
     /// Runs a query forward and backward.
     ///
     /// - Parameters:
     ///   - tokens: Prompt and completion.
-    ///   - completionStart: The completion's first token, at least 1.
-    ///   - measured: The tokens of the completion, by their place among all, whose log-probabilities are the measurement; nil for all.
+    ///   - completionStart: The position of the completion's first token, at least 1.
+    ///   - measured: The positions of the completion's tokens whose log-probabilities are the measurement; nil for all.
     public init(
         tokens: [Int32], completionStart: Int, measured: [Int]? = nil, decoder: DecoderModel, tracked: TrackedLayers,
         workspace: inout DecoderWorkspace
@@ -84,7 +83,7 @@ public struct QueryGradient: Sendable {
 }
 
 extension Matrix {
-    /// The rows of one matrix, and below them those of another of as many columns.
+    /// The rows of one matrix above those of another with the same number of columns.
     fileprivate init(_ first: Matrix, above second: Matrix) {
         self.init(rows: first.rows + second.rows, columns: first.columns)
         copy(first.slice, toRow: 0, column: 0)

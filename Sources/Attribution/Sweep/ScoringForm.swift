@@ -1,28 +1,29 @@
+import LinearAlgebra
 import Transformer
 
-/// How a sweep scores its sequences. All forms give the same scores, but for rounding.
+/// How a sweep scores its sequences. Both forms give the same scores, except for rounding.
 enum ScoringForm: Sendable, Equatable {
-    /// Each token against each query: `d_tᵀ P a_t`, with P in its thin factors or in full.
+    /// Computes `d_tᵀ P a_t` for each token and query, with P in its thin factors or in full.
     case tokens
-    /// Each sequence's gradient `G = Dᵀ A` once, and then its inner product with every query's whole P.
+    /// Forms each sequence's gradient `G = Dᵀ A` once, and takes its inner product with every query's P.
     case gradients
 }
 
-/// What scoring one sequence costs in each form, in multiply-adds of a large matrix product.
+/// The cost of scoring one sequence in each form, in multiply-adds of a large matrix product.
 struct ScoringCost: Sendable {
-    /// Tokens of a sequence.
+    /// Tokens per sequence.
     var tokens: Double
-    /// The ranks of all low-rank queries together.
+    /// The sum of the ranks of all low-rank queries.
     var totalRank = 0
-    /// Queries in full that want a sequence.
+    /// The number of queries in full that want a sequence, on average.
     var fullQueries = 0.0
     var queries: Int
     /// Inputs and outputs of each tracked layer.
     var layers: [(inputs: Int, outputs: Int)]
 
-    /// The inner products are of few rows and columns: a multiply-add of theirs counts as so many of a large product's.
+    /// The cost of a multiply-add of the inner products, whose matrices have few rows and columns.
     static let thinProduct = 4.0
-    /// The most memory that whole queries may take.
+    /// The most memory that whole queries take.
     static let gradientBytes = 1 << 29
 
     var tokenForm: Double {
@@ -47,13 +48,125 @@ struct ScoringCost: Sendable {
 
 extension ScoringCost {
     /// - Parameters:
-    ///   - tokens: Of a sequence, on average.
-    ///   - wantedShare: The share of all pairs of a query and a candidate that is wanted.
+    ///   - tokens: The mean number of tokens per sequence.
+    ///   - wantedShare: The share of wanted pairs among all pairs of a query and a candidate.
     init(_ queries: [PreconditionedQuery], tracked: TrackedLayers, tokens: Double, wantedShare: Double) {
         let ranks = queries.map(\.width)
         self.init(
             tokens: tokens, totalRank: ranks.reduce(0) { $0 + ($1 ?? 0) },
             fullQueries: Double(ranks.count { $0 == nil }) * wantedShare, queries: queries.count,
             layers: tracked.layers.map { ($0.inputs, $0.outputs) })
+    }
+}
+
+/// Adds up the products of layers with every query, in the form for which the queries are arranged.
+struct LayerProducts: Sendable {
+    let queries: ScoringQueries
+    /// For each full query the rows of the sequences that it wants; `nil` for all rows.
+    var wantedRows: [[Range<Int>]]?
+    private var tokens: TokenProducts
+    private var gradients: GradientProducts
+
+    init(queries: ScoringQueries) {
+        self.queries = queries
+        tokens = TokenProducts(queries: queries)
+        gradients = GradientProducts(queries: queries)
+    }
+
+    /// - Parameter table: tokens × queries in the token form, sequences × queries in the gradient form.
+    mutating func add(_ pass: LayerPass, to table: inout ScoreTable) {
+        switch queries.form {
+        case .tokens: tokens.add(pass, rows: wantedRows, to: &table)
+        case .gradients: gradients.add(pass, to: &table)
+        }
+    }
+}
+
+/// Multiplies a layer's inputs and output gradients with every query, token by token: `d_tᵀ P a_t`.
+///
+/// - Complexity: A low-rank query takes `rank · (in + out)` multiply-adds per token and layer. A full query takes `in · out`, but only for
+///   tokens of sequences that it wants.
+struct TokenProducts: Sendable {
+    let queries: ScoringQueries
+    private var left = Matrix()
+    private var right = Matrix()
+
+    init(queries: ScoringQueries) {
+        self.queries = queries
+    }
+
+    /// Adds the products of one layer.
+    ///
+    /// - Parameters:
+    ///   - rows: For each full query the rows of the sequences that it wants; `nil` for all rows.
+    ///   - table: tokens × queries
+    mutating func add(_ pass: LayerPass, rows: [[Range<Int>]]?, to table: inout ScoreTable) {
+        let layer = pass.layer.index
+        for group in queries.groups {
+            left.formProduct(pass.outputGradients, group.left[layer])  // tokens × (queries · rank)
+            right.formProduct(pass.inputs, group.right[layer])
+            table.addSegmentedDots(left, right, width: group.width, column: group.column)
+        }
+        for (index, query) in queries.full.enumerated() {
+            for rows in rows?[index] ?? [0..<pass.inputs.rows] {
+                left.formProduct(pass.inputs[rows: rows], query.layers[layer].transposed)  // tokens × out
+                table.addRowDots(
+                    pass.outputGradients[rows: rows], left.slice, toColumn: query.column, fromRow: rows.lowerBound)
+            }
+        }
+    }
+}
+
+/// Takes the inner product of each sequence's gradient with every query: `<Dᵀ A, P>`.
+///
+/// Some rows of all gradients are formed at a time, and multiplied with the same rows of the queries while they are in the processor's cache.
+///
+/// - Complexity: `T in out` multiply-adds per layer for the gradient of T tokens, whatever the number of queries, and `in out` per query.
+struct GradientProducts: Sendable {
+    let queries: ScoringQueries
+    /// sequences × (rows · in), with a gap after each sequence's values
+    private var gradients = Matrix()
+    /// sequences × queries
+    private var products = Matrix()
+
+    /// The approximate number of a gradient's values that are formed at a time.
+    private static let blockValues = 16_384
+    /// Fewer rows multiply slowly.
+    private static let leastRows = 32
+    /// Sequences whose values are a power of two apart would share cache lines.
+    private static let gap = 16
+
+    init(queries: ScoringQueries) {
+        self.queries = queries
+    }
+
+    /// Rows of a gradient that are formed at a time: a power of two, of which the widths of layers are multiples.
+    static func blockRows(inputs: Int) -> Int {
+        var rows = leastRows
+        while 2 * rows * inputs <= blockValues { rows *= 2 }
+        return rows
+    }
+
+    /// Adds the products of one layer.
+    ///
+    /// - Parameter table: sequences × queries
+    mutating func add(_ pass: LayerPass, to table: inout ScoreTable) {
+        let (inputs, outputs) = (pass.layer.inputs, pass.layer.outputs)
+        let sequences = pass.batch.sequences
+        let whole = queries.whole[pass.layer.index]
+        let step = min(Self.blockRows(inputs: inputs), outputs)
+        gradients.resize(rows: sequences.count, columns: step * inputs + Self.gap)
+        for start in stride(from: 0, to: outputs, by: step) {
+            let block = start..<min(start + step, outputs)
+            for (index, rows) in sequences.enumerated() {
+                gradients.setRow(
+                    index, toProduct: pass.outputGradients[rows: rows, columns: block].transposed,
+                    pass.inputs[rows: rows])
+            }
+            products.formProduct(
+                gradients[columns: 0..<(block.count * inputs)],
+                whole[columns: (block.lowerBound * inputs)..<(block.upperBound * inputs)].transposed)
+            table.add(products)
+        }
     }
 }

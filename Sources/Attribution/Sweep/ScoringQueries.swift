@@ -1,9 +1,9 @@
 import LinearAlgebra
 import Transformer
 
-/// The preconditioned queries of a batch, arranged so that one product a layer serves many of them.
+/// The preconditioned queries of a query batch, arranged so that one product per layer serves many of them.
 struct ScoringQueries: Sendable {
-    /// Low-rank queries of one width, side by side.
+    /// Low-rank queries of the same width, side by side.
     struct Group: Sendable {
         /// The first query's column among all.
         let column: Int
@@ -21,13 +21,14 @@ struct ScoringQueries: Sendable {
     }
 
     let form: ScoringForm
-    /// As the token form needs the queries; none in the gradient form.
+    /// The low-rank queries for the token form; none in the gradient form.
     let groups: [Group]
+    /// The other queries for the token form; none in the gradient form.
     let full: [Full]
-    /// As the gradient form needs them: for each layer queries × (out · in), in the order given; none in the token form.
+    /// The queries for the gradient form, for each layer queries × (out · in); none in the token form.
     let whole: [Matrix]
     let count: Int
-    /// For each query as given, its column among all.
+    /// Each query's column.
     let columns: [Int]
 
     /// - Parameter isInHalfPrecision: Whether the token form's thin factors are rounded to bfloat16.
@@ -74,19 +75,20 @@ struct ScoringQueries: Sendable {
         self.columns = columns
     }
 
-    /// For each full query the rows of the sequences that it wants; neighbours, which are multiplied together, are one.
+    /// For each full query the rows of the sequences that it wants. The rows of neighbouring sequences, which are multiplied together, are
+    /// joined.
     ///
-    /// - Parameter wanted: For each sequence the queries that want it, by their place as given.
+    /// - Parameter wanted: For each sequence the indices of the queries that want it.
     func wantedRows(of batch: TokenBatch, wanted: [[Int]]) -> [[Range<Int>]] {
         var rows = [[Range<Int>]](repeating: [], count: full.count)
         for (sequence, own) in zip(batch.sequences, wanted) {
             for query in own {
-                let place = columns[query] - (count - full.count)
-                guard place >= 0 else { continue }
-                if let last = rows[place].last, last.upperBound == sequence.lowerBound {
-                    rows[place][rows[place].count - 1] = last.lowerBound..<sequence.upperBound
+                let index = columns[query] - (count - full.count)
+                guard index >= 0 else { continue }
+                if let last = rows[index].last, last.upperBound == sequence.lowerBound {
+                    rows[index][rows[index].count - 1] = last.lowerBound..<sequence.upperBound
                 } else {
-                    rows[place].append(sequence)
+                    rows[index].append(sequence)
                 }
             }
         }
@@ -99,7 +101,7 @@ extension ScoringQueries.Group {
         self.column = column
         self.width = width
         let layers = members.first?.layers.indices ?? 0..<0
-        // A small layer's rank may be less than the width.
+        // A small layer's rank can be less than the width.
         func joined(_ factor: KeyPath<LowRank, MatrixSlice>) -> [Factor] {
             layers.map { layer in
                 let factors = members.compactMap { $0.layers[layer].lowRank?[keyPath: factor] }
@@ -113,7 +115,7 @@ extension ScoringQueries.Group {
 }
 
 extension PreconditionedQuery {
-    /// The largest rank of any layer; nil if the query is in full.
+    /// The largest rank of the layers; nil if the query is in full.
     var width: Int? {
         let ranks = layers.compactMap { $0.lowRank?.rank }
         return ranks.count == layers.count ? ranks.max() : nil
@@ -125,7 +127,7 @@ extension PreconditionedLayer {
         if case .lowRank(let factors) = self { factors } else { nil }
     }
 
-    /// Out × in, multiplied out if it is in its thin factors.
+    /// The out × in matrix, multiplied out if it has thin factors.
     var whole: Matrix {
         switch self {
         case .full(let matrix): return matrix

@@ -1,25 +1,25 @@
 import LinearAlgebra
 import Transformer
 
-/// Scores training sequences against the queries of a batch: the inner product of a sequence's gradient with each query's
-/// preconditioned one, summed over layers (Grosse et al. 2023, equations 30 and 31).
+/// Scores training sequences against the queries of a query batch: the inner product of a sequence's gradient with each query's
+/// preconditioned gradient, summed over layers (Grosse et al. 2023, equations 30 and 31).
 ///
 /// Products are Float32; sums over tokens and layers Float64.
 struct ScoringTap: GradientTap, Sendable {
     let tracked: TrackedLayers
     let wantsLayers: Bool
     let wantsTokens: Bool
-    /// For each sequence of the next batch the queries that want it, by their place as given, ascending; `nil` if all do.
+    /// For each sequence of the next micro-batch the indices of the queries that want it, ascending; `nil` if all queries want all.
     var wanted: [[Int]]?
-    /// One a sequence of the last batch and query, in the batch's order.
+    /// One score per sequence and query of the last micro-batch, in its order.
     private(set) var scores: [[SequenceScore]] = []
 
     private let form: ScoringForm
     /// Summed over layers: tokens × queries, or sequences × queries.
     private var total = ScoreTable(rows: 0, columns: 0)
-    /// The same of the layer at hand.
+    /// The same for the current layer alone.
     private var layerTable = ScoreTable(rows: 0, columns: 0)
-    /// For each layer, sequence and query.
+    /// By layer, sequence and query.
     private var layerScores: [[[Double]]] = []
     private var isStarted = false
     private var products: LayerProducts
@@ -52,7 +52,7 @@ struct ScoringTap: GradientTap, Sendable {
         isStarted = true
     }
 
-    /// The rows of the tables that are a sequence's.
+    /// A sequence's rows in the tables.
     private func rows(of sequence: Int, in batch: TokenBatch) -> Range<Int> {
         form == .tokens ? batch.sequences[sequence] : sequence..<(sequence + 1)
     }

@@ -1,15 +1,15 @@
 /// A sequence's influence on one query's completion.
 ///
-/// A sweep holds one for each pair of a candidate and a query, so that most must be small: 24 bytes in a list.
+/// A sweep holds one score per pair of a candidate and a query, so that a score must be small: 24 bytes in an array.
 public struct SequenceScore: Sendable, Equatable {
-    /// In nats; positive: training on the sequence makes the completion likelier. Infinite, or not a number, where the model's
-    /// activations or gradients leave the range of Float32 on the sequence: ``isFinite``.
+    /// In nats. If positive, training on the sequence makes the completion likelier. Not finite if the model's activations or gradients leave
+    /// the range of Float32 on the sequence: ``isFinite``.
     public let total: Double
-    /// Nil for a score that was not broken down, as most are not.
+    /// Nil if the score was not broken down, as most are not.
     private let breakdown: Breakdown?
-    /// ``tokenConcentration``, negative for none. In Float32, as a value between 0 and 1 that is held against a threshold.
+    /// ``tokenConcentration``, or a negative number for nil. Float32 suffices for a value between 0 and 1 that is compared with a threshold.
     private let concentration: Float
-    /// Whether the sequence was scored for the query. If not, because the query did not want it or was cancelled, there is nothing here.
+    /// Whether the sequence was scored for the query. If not, the query did not want it or was cancelled, and all else here is empty.
     public let isScored: Bool
 
     private final class Breakdown: Sendable, Equatable {
@@ -27,15 +27,15 @@ public struct SequenceScore: Sendable, Equatable {
     /// The L2 norm of the token scores over their L1 norm: 1 if all influence is in one token. `nil` if the sequence was not
     /// scored token by token.
     public var tokenConcentration: Double? { concentration < 0 ? nil : Double(concentration) }
-    /// Through each tracked layer, where asked for.
+    /// The score through each tracked layer, if asked for.
     public var layers: [Double]? { breakdown?.layers }
-    /// Of each position, where asked for.
+    /// The score of each position, if asked for.
     public var tokens: [Double]? { breakdown?.tokens }
 
     /// Marks a pair of a query and a sequence that was not scored.
     static let unscored = SequenceScore(total: 0, breakdown: nil, concentration: -1, isScored: false)
 
-    /// Whether the score is a number that can be ranked and summed. One that is not is as final as any other.
+    /// Whether the score can be ranked and summed. A score that is not finite is final all the same.
     public var isFinite: Bool { total.isFinite }
 
     init(total: Double, tokenConcentration: Double?, layers: [Double]?, tokens: [Double]?) {
@@ -59,6 +59,6 @@ public struct SequenceScore: Sendable, Equatable {
         self.isScored = isScored
     }
 
-    /// Whether the score is likely an artefact: nearly all of it in one token (Grosse et al. 2023, section 5.3).
+    /// Whether the score is likely an artefact, as nearly all of it is in one token (Grosse et al. 2023, section 5.3).
     public var isSpurious: Bool { (tokenConcentration ?? 0) > 2.0 / 3 }
 }

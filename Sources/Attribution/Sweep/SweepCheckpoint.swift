@@ -1,41 +1,101 @@
-/// Keeps the scores of a batch while its sweeps are under way, so that a process that dies loses only the last few seconds.
+import Curvature
+import Files
+
+/// Keeps the scores of a query batch while its sweeps are under way, so that a process that dies loses only the last few seconds.
 ///
-/// Scores are kept by what they depend on, the query and the sequence, and not by their place in a sweep: what is taken up
-/// is right even where the corpus or the batch has changed in the meantime. Used from several threads at a time.
+/// Scores are kept under names that are made of all on which they depend, the query and the sequence, and not by their position in a sweep.
+/// They stay valid if the corpus or the batch changes meanwhile. Called from several threads at a time.
 public protocol SweepCheckpoint: Sendable {
-    /// The scores that were kept of a sequence.
+    /// The scores that were kept for a sequence.
     ///
-    /// - Returns: One score a query, in order; `nil` unless there are scores for every one of the queries.
+    /// - Returns: One score per query, in order; `nil` unless there is a score for every query.
     func scores(of sequence: ContentKey, for queries: [ContentKey]) -> [SequenceScore]?
 
     /// Keeps the scores of one micro-batch, all of them or none.
     func keep(_ rows: [ScoredSequence], for queries: [ContentKey])
 }
 
-/// A sequence and its scores, one a query.
+/// A sequence and its scores, one per query.
 public struct ScoredSequence: Sendable, Equatable {
     public var sequence: ContentKey
     public var scores: [SequenceScore]
+}
 
-    public init(sequence: ContentKey, scores: [SequenceScore]) {
-        self.sequence = sequence
-        self.scores = scores
+/// Names a query or a sequence by half of the SHA-256 digest of all that its scores depend on.
+public struct ContentKey: Sendable, Hashable {
+    let high: UInt64
+    let low: UInt64
+
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    init(_ digest: ContentDigest) {
+        let bytes = digest.bytes
+        high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Names a sequence by its tokens.
+    init(sequence tokens: [Int32]) {
+        var digest = ContentDigest()
+        digest.update(tokens)
+        self.init(digest)
+    }
+
+    /// The key of the query that comes again, this many times after the first.
+    fileprivate func repeated(_ count: Int) -> ContentKey {
+        guard count > 0 else { return self }
+        var digest = ContentDigest()
+        for part in [high, low, UInt64(count)] { digest.update(part) }
+        return ContentKey(digest)
     }
 }
 
-/// What a sweep is told, and asked, while it is under way. All of it is used from several threads at a time.
-public struct SweepControl: Sendable {
-    /// Told how many candidates are done.
-    public var progress: @Sendable (_ done: Int) -> Void = { _ in }
-    /// Asked for each query before each micro-batch. The others go on without a query that is cancelled: it has no further
-    /// scores, and candidates that only it wanted are passed over.
-    public var isCancelled: @Sendable (_ query: Int) -> Bool = { _ in false }
-    /// Called before each micro-batch, which begins when it returns.
-    public var makeRoom: @Sendable () -> Void = {}
-    /// For each query the candidates that it wants, by their place among all; `nil` if each wants all.
-    public var wanted: [[Int]]?
-    /// Where scores are kept and taken up, with the queries' names.
-    public var checkpoint: (store: any SweepCheckpoint, queries: [ContentKey])?
+extension [ContentKey] {
+    /// The same keys, with each repeated key replaced by one of its own: equal queries in one batch can have scores that differ in their last
+    /// bits.
+    func distinguishingRepeated() -> [ContentKey] {
+        var counts: [ContentKey: Int] = [:]
+        return map { key in
+            defer { counts[key, default: 0] += 1 }
+            return key.repeated(counts[key] ?? 0)
+        }
+    }
+}
 
-    public init() {}
+extension ContentDigest {
+    /// Takes the number of tokens, and then the tokens.
+    mutating func update(_ tokens: [Int32]) {
+        update(UInt64(tokens.count))
+        update(tokens.littleEndianBytes)
+    }
+
+    /// Takes the length of a text, and then the text.
+    mutating func update(counted text: String) {
+        update(UInt64(text.utf8.count))
+        update(text)
+    }
+}
+
+extension EKFACFactors {
+    /// The digest of the model, the factors and the layers that they track, on which every score depends.
+    ///
+    /// Beside their provenance, which factors of other programs lack, the factors take part by the default damping of each layer.
+    func scoringDigest(modelDigest: String) -> ContentDigest {
+        var digest = ContentDigest()
+        digest.update(counted: modelDigest)
+        for text in [provenance.fisher.rawValue, provenance.model ?? "", provenance.corpus ?? "", provenance.program] {
+            digest.update(counted: text)
+        }
+        digest.update(UInt64(provenance.sequences))
+        digest.update(provenance.seed ?? 0)
+        digest.update(UInt64(provenance.largestBlock ?? 0))
+        for (layer, factors) in zip(tracked.layers, layers) {
+            digest.update(counted: layer.name)
+            digest.update(factors.defaultDamping.bitPattern)
+        }
+        return digest
+    }
 }

@@ -1,29 +1,29 @@
 import LinearAlgebra
 import Transformer
 
-/// The Gauss-Newton matrix of a model's loss in its tracked parameters, as far as it can be multiplied by:
+/// Multiplies by the Gauss-Newton matrix of a model's loss in its tracked parameters:
 /// `G = mean over sequences of Σ Jᵀ (diag(p) - p pᵀ) J`, summed over the sequence's positions that carry loss.
 ///
-/// This is what EK-FAC approximates: its `Λ` is the diagonal of the same mean in the factors' eigenbasis, and it has the same scale.
-/// Products are Float32; each worker sums those of its micro-batches in Float32, and the workers' sums are added in their
-/// order, so that one number of workers gives the same product bit for bit.
+/// EK-FAC approximates this matrix: its `Λ` is the diagonal of the same mean in the factors' eigenbasis, and has the same scale.
+/// Products are Float32. Each worker sums the products of its micro-batches in Float32, and the workers' sums are added in the workers'
+/// order. The same number of workers therefore gives the same product bit for bit.
 public struct GaussNewtonMatrix: Sendable {
     public let decoder: DecoderModel
     public let tracked: TrackedLayers
     let source: FactorFit.Source
-    let workers: Workers
-    /// Tokens of a micro-batch, at least one sequence.
-    let batchTokens: Int
-    /// Several products may be formed at a time.
+    private let workers: Workers
+    /// The most tokens of a micro-batch, which has at least one sequence.
+    private let batchTokens: Int
+    /// A pool, as several products can be formed at a time.
     private let passes = SparePool { Passes() }
 
-    /// What a worker keeps from product to product.
+    /// The buffers that a worker keeps between products.
     private struct Passes: Sendable {
         var workspace = DecoderWorkspace()
         var tangents = TangentWorkspace()
         var taps: [GradientSumTap] = []
 
-        /// Makes as many sums as there are vectors, each zero.
+        /// Makes one sum per vector, each zero.
         mutating func prepare(_ count: Int, _ tracked: TrackedLayers) {
             if taps.count > count { taps.removeLast(taps.count - count) }
             for index in taps.indices { taps[index].sum.reset() }
@@ -31,10 +31,15 @@ public struct GaussNewtonMatrix: Sendable {
         }
     }
 
-    /// What was run through the model.
-    struct Work: Sendable, Equatable {
-        var sequences = 0
-        var tokens = 0
+    /// The amount that was run through the model.
+    package struct Work: Sendable {
+        package var sequences: Int
+        package var tokens: Int
+
+        package init(sequences: Int, tokens: Int) {
+            self.sequences = sequences
+            self.tokens = tokens
+        }
     }
 
     public init(
@@ -51,17 +56,17 @@ public struct GaussNewtonMatrix: Sendable {
     /// How many sequences there are.
     public var count: Int { source.count }
 
-    /// `G v` of each vector, G being the mean over some sequences.
+    /// `G v` of each vector, where G is the mean over some sequences.
     ///
-    /// - Parameter sequences: At least one, by their place in the source; all by default.
+    /// - Parameter sequences: At least one, by their index in the source; all by default.
     public func products(
-        of vectors: [ParameterVector], over sequences: [Int]? = nil, control: SolveControl = SolveControl()
+        of vectors: [ParameterVector], over sequences: [Int]? = nil, control: WorkControl<WorkProgress> = WorkControl()
     ) throws -> [ParameterVector] {
         try products(of: vectors, over: sequences ?? Array(0..<count), control: control).vectors
     }
 
-    func products(
-        of vectors: [ParameterVector], over sequences: [Int], control: SolveControl
+    package func products(
+        of vectors: [ParameterVector], over sequences: [Int], control: WorkControl<WorkProgress>
     ) throws -> (vectors: [ParameterVector], work: Work) {
         guard !sequences.isEmpty else { throw SolveError.noSequences }
         let batches = try batches(of: sequences) { _ in .nextTokens }
@@ -92,8 +97,9 @@ public struct GaussNewtonMatrix: Sendable {
     /// Runs sequences forward and backward, each worker with a tap of its own.
     ///
     /// - Returns: The taps, in the workers' order.
-    func run<Tap: GradientTap & Sendable>(
-        _ sequences: [Int], control: SolveControl, labels: (Int) -> TokenBatch.Labels, tap: @Sendable () -> Tap
+    package func run<Tap: GradientTap & Sendable>(
+        _ sequences: [Int], control: WorkControl<WorkProgress>, labels: (Int) -> TokenBatch.Labels,
+        tap: @Sendable () -> Tap
     ) throws -> [Tap] {
         let batches = try batches(of: sequences, labels: labels)
         return try workers.run { worker in
@@ -109,9 +115,7 @@ public struct GaussNewtonMatrix: Sendable {
     }
 
     /// Micro-batches of some of the sequences, in their order.
-    func batches(
-        of sequences: [Int], labels: (Int) -> TokenBatch.Labels
-    ) throws -> [TokenBatch] {
+    package func batches(of sequences: [Int], labels: (Int) -> TokenBatch.Labels) throws -> [TokenBatch] {
         var batches: [TokenBatch] = []
         var batch = TokenBatch()
         for sequence in sequences {

@@ -3,23 +3,22 @@ import Transformer
 /// A way to find `(C + λI)⁻¹ v` for vectors of the tracked parameters, where C is the Gauss-Newton matrix
 /// ``GaussNewtonMatrix`` or an approximation of it.
 ///
-/// The damping λ is that of EK-FAC, one number a layer: ``EKFACFactors/damping(_:)``. What influence functions differ in is
-/// this step alone (Grosse et al. 2023, section 2.2; Bae et al. 2022).
+/// The damping λ is that of EK-FAC, one number per layer: ``EKFACFactors/damping(_:)``. Methods of influence functions differ only in
+/// this step (Grosse et al. 2023, section 2.2; Bae et al. 2022).
 public protocol InverseCurvature: Sendable {
-    /// - Parameters:
-    ///   - vectors: Of the tracked layers' shapes; all are worked on together, which shares forward passes.
-    ///   - control: What is reported and asked on the way.
-    /// - Throws: What `control.step` threw, ``SolveError``, or what reading sequences threw.
-    func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts
+    /// Solves for several vectors of the tracked layers' shapes together, which shares forward passes.
+    ///
+    /// - Throws: The error of `control.step`, ``SolveError``, or the error of reading sequences.
+    func solve(_ vectors: [ParameterVector], control: WorkControl<WorkProgress>) throws -> InverseProducts
 }
 
 extension InverseCurvature {
     public func solve(_ vectors: [ParameterVector]) throws -> InverseProducts {
-        try solve(vectors, control: SolveControl())
+        try solve(vectors, control: WorkControl())
     }
 }
 
-/// `(C + λI)⁻¹ v` of some vectors, and what it took to find them.
+/// `(C + λI)⁻¹ v` of some vectors, and what it cost to find them.
 public struct InverseProducts: Sendable {
     public var vectors: [ParameterVector]
     public var cost: SolveCost
@@ -30,43 +29,27 @@ public struct InverseProducts: Sendable {
     }
 }
 
-/// What an inverse product took. All is zero where nothing was run through the model.
+/// The cost of an inverse product. All of it is zero if nothing was run through the model.
 public struct SolveCost: Sendable, Equatable {
-    /// Steps of the iteration, those of abandoned attempts included.
+    /// Steps of the iteration, including those of abandoned attempts.
     public var iterations = 0
-    /// Sequences run through the model, one counted again each time and once for each vector.
+    /// Sequences run through the model. A sequence counts once per run and vector.
     public var sequences = 0
-    /// Their tokens.
+    /// The tokens of these sequences.
     public var tokens = 0
     public var seconds = 0.0
-    /// The step size, where the method has one.
+    /// The step size, if the method has one.
     public var step: Double?
-    /// The largest of the vectors' `‖v - (G + λI) x‖ / ‖v‖` when the iteration last looked, G being that of its last batch. Where the
-    /// iteration has a preconditioner P, norms are `√(rᵀ P⁻¹ r)`: the plain one is all of the steepest directions, in which
-    /// the least error of x is much.
+    /// The largest `‖v - (G + λI) x‖ / ‖v‖` over the vectors when the iteration last measured it, with the G of its last batch. If the
+    /// iteration has a preconditioner P, norms are `√(rᵀ P⁻¹ r)`: in the plain norm the steepest directions, in which a small error of x
+    /// is a large residual, hide all others.
     public var residual: Double?
 
     public init() {}
 
-    mutating func add(_ work: GaussNewtonMatrix.Work) {
+    package mutating func add(_ work: GaussNewtonMatrix.Work) {
         sequences += work.sequences
         tokens += work.tokens
-    }
-}
-
-/// What a solve reports and asks while it is under way; used from several threads at a time.
-public struct SolveControl: Sendable {
-    /// Told how many iterations are done, of how many at most.
-    public var progress: @Sendable (_ done: Int, _ total: Int) -> Void
-    /// Called before each micro-batch, on the thread that computes it; what it throws ends the work.
-    public var step: @Sendable () throws -> Void
-
-    public init(
-        progress: @escaping @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in },
-        step: @escaping @Sendable () throws -> Void = {}
-    ) {
-        self.progress = progress
-        self.step = step
     }
 }
 
@@ -78,26 +61,26 @@ public enum SolveError: Error, Equatable, CustomStringConvertible {
     /// The factors do not say how many tokens they were fitted on.
     case unknownTokenCount
     case notFinite
-    /// A sequence whose loss does not depend on the tracked parameters, as one of a single token.
+    /// The loss of a sequence does not depend on the tracked parameters, as that of a single token.
     case withoutGradient
 
     public var description: String {
         switch self {
-        case .noSequences: "the corpus has no sequences to find the model's curvature on: import some first"
+        case .noSequences: "the corpus has no sequences on which to find the model's curvature: import some first"
         case .diverged(let iteration, let step):
             "the iteration grew without bound (iteration \(iteration), step \(step)): give a smaller step, larger batches "
                 + "or more damping"
         case .unknownTokenCount:
-            "the factors do not say how many tokens they were fitted on, without which K-FAC's eigenvalues have no scale: "
-                + "use factors that tributary fitted"
+            "the factors do not record how many tokens they were fitted on, and K-FAC's eigenvalues have no scale without that "
+                + "number: use factors that tributary fitted"
         case .notFinite: "a product with the model's curvature is not finite: its weights may be damaged"
         case .withoutGradient:
-            "a sequence's loss has no gradient in the tracked parameters: it needs two tokens at least"
+            "a sequence's loss has no gradient in the tracked parameters: it needs at least two tokens"
         }
     }
 }
 
 extension EKFACFactors {
-    /// The damping λ of each layer: the given number for all, or 0.1 times the mean of the layer's own Λ.
+    /// The damping λ of each layer: the given number for every layer, or otherwise 0.1 times the mean of the layer's own Λ.
     public func damping(_ given: Double? = nil) -> [Double] { layers.map { given ?? $0.defaultDamping } }
 }

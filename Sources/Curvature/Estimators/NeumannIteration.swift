@@ -2,25 +2,25 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// Stochastic Neumann iteration for `(G + λI) x = v`: `x ← x + η P⁻¹ (v - (G_B + λI) x)`, G_B the Gauss-Newton matrix of one
+/// Stochastic Neumann iteration for `(G + λI) x = v`: `x ← x + η P⁻¹ (v - (G_B + λI) x)`, where G_B is the Gauss-Newton matrix of one
 /// batch of sequences.
 ///
-/// With P the identity this is LiSSA (Agarwal et al. 2017; Koh and Liang 2017), `η` being what is elsewhere one over the
-/// scale. With EK-FAC for P it is ASTRA (Wang et al. 2025, "Better Training Data Attribution via Better Inverse Hessian-Vector
-/// Products"), which begins with EK-FAC's own answer and takes away its error.
+/// With the identity for P this is LiSSA (Agarwal et al. 2017; Koh and Liang 2017), whose scale is `1 / η`. With EK-FAC for P it is ASTRA
+/// (Wang et al. 2025, "Better Training Data Attribution via Better Inverse Hessian-Vector Products"), which starts from EK-FAC's answer
+/// and removes its error.
 ///
-/// Where no step is given it is one over the largest eigenvalue of `P⁻¹ (G_B + λI)`, by power iteration over a few batches, at
-/// most 1. A step at which the residual grows, or the iterate beyond what any solution can be, `‖v‖ / λ`, is halved and
-/// the iteration begun again. Where a batch is not all of the sequences, the result is the mean of the second half of the iterates
+/// If no step size is given, it is one over the largest eigenvalue of `P⁻¹ (G_B + λI)`, at most 1, found by power iteration over a few
+/// batches. If the residual grows, or the iterate exceeds the norm that any solution can have, `‖v‖ / λ`, the step size is halved and the
+/// iteration starts again. If a batch does not have all sequences, the result is the mean of the second half of the iterates
 /// (Polyak and Juditsky 1992), in which the batches' noise averages out.
 public struct NeumannIteration: InverseCurvature {
     public struct Options: Sendable, Equatable {
         public var iterations: Int
-        /// Sequences of a batch; all of them where there are no more.
+        /// Sequences per batch; a batch has all of them if there are no more.
         public var batchSize: Int
-        /// `η`; found where nil.
+        /// The step size `η`; nil to find it.
         public var step: Double?
-        /// Of the order of the sequences, and of the power iteration's start.
+        /// The seed of the order of the sequences, and of the power iteration's start.
         public var seed: UInt64
 
         public init(iterations: Int, batchSize: Int, step: Double? = nil, seed: UInt64 = 0) {
@@ -37,11 +37,11 @@ public struct NeumannIteration: InverseCurvature {
     private let preconditioner: KroneckerInverse?
     private let options: Options
 
-    /// Products in search of the largest eigenvalue.
+    /// Products that the search for the largest eigenvalue takes.
     private static let powerIterations = 8
-    /// How often the step is halved before the iteration is given up.
+    /// How often the step size is halved before the iteration gives up.
     private static let halvings = 6
-    /// By how much a residual may exceed the first one: another batch's may be larger, one that grows is of too long a step.
+    /// The largest ratio of a residual to the first one. Residuals differ between batches; one that grows further shows too large a step size.
     private static let growth = 4.0
 
     /// LiSSA.
@@ -51,9 +51,9 @@ public struct NeumannIteration: InverseCurvature {
         NeumannIteration(matrix: matrix, damping: damping, preconditioner: nil, options: options)
     }
 
-    /// ASTRA, with the factors that are there as its preconditioner.
+    /// ASTRA, with the fitted factors as its preconditioner.
     ///
-    /// - Parameter damping: λ in place of the layers' own, for the system and the preconditioner alike.
+    /// - Parameter damping: λ in place of the layers' own, for both the system and the preconditioner.
     public static func astra(
         _ matrix: GaussNewtonMatrix, factors: EKFACFactors, damping: Double? = nil, _ options: Options
     ) -> NeumannIteration {
@@ -62,28 +62,32 @@ public struct NeumannIteration: InverseCurvature {
             preconditioner: KroneckerInverse(corrected: factors, damping: damping), options: options)
     }
 
-    public func solve(_ vectors: [ParameterVector], control: SolveControl) throws -> InverseProducts {
+    public func solve(_ vectors: [ParameterVector], control: WorkControl<WorkProgress>) throws -> InverseProducts {
         guard matrix.count > 0 else { throw SolveError.noSequences }
         let start = Date()
-        var cost = SolveCost()
-        var order = SequenceOrder(count: matrix.count, batchSize: options.batchSize, seed: options.seed)
-        var step = try options.step ?? largestStep(&order, &cost, control)
+        let order = SequenceOrder(count: matrix.count, batchSize: options.batchSize, seed: options.seed)
+        var run = Run(order: order, control: control)
+        var step = try options.step ?? largestStep(in: &run)
         for _ in 0...Self.halvings {
-            if let solved = try iterate(vectors, step: step, &order, &cost, control) {
-                cost.seconds = Date().timeIntervalSince(start)
-                cost.step = step
-                return InverseProducts(vectors: solved, cost: cost)
+            if let solved = try iterate(vectors, step: step, in: &run) {
+                run.cost.seconds = Date().timeIntervalSince(start)
+                run.cost.step = step
+                return InverseProducts(vectors: solved, cost: run.cost)
             }
             step /= 2
         }
-        throw SolveError.diverged(iteration: cost.iterations, step: 2 * step)
+        throw SolveError.diverged(iteration: run.cost.iterations, step: 2 * step)
+    }
+
+    /// One solve under way.
+    private struct Run {
+        var order: SequenceOrder
+        var cost = SolveCost()
+        let control: WorkControl<WorkProgress>
     }
 
     /// - Returns: nil if the iterates grew without bound.
-    private func iterate(
-        _ vectors: [ParameterVector], step: Double, _ order: inout SequenceOrder, _ cost: inout SolveCost,
-        _ control: SolveControl
-    ) throws -> [ParameterVector]? {
+    private func iterate(_ vectors: [ParameterVector], step: Double, in run: inout Run) throws -> [ParameterVector]? {
         let lengths = vectors.map(\.norm)
         let energies = vectors.map { $0.dot(preconditioner?.applied(to: $0) ?? $0) }
         let weakest = max(damping.min() ?? 0, .leastNormalMagnitude)
@@ -94,65 +98,61 @@ public struct NeumannIteration: InverseCurvature {
                 start.scale(by: step)
                 return start
             }
-        let averagesFrom = order.isComplete ? options.iterations : options.iterations / 2
+        let averagesFrom = run.order.isComplete ? options.iterations : options.iterations / 2
         var means = solutions
         var averaged = 0
         var first: Double?
         for iteration in 0..<options.iterations {
-            control.progress(iteration, options.iterations)
-            var residuals = try dampedProducts(of: solutions, over: order.next(), &cost, control)
-            cost.residual = 0
-            for place in vectors.indices {
-                residuals[place].scale(by: -1)
-                residuals[place].add(vectors[place])
-                let change = preconditioner?.applied(to: residuals[place]) ?? residuals[place]
-                if energies[place] > 0 {
-                    let share = max(residuals[place].dot(change), 0) / energies[place]
-                    cost.residual = max(cost.residual ?? 0, share.squareRoot())
+            run.control.progress(WorkProgress(done: iteration, total: options.iterations))
+            var residuals = try dampedProducts(of: solutions, in: &run)
+            run.cost.residual = 0
+            for index in vectors.indices {
+                residuals[index].scale(by: -1)
+                residuals[index].add(vectors[index])
+                let change = preconditioner?.applied(to: residuals[index]) ?? residuals[index]
+                if energies[index] > 0 {
+                    let share = max(residuals[index].dot(change), 0) / energies[index]
+                    run.cost.residual = max(run.cost.residual ?? 0, share.squareRoot())
                 }
-                solutions[place].add(change, scaledBy: step)
-                // What solves the system is no longer than ‖v‖ / λ; the rest is room for the way there.
-                guard solutions[place].norm <= 4 * lengths[place] / weakest else { return nil }
+                solutions[index].add(change, scaledBy: step)
+                // A solution is no longer than ‖v‖ / λ; an iterate can be longer on the way there.
+                guard solutions[index].norm <= 4 * lengths[index] / weakest else { return nil }
             }
-            cost.iterations += 1
-            let residual = cost.residual ?? 0
+            run.cost.iterations += 1
+            let residual = run.cost.residual ?? 0
             guard residual <= Self.growth * (first ?? residual) else { return nil }
             first = first ?? residual
             if iteration >= averagesFrom {
                 averaged += 1
-                for place in means.indices {
-                    means[place].scale(by: Double(averaged - 1) / Double(averaged))
-                    means[place].add(solutions[place], scaledBy: 1 / Double(averaged))
+                for index in means.indices {
+                    means[index].scale(by: Double(averaged - 1) / Double(averaged))
+                    means[index].add(solutions[index], scaledBy: 1 / Double(averaged))
                 }
             }
         }
-        control.progress(options.iterations, options.iterations)
+        run.control.progress(WorkProgress(done: options.iterations, total: options.iterations))
         return averaged > 0 ? means : solutions
     }
 
-    /// `(G_B + λI) x` of each vector.
-    private func dampedProducts(
-        of vectors: [ParameterVector], over sequences: [Int], _ cost: inout SolveCost, _ control: SolveControl
-    ) throws -> [ParameterVector] {
-        var (products, work) = try matrix.products(of: vectors, over: sequences, control: control)
-        cost.add(work)
-        for place in products.indices { products[place].add(vectors[place], scaledBy: damping) }
+    /// `(G_B + λI) x` of each vector, over the next batch.
+    private func dampedProducts(of vectors: [ParameterVector], in run: inout Run) throws -> [ParameterVector] {
+        var (products, work) = try matrix.products(of: vectors, over: run.order.next(), control: run.control)
+        run.cost.add(work)
+        for index in products.indices { products[index].add(vectors[index], scaledBy: damping) }
         return products
     }
 
-    /// One over the largest eigenvalue of `P⁻¹ (G_B + λI)`, at most 1 where P approximates the system.
-    private func largestStep(
-        _ order: inout SequenceOrder, _ cost: inout SolveCost, _ control: SolveControl
-    ) throws -> Double {
+    /// One over the largest eigenvalue of `P⁻¹ (G_B + λI)`, at most 1 if P approximates the system.
+    private func largestStep(in run: inout Run) throws -> Double {
         var vector = ParameterVector(normalOf: matrix.tracked, seed: options.seed)
         var largest = 0.0
         for iteration in 0..<Self.powerIterations {
             let length = vector.norm
             guard length > 0, length.isFinite else { break }
             vector.scale(by: 1 / length)
-            var product = try dampedProducts(of: [vector], over: order.next(), &cost, control)[0]
+            var product = try dampedProducts(of: [vector], in: &run)[0]
             if let preconditioner { product = preconditioner.applied(to: product) }
-            // The first products are of what the random start was, and not yet of the largest eigenvector.
+            // The first products still depend on the random start, and not on the eigenvector of the largest eigenvalue alone.
             if iteration >= Self.powerIterations / 2 { largest = max(largest, product.norm) }
             vector = product
         }
@@ -161,12 +161,12 @@ public struct NeumannIteration: InverseCurvature {
     }
 }
 
-/// Batches of sequences: all of them in a random order, and then again in another.
+/// Batches of sequences: all of them in a random order, and then all again in another order.
 struct SequenceOrder {
     private let count: Int
     private let batchSize: Int
     private var generator: SplitMix64
-    private var rest: [Int] = []
+    private var remaining: [Int] = []
 
     init(count: Int, batchSize: Int, seed: UInt64) {
         self.count = count
@@ -180,8 +180,8 @@ struct SequenceOrder {
     /// The next batch, in ascending order.
     mutating func next() -> [Int] {
         if isComplete { return Array(0..<count) }
-        if rest.count < batchSize { rest = (0..<count).shuffled(using: &generator) }
-        defer { rest.removeLast(batchSize) }
-        return rest.suffix(batchSize).sorted()
+        if remaining.count < batchSize { remaining = (0..<count).shuffled(using: &generator) }
+        defer { remaining.removeLast(batchSize) }
+        return remaining.suffix(batchSize).sorted()
     }
 }

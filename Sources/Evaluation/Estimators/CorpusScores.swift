@@ -29,7 +29,7 @@ struct CorpusScores: Sendable {
     }
 
     /// - Returns: For each query, one score a sequence of the corpus.
-    func scores(by estimator: EstimatorKind, _ control: SolveControl) throws -> [[Double]] {
+    func scores(by estimator: EstimatorKind, _ control: WorkControl<WorkProgress>) throws -> [[Double]] {
         if let known = records[estimator.rawValue] { return known.scores }
         let places = Array(solver.subject.rowids.indices)
         var scores: [[Double]] = []

@@ -47,7 +47,7 @@ struct EstimatorSolver: Sendable {
         let start = Date()
         _ = try curvature.products(
             of: [ParameterVector(normalOf: subject.tracked, seed: settings.seed)], over: sample,
-            control: SolveControl(step: step))
+            control: WorkControl(step: step))
         let seconds = Date().timeIntervalSince(start) / Double(sample.count)
         return Dictionary(
             uniqueKeysWithValues: estimators.filter(\.iterates).map { estimator in
@@ -73,7 +73,7 @@ struct EstimatorSolver: Sendable {
     }
 
     /// What multiplies by `(G + λI)⁻¹` as the estimator has it, set up.
-    func inverse(_ estimator: EstimatorKind, _ control: SolveControl) throws -> any InverseCurvature {
+    func inverse(_ estimator: EstimatorKind, _ control: WorkControl<WorkProgress>) throws -> any InverseCurvature {
         let factors = subject.factors
         let damping = factors.damping(settings.damping)
         let sample = subject.spread(settings.curvatureSequences)
@@ -104,7 +104,8 @@ struct EstimatorSolver: Sendable {
     /// - Parameter together: Whether all are solved at once, which shares forward passes, or each alone, so that times are those
     ///   of one.
     func solve(
-        _ gradients: [ParameterVector], by estimator: EstimatorKind, together: Bool = false, _ control: SolveControl
+        _ gradients: [ParameterVector], by estimator: EstimatorKind, together: Bool = false,
+        _ control: WorkControl<WorkProgress>
     ) throws -> ([ParameterVector], EstimatorCost) {
         let start = Date()
         let inverse = try inverse(estimator, control)
@@ -144,11 +145,10 @@ struct EstimatorSolver: Sendable {
             try step()
             return try corpus.tokens(rowids: rowids)
         }
-        var control = SweepControl()
-        control.progress = progress
         let scores = try sweep.scores(
             of: places.map { subject.rowids[$0] },
-            queries: vectors.map { PreconditionedQuery(layers: $0.layers.map { .full($0) }) }, control: control)
+            queries: vectors.map { PreconditionedQuery(layers: $0.layers.map { .full($0) }) },
+            control: WorkControl(progress: { progress($0.done) }))
         return vectors.indices.map { query in scores.map { $0[query].total } }
     }
 
@@ -157,7 +157,7 @@ struct EstimatorSolver: Sendable {
     /// - Returns: For each query, one score a place; and what the estimator took for it, without the inner products.
     func scores(
         of measurements: [Measurement], by estimator: EstimatorKind, over places: [Int], together: Bool = false,
-        _ control: SolveControl
+        _ control: WorkControl<WorkProgress>
     ) throws -> (scores: [[Double]], cost: EstimatorCost) {
         if estimator == .tfidf {
             let start = Date()

@@ -152,7 +152,7 @@ public struct ResponseComparison: Sendable {
         let missing = places.filter { records[Self.key($0)] == nil }
         if let first = missing.first {
             let gradient = try response.secondsOfAGradient(
-                on: try subject.tokens([first])[0], SolveControl(step: control.step))
+                on: try subject.tokens([first])[0], WorkControl(step: control.step))
             seconds =
                 gradient * Double(min(settings.iterations, Self.usualGradients)) * Double(missing.count)
                 / Double(min(subject.workers.count, missing.count))
@@ -182,9 +182,9 @@ public struct ResponseComparison: Sendable {
         let done = Mutex(total - missing.count * settings.iterations)
         _ = try subject.workers.map(0..<missing.count) { _, index in
             let place = missing[index]
-            let solving = SolveControl(
-                progress: { steps, _ in
-                    guard steps > 0 else { return }
+            let solving = WorkControl<WorkProgress>(
+                progress: { progress in
+                    guard progress.done > 0 else { return }
                     let now = done.withLock { done in
                         done += 1
                         return done

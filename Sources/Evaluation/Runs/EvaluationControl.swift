@@ -31,7 +31,7 @@ public struct EvaluationControl: Sendable {
     }
 
     /// The control of an inverse product, shown as a stage.
-    func solving(_ stage: String) -> SolveControl {
-        SolveControl(progress: { report(stage, $0, of: $1) }, step: step)
+    func solving(_ stage: String) -> WorkControl<WorkProgress> {
+        WorkControl(progress: { report(stage, $0.done, of: $0.total) }, step: step)
     }
 }

@@ -27,7 +27,7 @@ extension API {
         let asked = try request.json().decoded(as: CompletionRequest.self)
         let engine = try readiness.engine()
         log(prompt: asked.prompt)
-        return try .json(encoding: try await completions.run { try engine.complete(asked, control: $0) })
+        return try .json(encoding: try await completions.run { try engine.complete(asked, until: $0, isCancelled: $1) })
     }
 
     @Sendable private func getModel(_ request: Request) async throws -> Response {

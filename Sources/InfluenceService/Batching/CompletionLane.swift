@@ -20,7 +20,7 @@ struct CompletionLane: Sendable {
     /// - Throws: ``Problem`` where no turn comes in time, and what the completion throws: ``QueryError/cancelled`` once the calling
     ///   task is cancelled.
     func run(
-        _ complete: @escaping @Sendable (CompletionControl) throws -> CompletionResult
+        _ complete: @escaping @Sendable (ContinuousClock.Instant, @Sendable () -> Bool) throws -> CompletionResult
     ) async throws -> CompletionResult {
         guard await turns.take(within: .seconds(settings.maximumWaitSeconds)) else {
             if Task.isCancelled { throw QueryError.cancelled }
@@ -37,13 +37,13 @@ struct CompletionLane: Sendable {
     }
 
     private func runNow(
-        _ complete: @escaping @Sendable (CompletionControl) throws -> CompletionResult
+        _ complete: @escaping @Sendable (ContinuousClock.Instant, @Sendable () -> Bool) throws -> CompletionResult
     ) async throws -> CompletionResult {
         let hasGone = Flag()
         let deadline = ContinuousClock.now + .seconds(settings.maximumSeconds)
         return try await withTaskCancellationHandler {
             try await threads.run {
-                try complete(CompletionControl(deadline: deadline) { hasGone.isRaised })
+                try complete(deadline) { hasGone.isRaised }
             }
         } onCancel: {
             hasGone.raise()

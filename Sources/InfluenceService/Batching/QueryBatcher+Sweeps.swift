@@ -1,4 +1,5 @@
 import Attribution
+import Curvature
 import Foundation
 import Logging
 
@@ -186,12 +187,12 @@ extension QueryBatcher {
         let (outcomes, checkpoint) = await sweeps.run {
             defer { answered() }
             let checkpoint = checkpoints?.open(batch.identity.id)
-            let control = BatchControl(
-                progress: { batch.note($0) }, isCancelled: { batch.isCancelled($0) }, makeRoom: { batch.gate.pass() },
-                checkpoint: checkpoint)
+            let control = WorkControl<InfluenceProgress>(
+                progress: { batch.note($0) }, isCancelled: { batch.isCancelled($0) }, step: { batch.gate.pass() })
             let answers =
                 batch.isAbandoned
-                ? batch.queries.map { _ in .failure(.cancelled) } : engine.answer(batch.queries, control: control)
+                ? batch.queries.map { _ in .failure(.cancelled) }
+                : engine.answer(batch.queries, checkpoint: checkpoint, control: control)
             if batch.isInterrupted { checkpoint?.flush() }
             return (batch.outcomes(of: answers), checkpoint)
         }

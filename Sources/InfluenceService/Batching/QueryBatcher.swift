@@ -25,7 +25,7 @@ public actor QueryBatcher {
     /// A sweep blocks its thread: threads of their own, at a lower priority than what answers requests.
     let sweeps = BlockingLane("tributary.sweep", width: 2, qualityOfService: .utility)
 
-    var engine: (any InfluenceAnswering)?
+    var engine: (any ServiceEngine)?
     var corpusSequences = 1
     var shape = SweepShape()
     var waiting: [Queued] = []
@@ -218,7 +218,7 @@ public actor QueryBatcher {
     /// Starts the sweeps, first those that an earlier process left unfinished.
     ///
     /// - Throws: ``JobStoreError``.
-    public func start(_ engine: any InfluenceAnswering) async throws {
+    public func start(_ engine: any ServiceEngine) async throws {
         guard loops.isEmpty, !isStopping else { return }
         self.engine = engine
         if let reason = store.rewritingFailure {

@@ -2,13 +2,13 @@ import Synchronization
 
 @testable import Attribution
 
-/// Counts the micro-batches of an engine's work, which reports each when it is done, and the steps before them.
+/// Counts an engine's micro-batches, each of which is reported when it is done, and the steps before them.
 final class StepCounter: Sendable {
     private let microBatches = Mutex<[InfluenceProgress.Stage: Int]>([:])
     private let steps = Mutex(0)
     private let last = Mutex<InfluenceProgress?>(nil)
 
-    /// What was reported last.
+    /// The last report.
     var latest: InfluenceProgress? { last.withLock { $0 } }
 
     func note(_ progress: InfluenceProgress) {
@@ -18,7 +18,7 @@ final class StepCounter: Sendable {
 
     func step() { steps.withLock { $0 += 1 } }
 
-    /// How often room was made, for whatever follows.
+    /// How often a micro-batch, or other work, was about to begin.
     var stepCount: Int { steps.withLock { $0 } }
 
     subscript(stage: InfluenceProgress.Stage) -> Int { microBatches.withLock { $0[stage, default: 0] } }

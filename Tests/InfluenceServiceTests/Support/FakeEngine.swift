@@ -1,3 +1,4 @@
+import Curvature
 import Foundation
 import Synchronization
 
@@ -6,7 +7,7 @@ import Synchronization
 /// Answers queries at once or when told to, and remembers what it was asked.
 ///
 /// A completion of " unusable" is refused by `validate` and by `answer`; one of " broken" fails in `answer`.
-final class FakeEngine: InfluenceAnswering {
+final class FakeEngine: ServiceEngine {
     private struct State {
         var sweeps: [[String]] = []
         var isHeld = false
@@ -59,7 +60,7 @@ final class FakeEngine: InfluenceAnswering {
     static let unusable = QueryError.unusable(field: "completion", reason: "has 9 tokens, and the model's context is 8")
 
     func answer(
-        _ queries: [InfluenceQuery], control: BatchControl
+        _ queries: [InfluenceQuery], checkpoint: (any SweepCheckpoint)?, control: WorkControl<InfluenceProgress>
     ) -> [Result<InfluenceResult, QueryError>] {
         let (progress, isCancelled) = (control.progress, control.isCancelled)
         let report = state.withLock { state in
@@ -111,22 +112,26 @@ final class FakeEngine: InfluenceAnswering {
         }
     }
 
-    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
+    func complete(
+        _ request: CompletionRequest, until deadline: ContinuousClock.Instant?, isCancelled: @Sendable () -> Bool
+    ) throws -> CompletionResult {
         guard request.prompt != "too long" else {
             throw QueryError.unusable(field: "prompt", reason: "fills the model's context")
         }
-        if request.prompt == "endless" { return try completeEndlessly(control) }
+        if request.prompt == "endless" { return try completeEndlessly(until: deadline, isCancelled: isCancelled) }
         return CompletionResult(
             prompt: request.prompt, completion: " seed \(request.seed)", tokens: [], finishReason: "length")
     }
 
     /// Goes on until the deadline, until nobody waits, or until ``release()``.
-    private func completeEndlessly(_ control: CompletionControl) throws -> CompletionResult {
+    private func completeEndlessly(
+        until deadline: ContinuousClock.Instant?, isCancelled: @Sendable () -> Bool
+    ) throws -> CompletionResult {
         state.withLock { $0.completing += 1 }
         defer { state.withLock { $0.completing -= 1 } }
-        while !control.isCancelled() {
+        while !isCancelled() {
             let isReleased = state.withLock { $0.endsCompletions }
-            if isReleased || control.deadline.map({ ContinuousClock.now >= $0 }) == true {
+            if isReleased || deadline.map({ ContinuousClock.now >= $0 }) == true {
                 return CompletionResult(
                     prompt: "endless", completion: " and", tokens: [], finishReason: "time_limit")
             }

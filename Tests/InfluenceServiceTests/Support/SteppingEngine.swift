@@ -1,3 +1,4 @@
+import Curvature
 import Foundation
 import Synchronization
 
@@ -6,7 +7,7 @@ import Synchronization
 /// Sweeps in a number of steps, as an engine does in micro-batches, and keeps each in the checkpoint.
 ///
 /// A query's prompt names it. Steps of a query can be made to wait.
-final class SteppingEngine: InfluenceAnswering {
+final class SteppingEngine: ServiceEngine {
     private struct State {
         var ran: [String: Int] = [:]
         var log: [String] = []
@@ -34,25 +35,27 @@ final class SteppingEngine: InfluenceAnswering {
         while ran(prompt) < count { try await Task.sleep(for: .milliseconds(1)) }
     }
 
-    func answer(_ queries: [InfluenceQuery], control: BatchControl) -> [Result<InfluenceResult, QueryError>] {
+    func answer(
+        _ queries: [InfluenceQuery], checkpoint: (any SweepCheckpoint)?, control: WorkControl<InfluenceProgress>
+    ) -> [Result<InfluenceResult, QueryError>] {
         let name = queries.map(\.prompt).joined(separator: "+")
         let lead = queries[0].prompt
         let keys = queries.map { Self.key("\($0.prompt)\u{0}\($0.completion)") }
         state.withLock { $0.log.append("\(name) begins") }
         defer { state.withLock { $0.log.append("\(name) ends") } }
         for step in 0..<steps {
-            control.makeRoom()
+            try? control.step()
             while let stop = state.withLock({ $0.stops[lead] }), step >= stop, !isOver(queries, control) {
                 Thread.sleep(forTimeInterval: 0.001)
-                control.makeRoom()
+                try? control.step()
             }
             if isOver(queries, control) { break }
             let sequence = Self.key("sequence \(step)")
-            if control.checkpoint?.scores(of: sequence, for: keys) == nil {
+            if checkpoint?.scores(of: sequence, for: keys) == nil {
                 state.withLock { $0.ran[lead, default: 0] += 1 }
                 let scores = queries.map { _ in SequenceScore(tokens: [Double(step)], keepingTokens: false, layers: nil)
                 }
-                control.checkpoint?.keep([ScoredSequence(sequence: sequence, scores: scores)], for: keys)
+                checkpoint?.keep([ScoredSequence(sequence: sequence, scores: scores)], for: keys)
             }
             control.progress(InfluenceProgress(stage: .sweep, done: step + 1, total: steps))
         }
@@ -62,7 +65,7 @@ final class SteppingEngine: InfluenceAnswering {
         }
     }
 
-    private func isOver(_ queries: [InfluenceQuery], _ control: BatchControl) -> Bool {
+    private func isOver(_ queries: [InfluenceQuery], _ control: WorkControl<InfluenceProgress>) -> Bool {
         queries.indices.allSatisfy(control.isCancelled)
     }
 
@@ -71,8 +74,10 @@ final class SteppingEngine: InfluenceAnswering {
     }
 
     func validate(_ query: InfluenceQuery) throws { try fake.validate(query) }
-    func complete(_ request: CompletionRequest, control: CompletionControl) throws -> CompletionResult {
-        try fake.complete(request, control: control)
+    func complete(
+        _ request: CompletionRequest, until deadline: ContinuousClock.Instant?, isCancelled: @Sendable () -> Bool
+    ) throws -> CompletionResult {
+        try fake.complete(request, until: deadline, isCancelled: isCancelled)
     }
     func search(_ text: String, limit: Int) throws -> [SearchHit] { try fake.search(text, limit: limit) }
     func sequence(_ id: String) throws -> SequenceDescription? { try fake.sequence(id) }
