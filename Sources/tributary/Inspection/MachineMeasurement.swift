@@ -2,42 +2,31 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// How fast this machine is with a model, all workers together, and what memory a pass takes: found in a few seconds.
-public struct MachineMeasurement: Sendable, Encodable {
-    public let workers: Int
-    /// Of a pass forward and backward.
-    public let tokensPerSecond: Double
-    /// Of a pass: how fast it was in operations.
-    public let passOperationsPerSecond: Double
-    /// Of products of 512 × 512 matrices.
-    public let productOperationsPerSecond: Double
-    /// The same of values in bfloat16; nil where the processor has no such products. Not every one that has them is the faster for it.
-    public let halfProductOperationsPerSecond: Double?
-    /// Of symmetric eigendecompositions, nine operations times the cube of the order.
-    public let decompositionOperationsPerSecond: Double
-    /// What a worker's workspace grows by with every token of a micro-batch.
-    public let workspaceBytesPerToken: Int
-    /// What it takes whatever the batch: a block of logits.
-    public let workspaceBytes: Int
-
-    enum CodingKeys: String, CodingKey {
-        case workers
-        case tokensPerSecond = "tokens_per_second"
-        case passOperationsPerSecond = "pass_operations_per_second"
-        case productOperationsPerSecond = "product_operations_per_second"
-        case halfProductOperationsPerSecond = "bf16_product_operations_per_second"
-        case decompositionOperationsPerSecond = "decomposition_operations_per_second"
-        case workspaceBytesPerToken = "workspace_bytes_per_token"
-        case workspaceBytes = "workspace_bytes"
-    }
+/// The speed of this machine with a model, all workers together, and the memory of a pass, measured in a few seconds.
+struct MachineMeasurement: Sendable, Encodable {
+    let workers: Int
+    /// The speed of a pass, forward and backward.
+    let tokensPerSecond: Double
+    /// The speed of the same pass in operations.
+    let passOperationsPerSecond: Double
+    /// The speed of products of 512 × 512 matrices.
+    let productOperationsPerSecond: Double
+    /// The same in bfloat16; `nil` if the processor has no such products. They are not faster on every processor.
+    let bf16ProductOperationsPerSecond: Double?
+    /// The speed of symmetric eigendecompositions, counted as nine operations times the cube of the order.
+    let decompositionOperationsPerSecond: Double
+    /// The growth of a worker's workspace with every token of a micro-batch.
+    let workspaceBytesPerToken: Int
+    /// The constant part of a workspace: a block of logits.
+    let workspaceBytes: Int
 
     private static let productOrder = 512
     private static let decompositionOrder = 512
 
     /// Runs one sequence of random tokens through the model on every worker, twice, and times the second.
     ///
-    /// - Parameter length: Tokens of the sequence; at most the model's context.
-    public init(of decoder: DecoderModel, tracked: TrackedLayers, length: Int, workers: Workers) throws {
+    /// - Parameter length: The tokens of the sequence; at most the model's context.
+    init(of decoder: DecoderModel, tracked: TrackedLayers, length: Int, workers: Workers) throws {
         let description = decoder.description
         let length = max(2, min(length, description.contextLength))
         let slots = (0..<workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
@@ -66,7 +55,7 @@ public struct MachineMeasurement: Sendable, Encodable {
         workspaceBytes = decoder.logitBytes(tokens: .max, samplesLabels: false)
 
         productOperationsPerSecond = try Self.productRate(workers: workers, isInHalfPrecision: false)
-        halfProductOperationsPerSecond =
+        bf16ProductOperationsPerSecond =
             HalfMatrix.isSupported && HalfMatrix.canMultiply()
             ? try Self.productRate(workers: workers, isInHalfPrecision: true) : nil
 
@@ -101,7 +90,7 @@ public struct MachineMeasurement: Sendable, Encodable {
                 for _ in 0..<repetitions { product.formProduct(factor.slice, right.transposed) }
             }
         }
-        // Code for the product may be made the first time.
+        // The first product can compile its kernel.
         try run(1)
         return Double(workers.count * repetitions) * 2 * pow(Double(order), 3) / (try seconds { try run(repetitions) })
     }
@@ -113,7 +102,7 @@ public struct MachineMeasurement: Sendable, Encodable {
     }
 }
 
-/// Consumes nothing: the pass alone is measured.
+/// Consumes nothing, so that only the pass is measured.
 private struct NoTap: GradientTap {
     mutating func record(_ pass: LayerPass) {}
 }

@@ -1,13 +1,10 @@
 import ArgumentParser
-import Attribution
 import Curvature
 import Foundation
 import InfluenceService
-import Limits
-import LinearAlgebra
 import Transformer
 
-/// `tributary inspect`: what a model or a workspace is, and what it would cost to use it.
+/// `tributary inspect`: describes a model or a workspace, and estimates what it would cost to use.
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Describe a model or a workspace, the memory it needs, and what a fit and a sweep would cost.",
@@ -62,7 +59,7 @@ struct Inspect: ParsableCommand {
     @OptionGroup var workers: WorkerOptions
     @OptionGroup var color: ColorOptions
 
-    /// Tokens of the sequence that is measured: enough for the products to have their usual shapes.
+    /// The tokens of the measured sequence: enough for the products to have their usual shapes.
     private static let measuredLength = 256
     private static let assumedSequences = 1_000
 
@@ -76,6 +73,7 @@ struct Inspect: ParsableCommand {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            encoder.keyEncodingStrategy = .convertToSnakeCase
             print(String(decoding: try encoder.encode(inspection), as: UTF8.self))
         } else {
             print(InspectionText(style: .standardOutput(hasColor: color.color.choice)).text(of: inspection))
@@ -90,7 +88,7 @@ struct Inspect: ParsableCommand {
             return Inspection(model: model, workspace: workspace, server: try server(of: model, in: named))
         }
         guard model == nil || path == nil else {
-            throw ValidationError("--model is for a workspace, and \(path ?? "") is none")
+            throw ValidationError("--model: expected only with a workspace, and \(path ?? "") is not one")
         }
         let source = ModelSource(path: path ?? model)
         let checkpoint = try source.load()
@@ -101,16 +99,19 @@ struct Inspect: ParsableCommand {
         return Inspection(model: model, workspace: workspace, server: try server(of: model, in: folder))
     }
 
-    /// What a server of the model takes, at most.
+    /// The most memory that a server of the model takes.
     private func server(of model: ModelInspection?, in folder: URL) throws -> MemoryBound? {
         var settings = try config.map { try Configuration(file: URL(fileURLWithPath: $0)) } ?? Configuration()
         try settings.apply(environment: ProcessInfo.processInfo.environment)
-        // An index that is not there takes nothing.
+        // A workspace without an index maps nothing.
         let attributes = try? FileManager.default.attributesOfItem(atPath: Workspace.indexFile(in: folder))
         let mapped = (attributes?[.size] as? NSNumber)?.intValue ?? 0
-        return model.flatMap { MemoryBound.Model($0.memory, mapped: mapped) }.map {
-            MemoryBound(of: settings, model: $0)
-        }
+        guard let memory = model?.memory, let workspace = memory.workspace else { return nil }
+        return MemoryBound(
+            of: settings,
+            model: MemoryBound.Model(
+                weights: memory.weights, factors: memory.factors, workers: memory.workers, workspace: workspace,
+                gradient: memory.fullQuery, completion: memory.completion, mapped: mapped))
     }
 
     private func inspect(_ checkpoint: Checkpoint, _ workspace: WorkspaceInspection?) throws -> ModelInspection {
@@ -130,18 +131,4 @@ struct Inspect: ParsableCommand {
                     of: checkpoint.decoder, tracked: tracked, length: Self.measuredLength, workers: workers.value)
                 : nil)
     }
-}
-
-/// What the command tells.
-struct Inspection: Encodable {
-    let model: ModelInspection?
-    let workspace: WorkspaceInspection?
-    /// nil where no model is named, or nothing was measured.
-    let server: MemoryBound?
-}
-
-/// Whether output is coloured.
-struct ColorOptions: ParsableArguments {
-    @Option(help: "auto, always or never.")
-    var color = TableOptions.Color.auto
 }

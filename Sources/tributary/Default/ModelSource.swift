@@ -1,4 +1,3 @@
-import Attribution
 import Foundation
 import Transformer
 
@@ -9,7 +8,7 @@ enum ModelSource: Sendable, Equatable {
 
     init(path: String?) { self = path.map(Self.folder) ?? .embedded }
 
-    /// What the model is called in results and in the names of folders.
+    /// The model's name in results and in the names of folders.
     var name: String {
         switch self {
         case .embedded: EmbeddedDefault.name
@@ -18,7 +17,7 @@ enum ModelSource: Sendable, Equatable {
         }
     }
 
-    /// The option that names the model, for commands that are shown to people.
+    /// The option that names the model, for commands in messages.
     var option: String {
         switch self {
         case .embedded: ""

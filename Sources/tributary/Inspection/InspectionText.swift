@@ -1,10 +1,17 @@
-import Attribution
 import Curvature
 import Foundation
 import InfluenceService
 import Limits
 
-/// An inspection as a text for people: sections of a label and what is to be said of it.
+/// Everything that `tributary inspect` shows.
+struct Inspection: Encodable {
+    let model: ModelInspection?
+    let workspace: WorkspaceInspection?
+    /// `nil` if no model is named, or nothing was measured.
+    let server: MemoryBound?
+}
+
+/// An inspection as text for people: sections of labels and values.
 struct InspectionText {
     let style: TerminalStyle
 
@@ -17,12 +24,12 @@ struct InspectionText {
             if !lines.isEmpty { lines.append("") }
             lines += self.lines(of: model)
         } else if inspection.workspace != nil {
-            lines += ["", style.styled("Name its model with --model to be told what a fit and a sweep cost.", .dim)]
+            lines += ["", style.styled("Name its model with --model to see what a fit and a sweep cost.", .dim)]
         }
         if let server = inspection.server {
-            lines += ["", title("Server") + style.styled("  resident memory at most, whatever is asked", .dim)]
+            lines += ["", title("Server") + style.styled("  the most resident memory, whatever the requests", .dim)]
             lines += server.parts.map { amount($0.name, Self.bytes($0.bytes), $0.reason) }
-            lines.append(amount("in all", Self.bytes(server.bytes)))
+            lines.append(amount("total", Self.bytes(server.bytes)))
         }
         return lines.joined(separator: "\n")
     }
@@ -34,7 +41,7 @@ struct InspectionText {
             + (note.isEmpty ? "" : "  " + style.styled(note, .dim))
     }
 
-    /// A row of numbers with what they are behind them.
+    /// A row with a number, and a note behind it.
     private func amount(_ label: String, _ value: String, _ note: String = "") -> String {
         row(label, value.rightAligned(in: 11), note)
     }
@@ -70,10 +77,10 @@ struct InspectionText {
         } else {
             lines.append(row("factors", "none yet", "tributary fit"))
         }
-        if workspace.hasFitState { lines.append(row("fit", "interrupted", "tributary fit goes on with it")) }
+        if workspace.hasFitState { lines.append(row("fit", "interrupted", "tributary fit continues it")) }
         if let bytes = workspace.jobBytes { lines.append(row("jobs", Self.bytes(bytes))) }
-        if workspace.checkpointCount > 0 {
-            lines.append(row("unfinished sweeps", "\(workspace.checkpointCount)"))
+        if workspace.checkpoints > 0 {
+            lines.append(row("unfinished sweeps", "\(workspace.checkpoints)"))
         }
         return lines
     }
@@ -101,7 +108,9 @@ struct InspectionText {
             lines.append(row("", "in front of every text: " + tokenizer.prefix.map(Self.named).joined(separator: " ")))
         }
         let blocks = model.largestBlock.map { " in blocks of at most \($0) rows" } ?? ""
-        lines += ["", title("Tracked layers") + style.styled("  outputs × inputs, factors of each\(blocks)", .dim)]
+        lines += [
+            "", title("Tracked layers") + style.styled("  outputs × inputs, factors of each layer\(blocks)", .dim),
+        ]
         lines += grouped(model.tracked)
         lines += ["", title("Memory")]
         lines += memory(model.memory)
@@ -109,14 +118,14 @@ struct InspectionText {
             "",
             title("Costs")
                 + style.styled(
-                    "  of \(Self.count(model.costs.sequences)) sequences, \(Self.count(model.costs.tokens)) tokens",
+                    "  for \(Self.count(model.costs.sequences)) sequences, \(Self.count(model.costs.tokens)) tokens",
                     .dim),
         ]
         lines += costs(model)
         return lines
     }
 
-    /// Layers that differ only in the number of their block, in one line.
+    /// One line per group of layers that differ only in the number of their block.
     private func grouped(_ layers: [TrackedLayerInspection]) -> [String] {
         var order: [String] = []
         var members: [String: [TrackedLayerInspection]] = [:]
@@ -145,10 +154,12 @@ struct InspectionText {
             lines.append(
                 amount(
                     "sweep workspace", Self.bytes(workspace),
-                    "a worker, for \(memory.batchTokens) tokens at a time; \(memory.workers) of them"))
+                    "per worker, for \(memory.batchTokens) tokens at a time; \(memory.workers) workers"))
         }
         lines.append(
-            amount("a completion", Self.bytes(memory.completion), "at most, and a workspace: each that runs at a time"))
+            amount(
+                "a completion", Self.bytes(memory.completion),
+                "at most, and a workspace, per completion that runs at a time"))
         if let serving = memory.serving {
             lines.append(
                 amount("serving", Self.bytes(serving), "weights + factors + workspaces + a query in full"))
@@ -157,8 +168,8 @@ struct InspectionText {
             lines.append(
                 amount(
                     "fitting", Self.bytes(fitting),
-                    "weights + workspaces + sums: \(Self.bytes(memory.covarianceSums)) a worker, later "
-                        + "\(Self.bytes(memory.squareSums)) a worker beside \(Self.bytes(memory.eigenvectors)) of eigenvectors"
+                    "weights + workspaces + sums: \(Self.bytes(memory.covarianceSums)) per worker, later "
+                        + "\(Self.bytes(memory.squareSums)) per worker beside \(Self.bytes(memory.eigenvectors)) of eigenvectors"
                 ))
         }
         return lines
@@ -172,14 +183,14 @@ struct InspectionText {
                 label, Self.operations(stage.operations).rightAligned(in: 11) + time.rightAligned(in: 12), note)
         }
         var lines = [
-            stage("fit", costs.fit, "leaves \(Self.bytes(costs.factorFileBytes)) of factors"),
+            stage("fit", costs.fit, "writes \(Self.bytes(costs.factorFileBytes)) of factors"),
             stage("  covariances", costs.covariances), stage("  eigenvectors", costs.eigendecompositions),
             stage("  eigenvalues", costs.eigenvalues),
             stage("sweep", costs.sweep, "one query of rank \(costs.sweepRank), all sequences"),
         ]
         if let measured = model.measurement {
             let products = Self.operations(measured.productOperationsPerSecond)
-            let half = measured.halfProductOperationsPerSecond.map { ", \(Self.operations($0))/s in those of bf16" }
+            let half = measured.bf16ProductOperationsPerSecond.map { ", \(Self.operations($0))/s in bf16 products" }
             lines.append(
                 style.styled(
                     "  measured on \(measured.workers == 1 ? "one worker" : "\(measured.workers) workers"): \(Self.count(Int(saturating: measured.tokensPerSecond))) tokens/s in a pass, "
@@ -196,7 +207,7 @@ struct InspectionText {
         "\(token.text.escaped) (\(token.id))"
     }
 
-    /// Three digits and a decimal unit.
+    /// Three digits with a decimal unit.
     private static func scaled(_ value: Double, _ units: [String]) -> String {
         var value = value
         var unit = 0
