@@ -1,55 +1,44 @@
-import Attribution
 import Curvature
 import Foundation
-import LinearAlgebra
 import Transformer
 
-/// Checks that any score of training sequences should pass, of EK-FAC's on some queries:
+/// Checks that any score of training sequences should pass, here of EK-FAC's scores for some queries:
 ///
-/// - do they depend on what the model has learned? Scores of the same model with random weights must rank otherwise
-///   (Adebayo et al. 2018, "Sanity checks for saliency maps", of scores in place of maps);
+/// - do they depend on what the model has learned? Scores by the same model with random weights must rank differently
+///   (Adebayo et al. 2018, "Sanity checks for saliency maps", with scores in place of maps);
 /// - do they depend on the query? The sequences at the top must not be the same for all (Barshan et al. 2020, "RelatIF");
-/// - do they depend on the damping, which no one knows? Rankings must stay over two orders of magnitude of it.
-public struct SanityChecks: Sendable {
+/// - do they depend on the damping, whose right value no one knows? Rankings must hold over two orders of magnitude of it.
+public struct SanityChecks: EvaluationStudy {
+    public static let name = "sanity"
+
     public struct Settings: Sendable, Codable, Equatable {
-        /// Sequences at the top that are looked at.
+        /// How many of a query's top sequences are examined.
         public var top = 10
         /// Damping in units of the mean eigenvalue of each layer; the usual is 0.1.
         public var dampings = [0.01, 0.03, 0.1, 0.3, 1]
-        /// Sequences, evenly spread, on which factors of the random model are fitted.
+        /// How many sequences, evenly spread, the factors of the random model are fitted on.
         public var fitSequences = 512
-        /// Of random weights.
+        /// The seed of the random weights.
         public var seed: UInt64 = 0
 
         public init() {}
-
-        enum CodingKeys: String, CodingKey {
-            case top, dampings
-            case fitSequences = "fit_sequences"
-            case seed
-        }
     }
 
-    /// The damping that scores have unless another is asked for, in units of the mean eigenvalue.
+    /// The damping of scores by default, in units of the mean eigenvalue.
     static let usualDamping = 0.1
 
     let subject: EvaluationSubject
+    let queries: [EvaluationQuery]
     let settings: Settings
-    /// Seconds that the whole may take; nil for as long as it takes.
-    let limit: Double?
 
-    public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
+    public init(_ subject: EvaluationSubject, _ queries: [EvaluationQuery], settings: Settings = Settings()) {
         self.subject = subject
+        self.queries = queries
         self.settings = settings
-        self.limit = limit
     }
 
     /// Scores every sequence of the corpus for every query.
-    ///
-    /// - Throws: ``EvaluationError``, `FitError`, `CheckpointError`, or what reading the corpus threw.
-    public func run(
-        _ queries: [EvaluationQuery], control: EvaluationControl = EvaluationControl()
-    ) throws -> SanityResult {
+    public func run(_ control: EvaluationControl) throws -> SanityResult {
         let start = Date()
         let measurements = try Measurement.all(queries, of: subject.checkpoint)
         let dampings =
@@ -87,33 +76,33 @@ public struct SanityChecks: Sendable {
             })
     }
 
-    /// Refuses what would take longer than it may, going by a few sequences.
+    /// Refuses a run that would take longer than the limit, estimated from a few sequences.
     private func check(_ vectors: [ParameterVector], _ gradients: [ParameterVector], _ control: EvaluationControl)
         throws
     {
-        guard let limit else { return }
+        guard control.limit != nil else { return }
         let solver = EstimatorSolver(subject, EstimatorSettings())
         let scoring = try solver.expectedSweepSeconds(with: vectors, step: control.step)
         let random = try solver.expectedSweepSeconds(with: gradients, step: control.step)
-        // A fit runs its sequences twice, and does more with each than a sweep.
+        // A fit makes two passes over its sequences, and does more with each sequence than a sweep.
         let fitting =
             4 * random * Double(min(settings.fitSequences, subject.rowids.count)) / Double(subject.rowids.count)
-        try EvaluationError.check(
-            seconds: scoring + random + fitting, bytes: solver.bytes(of: vectors.count), limit: limit,
+        try control.check(
+            seconds: scoring + random + fitting, bytes: solver.bytes(of: vectors.count),
             of: "scoring \(subject.rowids.count) sequences \(vectors.count + gradients.count) times")
     }
 
-    /// Scores of all sequences for each vector.
+    /// Each vector's scores of all sequences.
     private func scores(
         _ vectors: [ParameterVector], of decoder: DecoderModel, _ stage: String, _ control: EvaluationControl
     ) throws -> [[Double]] {
         let total = subject.rowids.count
         return try EstimatorSolver(subject, EstimatorSettings()).products(
-            of: vectors, with: Array(subject.rowids.indices), under: decoder, step: control.step
+            of: vectors, with: Array(subject.sequences), under: decoder, step: control.step
         ) { control.report(stage, $0, of: total) }
     }
 
-    /// Scores by a model of the same shape that has learned nothing, with factors of its own.
+    /// Scores by an untrained model of the same shape, with factors of its own.
     private func randomScores(_ measurements: [Measurement], _ control: EvaluationControl) throws -> [[Double]] {
         let decoder = try DecoderModel(initializing: subject.decoder.description, seed: settings.seed)
         let fit = FactorFit(
@@ -130,15 +119,15 @@ public struct SanityChecks: Sendable {
 
     private func cardinality(_ tops: [TopSequences]) throws -> SanityResult.Cardinality {
         var counts: [Int: Int] = [:]
-        for place in tops.flatMap(\.places) { counts[place, default: 0] += 1 }
+        for index in tops.flatMap(\.indices) { counts[index, default: 0] += 1 }
         var overlaps: [Double] = []
         for (index, own) in tops.enumerated() {
             overlaps += tops.dropFirst(index + 1).map { own.share(in: $0) }
         }
         let recurring = counts.filter { $0.value > 1 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(20)
-        let names = try subject.corpus.sequences(rowids: recurring.map { subject.rowids[$0.key] }).map(\.id)
+        let names = try subject.identifiers(recurring.map(\.key))
         return .init(
-            distinct: counts.count, most: tops.reduce(0) { $0 + $1.places.count },
+            distinct: counts.count, most: tops.reduce(0) { $0 + $1.indices.count },
             meanOverlap: overlaps.isEmpty ? nil : overlaps.reduce(0, +) / Double(overlaps.count),
             recurring: zip(names, recurring).map { .init(sequence: $0, queries: $1.value) })
     }

@@ -1,9 +1,9 @@
-/// What ranks training sequences for a query, and is compared with the others.
+/// A method that ranks training sequences for a query, and is compared with the others.
 public enum EstimatorKind: String, Sendable, Codable, CaseIterable {
     case ekfac
-    /// Without the correction of the eigenvalues.
+    /// EK-FAC without the correction of the eigenvalues.
     case kfac
-    /// The curvature's diagonal alone.
+    /// Only the curvature's diagonal.
     case diagonal
     /// The inner product of gradients.
     case identity
@@ -12,21 +12,21 @@ public enum EstimatorKind: String, Sendable, Codable, CaseIterable {
     case lissa
     case conjugateGradients = "conjugate_gradients"
     case astra
-    /// Words in common: no gradients.
+    /// Lexical overlap: no gradients.
     case tfidf
 
     /// Whether it multiplies by the Gauss-Newton matrix, which takes long.
     public var iterates: Bool { self == .lissa || self == .conjugateGradients || self == .astra }
 }
 
-/// What a comparison of estimators is made with.
+/// How estimators are set up.
 public struct EstimatorSettings: Sendable, Codable, Equatable {
     public var estimators = EstimatorKind.allCases
-    /// Sequences scored for each query: half those with most words in common, half drawn from the whole corpus.
+    /// Sequences scored for each query: half those with the most lexical overlap, half drawn from the whole corpus.
     public var candidates = 200
     /// λ in place of each layer's own.
     public var damping: Double?
-    /// Sequences of the corpus, evenly spread, on which the diagonal is found and conjugate gradients work.
+    /// Sequences of the corpus, evenly spread, that give the diagonal, and on which conjugate gradients work.
     public var curvatureSequences = 512
     public var conjugateGradientIterations = 30
     /// `‖v - (G + λI) x‖ / ‖v‖` at which conjugate gradients end.
@@ -39,9 +39,16 @@ public struct EstimatorSettings: Sendable, Codable, Equatable {
 
     public init() {}
 
-    /// Sequences, at most, that an estimator multiplies by the curvature for one query.
+    /// The identity of a run: a run that is continued can ask for other estimators.
+    var withoutEstimators: EstimatorSettings {
+        var settings = self
+        settings.estimators = []
+        return settings
+    }
+
+    /// The most sequences that an estimator multiplies by the curvature for one query.
     func products(of estimator: EstimatorKind, corpusSequences: Int) -> Int {
-        // The search for a step takes some products as well.
+        // The search for a step takes some products too.
         let batch = min(batchSize, corpusSequences)
         switch estimator {
         case .lissa: return (lissaIterations + 8) * batch
@@ -58,5 +65,27 @@ public struct EstimatorSettings: Sendable, Codable, Equatable {
         case lissaIterations = "lissa_iterations"
         case astraIterations = "astra_iterations"
         case batchSize = "batch_size"
+    }
+}
+
+/// What an estimator cost.
+public struct EstimatorCost: Sendable, Codable, Equatable {
+    public var name: EstimatorKind
+    /// Once for all queries, in addition to the fit of the factors.
+    public var setupSeconds: Double
+    /// Per query, from its gradient to the vector that scores its candidates.
+    public var secondsPerQuery: Double
+    /// Held for all queries and for each query under way.
+    public var bytes: Int
+    /// Means over queries, for estimators that iterate.
+    public var iterations: Double?
+    public var sequences: Double?
+    public var residual: Double?
+
+    enum CodingKeys: String, CodingKey {
+        case name
+        case setupSeconds = "setup_seconds"
+        case secondsPerQuery = "seconds_per_query"
+        case bytes, iterations, sequences, residual
     }
 }
