@@ -1,6 +1,5 @@
 import ArgumentParser
 import Attribution
-import Foundation
 
 /// `tributary index`: the gradient index of a workspace's corpus.
 struct Index: ParsableCommand {

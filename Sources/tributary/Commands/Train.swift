@@ -2,7 +2,6 @@ import ArgumentParser
 import Corpus
 import Files
 import Foundation
-import Limits
 import LinearAlgebra
 import Tokenizer
 import Transformer
@@ -69,8 +68,8 @@ struct Train: ParsableCommand {
         try FileSystem.makeFolder(at: folder.path)
         let texts = try documents(corpus)
         let tokenizer = try tokenizer(for: texts, settings: settings, folder: folder)
-        let sequences = pieces(of: texts, tokenizer, length: settings.sequenceLength)
-        let heldOutSequences = pieces(of: try documents(heldOut), tokenizer, length: settings.sequenceLength)
+        let sequences = chunks(of: texts, tokenizer, length: settings.sequenceLength)
+        let heldOutSequences = chunks(of: try documents(heldOut), tokenizer, length: settings.sequenceLength)
 
         var trainer = try Trainer(
             settings, sequences: sequences, workers: workers.map { Workers(count: $0) } ?? Workers())
@@ -78,7 +77,7 @@ struct Train: ParsableCommand {
         AtomicFile.removeLeftovers(of: state)
         if resume, FileManager.default.fileExists(atPath: state) {
             try trainer.resume(from: state)
-            printError("training: going on after step \(trainer.step) of \(trainer.totalSteps)")
+            printError("training: continuing after step \(trainer.step) of \(trainer.totalSteps)")
         }
 
         let progress = ProgressLine("training")
@@ -106,7 +105,8 @@ struct Train: ParsableCommand {
                 }
                 if let problem, !hasWarned {
                     progress.warn(
-                        "the state of the training is not saved: \(problem) It goes on, and tries again later.")
+                        "the state of the training is not saved: \(problem) The training continues, and tries to save again later."
+                    )
                     hasWarned = true
                 }
             }
@@ -123,17 +123,17 @@ struct Train: ParsableCommand {
             try tokenizer.write(to: files)
             try record.write(to: files.path)
         }
-        // Only now that the checkpoint outlasts a power failure.
+        // Not earlier: only now does the checkpoint survive a power failure.
         AtomicFile.remove(state)
         AtomicFolder.remove(tokenizerFolder(in: folder))
         progress.finish(
-            String(format: "training loss %.3f nats a token", trainLoss)
+            String(format: "training loss %.3f nats per token", trainLoss)
                 + (heldOutLoss.map { String(format: ", held out %.3f", $0) } ?? ""))
     }
 
-    /// Saves what an interrupted run goes on from, and leaves space for the checkpoint unless the run ends here.
+    /// Saves the state that an interrupted run continues from, and leaves space for the checkpoint unless the run ends here.
     ///
-    /// - Returns: Why it was not saved: a run does not end for that.
+    /// - Returns: Why the state was not saved; the run does not end for that.
     private func save(_ trainer: Trainer, to path: String, isLast: Bool) -> String? {
         let parameters = trainer.decoder.parameterCount * MemoryLayout<Float>.size
         // Weights and two moments of each.
@@ -170,12 +170,12 @@ struct Train: ParsableCommand {
         return texts
     }
 
-    /// Where the tokenizer is until the model is there: beside an earlier model it would make another of it.
+    /// The tokenizer's folder until the model is complete: beside an earlier model, the tokenizer would change that model.
     private func tokenizerFolder(in folder: URL) -> String {
         folder.appendingPathComponent("training-tokenizer").path
     }
 
-    /// The tokenizer of the interrupted run when resuming, otherwise a new one, which is kept for that.
+    /// The tokenizer of the interrupted run if this run resumes it; otherwise a new one, which is kept to be resumed.
     private func tokenizer(for texts: [String], settings: TrainingConfiguration, folder: URL) throws -> Tokenizer {
         let kept = tokenizerFolder(in: folder)
         AtomicFolder.recover(kept)
@@ -191,7 +191,7 @@ struct Train: ParsableCommand {
         return tokenizer
     }
 
-    private func pieces(of texts: [String], _ tokenizer: Tokenizer, length: Int) -> [[Int32]] {
+    private func chunks(of texts: [String], _ tokenizer: Tokenizer, length: Int) -> [[Int32]] {
         texts.flatMap { text in
             var tokens = tokenizer.encode(text)
             if let end = tokenizer.eosToken, tokens.last != end { tokens.append(end) }
@@ -212,10 +212,10 @@ struct TrainingInterrupted: Error, CustomStringConvertible {
         if let problem {
             """
             interrupted at step \(step) of \(totalSteps), and the state could not be saved: \(problem) With --resume the same command \
-            goes on from an earlier state, if there is one
+            continues from an earlier state, if there is one
             """
         } else {
-            "interrupted at step \(step) of \(totalSteps); run the same command with --resume to go on from there"
+            "interrupted at step \(step) of \(totalSteps); run the same command with --resume to continue from there"
         }
     }
 }

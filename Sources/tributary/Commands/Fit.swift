@@ -1,7 +1,5 @@
 import ArgumentParser
 import Curvature
-import Foundation
-import Limits
 import Transformer
 
 /// `tributary fit`: EK-FAC factors from a workspace's corpus.
@@ -62,16 +60,15 @@ struct Fit: ParsableCommand {
 
     func run() throws {
         let interruption = Interruption()
+        let control = WorkControl(isCancelled: interruption.question)
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
-        let corpus = try workspace.openCorpus(
-            for: checkpoint, display: { ProgressLine($0) }, isCancelled: interruption.question)
+        let corpus = try workspace.openCorpus(for: checkpoint, control)
         let factors = try workspace.fitFactors(
             for: checkpoint, on: corpus,
             settings: FitSettings(
                 fisher: fisher, selection: track.selection, maximumSequences: maxSequences, seed: seed,
-                largestBlock: largestBlock, workers: workers.value),
-            display: { ProgressLine($0) }, isCancelled: interruption.question)
+                largestBlock: largestBlock, workers: workers.value), control)
         if let warning = factors.warning { printError("tributary: warning: \(warning)") }
         let provenance = factors.provenance
         print(

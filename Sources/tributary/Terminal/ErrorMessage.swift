@@ -1,6 +1,6 @@
 import Foundation
 
-/// An error in one line, for people.
+/// An error as one line for people.
 struct ErrorMessage: CustomStringConvertible {
     let description: String
 
@@ -8,7 +8,7 @@ struct ErrorMessage: CustomStringConvertible {
         let text =
             switch error {
             case let error as DecodingError: Self.message(of: error)
-            // These describe themselves as values, for programmers.
+            // The descriptions of these errors are for programmers.
             case let error as CocoaError: Self.message(of: error)
             case let error where type(of: error) is NSError.Type: error.localizedDescription
             default: "\(error)"
@@ -61,4 +61,9 @@ struct ErrorMessage: CustomStringConvertible {
         default: "an object"
         }
     }
+}
+
+/// Writes lines to standard error, if it can be written to, with control characters escaped.
+func printError(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data((text.harmless + "\n").utf8))
 }

@@ -1,9 +1,10 @@
 import ArgumentParser
+import Attribution
 import Foundation
-import LinearAlgebra
+import JSON
 import Transformer
 
-/// `tributary logits`: what a model gives for tokens, for comparison with other implementations.
+/// `tributary logits`: a model's logits for tokens, to compare with other implementations.
 struct Logits: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print a model's logits as JSON.", shouldDisplay: false)
@@ -61,5 +62,51 @@ struct Logits: ParsableCommand {
     private struct Line: Encodable {
         let tokens: [Int32]
         let logits: [[Float]]
+    }
+}
+
+/// `tributary render`: a server's result as the table that `tributary query` prints.
+struct Render: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a result in JSON from standard input as a table.", shouldDisplay: false)
+
+    @OptionGroup var table: TableOptions
+
+    func run() throws {
+        let json = try FileHandle.standardInput.readToEnd() ?? Data()
+        let table = ResultTable(table)
+        for result in try Self.results(json) { print(table.text(of: result)) }
+    }
+
+    private static func results(_ json: Data) throws -> [InfluenceResult] {
+        let tree = try JSONReader.read([UInt8](json))
+        if tree["results"] != nil {
+            return try JSONTreeDecoder(tree: tree).decode(ResultList.self).results.compactMap(\.result)
+        }
+        return [try JSONTreeDecoder(tree: tree).decode(InfluenceResult.self)]
+    }
+
+    /// The results of a list; queries that failed have none.
+    private struct ResultList: Decodable {
+        let results: [Entry]
+
+        struct Entry: Decodable {
+            let result: InfluenceResult?
+
+            init(from decoder: any Decoder) throws { result = try? InfluenceResult(from: decoder) }
+        }
+    }
+}
+
+/// `tributary workspace`: the folder of a model's workspace, for scripts.
+struct ShowWorkspace: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "workspace", abstract: "Print the folder of a model's workspace.", shouldDisplay: false)
+
+    @OptionGroup var location: WorkspaceOptions
+
+    func run() throws {
+        let (folder, _) = try Workspace.location(of: ModelSource(path: location.model), folder: location.workspace)
+        print(folder.path)
     }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Attribution
 import Foundation
 import InfluenceService
 import LinearAlgebra
@@ -90,7 +89,7 @@ struct Serve: AsyncParsableCommand {
         let hangUps = HangUps { await service.reloadCertificate() }
         defer { hangUps.stop() }
 
-        let starting = EngineStart(
+        let starting = ServerStart(
             workspace: workspace, service: service, manager: manager, logger: logger, fitting: fit,
             precision: settings.compute.precision,
             workers: Workers(
@@ -113,7 +112,7 @@ struct Serve: AsyncParsableCommand {
         await service.shutdown(grace: .seconds(settings.server.shutdownGraceSeconds))
     }
 
-    /// The defaults, and over them the file, the environment and the options.
+    /// The defaults, overridden by the file, the environment and the options in this order.
     private func settings() throws -> Configuration {
         var settings = try config.map { try Configuration(file: URL(fileURLWithPath: $0)) } ?? Configuration()
         try settings.apply(environment: ProcessInfo.processInfo.environment)
@@ -121,7 +120,7 @@ struct Serve: AsyncParsableCommand {
         return settings
     }
 
-    /// The options given that stand for a key of the configuration.
+    /// The given options that override a key of the configuration.
     private var options: [(name: String, key: String, value: String)] {
         [
             ("--host", "server.host", host), ("--port", "server.port", port.map(String.init)),

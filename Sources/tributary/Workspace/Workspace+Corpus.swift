@@ -1,29 +1,23 @@
-import Attribution
 import Corpus
 import Files
 import Foundation
 import Transformer
 
 extension Workspace {
-    /// The longest sequence that is made unless one asks for it: models of a long context would otherwise spend most of it, and of
-    /// the sweep, on few and long sequences.
+    /// The longest sequence by default. Models with a long context would otherwise spend most of a sweep on few and long sequences.
     static let longestDefaultSequence = 512
 
-    /// What the sequence length of a corpus is allowed to be, beside the model's context: there is nothing to predict in one token.
+    /// The possible sequence lengths of a corpus, if the model's context allows them: one token has nothing to predict.
     static let sequenceLengths = 2...16_777_216
 
     /// Opens the corpus, and imports the embedded one on first use.
     ///
-    /// - Parameter display: Makes the display of an import.
-    /// - Throws: ``WorkspaceError/noCorpus(folder:command:)`` if nothing was imported for a model of one's own; ``CorpusError``
-    ///   if the corpus was made for another tokenizer; ``CorpusImportFailure``.
-    func openCorpus(
-        for checkpoint: Checkpoint, display: (_ title: String) -> any ProgressDisplay,
-        isCancelled: @escaping () -> Bool
-    ) throws -> CorpusStore {
+    /// - Throws: ``WorkspaceError/noCorpus(folder:command:)`` if nothing was imported for a model other than the embedded one;
+    ///   ``CorpusError`` if the corpus was made for another tokenizer; ``CorpusImportFailure``.
+    func openCorpus(for checkpoint: Checkpoint, _ control: WorkControl) throws -> CorpusStore {
         guard try hasCorpus || model == .embedded else { throw noCorpus }
         let corpus = try openOrCreateCorpus(for: checkpoint, sequenceLength: nil)
-        if model == .embedded { try importEmbedded(into: corpus, display: display, isCancelled: isCancelled) }
+        if model == .embedded { try importEmbedded(into: corpus, control) }
         guard try corpus.statistics().sequences > 0 else { throw noCorpus }
         return corpus
     }
@@ -45,13 +39,14 @@ extension Workspace {
                 sequenceLength: sequenceLength ?? recorded ?? min(context, Self.longestDefaultSequence)))
     }
 
-    /// Imports documents with a display of how far it is.
+    /// Imports documents, with a display of the progress.
     @discardableResult
     func importDocuments(
         _ inputs: [CorpusInput], into corpus: CorpusStore, badRecords: CorpusImport.BadRecords = .stop,
-        source: String? = nil, display: any ProgressDisplay, isCancelled: @escaping () -> Bool
+        source: String? = nil, title: String, _ control: WorkControl
     ) throws -> CorpusImportSummary {
         let run = CorpusImport(into: corpus, badRecords: badRecords, defaultSource: source)
+        let display = control.display(title)
         do {
             let summary = try run.run(
                 inputs,
@@ -59,7 +54,7 @@ extension Workspace {
                     display.update(
                         progress.bytesRead / 1_000, of: progress.bytesTotal.map { max($0 / 1_000, 1) }, unit: "kB",
                         note: "\(progress.documents) documents, \(progress.duplicates) duplicates")
-                }, isCancelled: isCancelled)
+                }, isCancelled: control.isCancelled)
             display.finish("\(summary.documents) documents")
             return summary
         } catch {
@@ -68,16 +63,13 @@ extension Workspace {
         }
     }
 
-    /// Imports the corpus of the embedded model, unless that was done to its end before.
-    func importEmbedded(
-        into corpus: CorpusStore, display: (_ title: String) -> any ProgressDisplay,
-        isCancelled: @escaping () -> Bool
-    ) throws {
+    /// Imports the corpus of the embedded model, unless an earlier import of it was completed.
+    func importEmbedded(into corpus: CorpusStore, _ control: WorkControl) throws {
         let mark = folder.appending(path: "embedded-corpus-imported")
         guard !FileManager.default.fileExists(atPath: mark.path) else { return }
         try importDocuments(
-            [.file(try EmbeddedDefault.corpusFile().path)], into: corpus,
-            display: display("importing the embedded corpus"), isCancelled: isCancelled)
+            [.file(try EmbeddedDefault.corpusFile().path)], into: corpus, title: "importing the embedded corpus",
+            control)
         try AtomicFile.write(Data(), to: mark.path)
     }
 
@@ -99,6 +91,6 @@ extension Workspace {
         .noCorpus(folder: folder.path, command: "tributary import\(model.option)\(folderOption) FILE")
     }
 
-    /// The option that names this workspace, for commands that are shown to people.
+    /// The option that names this workspace, for commands in messages.
     var folderOption: String { isDefaultFolder ? "" : " --workspace \(folder.path)" }
 }

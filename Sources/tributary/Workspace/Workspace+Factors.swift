@@ -1,11 +1,9 @@
-import Attribution
 import Corpus
 import Curvature
-import Foundation
 import LinearAlgebra
 import Transformer
 
-/// How factors are fitted.
+/// The settings of a fit of factors.
 struct FitSettings: Sendable {
     var fisher = FactorProvenance.Fisher.sampled
     var selection = LayerSelection.feedForward
@@ -16,7 +14,7 @@ struct FitSettings: Sendable {
     var largestBlock: Int?
     var workers = Workers()
 
-    /// For a fit that is only on the way to an answer: on enough sequences for a good first look.
+    /// The settings of a fit that only a query needs: on enough sequences for a first answer.
     static func brief(workers: Workers) -> FitSettings {
         FitSettings(maximumSequences: briefSequences, workers: workers)
     }
@@ -25,13 +23,11 @@ struct FitSettings: Sendable {
 }
 
 extension Workspace {
-    /// Loads the factors, or fits them where there are none and that is wanted: always for the embedded model.
+    /// Loads the factors, or fits missing ones if that is requested; missing factors of the embedded model are always fitted.
     ///
-    /// - Parameter display: Makes the display of each stage of a fit.
     /// - Throws: ``WorkspaceError/noFactors(folder:command:)``; ``FactorFileError`` for factors of another model; ``FitError``.
     func openFactors(
-        for checkpoint: Checkpoint, on corpus: CorpusStore, fitting: Bool, workers: Workers,
-        display: (_ title: String) -> any ProgressDisplay, isCancelled: () -> Bool
+        for checkpoint: Checkpoint, on corpus: CorpusStore, fitting: Bool, workers: Workers, _ control: WorkControl
     ) throws -> EKFACFactors {
         FactorFile.recover(at: factorsFolder)
         if FactorFile.exists(at: factorsFolder) {
@@ -42,15 +38,12 @@ extension Workspace {
             throw WorkspaceError.noFactors(
                 folder: folder.path, command: "tributary fit\(model.option)\(folderOption)")
         }
-        return try fitFactors(
-            for: checkpoint, on: corpus, settings: .brief(workers: workers), display: display,
-            isCancelled: isCancelled)
+        return try fitFactors(for: checkpoint, on: corpus, settings: .brief(workers: workers), control)
     }
 
-    /// Fits factors, or goes on with an interrupted fit of the same settings, and keeps them in place of earlier ones.
+    /// Fits factors, or continues an interrupted fit with the same settings, and replaces earlier factors.
     func fitFactors(
-        for checkpoint: Checkpoint, on corpus: CorpusStore, settings: FitSettings,
-        display: (_ title: String) -> any ProgressDisplay, isCancelled: () -> Bool
+        for checkpoint: Checkpoint, on corpus: CorpusStore, settings: FitSettings, _ control: WorkControl
     ) throws -> EKFACFactors {
         let rowids = try corpus.rowids()
         let source = FactorFit.Source(count: rowids.count, digest: try corpus.digest()) { range in
@@ -67,12 +60,12 @@ extension Workspace {
                 progress: { progress in
                     if stage?.kind != progress.stage {
                         stage?.display.finish()
-                        stage = (progress.stage, display(progress.stage.title))
+                        stage = (progress.stage, control.display(progress.stage.title))
                     }
                     stage?.display.update(progress.done, of: progress.total, unit: progress.stage.unit)
                 },
-                warn: { warning in (stage?.display ?? display("fitting factors")).warn("\(warning)") },
-                isCancelled: isCancelled)
+                warn: { warning in (stage?.display ?? control.display("fitting factors")).warn("\(warning)") },
+                isCancelled: control.isCancelled)
             stage?.display.finish()
             return factors
         } catch {

@@ -3,17 +3,17 @@ import Corpus
 import Foundation
 import JSON
 
-/// A file with a query a line.
+/// A file with one query per line.
 ///
-/// Lines end with a line feed, or a carriage return and a line feed; blank ones are passed over, and so is a byte order mark in front.
+/// Lines end with a line feed, or a carriage return and a line feed. Blank lines and a leading byte order mark are ignored.
 struct QueryFile {
     let path: String
 
     /// The file's queries.
     ///
-    /// A line may set any field of a query; fields that no query has, such as an expected answer, are passed over.
+    /// A line can set any field of a query. Fields that no query has, such as an expected answer, are ignored.
     ///
-    /// - Parameter defaults: What lines leave open.
+    /// - Parameter defaults: The values of fields that a line does not set.
     /// - Throws: ``QueryFileError``.
     func queries(defaults: InfluenceQuery) throws -> [InfluenceQuery] {
         let bytes = try bytes()
@@ -35,7 +35,7 @@ struct QueryFile {
 
     private var name: String { path == "-" ? "standard input" : path }
 
-    /// What is in the file, after a byte order mark.
+    /// The contents of the file after a byte order mark.
     private func bytes() throws -> ArraySlice<UInt8> {
         let data: Data
         do {
@@ -64,18 +64,18 @@ struct QueryFile {
         }
         members.removeAll { Self.ofEachLine.contains($0.name) }
         for member in own where Self.ofEachLine.contains(member.name) || defaults[member.name] != nil {
-            // What an inner object leaves open, too, comes from the options.
+            // Fields that an inner object does not set also come from the options.
             members.set(member.name, to: defaults[member.name]?.overlaid(with: member.value) ?? member.value)
         }
         return try JSONTreeDecoder(tree: .object(members)).decode(InfluenceQuery.self)
     }
 
-    /// Fields that come from a line alone.
+    /// Fields that only a line can set.
     private static let ofEachLine = ["id", "prompt", "completion", "damping", "spans", "contrast"]
 }
 
 extension JSONTree {
-    /// An object with another's members in place of its own; any other value is replaced.
+    /// An object whose members are replaced by another's members of the same name; any other value is replaced as a whole.
     fileprivate func overlaid(with other: JSONTree) -> JSONTree {
         guard case .object(var members) = self, case .object(let others) = other else { return other }
         for member in others { members.set(member.name, to: member.value) }

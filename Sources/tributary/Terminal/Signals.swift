@@ -2,7 +2,7 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Turns the first Ctrl-C (or SIGTERM) into a question that long work asks; a second one ends the process as usual.
+/// Notes the first Ctrl-C or SIGTERM for long work to ask about; the second ends the process as usual.
 final class Interruption: Sendable {
     private final class Flag: Sendable {
         let isRaised = Atomic<Bool>(false)
@@ -10,7 +10,7 @@ final class Interruption: Sendable {
 
     private let flag = Flag()
     private let requests: AsyncStream<Void>
-    /// Kept so that they go on watching.
+    /// Held so that they keep watching.
     private let sources: Mutex<[any DispatchSourceSignal]>
 
     init() {
@@ -32,17 +32,33 @@ final class Interruption: Sendable {
             })
     }
 
-    /// Whether the work is to stop.
+    /// Whether the work should stop.
     var isRequested: Bool { flag.isRaised.load(ordering: .relaxed) }
 
-    /// The same question, for work on other threads.
+    /// Whether the work should stop, for work on other threads.
     var question: @Sendable () -> Bool {
         let flag = flag
         return { flag.isRaised.load(ordering: .relaxed) }
     }
 
-    /// Suspends until the work is to stop.
+    /// Suspends until the work should stop.
     func requested() async {
         for await _ in requests {}
     }
+}
+
+/// Performs an action at each SIGHUP, which asks a server to read its files again, until it is stopped.
+final class HangUps: Sendable {
+    private let source: Mutex<any DispatchSourceSignal>
+
+    init(_ action: @escaping @Sendable () async -> Void) {
+        signal(SIGHUP, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+        source.setEventHandler { Task { await action() } }
+        source.resume()
+        self.source = Mutex(source)
+    }
+
+    /// Ignores further signals.
+    func stop() { source.withLock { $0.cancel() } }
 }

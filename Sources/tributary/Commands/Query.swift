@@ -4,7 +4,7 @@ import Foundation
 import InfluenceService
 import JSON
 
-/// `tributary query`: influence queries, answered here and now.
+/// `tributary query`: answers influence queries in this process.
 struct Query: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Ask which training sequences made the model complete a prompt as it did.",
@@ -87,7 +87,7 @@ struct Query: ParsableCommand {
         guard contrast.map({ $0.hasSameBytes(as: completion ?? "") }) != true else {
             throw ValidationError("--contrast: expected another completion than --completion")
         }
-        for span in spans { _ = try place(of: span) }
+        for span in spans { _ = try position(of: span) }
     }
 
     func run() throws {
@@ -104,9 +104,11 @@ struct Query: ParsableCommand {
             contents.checkpoint, factors: contents.factors, corpus: contents.corpus, precision: precision.value,
             workers: workers.value)
 
-        let progress = SweepProgress()
+        let progress = StagedProgress()
         let isCancelled = interruption.question
-        let answers = engine.answer(queries, progress: { progress.show($0) }, isCancelled: { _ in isCancelled() })
+        let answers = engine.answer(
+            queries, progress: { progress.show($0.stage.title, $0.done, of: $0.total, unit: $0.stage.unit) },
+            isCancelled: { _ in isCancelled() })
         progress.end()
         try write(answers, to: queries, as: format)
         try report(answers, to: queries)
@@ -116,14 +118,14 @@ struct Query: ParsableCommand {
         var defaults = settings.query(prompt: prompt ?? "", completion: completion ?? "")
         guard let queries else {
             defaults.contrast = contrast
-            defaults.spans = spans.isEmpty ? nil : try spans.map(place)
+            defaults.spans = spans.isEmpty ? nil : try spans.map(position)
             return [defaults]
         }
         return try QueryFile(path: queries).queries(defaults: defaults)
     }
 
-    /// Where a part of the completion is.
-    private func place(of span: String) throws -> CompletionSpan {
+    /// The position of a part of the completion.
+    private func position(of span: String) throws -> CompletionSpan {
         let completion = completion ?? ""
         let scalars = completion.unicodeScalars
         if !span.isEmpty, let range = scalars.firstRange(of: span.unicodeScalars) {
@@ -145,7 +147,7 @@ struct Query: ParsableCommand {
         _ answers: [Result<InfluenceResult, QueryError>], to queries: [InfluenceQuery], as format: Format
     ) throws {
         if let document = format.document {
-            // A single query that fails is told on standard error alone.
+            // The failure of a single query is reported only on standard error.
             if self.queries == nil, case .failure = answers[0] { return }
             let bytes = try ResultDocument(isList: self.queries != nil, queries: queries, answers: answers)
                 .bytes(as: document)
@@ -156,7 +158,7 @@ struct Query: ParsableCommand {
         }
     }
 
-    /// Says which queries failed, and fails if any did.
+    /// Reports the queries that failed, and fails if any did.
     private func report(_ answers: [Result<InfluenceResult, QueryError>], to queries: [InfluenceQuery]) throws {
         guard self.queries != nil else {
             _ = try answers.first?.get()
@@ -170,5 +172,24 @@ struct Query: ParsableCommand {
             printError("tributary: query \(name): \(ErrorMessage(error))")
         }
         if failures > 0 { throw ExitCode.failure }
+    }
+}
+
+extension InfluenceProgress.Stage {
+    fileprivate var title: String {
+        switch self {
+        case .gradients: "query gradients"
+        case .candidates: "candidates"
+        case .sweep: "sweep"
+        case .rescore: "rescoring"
+        }
+    }
+
+    fileprivate var unit: String {
+        switch self {
+        case .gradients: "steps"
+        case .candidates: "queries"
+        case .sweep, .rescore: "sequences"
+        }
     }
 }

@@ -2,9 +2,8 @@ import ArgumentParser
 import Files
 import Foundation
 import InfluenceService
-import Limits
 
-/// `tributary token`: who may ask a server.
+/// `tributary token`: who is allowed to use a server.
 struct Token: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create, list and revoke the tokens that a server accepts.",
@@ -17,7 +16,7 @@ struct Token: ParsableCommand {
             """,
         subcommands: [Create.self, List.self, Revoke.self])
 
-    /// Where the tokens are.
+    /// The file with the tokens.
     struct Location: ParsableArguments {
         @OptionGroup var workspace: WorkspaceOptions
 
@@ -29,7 +28,7 @@ struct Token: ParsableCommand {
 
         func file() throws -> TokenFile {
             if let tokensFile { return TokenFile(URL(fileURLWithPath: tokensFile)) }
-            let (folder, _) = try Workspace.place(
+            let (folder, _) = try Workspace.location(
                 of: ModelSource(path: workspace.model), folder: workspace.workspace)
             try FileSystem.makeFolder(at: folder.path)
             return TokenFile(folder.appending(path: TokenFile.name))

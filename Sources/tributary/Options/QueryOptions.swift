@@ -1,8 +1,7 @@
 import ArgumentParser
 import Attribution
-import Limits
 
-/// What a query asks for beside its text.
+/// The settings of a query, apart from its text.
 struct QueryOptions: ParsableArguments {
     @Option(
         help: """

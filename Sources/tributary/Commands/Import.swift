@@ -1,7 +1,5 @@
 import ArgumentParser
 import Corpus
-import Foundation
-import Limits
 
 /// `tributary import`: documents into a workspace's corpus.
 struct Import: ParsableCommand {
@@ -51,16 +49,14 @@ struct Import: ParsableCommand {
 
     func run() throws {
         let interruption = Interruption()
+        let control = WorkControl(isCancelled: interruption.question)
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
         let corpus = try workspace.openOrCreateCorpus(for: checkpoint, sequenceLength: sequenceLength)
-        if workspace.model == .embedded {
-            try workspace.importEmbedded(
-                into: corpus, display: { ProgressLine($0) }, isCancelled: interruption.question)
-        }
+        if workspace.model == .embedded { try workspace.importEmbedded(into: corpus, control) }
         let summary = try workspace.importDocuments(
             files.map { .file($0, format: format?.value) }, into: corpus, badRecords: skipBad ? .skip : .stop,
-            source: source, display: ProgressLine("importing"), isCancelled: interruption.question)
+            source: source, title: "importing", control)
         for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
         print(Self.report(summary, total: try corpus.statistics()))
     }

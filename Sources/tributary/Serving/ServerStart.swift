@@ -1,4 +1,5 @@
 import Attribution
+import CLinux
 import Dispatch
 import Foundation
 import InfluenceService
@@ -6,19 +7,19 @@ import LinearAlgebra
 import Logging
 import Synchronization
 
-/// Loads a server's model, corpus and factors, or makes what is missing, while the server says how far that is.
-struct EngineStart: Sendable {
+/// Loads a server's model, corpus and factors, or makes missing ones, while the server reports the progress.
+struct ServerStart: Sendable {
     let workspace: Workspace
     let service: Service
     let manager: ServiceManager
     let logger: Logger
-    /// Whether to fit factors where there are none.
+    /// Whether to fit missing factors.
     let fitting: Bool
     let precision: SweepPrecision
     let workers: Workers
     let interruption: Interruption
 
-    /// Runs on a thread of its own: what is done blocks.
+    /// Runs on a thread of its own, because the work blocks.
     func run() async throws -> InfluenceEngine {
         try await withCheckedThrowingContinuation { continuation in
             DispatchQueue.global(qos: .userInitiated).async { continuation.resume(with: Result { try engine() }) }
@@ -30,12 +31,11 @@ struct EngineStart: Sendable {
         begin("loading the model")
         let checkpoint = try workspace.loadModel()
         begin("opening the corpus")
-        let corpus = try workspace.openCorpus(
-            for: checkpoint, display: display, isCancelled: interruption.question)
+        let control = WorkControl(display: display, isCancelled: interruption.question)
+        let corpus = try workspace.openCorpus(for: checkpoint, control)
         begin("loading the factors")
         let factors = try workspace.openFactors(
-            for: checkpoint, on: corpus, fitting: fitting, workers: workers, display: display,
-            isCancelled: interruption.question)
+            for: checkpoint, on: corpus, fitting: fitting, workers: workers, control)
         if !factors.layersWithoutCurvature.isEmpty {
             logger.warning(
                 "nothing has influence through layers without curvature",
@@ -94,4 +94,34 @@ private final class StartDisplay: ProgressDisplay {
     }
 
     func abandon() {}
+}
+
+/// The service manager that started this process, if it asks for notifications of its state: sd_notify(3), one datagram to the
+/// socket that `NOTIFY_SOCKET` names.
+struct ServiceManager: Sendable {
+    enum State: Equatable {
+        case ready, stopping
+        /// The present activity, in words.
+        case status(String)
+
+        var message: String {
+            switch self {
+            case .ready: "READY=1\nSTATUS=answering queries"
+            case .stopping: "STOPPING=1\nSTATUS=stopping"
+            case .status(let text): "STATUS=\(text.replacing("\n", with: " "))"
+            }
+        }
+    }
+
+    private let socket: String?
+
+    init(environment: [String: String] = ProcessInfo.processInfo.environment) {
+        socket = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Notifies the service manager, if there is one. A notification that fails is no reason to stop.
+    func notify(_ state: State) {
+        guard let socket else { return }
+        _ = tributary_send_to_unix_socket(socket, state.message)
+    }
 }
