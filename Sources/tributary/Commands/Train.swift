@@ -2,7 +2,6 @@ import ArgumentParser
 import Corpus
 import Files
 import Foundation
-import LinearAlgebra
 import Tokenizer
 import Transformer
 import Yams
@@ -38,8 +37,7 @@ struct Train: ParsableCommand {
     @Option(help: "The number format of the stored weights: float32, float16 or bfloat16.")
     var precision: Precision = .float32
 
-    @Option(help: "How many threads compute. (default: one per core)")
-    var workers: Int?
+    @OptionGroup var workers: WorkerOptions
 
     @Flag(help: "Continue an interrupted run where it stopped.")
     var resume = false
@@ -58,7 +56,6 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         if corpus.isEmpty { throw ValidationError("name at least one file with --corpus") }
-        try Workers.limit.check(workers, of: "--workers")
     }
 
     func run() throws {
@@ -71,8 +68,7 @@ struct Train: ParsableCommand {
         let sequences = chunks(of: texts, tokenizer, length: settings.sequenceLength)
         let heldOutSequences = chunks(of: try documents(heldOut), tokenizer, length: settings.sequenceLength)
 
-        var trainer = try Trainer(
-            settings, sequences: sequences, workers: workers.map { Workers(count: $0) } ?? Workers())
+        var trainer = try Trainer(settings, sequences: sequences, workers: workers.value)
         let state = folder.appendingPathComponent("training-state.safetensors").path
         AtomicFile.removeLeftovers(of: state)
         if resume, FileManager.default.fileExists(atPath: state) {
@@ -81,6 +77,31 @@ struct Train: ParsableCommand {
         }
 
         let progress = ProgressLine("training")
+        try train(&trainer, savingTo: state, progress, interruption)
+        let trainLoss = try trainer.meanLoss(of: sequences)
+        let heldOutLoss = heldOutSequences.isEmpty ? nil : try trainer.meanLoss(of: heldOutSequences)
+        let record = TrainingRecord(
+            settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
+            sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
+            trainingLoss: trainLoss, heldOutLoss: heldOutLoss)
+        try Checkpoint.write(
+            trainer.decoder, to: output, format: precision.format, endOfText: tokenizer.eosToken
+        ) { files in
+            try tokenizer.write(to: files)
+            try record.write(to: files.path)
+        }
+        // Not earlier: only now does the checkpoint survive a power failure.
+        AtomicFile.remove(state)
+        AtomicFolder.remove(tokenizerFolder(in: folder))
+        progress.finish(
+            String(format: "training loss %.3f nats per token", trainLoss)
+                + (heldOutLoss.map { String(format: ", held out %.3f", $0) } ?? ""))
+    }
+
+    /// Makes all remaining steps, and saves the state every minute and when the run is interrupted.
+    private func train(
+        _ trainer: inout Trainer, savingTo state: String, _ progress: ProgressLine, _ interruption: Interruption
+    ) throws {
         var lastSave = Date()
         var hasWarned = false
         var smoothed: Double?
@@ -111,24 +132,6 @@ struct Train: ParsableCommand {
                 }
             }
         }
-        let trainLoss = try trainer.meanLoss(of: sequences)
-        let heldOutLoss = heldOutSequences.isEmpty ? nil : try trainer.meanLoss(of: heldOutSequences)
-        let record = TrainingRecord(
-            settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
-            sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
-            trainingLoss: trainLoss, heldOutLoss: heldOutLoss)
-        try Checkpoint.write(
-            trainer.decoder, to: output, format: precision.format, endOfText: tokenizer.eosToken
-        ) { files in
-            try tokenizer.write(to: files)
-            try record.write(to: files.path)
-        }
-        // Not earlier: only now does the checkpoint survive a power failure.
-        AtomicFile.remove(state)
-        AtomicFolder.remove(tokenizerFolder(in: folder))
-        progress.finish(
-            String(format: "training loss %.3f nats per token", trainLoss)
-                + (heldOutLoss.map { String(format: ", held out %.3f", $0) } ?? ""))
     }
 
     /// Saves the state that an interrupted run continues from, and leaves space for the checkpoint unless the run ends here.
@@ -138,7 +141,7 @@ struct Train: ParsableCommand {
         let parameters = trainer.decoder.parameterCount * MemoryLayout<Float>.size
         // Weights and two moments of each.
         if !isLast, FileSystem.shortage(of: 3 * parameters, at: path, leaving: parameters) != nil {
-            return "\(path): the disk has too little space for it beside the model."
+            return "\(path): the disk has too little space for the state in addition to the model."
         }
         do {
             try trainer.save(to: path)
