@@ -57,8 +57,7 @@ let package = Package(
             dependencies: [
                 "Curvature", "Transformer", "Tokenizer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
                 "CVectorKernels",
-            ],
-            resources: [.copy("Resources/default")]),
+            ]),
 
         // Floor 5: the service, the only room where HTTP and the numerics meet.
         .target(
@@ -84,13 +83,14 @@ let package = Package(
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Tokenizer", "Corpus",
-                "Files", "JSON",
-                "Limits", "CLinux",
+                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Tokenizer",
+                "LinearAlgebra",
+                "Corpus", "Files", "JSON", "Limits", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
-            ]),
+            ],
+            resources: [.copy("Resources/default")]),
 
         // What scripts/bench measures with.
         .executableTarget(

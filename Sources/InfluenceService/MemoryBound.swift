@@ -1,4 +1,3 @@
-import Attribution
 import Foundation
 
 /// The resident memory that a server of a model stays under, whatever it is asked: the sum of what each limit of its configuration
@@ -39,19 +38,10 @@ public struct MemoryBound: Sendable, Encodable {
         var gradient: Int
         /// The keys and values of a completion that fills the context.
         var completion: Int
-        /// Of files that are read as memory: their pages count as resident.
+        /// Of files that are read as memory, such as the gradient index: their pages count as resident.
         var mapped: Int
 
-        /// - Parameter mapped: The bytes of the gradient index; 0 where there is none.
-        /// - Returns: `nil` where nothing was measured: the workspace of a pass is then not known.
-        public init?(_ estimate: MemoryEstimate, mapped: Int = 0) {
-            guard let workspace = estimate.workspace else { return nil }
-            self.init(
-                weights: estimate.weights, factors: estimate.factors, workers: estimate.workers, workspace: workspace,
-                gradient: estimate.fullQuery, completion: estimate.completion, mapped: mapped)
-        }
-
-        init(
+        public init(
             weights: Int, factors: Int, workers: Int, workspace: Int, gradient: Int, completion: Int = 0,
             mapped: Int = 0
         ) {

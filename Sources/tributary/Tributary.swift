@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import InfluenceService
 
-/// The command line: one subcommand a file.
+/// The command line: one file per command.
 @main
 struct Tributary: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,9 +27,7 @@ struct Tributary: AsyncParsableCommand {
         version: Service.version,
         subcommands: [
             Import.self, Fit.self, Index.self, Query.self, Serve.self, Train.self, Inspect.self, Evaluate.self,
-            Token.self,
-            Render.self,
-            ShowWorkspace.self, Logits.self,
+            Token.self, Render.self, ShowWorkspace.self, Logits.self,
         ])
 
     static func main() async {
@@ -45,7 +43,7 @@ struct Tributary: AsyncParsableCommand {
         }
     }
 
-    /// Ends the process: with help where that was asked for (0), with how to call a command (2), or with what went wrong (1).
+    /// Ends the process: with the help that was asked for (status 0), how to use the command (2), or what went wrong (1).
     private static func end(with error: any Error) -> Never {
         switch exitCode(for: error) {
         case .success:
@@ -59,9 +57,4 @@ struct Tributary: AsyncParsableCommand {
             Foundation.exit(1)
         }
     }
-}
-
-/// Writes lines to standard error, if that can be written to, with what a terminal would obey in them written out.
-func printError(_ text: String) {
-    try? FileHandle.standardError.write(contentsOf: Data((text.harmless + "\n").utf8))
 }

@@ -63,7 +63,7 @@ struct InspectTests {
         let usual = try await server([])
         #expect(usual["queue"] == 134_217_728 && usual["weights"] == set["weights"])
         let text = try await Program.run(["inspect", model.folder, "--workers", "1"], in: folder)
-        #expect(text.output.contains("jobs.maximum_queued_bytes") && text.output.contains("in all"))
+        #expect(text.output.contains("jobs.maximum_queued_bytes") && text.output.contains("total"))
         let wrong = try await Program.run(["inspect", model.folder, "--config", "none.yaml"], in: folder)
         #expect(wrong.status == 1 && wrong.error.contains("none.yaml"))
     }

@@ -30,7 +30,7 @@ struct TrainTests {
 
         let resumed = try await Program.run(try call(folder, output: "resumed") + ["--resume"], in: folder)
         try #require(resumed.status == 0, "\(resumed.error)")
-        #expect(resumed.error.contains("going on after step"))
+        #expect(resumed.error.contains("continuing after step"))
         #expect(try weights(folder, "resumed") == weights(folder, "undisturbed"))
         #expect(!FileManager.default.fileExists(atPath: folder.path("resumed/training-state.safetensors")))
     }

@@ -19,8 +19,8 @@ struct EstimatorComparisonTests {
         _ estimators: [EstimatorKind] = TinySubject.estimators, _ records: String = "records", limit: Double? = nil,
         queries: [EvaluationQuery]? = nil, control: EvaluationControl = EvaluationControl()
     ) throws -> EstimatorReport {
-        try EstimatorComparison(tiny.subject, settings: TinySubject.solving(estimators), limit: limit).run(
-            queries ?? questions, records: tiny.records(records), control: control)
+        try EstimatorComparison(tiny.subject, queries ?? questions, settings: TinySubject.solving(estimators)).run(
+            control.keeping(tiny.records(records), limit: limit))
     }
 
     @Test("has every pair of estimators, each one with itself alike")
@@ -82,6 +82,17 @@ struct EstimatorComparisonTests {
     func unusable() {
         #expect(throws: EvaluationError.self) {
             try run([.identity], queries: [EvaluationQuery(prompt: "a", completion: "")])
+        }
+    }
+
+    @Test("names a sequence whose score is not finite")
+    func overflow() throws {
+        let subject = tiny.subject
+        var vector = ParameterVector(normalOf: subject.tracked, seed: 1)
+        vector.scale(by: .infinity)
+        let name = try #require(try subject.identifiers([2]).first)
+        #expect(throws: EvaluationError.notFinite(sequence: name)) {
+            try EstimatorSolver(subject, EstimatorSettings()).products(of: [vector], with: [2])
         }
     }
 

@@ -27,7 +27,7 @@ struct InfluenceFindingsTests {
         var settings = InfluenceFindings.Settings()
         settings.top = 5
         settings.abstractionTop = 1_000
-        return try InfluenceFindings(tiny.subject, settings: settings).run(questions)
+        return try InfluenceFindings(tiny.subject, questions, settings: settings).run(EvaluationControl())
     }
 
     @Test("tell where influence lies, whatever part of it that is")
@@ -62,7 +62,8 @@ struct InfluenceFindingsTests {
             wordOrder: [
                 .init(prompt: query.prompt, completion: query.completion, texts: [.init(kind: "as it is", text: text)])
             ], register: [])
-        let found = try InfluenceFindings(subject).run(questions).wordOrder.questions[0].texts[0].score
+        let found = try InfluenceFindings(subject, questions).run(EvaluationControl()).wordOrder.questions[0]
+            .texts[0].score
         let expected = try EstimatorSolver(subject, EstimatorSettings()).scores(
             of: [try Measurement(query, of: subject.checkpoint)], by: .ekfac, over: [2], WorkControl()
         ).scores[0][0]
@@ -76,7 +77,7 @@ struct InfluenceFindingsTests {
         var settings = InfluenceFindings.Settings()
         settings.top = 5
         settings.fitSamples = 40
-        let result = try InfluenceFindings(subject, settings: settings).run(Self.questions)
+        let result = try InfluenceFindings(subject, Self.questions, settings: settings).run(EvaluationControl())
         let measurements = try result.queries.map { try Measurement($0.query, of: subject.checkpoint) }
         let scores = try EstimatorSolver(subject, EstimatorSettings()).scores(
             of: measurements, by: .ekfac, over: Array(subject.rowids.indices), WorkControl()
@@ -97,8 +98,8 @@ struct InfluenceFindingsTests {
         #expect {
             try run(questions)
         } throws: { error in
-            guard case .unusableText(_, let tokens, let room)? = error as? EvaluationError else { return false }
-            return tokens > room
+            guard case .unusableText(_, let tokens, let capacity)? = error as? EvaluationError else { return false }
+            return tokens > capacity
         }
     }
 

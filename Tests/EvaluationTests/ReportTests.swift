@@ -8,27 +8,25 @@ struct ReportTests {
     private let report = EvaluationReport(
         title: "Title <1>", question: "Is \"it\u{301}\" & that so?", findings: ["<script>alert(1)</script>"],
         sections: [
-            .init(
+            (
                 "Section",
                 [
-                    .table(ReportTable(columns: ["name", "figure"], rows: [["long name", "1"], ["x", "12.5"]])),
+                    .table(columns: ["name", "figure"], rows: [["long name", "1"], ["x", "12.5"]]),
                     .plot(
-                        Plot(
-                            "Bars",
-                            .bars(
-                                [Plot.Bar("a", Estimate(value: 0.5, low: 0.2, high: 0.7)), Plot.Bar("b", -1)],
-                                label: "unit"))
-                    ),
+                        "Bars",
+                        .bars(
+                            [Plot.Bar("a", Estimate(value: 0.5, low: 0.2, high: 0.7)), Plot.Bar("b", -1)],
+                            label: "unit")),
                     .plot(
-                        Plot(
-                            "Points",
-                            .scatter(
-                                [Plot.Series("s", [(1, 2), (.nan, 1), (10, -3)])],
-                                x: Plot.Axis("x", isLogarithmic: true),
-                                y: Plot.Axis("y")))),
-                    .plot(Plot("Nothing", .lines([Plot.Series("none", [])], x: Plot.Axis("x"), y: Plot.Axis("y")))),
-                ])
-        ], provenance: [.init("Model", "a&b")])
+                        "Points",
+                        .scatter(
+                            [Plot.Series("s", [(1, 2), (.nan, 1), (10, -3)])],
+                            x: Plot.Axis("x", isLogarithmic: true),
+                            y: Plot.Axis("y"))),
+                    .plot("Nothing", .lines([Plot.Series("none", [])], x: Plot.Axis("x"), y: Plot.Axis("y"))),
+                ]
+            )
+        ], provenance: [("Model", "a&b")])
 
     @Test("line figures up in a terminal")
     func text() {
@@ -67,11 +65,11 @@ struct ReportTests {
         #expect((3...12).contains(ticks.count))
         #expect(Set(ticks.map(PlotScale.label)).count == ticks.count, "\(ticks.map(PlotScale.label))")
         for tick in ticks {
-            let place = scale.place(of: tick) ?? -1
-            #expect((0...1).contains(place))
+            let position = scale.position(of: tick) ?? -1
+            #expect((0...1).contains(position))
         }
-        #expect(scale.place(of: .nan) == nil)
-        #expect(PlotScale([1, 1_000], isLogarithmic: true).place(of: 0) == nil)
+        #expect(scale.position(of: .nan) == nil)
+        #expect(PlotScale([1, 1_000], isLogarithmic: true).position(of: 0) == nil)
     }
 }
 

@@ -25,8 +25,8 @@ struct ResponseComparisonTests {
         settings.tolerance = 0.02
         settings.solving = TinySubject.solving(estimators)
         settings.seed = 3
-        return try ResponseComparison(tiny.subject, settings: settings, limit: limit).run(
-            TinySubject.queries, records: tiny.records(records), control: control)
+        return try ResponseComparison(tiny.subject, TinySubject.queries, settings: settings).run(
+            control.keeping(tiny.records(records), limit: limit))
     }
 
     @Test("finds responses of which conjugate gradients on all sequences are the linear part")
@@ -39,14 +39,14 @@ struct ResponseComparisonTests {
             subject.curvature, damping: subject.factors.damping(),
             preconditioner: KroneckerInverse(corrected: subject.factors), iterations: 100, tolerance: 1e-4)
         let rowids = try result.sequences.flatMap { try subject.corpus.rowids(named: [$0]) }
-        let places = rowids.compactMap { subject.rowids.firstIndex(of: $0) }
-        #expect(places.count == 4)
+        let indices = rowids.compactMap { subject.rowids.firstIndex(of: $0) }
+        #expect(indices.count == 4)
         let vectors = try exact.solve(
             TinySubject.queries.map {
                 try Measurement($0, of: subject.checkpoint).gradient(of: subject.decoder, tracked: subject.tracked)
             }
         ).vectors
-        let scores = try EstimatorSolver(subject, EstimatorSettings()).products(of: vectors, with: places)
+        let scores = try EstimatorSolver(subject, EstimatorSettings()).products(of: vectors, with: indices)
         for (scores, responses) in zip(scores, result.responses) {
             #expect(try #require(Correlation.pearson(scores, responses)) > 0.98)
             let slope = zip(scores, responses).reduce(0) { $0 + $1.0 * $1.1 } / scores.reduce(0) { $0 + $1 * $1 }
@@ -84,8 +84,8 @@ struct ResponseComparisonTests {
         settings.iterations = 3
         settings.solving = TinySubject.solving([.ekfac, .identity, .lissa])
         settings.lissaIterations = [2, 12]
-        let comparison = ResponseComparison(tiny.subject, settings: settings, limit: nil)
-        let result = try comparison.run(TinySubject.queries, records: tiny.records("lengths"))
+        let comparison = ResponseComparison(tiny.subject, TinySubject.queries, settings: settings)
+        let result = try comparison.run(EvaluationControl().keeping(tiny.records("lengths")))
         #expect(result.estimators.map(\.name) == [.ekfac, .identity, .lissa, .lissa])
         #expect(result.estimators.map(\.label) == ["ekfac", "identity", "lissa (2)", "lissa (12)"])
         #expect(result.estimators[2].scores != result.estimators[3].scores)
@@ -100,8 +100,8 @@ struct ResponseComparisonTests {
         let again = Stages()
         settings.lissaIterations = [12]
         settings.solving.estimators = [.lissa]
-        let one = try ResponseComparison(tiny.subject, settings: settings, limit: nil).run(
-            TinySubject.queries, records: tiny.records("lengths"), control: again.control)
+        let one = try ResponseComparison(tiny.subject, TinySubject.queries, settings: settings).run(
+            again.control.keeping(tiny.records("lengths")))
         #expect(again.names.isEmpty, "a length that is known is not found again")
         #expect(one.estimators.map(\.scores) == [result.estimators[3].scores])
         #expect(one.estimators[0].pearsonAboveEKFAC == nil, "EK-FAC is not among them")

@@ -24,8 +24,8 @@ struct RetrainingTests {
         settings.subsets = subsets
         settings.estimators = estimators
         settings.seed = seed
-        return try LinearDatamodeling(subject, settings: settings, limit: limit).run(
-            TrainedSubject.queries, given: given, records: trained.records(records), control: control)
+        return try LinearDatamodeling(subject, TrainedSubject.queries, given: given, settings: settings).run(
+            control.keeping(trained.records(records), limit: limit))
     }
 
     @Test("by the recipe on the whole corpus makes the model that the recipe made")
@@ -40,12 +40,12 @@ struct RetrainingTests {
     @Test("takes half of the sequences, other ones each time, the same for the same seed")
     func subsets() {
         let subsets = TrainingSubsets(of: 101, count: 20, share: 0.5, seed: 1)
-        #expect(subsets.places.allSatisfy { $0.count == 51 && Set($0).count == 51 && $0 == $0.sorted() })
-        #expect(Set(subsets.places).count == 20)
+        #expect(subsets.indices.allSatisfy { $0.count == 51 && Set($0).count == 51 && $0 == $0.sorted() })
+        #expect(Set(subsets.indices).count == 20)
         #expect(subsets == TrainingSubsets(of: 101, count: 20, share: 0.5, seed: 1))
         #expect(subsets != TrainingSubsets(of: 101, count: 20, share: 0.5, seed: 2))
         // The first few are those of a longer run: it can be extended.
-        #expect(TrainingSubsets(of: 101, count: 5, share: 0.5, seed: 1).places == Array(subsets.places.prefix(5)))
+        #expect(TrainingSubsets(of: 101, count: 5, share: 0.5, seed: 1).indices == Array(subsets.indices.prefix(5)))
     }
 
     @Test("shows which scores predict what models say: those that are the truth do wholly")
@@ -76,9 +76,9 @@ struct RetrainingTests {
         TrainedSubject.queries.indices.map { query in
             var scores = [Double](repeating: 0, count: subject.rowids.count)
             for _ in 0..<2_000 {
-                for (places, row) in zip(subsets.places, values) {
-                    let missing = (row[query] - places.reduce(0) { $0 + scores[$1] }) / Double(places.count)
-                    for place in places { scores[place] += missing }
+                for (indices, row) in zip(subsets.indices, values) {
+                    let missing = (row[query] - indices.reduce(0) { $0 + scores[$1] }) / Double(indices.count)
+                    for index in indices { scores[index] += missing }
                 }
             }
             return scores
@@ -133,7 +133,7 @@ struct RetrainingTests {
     func unknownRecipe() throws {
         let tiny = try TinySubject()
         #expect(throws: TrainingError.self) {
-            try LinearDatamodeling(tiny.subject).run(TinySubject.queries, records: tiny.records())
+            try LinearDatamodeling(tiny.subject, TinySubject.queries).run(EvaluationControl())
         }
     }
 
@@ -144,8 +144,8 @@ struct RetrainingTests {
         settings.estimators = [.ekfac]
         settings.wholes = 2
         settings.repeats = 2
-        let study = RemovalStudy(subject, settings: settings, limit: nil)
-        let result = try study.run(TrainedSubject.queries, records: trained.records("remove"))
+        let study = RemovalStudy(subject, TrainedSubject.queries, settings: settings)
+        let result = try study.run(EvaluationControl().keeping(trained.records("remove")))
         #expect(result.choices.map(\.name) == ["ekfac", "random"])
         let ekfac = try #require(result.choices[0].mean)
         #expect(ekfac.value < -0.05)
@@ -153,9 +153,7 @@ struct RetrainingTests {
         #expect(result.report.text.contains("random"))
         // Nothing is trained a second time.
         let stages = Stages()
-        #expect(
-            try study.run(TrainedSubject.queries, records: trained.records("remove"), control: stages.control).choices
-                == result.choices)
+        #expect(try study.run(stages.control.keeping(trained.records("remove"))).choices == result.choices)
         #expect(!stages.names.contains("training"))
     }
 
@@ -164,7 +162,7 @@ struct RetrainingTests {
         var settings = TailPatch.Settings()
         settings.count = 3
         settings.estimators = [.ekfac]
-        let result = try TailPatch(subject, settings: settings).run(TrainedSubject.queries)
+        let result = try TailPatch(subject, TrainedSubject.queries, settings: settings).run(EvaluationControl())
         let ekfac = try #require(result.choices.first?.mean)
         let random = try #require(result.choices.last?.mean)
         #expect(result.choices.last?.name == "random")
@@ -177,7 +175,7 @@ struct RetrainingTests {
     func mislabels() throws {
         var settings = MislabelDetection.Settings()
         settings.share = 0.12
-        let result = try MislabelDetection(subject, settings: settings, limit: nil).run()
+        let result = try MislabelDetection(subject, settings: settings).run(EvaluationControl(limit: nil))
         #expect(result.corrupted == 4)
         for curve in result.curves {
             #expect(curve.found.first == 0 && curve.found.last == 1)

@@ -12,7 +12,8 @@ struct SanityChecksTests {
         var settings = SanityChecks.Settings()
         settings.top = 4
         settings.dampings = dampings
-        return try SanityChecks(tiny.subject, settings: settings, limit: limit).run(TinySubject.queries)
+        return try SanityChecks(tiny.subject, TinySubject.queries, settings: settings).run(
+            EvaluationControl(limit: limit))
     }
 
     @Test("find the ranking at the usual damping the same as itself, and another one at others")
@@ -56,7 +57,7 @@ struct SanityChecksTests {
 
     @Test("take the highest scores, the first of equal ones before others", arguments: [0, 2, 9])
     func top(count: Int) {
-        #expect(TopSequences(of: [1, 5, -2, 5], count: count).places == Array([1, 3, 0, 2].prefix(count)))
+        #expect(TopSequences(of: [1, 5, -2, 5], count: count).indices == Array([1, 3, 0, 2].prefix(count)))
         #expect(TopSequences(of: [], count: 3).share(in: TopSequences(of: [1], count: 3)) == 0)
     }
 }

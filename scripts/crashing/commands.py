@@ -314,7 +314,7 @@ class Train(Command):
         mistakes = []
         if hashes(place, self.files) != self.new:
             mistakes.append("the model is not that of an undisturbed run")
-        if before and "going on after step" not in error:
+        if before and "continuing after step" not in error:
             mistakes.append("the state was there, and the training began from the start")
         if any((place / name).exists() for name in (*self.states, "training-tokenizer")):
             mistakes.append("the state is still there after the training")

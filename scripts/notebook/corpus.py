@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 number = int(sys.argv[1])
-corpus = pathlib.Path(__file__).resolve().parents[2] / "Sources/Attribution/Resources/default/corpus.jsonl.gz"
+corpus = pathlib.Path(__file__).resolve().parents[2] / "Sources/tributary/Resources/default/corpus.jsonl.gz"
 with gzip.open(corpus, "rt", encoding="utf-8") as file:
     records = [json.loads(line) for line in file]
 chosen = [record for record in records if "Shakespeare" in record["text"]][: number // 2]

@@ -2,7 +2,7 @@
 twenty-queries.jsonl, for slow studies. All are taken from the embedded model's corpus.
 
 The texts are short English openings of Wikipedia articles on three topics (CC BY-SA 4.0, see
-Sources/Attribution/Resources/default/NOTICE.md). Half of the queries are from documents of the corpus, and half from documents that are
+Sources/tributary/Resources/default/NOTICE.md). Half of the queries are from documents of the corpus, and half from documents that are
 held out: the prompt is the first part of the text, and the completion is the words that follow.
 """
 
@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-SOURCE = pathlib.Path(__file__).parents[2] / "Sources/Attribution/Resources/default/corpus.jsonl.gz"
+SOURCE = pathlib.Path(__file__).parents[2] / "Sources/tributary/Resources/default/corpus.jsonl.gz"
 TOPICS = {"Geography", "Biology and health sciences", "Physical sciences"}
 WORDS = range(15, 43)
 HELD_OUT = 60

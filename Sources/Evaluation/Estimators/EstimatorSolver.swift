@@ -5,7 +5,7 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// The one way in which evaluations let an estimator score training sequences for a query.
+/// The one way in which evaluations score training sequences for a query by an estimator.
 ///
 ///     gradient of f -> the estimator's inverse product -> inner products with the sequences' gradients
 struct EstimatorSolver: Sendable {
@@ -19,24 +19,21 @@ struct EstimatorSolver: Sendable {
         curvature = subject.curvature
     }
 
-    /// What an estimator holds in memory beside the model and one query's gradient.
+    /// The memory that an estimator holds, apart from the model and one query's gradient.
     func bytes(of estimator: EstimatorKind) -> Int {
         let vector = bytes(of: 1)
-        switch estimator {
-        case .ekfac: return subject.factors.byteCount
-        // Its own eigenvalues in place of the corrected ones.
-        case .kfac: return subject.factors.byteCount
-        case .diagonal: return vector
-        case .identity, .cosine, .tfidf: return 0
-        // A sum for each worker, and the iteration's own vectors.
-        case .lissa: return (subject.workers.count + 4) * vector
-        case .conjugateGradients: return (subject.workers.count + 4) * vector
-        case .astra: return subject.factors.byteCount + (subject.workers.count + 6) * vector
+        return switch estimator {
+        // K-FAC has its own eigenvalues in place of the corrected ones.
+        case .ekfac, .kfac: subject.factors.byteCount
+        case .diagonal: vector
+        case .identity, .cosine, .tfidf: 0
+        // One sum per worker, and the iteration's own vectors.
+        case .lissa, .conjugateGradients: (subject.workers.count + 4) * vector
+        case .astra: subject.factors.byteCount + (subject.workers.count + 6) * vector
         }
     }
 
-    /// Seconds that an estimator would take for one query, going by a few products with the curvature; zero for those that do
-    /// not iterate.
+    /// The seconds that each estimator that iterates would take for one query, estimated from a few products with the curvature.
     ///
     /// - Parameter step: Called before each micro-batch.
     func expectedSeconds(
@@ -55,24 +52,24 @@ struct EstimatorSolver: Sendable {
             })
     }
 
-    /// Seconds that inner products with all sequences' gradients would take, going by a few sequences.
+    /// The seconds that inner products with all sequences' gradients would take, estimated from a few sequences.
     func expectedSweepSeconds(
         with vectors: [ParameterVector], step: @escaping @Sendable () throws -> Void
     ) throws -> Double {
         let sample = subject.spread(8 * subject.workers.count)
-        // The first sweep makes room that the other uses again.
+        // The first sweep allocates memory that the second uses again.
         _ = try products(of: vectors, with: Array(sample.prefix(subject.workers.count)), step: step)
         let start = Date()
         _ = try products(of: vectors, with: sample, step: step)
         return Date().timeIntervalSince(start) * Double(subject.rowids.count) / Double(sample.count)
     }
 
-    /// What so many vectors of the tracked parameters hold in memory.
+    /// The memory of this many vectors of the tracked parameters.
     func bytes(of vectors: Int) -> Int {
         vectors * subject.tracked.layers.reduce(0) { $0 + $1.parameters * MemoryLayout<Float>.stride }
     }
 
-    /// What multiplies by `(G + λI)⁻¹` as the estimator has it, set up.
+    /// An estimator's form of `(G + λI)⁻¹`, set up.
     func inverse(_ estimator: EstimatorKind, _ control: WorkControl<WorkProgress>) throws -> any InverseCurvature {
         let factors = subject.factors
         let damping = factors.damping(settings.damping)
@@ -99,10 +96,10 @@ struct EstimatorSolver: Sendable {
         }
     }
 
-    /// Each query's gradient multiplied by an estimator's inverse, and what that took.
+    /// Each query's gradient multiplied by an estimator's inverse, and the cost.
     ///
-    /// - Parameter together: Whether all are solved at once, which shares forward passes, or each alone, so that times are those
-    ///   of one.
+    /// - Parameter together: Whether all are solved at once, which shares forward passes. Otherwise each is solved alone, so that
+    ///   the times are those of one query.
     func solve(
         _ gradients: [ParameterVector], by estimator: EstimatorKind, together: Bool = false,
         _ control: WorkControl<WorkProgress>
@@ -131,10 +128,11 @@ struct EstimatorSolver: Sendable {
 
     /// The inner products of vectors of the tracked parameters with the gradients of sequences, with full rank.
     ///
-    /// - Parameter decoder: Whose gradients, in place of the subject's: a model of the same tokens and layers.
-    /// - Returns: For each vector, one product a place.
+    /// - Parameter decoder: A model with the same tokens and layers whose gradients are used in place of the subject's.
+    /// - Returns: For each vector, one product per sequence.
+    /// - Throws: ``EvaluationError/notFinite(sequence:)``.
     func products(
-        of vectors: [ParameterVector], with places: [Int], under decoder: DecoderModel? = nil,
+        of vectors: [ParameterVector], with sequences: [Int], under decoder: DecoderModel? = nil,
         step: @escaping @Sendable () throws -> Void = {},
         progress: @escaping @Sendable (_ done: Int) -> Void = { _ in }
     ) throws -> [[Double]] {
@@ -146,30 +144,33 @@ struct EstimatorSolver: Sendable {
             return try corpus.tokens(rowids: rowids)
         }
         let scores = try sweep.scores(
-            of: places.map { subject.rowids[$0] },
+            of: sequences.map { subject.rowids[$0] },
             queries: vectors.map { PreconditionedQuery(layers: $0.layers.map { .full($0) }) },
             control: WorkControl(progress: { progress($0.done) }))
+        if let overflow = scores.firstIndex(where: { !$0.allSatisfy(\.isFinite) }) {
+            throw EvaluationError.notFinite(sequence: try subject.identifiers([sequences[overflow]])[0])
+        }
         return vectors.indices.map { query in scores.map { $0[query].total } }
     }
 
-    /// Every query's scores of some sequences by one estimator, in nats but for cosines and TF-IDF.
+    /// Every query's scores of some sequences by one estimator, in nats except for cosines and TF-IDF.
     ///
-    /// - Returns: For each query, one score a place; and what the estimator took for it, without the inner products.
+    /// - Returns: For each query, one score per sequence; and the estimator's cost, without the inner products.
     func scores(
-        of measurements: [Measurement], by estimator: EstimatorKind, over places: [Int], together: Bool = false,
+        of measurements: [Measurement], by estimator: EstimatorKind, over sequences: [Int], together: Bool = false,
         _ control: WorkControl<WorkProgress>
     ) throws -> (scores: [[Double]], cost: EstimatorCost) {
         if estimator == .tfidf {
             let start = Date()
-            let scores = try measurements.map { try matches(of: $0, with: places) }
+            let scores = try measurements.map { try matches(of: $0, with: sequences) }
             let seconds = Date().timeIntervalSince(start) / Double(max(measurements.count, 1))
             return (scores, EstimatorCost(name: .tfidf, setupSeconds: 0, secondsPerQuery: seconds, bytes: 0))
         }
         let gradients = measurements.map { $0.gradient(of: subject.decoder, tracked: subject.tracked) }
         let (vectors, cost) = try solve(gradients, by: estimator, together: together, control)
-        let products = try products(of: vectors, with: places, step: control.step)
+        let products = try products(of: vectors, with: sequences, step: control.step)
         guard estimator == .cosine else { return (products, cost) }
-        let norms = try gradientNorms(of: places, step: control.step)
+        let norms = try gradientNorms(of: sequences, step: control.step)
         let cosines = zip(gradients, products).map { gradient, products in
             let length = gradient.norm
             return zip(products, norms).map { $1 > 0 && length > 0 ? $0 / ($1 * length) : 0 }
@@ -177,29 +178,56 @@ struct EstimatorSolver: Sendable {
         return (cosines, cost)
     }
 
-    /// TF-IDF's score of sequences, equation 28 of Grosse et al. 2023, zero where no word is shared.
-    func matches(of measurement: Measurement, with places: [Int]) throws -> [Double] {
+    /// The sequences' TF-IDF scores, equation 28 of Grosse et al. 2023: zero without lexical overlap.
+    func matches(of measurement: Measurement, with sequences: [Int]) throws -> [Double] {
         let found = try subject.corpus.termIndex.search(
             queryTokens: measurement.tokens, limit: subject.rowids.count)
         let matches = Dictionary(found.map { ($0.rowid, $0.score) }) { first, _ in first }
-        return places.map { matches[subject.rowids[$0]] ?? 0 }
+        return sequences.map { matches[subject.rowids[$0]] ?? 0 }
+    }
+
+    /// All sequences with lexical overlap, the highest TF-IDF score first.
+    func ranking(byMatchWith measurement: Measurement) throws -> [Int] {
+        let matches = try matches(of: measurement, with: Array(subject.sequences))
+        return subject.sequences.filter { matches[$0] > 0 }.sorted { (matches[$0], $1) > (matches[$1], $0) }
     }
 
     /// The norm of each sequence's gradient over all tracked layers.
-    func gradientNorms(of places: [Int], step: @escaping @Sendable () throws -> Void) throws -> [Double] {
-        let chunks = stride(from: 0, to: places.count, by: 8).map { $0..<min($0 + 8, places.count) }
+    func gradientNorms(of sequences: [Int], step: @escaping @Sendable () throws -> Void) throws -> [Double] {
+        let chunks = stride(from: 0, to: sequences.count, by: 8).map { $0..<min($0 + 8, sequences.count) }
         let slots = (0..<subject.workers.count).map { _ in
             WorkerSlot((workspace: DecoderWorkspace(), tap: GradientNormTap()))
         }
         let norms = try subject.workers.map(0..<chunks.count) { worker, index in
             try step()
             var batch = TokenBatch()
-            for tokens in try subject.tokens(Array(places[chunks[index]])) { batch.append(tokens) }
+            for tokens in try subject.tokens(Array(sequences[chunks[index]])) { batch.append(tokens) }
             return slots[worker].withState { state in
                 subject.decoder.run(batch, in: &state.workspace, tracked: subject.tracked, tap: &state.tap)
                 return state.tap.norms
             }
         }
         return norms.flatMap { $0 }
+    }
+}
+
+/// Computes the norm of each sequence's gradient over all tracked layers, by which a cosine divides.
+struct GradientNormTap: GradientTap, Sendable {
+    /// One norm per sequence of the last micro-batch.
+    private(set) var norms: [Double] = []
+    private var squares: [Double] = []
+    private var gradient = Matrix()
+
+    mutating func record(_ pass: LayerPass) {
+        if squares.isEmpty { squares = [Double](repeating: 0, count: pass.batch.sequences.count) }
+        for (index, rows) in pass.batch.sequences.enumerated() {
+            gradient.formProduct(pass.outputGradients[rows: rows].transposed, pass.inputs[rows: rows])  // out × in
+            squares[index] += gradient.squaredNorm
+        }
+    }
+
+    mutating func finish(_ batch: TokenBatch) {
+        norms = squares.map { $0.squareRoot() }
+        squares = []
     }
 }

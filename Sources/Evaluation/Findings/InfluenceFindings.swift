@@ -2,47 +2,37 @@ import Attribution
 import Curvature
 import Foundation
 import LinearAlgebra
-import Synchronization
 import Transformer
 
-/// Looks for some findings of Grosse et al. 2023 in a model, by EK-FAC's scores alone: how concentrated influence is
-/// (section 5.2), in which layers it lies (5.3.2), whether it depends on the order of words (5.3.3), whether dialogue is moved by
+/// Tests some findings of Grosse et al. 2023 on a model, by EK-FAC's scores alone: how concentrated influence is
+/// (section 5.2), in which layers it lies (5.3.2), whether it depends on the order of words (5.3.3), whether dialogue influences
 /// dialogue, and how abstract it is (5.3.1).
-public struct InfluenceFindings: Sendable {
+public struct InfluenceFindings: EvaluationStudy {
+    public static let name = "findings"
+
     public struct Settings: Sendable, Codable, Equatable {
-        /// Sequences at the top whose influence is split by layers.
+        /// How many top sequences have their influence split by layer.
         public var top = 50
-        /// Sequences at the top that are compared with the query's words.
+        /// How many top sequences are compared with the query's words.
         public var abstractionTop = 20
-        /// Samples by which the fit of a tail is judged.
+        /// How many samples the fit of a tail is judged by.
         public var fitSamples = 500
         public var seed: UInt64 = 0
 
         public init() {}
-
-        enum CodingKeys: String, CodingKey {
-            case top
-            case abstractionTop = "abstraction_top"
-            case fitSamples = "fit_samples"
-            case seed
-        }
     }
 
     let subject: EvaluationSubject
+    let questions: FindingsQuestions
     let settings: Settings
-    /// Seconds that the scores of all sequences may take; nil for as long as they take.
-    let limit: Double?
 
-    public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
+    public init(_ subject: EvaluationSubject, _ questions: FindingsQuestions, settings: Settings = Settings()) {
         self.subject = subject
+        self.questions = questions
         self.settings = settings
-        self.limit = limit
     }
 
-    /// - Throws: ``EvaluationError``, or what reading the corpus threw.
-    public func run(
-        _ questions: FindingsQuestions, control: EvaluationControl = EvaluationControl()
-    ) throws -> FindingsResult {
+    public func run(_ control: EvaluationControl) throws -> FindingsResult {
         let start = Date()
         let measurements = try Measurement.all(questions.kinds.map(\.query), of: subject.checkpoint)
         let vectors = try preconditioned(measurements)
@@ -63,10 +53,8 @@ public struct InfluenceFindings: Sendable {
             scale: [try abstraction(of: measurements, scores)], seconds: Date().timeIntervalSince(start))
     }
 
-    /// How abstract the influence on the same queries is in another model; ``FindingsResult/scale`` has a row a model.
-    public func abstraction(
-        of questions: FindingsQuestions, control: EvaluationControl = EvaluationControl()
-    ) throws -> InfluenceAbstraction {
+    /// How abstract influence is, the only part that is compared between models: ``FindingsResult/scale`` has one entry per model.
+    public func abstraction(_ control: EvaluationControl) throws -> InfluenceAbstraction {
         let measurements = try Measurement.all(questions.kinds.map(\.query), of: subject.checkpoint)
         return try abstraction(of: measurements, try scores(try preconditioned(measurements), control))
     }
@@ -77,18 +65,18 @@ public struct InfluenceFindings: Sendable {
         ).vectors
     }
 
-    /// Scores of all sequences.
+    /// The scores of all sequences.
     private func scores(_ vectors: [ParameterVector], _ control: EvaluationControl) throws -> [[Double]] {
         let total = subject.rowids.count
         let solver = EstimatorSolver(subject, EstimatorSettings())
-        if let limit {
-            try EvaluationError.check(
+        if control.limit != nil {
+            try control.check(
                 seconds: try solver.expectedSweepSeconds(with: vectors, step: control.step),
-                bytes: solver.bytes(of: vectors.count), limit: limit,
+                bytes: solver.bytes(of: vectors.count),
                 of: "scoring \(total) sequences for \(vectors.count) queries")
         }
         return try solver.products(
-            of: vectors, with: Array(subject.rowids.indices), step: control.step
+            of: vectors, with: Array(subject.sequences), step: control.step
         ) { control.report("scores", $0, of: total) }
     }
 
@@ -96,28 +84,24 @@ public struct InfluenceFindings: Sendable {
     private func tails(
         of scores: [[Double]], _ control: EvaluationControl
     ) throws -> [(tail: PowerLawTail?, goodness: Double?)] {
-        let done = Mutex(0)
+        let advance = control.counting("tails", of: scores.count)
         return try subject.workers.map(0..<scores.count) { _, index in
             try control.step()
             let tail = PowerLawTail(scores[index])
             let goodness = tail?.goodnessOfFit(of: scores[index], samples: settings.fitSamples, seed: settings.seed)
-            let now = done.withLock { done in
-                done += 1
-                return done
-            }
-            control.report("tails", now, of: scores.count)
+            advance()
             return (tail, goodness)
         }
     }
 
     private func abstraction(of measurements: [Measurement], _ scores: [[Double]]) throws -> InfluenceAbstraction {
-        let tops = scores.map { TopSequences(of: $0, count: settings.abstractionTop).places }
+        let tops = scores.map { TopSequences(of: $0, count: settings.abstractionTop).indices }
         return InfluenceAbstraction(
             subject: EvaluatedSubject(subject),
-            queries: try zip(measurements, tops).map { measurement, places in
+            queries: try zip(measurements, tops).map { measurement, top in
                 (
                     tokens: measurement.tokens,
-                    top: try subject.corpus.sequences(rowids: places.map { subject.rowids[$0] }).map {
+                    top: try subject.corpus.sequences(rowids: top.map { subject.rowids[$0] }).map {
                         (id: $0.id, tokens: $0.tokens)
                     }
                 )
@@ -126,7 +110,7 @@ public struct InfluenceFindings: Sendable {
 
     // MARK: Layers
 
-    /// How the positive influence of each query's top sequences is spread over the blocks, by kind of query.
+    /// How the positive influence of each query's top sequences is distributed over the blocks, by kind of query.
     private func layers(
         of kinds: [String], _ vectors: [ParameterVector], _ scores: [[Double]], _ control: EvaluationControl
     ) throws -> [InfluenceByBlock] {
@@ -139,9 +123,9 @@ public struct InfluenceFindings: Sendable {
         var shares: [(kind: String, shares: [Double])] = []
         for (query, vector) in vectors.enumerated() {
             control.report("layers", query, of: vectors.count)
-            let places = TopSequences(of: scores[query], count: settings.top).places.filter { scores[query][$0] > 0 }
+            let top = TopSequences(of: scores[query], count: settings.top).indices.filter { scores[query][$0] > 0 }
             let found = try sweep.scores(
-                of: places.map { subject.rowids[$0] },
+                of: top.map { subject.rowids[$0] },
                 queries: [PreconditionedQuery(layers: vector.layers.map { .full($0) })], breakdown: .layers)
             var sums = [Double](repeating: 0, count: (blocks.max() ?? 0) + 1)
             for score in found {
@@ -153,7 +137,7 @@ public struct InfluenceFindings: Sendable {
         return InfluenceByBlock.byKind(shares, seed: settings.seed)
     }
 
-    // MARK: Given texts
+    // MARK: Ad-hoc texts
 
     /// The scores of texts as if they were training sequences.
     private func given(
@@ -181,9 +165,9 @@ public struct InfluenceFindings: Sendable {
     private func tokens(of text: String) throws -> [Int32] {
         let tokenization = subject.corpus.tokenization
         let tokens = try tokenization.encode(text)
-        let room = tokenization.identity.pieceLength
-        guard tokens.count > 1, tokens.count <= room else {
-            throw EvaluationError.unusableText(text: text, tokens: tokens.count, room: room)
+        let capacity = tokenization.identity.pieceLength
+        guard tokens.count > 1, tokens.count <= capacity else {
+            throw EvaluationError.unusableText(text: text, tokens: tokens.count, capacity: capacity)
         }
         return tokenization.prefix + tokens
     }

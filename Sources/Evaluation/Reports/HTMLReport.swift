@@ -1,4 +1,4 @@
-/// A report as one HTML file that fetches nothing, light or dark as the reader has it.
+/// A report as one HTML file that fetches nothing, light or dark as the reader's system is.
 public struct HTMLReport: Sendable {
     private let report: EvaluationReport
 
@@ -35,7 +35,7 @@ public struct HTMLReport: Sendable {
             """
     }
 
-    private func section(_ section: EvaluationReport.Section) -> String {
+    private func section(_ section: (title: String, elements: [EvaluationReport.Element])) -> String {
         let elements = section.elements.map { element in
             switch element {
             case .paragraph(let text): "<p>\(HTMLText.escaped(text))</p>"
@@ -95,7 +95,7 @@ public struct HTMLReport: Sendable {
 
 /// Text within HTML.
 enum HTMLText {
-    /// By scalars: a mark that combines with a quotation mark must not hide it.
+    /// Escapes scalar by scalar: a mark that combines with a quotation mark must not hide it.
     static func escaped(_ text: String) -> String {
         var escaped = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {

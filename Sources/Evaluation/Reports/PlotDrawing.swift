@@ -1,6 +1,6 @@
 import Foundation
 
-/// Draws a plot as SVG that needs nothing else: colours are the page's (`--ink`, `--faint`, `--series-0` and on).
+/// Draws a plot as self-contained SVG; the page defines its colours (`--ink`, `--faint`, `--series-0` and so on).
 struct PlotDrawing {
     let plot: Plot
 
@@ -12,7 +12,7 @@ struct PlotDrawing {
     private static let right = 16.0
     private static let barHeight = 26.0
     private static let seriesColours = 6
-    /// Of a line that names a series.
+    /// The height of a line that names a series.
     private static let keyHeight = 17.0
 
     var svg: String {
@@ -39,7 +39,7 @@ struct PlotDrawing {
         let scale = PlotScale(
             bars.flatMap { [$0.estimate.value, $0.estimate.low, $0.estimate.high] }, includingZero: true)
         func x(_ value: Double) -> Double {
-            nameWidth + (scale.place(of: value) ?? 0) * (Self.width - nameWidth - figureWidth - Self.right)
+            nameWidth + (scale.position(of: value) ?? 0) * (Self.width - nameWidth - figureWidth - Self.right)
         }
         let end = Self.top + Double(bars.count) * Self.barHeight
         var marks = scale.ticks.map { tick in
@@ -79,17 +79,17 @@ struct PlotDrawing {
         let across = PlotScale(points.map(\.x), isLogarithmic: x.isLogarithmic)
         let up = PlotScale(points.map(\.y), isLogarithmic: y.isLogarithmic)
         let base = Self.height - Self.bottom
-        func place(_ point: (x: Double, y: Double)) -> (x: Double, y: Double)? {
-            guard let h = across.place(of: point.x), let v = up.place(of: point.y) else { return nil }
+        func position(_ point: (x: Double, y: Double)) -> (x: Double, y: Double)? {
+            guard let h = across.position(of: point.x), let v = up.position(of: point.y) else { return nil }
             return (Self.left + h * (Self.width - Self.left - Self.right), base - v * (base - Self.top))
         }
         var marks: [String] = []
         for tick in across.ticks {
-            let h = Self.left + (across.place(of: tick) ?? 0) * (Self.width - Self.left - Self.right)
+            let h = Self.left + (across.position(of: tick) ?? 0) * (Self.width - Self.left - Self.right)
             marks.append(line(h, Self.top, h, base, "grid") + text(h, base + 16, PlotScale.label(tick), "middle"))
         }
         for tick in up.ticks {
-            let v = base - (up.place(of: tick) ?? 0) * (base - Self.top)
+            let v = base - (up.position(of: tick) ?? 0) * (base - Self.top)
             marks.append(
                 line(Self.left, v, Self.width - Self.right, v, "grid")
                     + text(Self.left - 6, v + 4, PlotScale.label(tick), "end"))
@@ -102,13 +102,13 @@ struct PlotDrawing {
                 + "\(HTMLText.escaped(y.label))</text>")
         for (index, own) in series.enumerated() {
             let colour = index % Self.seriesColours
-            let places = own.points.compactMap(place)
+            let positions = own.points.compactMap(position)
             if joined {
-                let path = places.map { "\(number($0.x)),\(number($0.y))" }.joined(separator: " ")
+                let path = positions.map { "\(number($0.x)),\(number($0.y))" }.joined(separator: " ")
                 marks.append("<polyline class=\"l\(colour)\" points=\"\(path)\"/>")
             }
-            if !joined || places.count <= 40 {
-                marks += places.map {
+            if !joined || positions.count <= 40 {
+                marks += positions.map {
                     "<circle class=\"s\(colour)\" cx=\"\(number($0.x))\" cy=\"\(number($0.y))\" r=\"2.5\"/>"
                 }
             }

@@ -1,32 +1,33 @@
 import Curvature
 import Foundation
 import LinearAlgebra
-import Synchronization
 import Transformer
 
-/// Compares the scores of estimators with the proximal Bregman response function, which scores promise to predict
+/// Compares the scores of estimators with the proximal Bregman response function, which scores are meant to predict
 /// (Bae et al. 2022; Grosse et al. 2023, section 5.1).
 ///
 ///     some sequences -> the response of the parameters to each -> change of each query's log-probability
 ///                    -> each estimator's scores of the same sequences -> correlations
-public struct ResponseComparison: Sendable {
+public struct ResponseComparison: EvaluationStudy {
+    public static let name = "pbrf"
+
     public struct Settings: Sendable, Codable, Equatable {
-        /// Sequences whose response is found: half of those with words in common with the queries, half at random.
+        /// Sequences whose response is computed: half chosen by lexical overlap with the queries, half at random.
         public var sequences = 64
-        /// `ε` in copies of a sequence: this over the number of sequences.
+        /// `ε` in copies of a sequence: `ε` is this over the number of sequences.
         public var copies = 0.05
-        /// Steps of the minimisation, at most.
+        /// The most steps of the minimisation.
         public var iterations = 100
-        /// What may be left of the objective's gradient: ``ProximalBregmanResponse/Options/tolerance``.
+        /// The share of the objective's initial gradient at which it ends: ``ProximalBregmanResponse/Options/tolerance``.
         public var tolerance = 0.1
-        /// Sequences on which the model is held to its outputs, and of which conjugate gradients and the diagonal have the curvature; nil
+        /// Sequences that keep the model close to its outputs, and that give conjugate gradients and the diagonal their curvature; `nil`
         /// for all.
         public var heldSequences: Int?
-        /// The estimators, and the damping of all.
+        /// The estimators, and their damping.
         public var solving = EstimatorSettings()
-        /// Lengths of LiSSA, each an estimator of its own: it buys accuracy with time.
+        /// Numbers of LiSSA iterations, each of them an estimator: more iterations are more accurate.
         public var lissaIterations = [EstimatorSettings().lissaIterations]
-        /// Decides which sequences are drawn.
+        /// The seed for the sequences that are drawn.
         public var seed: UInt64 = 0
 
         public init() {}
@@ -41,40 +42,35 @@ public struct ResponseComparison: Sendable {
     }
 
     let subject: EvaluationSubject
+    let queries: [EvaluationQuery]
     private(set) var settings: Settings
-    /// Seconds that the whole may take; nil for as long as it takes.
-    let limit: Double?
 
-    public init(_ subject: EvaluationSubject, settings: Settings = Settings(), limit: Double? = 1_800) {
+    public init(_ subject: EvaluationSubject, _ queries: [EvaluationQuery], settings: Settings = Settings()) {
         self.subject = subject
+        self.queries = queries
         self.settings = settings
         self.settings.solving.curvatureSequences = settings.heldSequences ?? subject.rowids.count
-        self.limit = limit
     }
 
-    /// - Parameter path: Where responses and scores are kept as they are found, and taken up.
-    /// - Throws: ``EvaluationError``, ``RunRecordsError``, `SolveError`, or what reading the corpus threw.
-    public func run(
-        _ queries: [EvaluationQuery], records path: String, control: EvaluationControl = EvaluationControl()
-    ) throws -> ResponseResult {
+    public func run(_ control: EvaluationControl) throws -> ResponseResult {
         let start = Date()
         let measurements = try Measurement.all(queries, of: subject.checkpoint)
         let solver = EstimatorSolver(subject, settings.solving)
-        let places = try chooseSequences(for: measurements, solver)
-        let records = try RunRecords<ScoreRecord>(path: path, identity: try identity(queries))
+        let sequences = try chooseSequences(for: measurements, solver)
+        let records = try RunRecords<ScoreRecord>(path: control.records, identity: try identity())
         let response = ProximalBregmanResponse(
             solver.curvature, factors: subject.factors, damping: settings.solving.damping, options)
-        try check(places, records, response, solver, queries: queries.count, control)
-        try respond(places, measurements, response, records, control)
+        try check(sequences, records, response, solver, control)
+        try respond(sequences, measurements, response, records, control)
         for contender in contenders where records[key(contender)] == nil {
             let (scores, cost) = try EstimatorSolver(subject, contender.settings).scores(
-                of: measurements, by: contender.estimator, over: places, control.solving(contender.name))
+                of: measurements, by: contender.estimator, over: sequences, control.solving(contender.name))
             try records.append(key(contender), ScoreRecord(scores: scores, cost: cost))
         }
-        return try result(queries, places, records, seconds: Date().timeIntervalSince(start))
+        return try result(sequences, records, seconds: Date().timeIntervalSince(start))
     }
 
-    /// An estimator of some settings.
+    /// An estimator with its settings.
     private struct Contender {
         let estimator: EstimatorKind
         let settings: EstimatorSettings
@@ -101,55 +97,52 @@ public struct ResponseComparison: Sendable {
             tolerance: settings.tolerance, heldSequences: settings.heldSequences)
     }
 
-    /// Gradients of the objective in which a minimum is mostly reached.
+    /// The number of gradients of the objective that a minimisation usually takes.
     private static let usualGradients = 40
 
-    private static func key(_ place: Int) -> String { "sequence \(place)" }
+    private static func key(_ sequence: Int) -> String { "sequence \(sequence)" }
 
-    /// An estimator's scores are of the sequences that were chosen, and those go by how many they are.
+    /// An estimator's scores are of the chosen sequences, which their number determines.
     private func key(_ contender: Contender) -> String { "\(contender.name) of \(settings.sequences)" }
 
-    private func identity(_ queries: [EvaluationQuery]) throws -> RunIdentity {
+    private func identity() throws -> RunIdentity {
         var settings = settings
-        // Others, and more or fewer sequences, may be asked for when a run is taken up.
+        // A run that is continued can ask for other estimators, and more or fewer sequences.
         settings.solving.estimators = []
         settings.lissaIterations = []
         settings.sequences = 0
-        return try RunIdentity(scoresFor: "pbrf", subject, queries, seed: settings.seed, settings: settings)
+        return try RunIdentity(scoresFor: Self.name, subject, queries, seed: settings.seed, settings: settings)
     }
 
-    /// Half of the sequences by words in common with the queries, each query's best in turn, and half from the rest.
+    /// Half of the sequences by lexical overlap with the queries, each query's best in turn, and half from the others.
     private func chooseSequences(for measurements: [Measurement], _ solver: EstimatorSolver) throws -> [Int] {
-        let everyPlace = Array(subject.rowids.indices)
-        let wanted = min(settings.sequences, everyPlace.count)
-        let ranked = try measurements.map { measurement in
-            let matches = try solver.matches(of: measurement, with: everyPlace)
-            return everyPlace.filter { matches[$0] > 0 }.sorted { (matches[$0], $1) > (matches[$1], $0) }
-        }
+        let wanted = min(settings.sequences, subject.sequences.count)
+        let ranked = try measurements.map { try solver.ranking(byMatchWith: $0) }
         // A response needs a loss, and a sequence of one token has none.
-        func isUsable(_ place: Int) throws -> Bool { (try subject.tokens([place]).first?.count ?? 0) > 1 }
+        func isUsable(_ sequence: Int) throws -> Bool { (try subject.tokens([sequence]).first?.count ?? 0) > 1 }
         var chosen: [Int] = []
         for rank in 0..<wanted {
             for matches in ranked where chosen.count < wanted / 2 && rank < matches.count {
-                let place = matches[rank]
-                if !chosen.contains(place), try isUsable(place) { chosen.append(place) }
+                let sequence = matches[rank]
+                if !chosen.contains(sequence), try isUsable(sequence) { chosen.append(sequence) }
             }
         }
         var generator = SplitMix64(seed: settings.seed)
-        for place in everyPlace.shuffled(using: &generator) where chosen.count < wanted {
-            if !chosen.contains(place), try isUsable(place) { chosen.append(place) }
+        for sequence in subject.sequences.shuffled(using: &generator) where chosen.count < wanted {
+            if !chosen.contains(sequence), try isUsable(sequence) { chosen.append(sequence) }
         }
         return chosen.sorted()
     }
 
-    /// Refuses what would take longer than it may, going by a gradient of the objective and a few products with the curvature.
+    /// Refuses a run that would take longer than the limit, estimated from a gradient of the objective and a few products with the
+    /// curvature.
     private func check(
-        _ places: [Int], _ records: RunRecords<ScoreRecord>, _ response: ProximalBregmanResponse,
-        _ solver: EstimatorSolver, queries: Int, _ control: EvaluationControl
+        _ sequences: [Int], _ records: RunRecords<ScoreRecord>, _ response: ProximalBregmanResponse,
+        _ solver: EstimatorSolver, _ control: EvaluationControl
     ) throws {
-        guard let limit else { return }
+        guard control.limit != nil else { return }
         var seconds = 0.0
-        let missing = places.filter { records[Self.key($0)] == nil }
+        let missing = sequences.filter { records[Self.key($0)] == nil }
         if let first = missing.first {
             let gradient = try response.secondsOfAGradient(
                 on: try subject.tokens([first])[0], WorkControl(step: control.step))
@@ -161,56 +154,49 @@ public struct ResponseComparison: Sendable {
         for contender in open {
             let expected = try EstimatorSolver(subject, contender.settings).expectedSeconds(
                 of: [contender.estimator], step: control.step)
-            seconds += (expected[contender.estimator] ?? 0) * Double(queries)
+            seconds += (expected[contender.estimator] ?? 0) * Double(queries.count)
         }
-        // Two vectors for each step that is remembered, and the moved parameters.
+        // Two vectors per remembered step, and the moved parameters.
         let vectors = 2 * min(settings.iterations, ProximalBregmanResponse.memory) + 6
-        try EvaluationError.check(
-            seconds: seconds, bytes: solver.bytes(of: vectors * subject.workers.count), limit: limit,
+        try control.check(
+            seconds: seconds, bytes: solver.bytes(of: vectors * subject.workers.count),
             of: "finding \(missing.count) responses and \(open.count) estimators' scores")
     }
 
-    /// Finds the responses that are missing, one a worker at a time.
+    /// Computes the missing responses, one per worker at a time.
     private func respond(
-        _ places: [Int], _ measurements: [Measurement], _ response: ProximalBregmanResponse,
+        _ sequences: [Int], _ measurements: [Measurement], _ response: ProximalBregmanResponse,
         _ records: RunRecords<ScoreRecord>, _ control: EvaluationControl
     ) throws {
-        let missing = places.filter { records[Self.key($0)] == nil }
+        let missing = sequences.filter { records[Self.key($0)] == nil }
         var workspace = DecoderWorkspace()
         let before = measurements.map { $0.logProbability(under: subject.decoder, in: &workspace) }
-        let total = places.count * settings.iterations
-        let done = Mutex(total - missing.count * settings.iterations)
+        let total = sequences.count * settings.iterations
+        let advance = control.counting("responses", from: total - missing.count * settings.iterations, of: total)
         _ = try subject.workers.map(0..<missing.count) { _, index in
-            let place = missing[index]
-            let solving = WorkControl<WorkProgress>(
-                progress: { progress in
-                    guard progress.done > 0 else { return }
-                    let now = done.withLock { done in
-                        done += 1
-                        return done
-                    }
-                    control.report("responses", now, of: total)
-                }, step: control.step)
-            let found = try response.response(to: try subject.tokens([place])[0], control: solving)
+            let sequence = missing[index]
+            let solving = WorkControl<WorkProgress>(progress: { if $0.done > 0 { advance() } }, step: control.step)
+            let found = try response.response(to: try subject.tokens([sequence])[0], control: solving)
             let moved = response.model(after: found)
             var workspace = DecoderWorkspace()
             let scores = zip(measurements, before).map { measurement, before in
                 (measurement.logProbability(under: moved, in: &workspace) - before) / response.options.weight
             }
             try records.append(
-                Self.key(place), ScoreRecord(scores: [scores], residual: found.residual, seconds: found.cost.seconds))
+                Self.key(sequence), ScoreRecord(scores: [scores], residual: found.residual, seconds: found.cost.seconds)
+            )
         }
     }
 
     private func result(
-        _ queries: [EvaluationQuery], _ places: [Int], _ records: RunRecords<ScoreRecord>, seconds: Double
+        _ sequences: [Int], _ records: RunRecords<ScoreRecord>, seconds: Double
     ) throws -> ResponseResult {
-        let found = places.compactMap { records[Self.key($0)] }
-        let names = try subject.corpus.sequences(rowids: places.map { subject.rowids[$0] }).map(\.id)
+        let found = sequences.compactMap { records[Self.key($0)] }
         let responses = queries.indices.map { query in found.map { $0.scores[0][query] } }
         return ResponseResult(
             subject: EvaluatedSubject(subject), settings: settings, queries: queries, seconds: seconds,
-            sequences: names, responses: responses, residuals: found.compactMap(\.residual),
+            sequences: try subject.identifiers(sequences), responses: responses,
+            residuals: found.compactMap(\.residual),
             secondsPerResponse: found.compactMap(\.seconds).reduce(0, +) / Double(max(found.count, 1)),
             estimators: ResponseResult.Estimator.compared(
                 contenders.compactMap { contender in

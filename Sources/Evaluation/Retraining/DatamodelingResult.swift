@@ -1,92 +1,53 @@
-/// How well each estimator predicts what models trained on parts of the corpus say.
-public struct DatamodelingResult: Sendable, Codable, Equatable {
+/// How well each estimator predicts the outputs of models that are trained on parts of the corpus.
+public struct DatamodelingResult: EvaluationResult, Codable, Equatable {
     public var subject: EvaluatedSubject
     public var settings: LinearDatamodeling.Settings
     public var queries: [EvaluationQuery]
-    /// Of this run: trainings that were taken up from earlier ones are not counted.
+    /// The time of this run, without the trainings that an earlier run had finished.
     public var seconds: Double
     public var estimators: [Estimator]
-    /// Log-probabilities in nats: a row a trained model, a column a query.
+    /// Log-probabilities in nats: one row per trained model, one column per query.
     public var actual: [[Double]]
 
     public struct Estimator: Sendable, Codable, Equatable {
         public var name: String
-        /// The linear datamodeling score, its interval over queries and trained models drawn anew.
+        /// The linear datamodeling score, with its bootstrap interval over queries and trained models.
         public var score: Estimate?
-        /// The same with an interval over trained models alone: of these very queries.
+        /// The same score with an interval over trained models only, which holds for these very queries.
         public var ofTheseQueries: Estimate?
-        /// Spearman's correlation of each query.
+        /// Each query's Spearman correlation.
         public var perQuery: [Double?]
-        /// By how much the score is above that of EK-FAC, drawn on the same queries and models.
+        /// How far the score is above that of EK-FAC, both drawn on the same queries and models.
         public var aboveEKFAC: Estimate?
-        /// The sum of scores: a row a trained model, a column a query. Not kept: it follows from scores and seed.
+        /// The sum of scores: one row per query, one column per trained model. Not kept: it follows from the scores and the seed.
         var predicted: [[Double]] = []
 
-        enum CodingKeys: String, CodingKey {
-            case name, score
-            case ofTheseQueries = "of_these_queries"
-            case perQuery = "per_query"
-            case aboveEKFAC = "above_ekfac"
-        }
-
-        init(_ name: String, predicted: [[Double]], actual: [[Double]], seed: UInt64) {
-            self.name = name
-            self.predicted = predicted
-            let queries = actual.first?.count ?? 0
-            let all = Array(actual.indices)
-            perQuery = (0..<queries).map { Self.correlation(predicted, actual, query: $0, over: all) }
-            score = Bootstrap(draws: 1_000, seed: seed).estimate(over: queries, actual.count) {
-                Self.score(predicted, actual, queries: $0, over: $1)
-            }
-            ofTheseQueries = Bootstrap(draws: 1_000, seed: seed).estimate(over: actual.count) {
-                Self.score(predicted, actual, queries: Array(0..<queries), over: $0)
-            }
-        }
-
-        static func score(_ predicted: [[Double]], _ actual: [[Double]], queries: [Int], over models: [Int]) -> Double?
-        {
-            var known: [Int: Double?] = [:]
-            let found = queries.compactMap { query -> Double? in
-                if let value = known[query] { return value }
-                let value = correlation(predicted, actual, query: query, over: models)
-                known[query] = value
-                return value
-            }
-            return found.isEmpty ? nil : found.reduce(0, +) / Double(found.count)
-        }
-
-        private static func correlation(
-            _ predicted: [[Double]], _ actual: [[Double]], query: Int, over models: [Int]
-        ) -> Double? {
-            Correlation.spearman(models.map { predicted[$0][query] }, models.map { actual[$0][query] })
-        }
+        enum CodingKeys: CodingKey { case name, score, ofTheseQueries, perQuery, aboveEKFAC }
     }
+}
 
-    enum CodingKeys: String, CodingKey {
-        case subject, settings, queries, seconds, estimators, actual
-    }
-
-    init(
-        subject: EvaluatedSubject, settings: LinearDatamodeling.Settings, queries: [EvaluationQuery], seconds: Double,
-        estimators: [Estimator], actual: [[Double]]
-    ) {
-        self.subject = subject
-        self.settings = settings
-        self.queries = queries
-        self.seconds = seconds
-        self.estimators = estimators
-        self.actual = actual
-        guard let ekfac = estimators.first(where: { $0.name == EstimatorKind.ekfac.rawValue }) else { return }
-        for index in estimators.indices where estimators[index].name != ekfac.name {
-            let own = estimators[index].predicted
-            self.estimators[index].aboveEKFAC = Bootstrap(draws: 1_000, seed: settings.seed).estimate(
-                over: queries.count, actual.count
-            ) { queries, models in
-                guard let score = Estimator.score(own, actual, queries: queries, over: models),
-                    let base = Estimator.score(ekfac.predicted, actual, queries: queries, over: models)
-                else { return nil }
-                return score - base
-            }
+extension DatamodelingResult.Estimator {
+    /// Compares predictions with log-probabilities, and with EK-FAC's predictions if EK-FAC is among the estimators.
+    ///
+    /// - Parameters:
+    ///   - predictions: Each estimator's sums of scores, with one row per query and one column per trained model.
+    ///   - measured: The log-probabilities, with the same rows and columns.
+    ///   - seed: The seed of the bootstrap.
+    static func compared(
+        _ predictions: [(name: String, sums: [[Double]])], with measured: [[Double]], seed: UInt64
+    ) -> [DatamodelingResult.Estimator] {
+        let bootstrap = Bootstrap(draws: 1_000, seed: seed)
+        let reference = EstimatorKind.ekfac.rawValue
+        let ekfac = predictions.first { $0.name == reference }.map { QueryCorrelations(of: $0.sums, with: measured) }
+        return predictions.map { name, sums in
+            let agreement = QueryCorrelations(of: sums, with: measured)
+            let base = name == reference ? nil : ekfac
+            return DatamodelingResult.Estimator(
+                name: name, score: agreement.mean(by: Correlation.spearman, bootstrap),
+                ofTheseQueries: agreement.meanOfTheseQueries(by: Correlation.spearman, bootstrap),
+                perQuery: agreement.each(by: Correlation.spearman),
+                aboveEKFAC: base.flatMap { agreement.difference(from: $0, by: Correlation.spearman, bootstrap) },
+                predicted: sums)
         }
     }
 }
@@ -97,40 +58,37 @@ extension DatamodelingResult {
         return EvaluationReport(
             title: "Linear datamodeling score",
             question:
-                "When the model is trained anew on part of its corpus, do the scores predict how likely each query's "
+                "When the model is trained again on part of its corpus, do the scores predict how likely each query's "
                 + "completion then is?",
             findings: findings(ranked),
             sections: [
-                .init(
-                    "Spearman's correlation of predicted and real log-probability",
+                (
+                    "Spearman's correlation of predicted and actual log-probability",
                     [
                         .paragraph(
                             "Over \(actual.count) models, each trained on \(Figure.percent(settings.share, 0)) of "
                                 + "\(subject.sequences) sequences; the mean of \(queries.count) queries, with the "
-                                + "interval that holds 95 % of the scores on queries and models drawn anew; and on these very queries, models "
-                                + "alone drawn anew. Above EK-FAC: the difference on the same queries and models, both drawn anew."
+                                + "interval that holds 95 % of the scores on redrawn queries and models; and for these very queries, "
+                                + "with only the models redrawn. Above EK-FAC: the difference, both drawn on the same queries and models."
                         ),
                         .table(
-                            ReportTable(
-                                columns: ["", "score", "of these queries", "above EK-FAC"],
-                                rows: ranked.map {
-                                    [
-                                        $0.name, Figure.estimate($0.score), Figure.estimate($0.ofTheseQueries),
-                                        Figure.estimate($0.aboveEKFAC),
-                                    ]
-                                })),
+                            columns: ["", "score", "for these queries", "above EK-FAC"],
+                            rows: ranked.map {
+                                [
+                                    $0.name, Figure.estimate($0.score), Figure.estimate($0.ofTheseQueries),
+                                    Figure.estimate($0.aboveEKFAC),
+                                ]
+                            }),
                         .plot(
-                            Plot(
-                                "Linear datamodeling score of each estimator, with its 95 % interval",
-                                .bars(
-                                    ranked.compactMap { own in own.score.map { Plot.Bar(own.name, $0) } },
-                                    label: "Spearman's correlation, mean over queries"))),
-                    ]),
-                .init("One query, model by model", examples),
+                            "Linear datamodeling score of each estimator, with its 95 % interval",
+                            .bars(
+                                ranked.compactMap { own in own.score.map { Plot.Bar(own.name, $0) } },
+                                label: "Spearman's correlation, mean over queries")),
+                    ]
+                ),
+                ("One query, model by model", examples),
             ],
-            provenance: subject.facts + [
-                .init("Seed", "\(settings.seed)"), .init("This run took", Figure.duration(seconds)),
-            ])
+            provenance: subject.provenance(seed: settings.seed, seconds: seconds))
     }
 
     private func findings(_ ranked: [Estimator]) -> [String] {
@@ -149,12 +107,12 @@ extension DatamodelingResult {
         let apart = ranked.filter { own in own.score.map { !$0.overlaps(score) && $0.high < score.low } ?? false }
         if !apart.isEmpty {
             findings.append(
-                "Their own intervals lie wholly below EK-FAC's: \(apart.map(\.name).joined(separator: ", ")).")
+                "Their own intervals lie entirely below EK-FAC's: \(apart.map(\.name).joined(separator: ", ")).")
         }
         return findings
     }
 
-    /// The query that EK-FAC predicts about as well as the mean.
+    /// The query that EK-FAC predicts about as well as the average query.
     private var examples: [EvaluationReport.Element] {
         guard let ekfac = estimators.first(where: { $0.name == EstimatorKind.ekfac.rawValue }),
             let mean = ekfac.score?.value
@@ -165,12 +123,11 @@ extension DatamodelingResult {
         return [
             .paragraph("“\(queries[query].prompt)” → “\(queries[query].completion)”"),
             .plot(
-                Plot(
-                    "A point a trained model: the sum of EK-FAC's scores of what it was trained on, and the completion's "
-                        + "log-probability under it",
-                    .scatter(
-                        [Plot.Series("models", actual.indices.map { (ekfac.predicted[$0][query], actual[$0][query]) })],
-                        x: Plot.Axis("sum of scores, nats"), y: Plot.Axis("log-probability, nats")))),
+                "One point per trained model: the sum of EK-FAC's scores of the sequences that it was trained on, and the "
+                    + "completion's log-probability under it",
+                .scatter(
+                    [Plot.Series("models", actual.indices.map { (ekfac.predicted[query][$0], actual[$0][query]) })],
+                    x: Plot.Axis("sum of scores, nats"), y: Plot.Axis("log-probability, nats"))),
         ]
     }
 }

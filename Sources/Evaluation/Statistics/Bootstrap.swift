@@ -1,6 +1,6 @@
 import LinearAlgebra
 
-/// Intervals of figures by the percentile bootstrap (Efron 1979): the figure is found anew on samples drawn with replacement.
+/// Intervals of figures by the percentile bootstrap (Efron 1979): the figure is computed again on samples drawn with replacement.
 public struct Bootstrap: Sendable {
     public var draws: Int
     public var seed: UInt64
@@ -10,23 +10,23 @@ public struct Bootstrap: Sendable {
         self.seed = seed
     }
 
-    /// The mean of some values with its interval. Nil where there are none.
+    /// The mean of some values with its interval; `nil` for no values.
     public func mean(of values: [Double]) -> Estimate? {
         estimate(over: values.count) { sample in
             sample.isEmpty ? nil : sample.reduce(0) { $0 + values[$1] } / Double(sample.count)
         }
     }
 
-    /// A figure of things that are drawn independently.
+    /// A figure of items that are drawn independently.
     ///
-    /// - Parameter figure: Of the things at some indices, which repeat; nil where it has no value there.
-    /// - Returns: Nil where the figure of all has no value.
+    /// - Parameter figure: Computes the figure of the items at some indices, which can repeat; `nil` if it has no value for them.
+    /// - Returns: `nil` if the figure of all items has no value.
     public func estimate(over count: Int, _ figure: ([Int]) -> Double?) -> Estimate? {
         var generator = SplitMix64(seed: seed)
         return estimate(figure(Array(0..<count))) { figure(Self.draw(count, &generator)) }
     }
 
-    /// A figure of two kinds of things, each drawn independently: such as queries, and the subsets that models were trained on.
+    /// A figure of two kinds of items, each drawn independently, such as queries, and the subsets that models were trained on.
     public func estimate(over first: Int, _ second: Int, _ figure: ([Int], [Int]) -> Double?) -> Estimate? {
         var generator = SplitMix64(seed: seed)
         return estimate(figure(Array(0..<first), Array(0..<second))) {
@@ -48,5 +48,37 @@ public struct Bootstrap: Sendable {
 
     private static func draw(_ count: Int, _ generator: inout SplitMix64) -> [Int] {
         (0..<count).map { _ in Int.random(in: 0..<count, using: &generator) }
+    }
+}
+
+/// A figure with its interval, within which it lies with 95 % confidence.
+public struct Estimate: Sendable, Codable, Equatable {
+    public var value: Double
+    public var low: Double
+    public var high: Double
+
+    public init(value: Double, low: Double, high: Double) {
+        self.value = value
+        self.low = low
+        self.high = high
+    }
+
+    /// Whether two intervals have a point in common.
+    public func overlaps(_ other: Estimate) -> Bool { low <= other.high && other.low <= high }
+}
+
+/// The change of each query's log-probability, in nats; positive: the completion became likelier.
+public struct QueryChanges: Sendable, Codable, Equatable {
+    /// The cause of the changes, such as the estimator that chose the sequences.
+    public var name: String
+    /// One per query.
+    public var changes: [Double]
+    /// The mean, with its bootstrap interval over queries.
+    public var mean: Estimate?
+
+    init(name: String, changes: [Double], seed: UInt64) {
+        self.name = name
+        self.changes = changes
+        mean = Bootstrap(seed: seed).mean(of: changes)
     }
 }

@@ -1,4 +1,3 @@
-import Attribution
 import Corpus
 import Curvature
 import LinearAlgebra
@@ -6,19 +5,19 @@ import Transformer
 
 /// What an evaluation is about: a model, its factors, and the corpus that it was trained on.
 public struct EvaluationSubject: Sendable {
-    /// What the model is called in reports.
+    /// The model's name in reports.
     public let name: String
     public let checkpoint: Checkpoint
     public let factors: EKFACFactors
     public let corpus: CorpusStore
     public let workers: Workers
-    /// Every sequence of the corpus, in ascending order. Evaluations name a sequence by its place here.
+    /// Every sequence of the corpus, in ascending order. Evaluations name a sequence by its index here.
     public let rowids: [Int64]
     public let corpusDigest: String
 
     static let leastSequences = 10
 
-    /// - Throws: ``EvaluationError/tooFewSequences(found:)``, or what reading the corpus threw.
+    /// - Throws: ``EvaluationError/tooFewSequences(found:)``, or an error of the corpus.
     public init(
         name: String, checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore, workers: Workers = Workers()
     ) throws {
@@ -36,9 +35,18 @@ public struct EvaluationSubject: Sendable {
 
     var decoder: DecoderModel { checkpoint.decoder }
     var tracked: TrackedLayers { factors.tracked }
+    /// The indices of all sequences.
+    var sequences: Range<Int> { rowids.indices }
 
-    /// The tokens of some sequences, in the order of their places.
-    func tokens(_ places: [Int]) throws -> [[Int32]] { try corpus.tokens(rowids: places.map { rowids[$0] }) }
+    /// The tokens of some sequences, in the given order.
+    func tokens(_ sequences: [Int]) throws -> [[Int32]] {
+        try corpus.tokens(rowids: sequences.map { rowids[$0] })
+    }
+
+    /// The identifiers of some sequences, in the given order.
+    func identifiers(_ sequences: [Int]) throws -> [String] {
+        try corpus.sequences(rowids: sequences.map { rowids[$0] }).map(\.id)
+    }
 
     /// All sequences as a fit and the curvature read them.
     var source: FactorFit.Source {
@@ -53,9 +61,34 @@ public struct EvaluationSubject: Sendable {
         GaussNewtonMatrix(decoder: decoder, tracked: tracked, source: source, workers: workers)
     }
 
-    /// At most so many of the sequences, evenly spread, by their place.
+    /// At most this many of the sequences, evenly spread.
     func spread(_ count: Int) -> [Int] {
         let kept = min(count, rowids.count)
         return (0..<kept).map { $0 * rowids.count / kept }
+    }
+}
+
+/// The subject of an evaluation, as results keep it.
+public struct EvaluatedSubject: Sendable, Codable, Equatable {
+    public var model: String
+    public var modelDigest: String
+    public var parameters: Int
+    public var corpusDigest: String
+    public var sequences: Int
+
+    init(_ subject: EvaluationSubject) {
+        model = subject.name
+        modelDigest = subject.checkpoint.digest
+        parameters = subject.decoder.parameterCount
+        corpusDigest = subject.corpusDigest
+        sequences = subject.rowids.count
+    }
+
+    /// What a report says at its end: the subject, the seed, and how long the run took.
+    func provenance(seed: UInt64, seconds: Double, _ facts: [EvaluationReport.Fact] = []) -> [EvaluationReport.Fact] {
+        [
+            ("Model", "\(model), \(parameters) parameters, \(modelDigest)"),
+            ("Corpus", "\(sequences) sequences, \(corpusDigest)"),
+        ] + facts + [("Seed", "\(seed)"), ("This run took", Figure.duration(seconds))]
     }
 }

@@ -1,6 +1,22 @@
 import Curvature
-import LinearAlgebra
 import Transformer
+
+/// A question of an evaluation: how likely is this completion of this prompt?
+public struct EvaluationQuery: Sendable, Codable, Equatable {
+    public var prompt: String
+    public var completion: String
+
+    public init(prompt: String, completion: String) {
+        self.prompt = prompt
+        self.completion = completion
+    }
+
+    /// The query's name in a table: its end, if it is long.
+    var label: String {
+        let text = prompt + completion
+        return text.count <= 60 ? text : "…" + text.suffix(59)
+    }
+}
 
 /// The measurement of a query, `f = Σ log p(token | prompt, earlier tokens)` over its completion's tokens, in nats.
 struct Measurement: Sendable {
@@ -13,7 +29,7 @@ struct Measurement: Sendable {
         let joined = checkpoint.tokenizer.encodeJoined(prompt: query.prompt, completion: query.completion)
         guard joined.completionStart > 0, joined.completionStart < joined.tokens.count else {
             throw EvaluationError.unusableQuery(
-                prompt: query.prompt, reason: "prompt and completion must have at least a token each")
+                prompt: query.prompt, reason: "the prompt and the completion must have at least one token each")
         }
         let context = checkpoint.decoder.description.contextLength
         guard joined.tokens.count <= context else {
@@ -25,31 +41,29 @@ struct Measurement: Sendable {
         completionStart = joined.completionStart
     }
 
+    /// The measurements of several queries, in their order.
+    static func all(_ queries: [EvaluationQuery], of checkpoint: Checkpoint) throws -> [Measurement] {
+        guard !queries.isEmpty else { throw EvaluationError.noQueries }
+        return try queries.map { try Measurement($0, of: checkpoint) }
+    }
+
     var batch: TokenBatch {
         var batch = TokenBatch()
         batch.append(tokens, labels: .nextTokensFrom(completionStart))
         return batch
     }
 
-    /// `f` under a model of the same tokens, which may be another than the query was read for.
+    /// `f` under a model with the same tokens, which need not be the model that the query was read for.
     func logProbability(under decoder: DecoderModel, in workspace: inout DecoderWorkspace) -> Double {
         -decoder.losses(of: batch, in: &workspace).sum(over: 0..<tokens.count)
     }
 
-    /// The gradient of `-f` in the tracked parameters: of a loss, as the gradients of training sequences are, so that the sign of
-    /// their inner product is that of a score.
+    /// The gradient of `-f` in the tracked parameters: the gradient of a loss, like those of training sequences, so that their
+    /// inner product has the sign of a score.
     func gradient(of decoder: DecoderModel, tracked: TrackedLayers) -> ParameterVector {
         var workspace = DecoderWorkspace()
         var tap = GradientSumTap(tracked)
         decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
         return tap.sum
-    }
-}
-
-extension Measurement {
-    /// Several queries' measurements, in their order.
-    static func all(_ queries: [EvaluationQuery], of checkpoint: Checkpoint) throws -> [Measurement] {
-        guard !queries.isEmpty else { throw EvaluationError.noQueries }
-        return try queries.map { try Measurement($0, of: checkpoint) }
     }
 }

@@ -1,11 +1,10 @@
 import ArgumentParser
 import Evaluation
-import Limits
 
-/// `tributary evaluate estimators`: how alike estimators rank, and what they take.
+/// `tributary evaluate estimators`: how similarly estimators rank, and what they cost.
 struct EvaluateEstimators: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "estimators",
+        commandName: EstimatorComparison.name,
         abstract: "Compare estimators of influence: their scores, their time and their memory.",
         discussion: """
             Scores the same candidates of each query with every estimator, and correlates the scores: EK-FAC, K-FAC, the diagonal, \
@@ -18,9 +17,7 @@ struct EvaluateEstimators: ParsableCommand {
     @OptionGroup var options: EvaluationOptions
     @OptionGroup var questions: QuestionOptions
 
-    @Option(
-        parsing: .upToNextOption,
-        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    @Option(parsing: .upToNextOption, help: "\(EstimatorKind.help) (default: all)")
     var estimators: [EstimatorKind] = []
 
     @Option(help: "How many sequences to score per query: half chosen by TF-IDF, half at random.")
@@ -35,15 +32,12 @@ struct EvaluateEstimators: ParsableCommand {
     }
 
     func run() throws {
-        let queries = try questions.questions(to: options.location.model)
-        let run = try EvaluationRun("estimators", options)
+        let queries = try questions.queries(for: options.location.model)
         var settings = EstimatorSettings()
         if !estimators.isEmpty { settings.estimators = estimators }
         settings.candidates = candidates
         settings.damping = damping
         settings.seed = options.seed
-        let report = try EstimatorComparison(run.subject, settings: settings, limit: options.limit).run(
-            queries, records: run.records, control: run.control)
-        try run.finish(report, report.report)
+        try options.run { EstimatorComparison($0, queries, settings: settings) }
     }
 }

@@ -1,12 +1,10 @@
 import ArgumentParser
 import Evaluation
-import Foundation
-import Limits
 
-/// `tributary evaluate findings`: do findings about large models hold of this one?
+/// `tributary evaluate findings`: do findings about large models hold for this one?
 struct EvaluateFindings: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "findings",
+        commandName: InfluenceFindings.name,
         abstract: "See which findings of Grosse et al. 2023 hold for a model.",
         discussion: """
             Measures how concentrated influence is, in which blocks it lies, whether it depends on word order and on dialogue, \
@@ -51,18 +49,18 @@ struct EvaluateFindings: ParsableCommand {
         var settings = InfluenceFindings.Settings()
         settings.top = top
         settings.seed = options.seed
-        let run = try EvaluationRun("findings", options)
-        var result = try InfluenceFindings(run.subject, settings: settings, limit: options.limit).run(
-            asked, control: run.control)
+        func study(of subject: EvaluationSubject) -> InfluenceFindings {
+            InfluenceFindings(subject, asked, settings: settings)
+        }
+        let run = try EvaluationRun(InfluenceFindings.name, options)
+        var result = try study(of: run.subject).run(run.control)
         for model in models {
             var other = options
             other.location.model = model
             other.location.workspace = nil
-            let compared = try EvaluationRun("findings", other)
-            result.scale.append(
-                try InfluenceFindings(compared.subject, settings: settings, limit: options.limit).abstraction(
-                    of: asked, control: compared.control))
+            let compared = try EvaluationRun(InfluenceFindings.name, other)
+            result.scale.append(try study(of: compared.subject).abstraction(compared.control))
         }
-        try run.finish(result, result.report)
+        try run.finish(result)
     }
 }

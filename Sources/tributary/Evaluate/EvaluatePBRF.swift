@@ -1,11 +1,10 @@
 import ArgumentParser
 import Evaluation
-import Limits
 
-/// `tributary evaluate pbrf`: scores beside what they promise to predict.
+/// `tributary evaluate pbrf`: scores beside the effect that they are meant to predict.
 struct EvaluatePBRF: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pbrf",
+        commandName: ResponseComparison.name,
         abstract:
             "Train the model with more weight on single sequences, and see whether scores predict the effect.",
         discussion: """
@@ -24,9 +23,7 @@ struct EvaluatePBRF: ParsableCommand {
     @Option(help: "How many sequences to find the response to: half chosen by TF-IDF, half at random.")
     var sequences = 64
 
-    @Option(
-        parsing: .upToNextOption,
-        help: "The estimators: \(EstimatorKind.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
+    @Option(parsing: .upToNextOption, help: "\(EstimatorKind.help) (default: all)")
     var estimators: [EstimatorKind] = []
 
     @Option(
@@ -65,8 +62,7 @@ struct EvaluatePBRF: ParsableCommand {
     }
 
     func run() throws {
-        let queries = try questions.questions(to: options.location.model)
-        let run = try EvaluationRun("pbrf", options)
+        let queries = try questions.queries(for: options.location.model)
         var settings = ResponseComparison.Settings()
         settings.sequences = sequences
         settings.copies = copies
@@ -78,8 +74,6 @@ struct EvaluatePBRF: ParsableCommand {
         settings.solving.damping = damping
         settings.solving.seed = options.seed
         settings.seed = options.seed
-        let result = try ResponseComparison(run.subject, settings: settings, limit: options.limit).run(
-            queries, records: run.records, control: run.control)
-        try run.finish(result, result.report)
+        try options.run { ResponseComparison($0, queries, settings: settings) }
     }
 }

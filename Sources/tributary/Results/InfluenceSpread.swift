@@ -2,15 +2,15 @@ import Attribution
 import Foundation
 import Limits
 
-/// How influence is spread over what was scored, and what may be missing, in a few lines.
+/// How influence is distributed over the scored sequences, and how much was missed, in a few lines.
 struct InfluenceSpread {
     let lines: [String]
 
-    /// Sources that are named.
+    /// The most sources that are named.
     private static let sourceLimit = 4
 
     init(_ result: InfluenceResult) {
-        // Texts of the asker's own are no sample of anything.
+        // Ad-hoc texts are not a sample of the corpus.
         guard result.candidates.selection != "texts" else {
             lines = []
             return
@@ -18,7 +18,7 @@ struct InfluenceSpread {
         lines = [Self.sources(of: result), Self.tail(of: result), Self.missed(by: result)].compactMap { $0 }
     }
 
-    /// Nothing where all is of one source.
+    /// `nil` if all sequences have one source.
     private static func sources(of result: InfluenceResult) -> String? {
         guard let sources = result.sources, sources.count > 1 else { return nil }
         let named = sources.prefix(sourceLimit).map { source in

@@ -1,14 +1,14 @@
 import Attribution
 
-/// A sequence's text, cut to the part where most of its influence lies, with the tokens that carry it marked.
+/// A sequence's text, cut to the part with most of its influence, with marks on the tokens that carry it.
 struct InfluentialText {
     /// A character of the text on its way to the terminal.
     private struct Cell {
         var character: Character
         var emphasis: TerminalStyle.Emphasis?
-        /// Its part of its token's influence, without sign.
+        /// Its share of its token's influence, without sign.
         var weight: Double
-        /// Whether it begins or ends what stands out.
+        /// Whether it begins or ends an emphasised part.
         var isMark = false
 
         static let mark = Cell(character: "*", weight: 0, isMark: true)
@@ -18,7 +18,7 @@ struct InfluentialText {
     private let cells: [Cell]
     private let style: TerminalStyle
 
-    /// A token stands out strongly from this share of the strongest token's influence, and weakly from the one below.
+    /// The shares of the strongest token's influence from which a token is emphasised strongly and weakly.
     private static let strongShare = 0.5
     private static let weakShare = 0.2
 
@@ -52,7 +52,7 @@ struct InfluentialText {
         return score > 0 ? .positive : .negative
     }
 
-    /// Asterisks around what stands out strongly, where there is no colour.
+    /// Asterisks around strongly emphasised parts, for output without colour.
     private static func withMarks(_ cells: [Cell]) -> [Cell] {
         var marked: [Cell] = []
         var isInside = false
@@ -69,13 +69,13 @@ struct InfluentialText {
     /// The text in lines.
     ///
     /// - Parameters:
-    ///   - width: Columns of a line.
-    ///   - count: Lines at most; nil for the whole text.
+    ///   - width: The columns of a line.
+    ///   - count: The most lines; `nil` for the whole text.
     func lines(width: Int, count: Int?) -> [String] {
         guard let count else { return wrapped(cells[...], width: width).map(rendered) }
         let excerpt = excerpt(width: width * count)
         var lines = wrapped(excerpt, width: width)
-        // Breaking lines between words leaves gaps: what no longer fits is cut.
+        // Lines that break between words leave gaps: text that no longer fits is cut.
         var end = excerpt.endIndex
         while lines.count > count, end > excerpt.startIndex {
             end = min(end, lines[count - 1].endIndex) - 1
@@ -84,11 +84,11 @@ struct InfluentialText {
         return lines.map(rendered)
     }
 
-    /// As much of the text as `width` columns hold, where it carries the most influence, which is kept off the edges.
+    /// The `width` columns of text that carry the most influence, with the influential part away from the edges.
     private func excerpt(width: Int) -> ArraySlice<Cell> {
         let total = cells.reduce(0) { $0 + $1.character.columns }
         guard total > width else { return cells[...] }
-        // Of the starts whose windows carry as much as any, the one in the middle.
+        // The middle one of the starts whose windows carry the most influence.
         var weights: [(start: Int, weight: Double)] = []
         var end = 0
         var columns = 0
@@ -119,7 +119,7 @@ struct InfluentialText {
         return position < cells.count ? Self.ended(excerpt[...]) : excerpt[...]
     }
 
-    /// A beginning of the text with an ellipsis in place of the rest; what stands out at its end is closed.
+    /// The start of the text with an ellipsis for the remainder; an emphasised part at its end is closed.
     private static func ended(_ cells: ArraySlice<Cell>) -> ArraySlice<Cell> {
         var cells = cells
         while let last = cells.last, last.character == " " || last.character == "…" { cells.removeLast() }
@@ -127,7 +127,7 @@ struct InfluentialText {
         return cells + [.ellipsis]
     }
 
-    /// Lines broken between words where they can be.
+    /// The text in lines, broken between words if possible.
     private func wrapped(_ cells: ArraySlice<Cell>, width: Int) -> [ArraySlice<Cell>] {
         var lines: [ArraySlice<Cell>] = []
         var start = cells.startIndex

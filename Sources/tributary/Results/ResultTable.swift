@@ -1,10 +1,11 @@
+import ArgumentParser
 import Attribution
 import Foundation
 
 /// A result as a table for people.
 struct ResultTable {
     private let style: TerminalStyle
-    /// Lines of each sequence's text; nil for all of it.
+    /// The most lines of each sequence's text; `nil` for the whole text.
     private let textLines: Int?
 
     private static let scoreWidth = 9
@@ -25,7 +26,7 @@ struct ResultTable {
         var lines = header(of: result)
         let proponents = result.sequences.filter { $0.score > 0 }
         let opponents = result.sequences.filter { $0.score <= 0 }
-        if result.sequences.isEmpty { lines += ["", "No sequence has an influence of the sign asked for."] }
+        if result.sequences.isEmpty { lines += ["", "No sequence has an influence with the requested sign."] }
         if !proponents.isEmpty { lines += section("Sequences that make the completion likelier", proponents) }
         if !opponents.isEmpty { lines += section("Sequences that make the completion less likely", opponents) }
         let spread = InfluenceSpread(result).lines.flatMap { $0.wrapped(to: style.width) }
@@ -34,7 +35,7 @@ struct ResultTable {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    // MARK: What was asked, and how it was answered
+    // MARK: The query, and how it was answered
 
     private func header(of result: InfluenceResult) -> [String] {
         let query = result.query
@@ -86,7 +87,7 @@ struct ResultTable {
         return "log-probability \(String(format: "%.3f", sum)) nats: \(each.joined(separator: ", "))"
     }
 
-    /// How the inverse curvature was estimated, where that was not by the factors alone; else nothing.
+    /// How the inverse curvature was estimated; `nil` if it was by the factors alone.
     private static func method(of result: InfluenceResult) -> String? {
         switch result.method?.estimator {
         case nil, .ekfac: return nil
@@ -105,7 +106,7 @@ struct ResultTable {
         let longest = sequences.map { $0.id.escaped.columns }.max() ?? 0
         let idWidth = max(2, min(longest, style.width / 4))
         let fixed = Self.rankWidth + 2 * Self.scoreWidth + idWidth + 8
-        // On a narrow terminal the text stands below.
+        // On a narrow terminal, the text is below.
         let isBeside = style.width - fixed >= Self.narrowestText
         let textWidth = isBeside ? style.width - fixed : style.width - Self.rankWidth - 2
         let indent = String(repeating: " ", count: isBeside ? fixed : Self.rankWidth + 2)
@@ -133,7 +134,7 @@ struct ResultTable {
         return lines
     }
 
-    /// The layers through which most of a score comes.
+    /// The layers that contribute most to a score.
     private static func strongest(_ layers: [InfluentialSequence.LayerScore]) -> String {
         let shown = layers.sorted { abs($0.score) > abs($1.score) }.prefix(3)
         return shown.map { "\($0.name.escaped) \($0.score.withSign)" }.joined(separator: ", ")
@@ -152,14 +153,14 @@ struct ResultTable {
                     + "; each stands before the token it predicts.")
         }
         if result.sequences.contains(where: \.spurious) {
-            lines.append("spurious: nearly all of the influence lies in a single token.")
+            lines.append("spurious: a single token has nearly all of the influence.")
         }
         return lines.flatMap { $0.wrapped(to: style.width) }.map { style.styled($0, .dim) }
     }
 }
 
 extension Double {
-    /// Four significant digits or so, with sign.
+    /// About four significant digits, with the sign.
     var withSign: String {
         switch abs(self) {
         case 1_000..<1_000_000: String(format: "%+.0f", self)
@@ -174,7 +175,7 @@ extension Double {
 extension String {
     fileprivate var trimmedEnd: String { String(reversed().drop { $0 == " " }.reversed()) }
 
-    /// The text in lines of so many columns, broken between words.
+    /// The text in lines of this many columns, broken between words.
     fileprivate func wrapped(to width: Int) -> [String] {
         var lines: [String] = []
         for word in split(separator: " ", omittingEmptySubsequences: false) {
@@ -186,5 +187,41 @@ extension String {
         }
         return lines
     }
+}
 
+/// The appearance of results as a table.
+struct TableOptions: ParsableArguments {
+    @Option(
+        help: """
+            Whether to use colour: auto (on a terminal), always or never. Without colour, asterisks mark influential tokens.
+            """)
+    var color = Color.auto
+
+    @Option(help: "How many lines of each sequence's text to show; 0 for the whole text.")
+    var lines = 3
+
+    private static let lineLimit = 0...10_000
+
+    enum Color: String, CaseIterable, ExpressibleByArgument {
+        case auto, always, never
+
+        /// `nil` to detect it.
+        var choice: Bool? {
+            switch self {
+            case .auto: nil
+            case .always: true
+            case .never: false
+            }
+        }
+    }
+
+    func validate() throws {
+        try Self.lineLimit.check(lines, of: "--lines")
+    }
+}
+
+/// Whether output has colour.
+struct ColorOptions: ParsableArguments {
+    @Option(help: "auto, always or never.")
+    var color = TableOptions.Color.auto
 }

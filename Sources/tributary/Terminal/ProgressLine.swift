@@ -1,22 +1,22 @@
 import Foundation
 import Synchronization
 
-/// Shows how far a piece of long work has come. May be told from any thread.
+/// Shows the progress of long work. Called from any thread.
 protocol ProgressDisplay: Sendable {
-    /// Shows progress, unless that was done only just before.
+    /// Shows progress, unless it was shown a moment ago.
     ///
     /// - Parameters:
-    ///   - total: What `done` will reach; nil where that is not known.
+    ///   - total: The final value of `done`; `nil` if it is unknown.
     ///   - note: Shown behind the numbers.
     func update(_ done: Int, of total: Int?, unit: String, note: String)
 
-    /// Says what somebody should know, while the work goes on.
+    /// Shows a warning while the work goes on.
     func warn(_ text: String)
 
-    /// Ends it, with a word on how long the work took.
+    /// Ends the display, and says how long the work took.
     func finish(_ note: String)
 
-    /// Ends it where it stands.
+    /// Ends the display and leaves it as it is.
     func abandon()
 }
 
@@ -25,7 +25,14 @@ extension ProgressDisplay {
     func finish() { finish("") }
 }
 
-/// Progress on standard error: a bar that is redrawn on a terminal, a line now and then elsewhere.
+/// Shows and cancels long work.
+struct WorkControl {
+    /// Makes the display of a step, by its title.
+    var display: (_ title: String) -> any ProgressDisplay = { ProgressLine($0) }
+    var isCancelled: @Sendable () -> Bool
+}
+
+/// Progress on standard error: a bar that is redrawn on a terminal; a line every few seconds elsewhere.
 final class ProgressLine: ProgressDisplay {
     private struct State {
         var lastDrawn: Date
@@ -36,67 +43,75 @@ final class ProgressLine: ProgressDisplay {
     private let title: String
     private let isTerminal: Bool
     private let start = Date()
+    /// Guards what was shown last. Nothing is written while it is locked.
     private let state: Mutex<State>
 
     init(_ title: String) {
         self.title = title
         isTerminal = isatty(STDERR_FILENO) == 1
-        // Elsewhere than on a terminal, short work is told of only when it is done.
+        // Elsewhere than on a terminal, short work is reported only when it is done.
         state = Mutex(State(lastDrawn: isTerminal ? .distantPast : Date()))
     }
 
     func update(_ done: Int, of total: Int?, unit: String, note: String) {
-        state.withLock { state in
+        let isDue = state.withLock { state in
             let isLast = done == total && isTerminal
             let interval = Date().timeIntervalSince(state.lastDrawn)
-            guard !state.isEnded, isLast || interval > (isTerminal ? 0.1 : 5) else { return }
+            guard !state.isEnded, isLast || interval > (isTerminal ? 0.1 : 5) else { return false }
             state.lastDrawn = Date()
-            let share = total.map { Double(done) / Double(max($0, 1)) }
-            let numbers = total.map { "\(done)/\($0) \(unit)" } ?? "\(done) \(unit)"
-            let left = share.flatMap { remaining($0) }.map { ", \($0) left" } ?? ""
-            let text = [numbers + left, note].filter { !$0.isEmpty }.joined(separator: "  ")
-            if isTerminal {
-                write("\r\u{1B}[K" + line(share, text))
-                state.hasBar = true
-            } else {
-                write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
-            }
+            state.hasBar = isTerminal
+            return true
+        }
+        guard isDue else { return }
+        let share = total.map { Double(done) / Double(max($0, 1)) }
+        let numbers = total.map { "\(done)/\($0) \(unit)" } ?? "\(done) \(unit)"
+        let left = share.flatMap { remaining($0) }.map { ", \($0) left" } ?? ""
+        let text = [numbers + left, note].filter { !$0.isEmpty }.joined(separator: "  ")
+        if isTerminal {
+            write(Self.clearing + line(share, text))
+        } else {
+            write("\(title): \(share.map { String(format: "%.0f %%, ", 100 * $0) } ?? "")\(text)\n")
         }
     }
 
     func warn(_ text: String) {
-        state.withLock { state in
-            write("\(state.hasBar ? "\r\u{1B}[K" : "")tributary: warning: \(text)\n")
-            state.hasBar = false
+        let hadBar = state.withLock { state in
+            defer { state.hasBar = false }
+            return state.hasBar
         }
+        write("\(hadBar ? Self.clearing : "")tributary: warning: \(text)\n")
     }
 
     func finish(_ note: String) {
-        state.withLock { state in
-            guard !state.isEnded else { return }
-            state.isEnded = true
-            let seconds = Date().timeIntervalSince(start)
-            let clearing = state.hasBar ? "\r\u{1B}[K" : ""
-            write("\(clearing)\(title): done in \(Self.duration(seconds))\(note.isEmpty ? "" : ", \(note)")\n")
-        }
+        guard let hadBar = end() else { return }
+        let seconds = Self.duration(Date().timeIntervalSince(start))
+        write("\(hadBar ? Self.clearing : "")\(title): done in \(seconds)\(note.isEmpty ? "" : ", \(note)")\n")
     }
 
-    /// Ends it without a trace on a terminal.
+    /// Ends the display, and removes it from a terminal.
     func clear() {
-        state.withLock { state in
-            if state.hasBar, !state.isEnded { write("\r\u{1B}[K") }
-            state.isEnded = true
-        }
+        if end() == true { write(Self.clearing) }
     }
 
     func abandon() {
+        if end() == true { write("\n") }
+    }
+
+    /// Ends the display.
+    ///
+    /// - Returns: Whether a bar is on the terminal; `nil` if the display had ended before.
+    private func end() -> Bool? {
         state.withLock { state in
-            if state.hasBar, !state.isEnded { write("\n") }
+            guard !state.isEnded else { return nil }
             state.isEnded = true
+            return state.hasBar
         }
     }
 
-    /// A line that the terminal does not break, with a bar of what is left of its width.
+    /// Returns to the start of the line, and erases it.
+    private static let clearing = "\r\u{1B}[K"
+
+    /// A line that the terminal does not break, with a bar in its remaining width.
     private func line(_ share: Double?, _ text: String) -> String {
         let width = (TerminalStyle.columns(of: STDERR_FILENO) ?? 80) - 1
         let barWidth = min(24, width - title.columns - text.columns - 2)
@@ -121,4 +136,22 @@ final class ProgressLine: ProgressDisplay {
     private func write(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
+}
+
+/// The progress of work in stages: a line per stage, removed when the next stage begins. Called from any thread.
+final class StagedProgress: Sendable {
+    private let current = Mutex<(stage: String, line: ProgressLine)?>(nil)
+
+    func show(_ stage: String, _ done: Int, of total: Int, unit: String) {
+        let (line, ended) = current.withLock { current -> (ProgressLine, ProgressLine?) in
+            if let current, current.stage == stage { return (current.line, nil) }
+            let (line, ended) = (ProgressLine(stage), current?.line)
+            current = (stage, line)
+            return (line, ended)
+        }
+        ended?.clear()
+        line.update(done, of: total, unit: unit)
+    }
+
+    func end() { current.withLock { $0.take() }?.line.clear() }
 }

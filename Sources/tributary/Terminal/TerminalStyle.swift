@@ -1,12 +1,12 @@
 import Foundation
 
-/// What standard output can show: how wide its lines are, and whether they may be coloured.
+/// The capabilities of standard output: the width of its lines, and whether they can have colour.
 struct TerminalStyle: Sendable {
     /// Columns of a line.
     let width: Int
     let hasColor: Bool
 
-    /// Ways to stand out, by their SGR parameters (ECMA-48, section 8.3.117).
+    /// Kinds of emphasis, by their SGR parameters (ECMA-48, section 8.3.117).
     enum Emphasis: String {
         case bold = "1"
         case dim = "2"
@@ -17,7 +17,7 @@ struct TerminalStyle: Sendable {
         case warning = "33"
     }
 
-    /// - Parameter hasColor: `nil` to find out: yes on a terminal that is not called dumb, unless NO_COLOR is set.
+    /// - Parameter hasColor: `nil` to detect it: colour is for terminals whose TERM is not "dumb", unless NO_COLOR is set.
     static func standardOutput(hasColor: Bool?) -> TerminalStyle {
         let environment = ProcessInfo.processInfo.environment
         let isTerminal = isatty(STDOUT_FILENO) == 1
@@ -26,7 +26,7 @@ struct TerminalStyle: Sendable {
         return TerminalStyle(width: min(max(columns ?? 120, 40), 200), hasColor: hasColor ?? mayColor)
     }
 
-    /// The width of the terminal that a descriptor is of; nil for what is no terminal.
+    /// The width of a descriptor's terminal; `nil` if it is not a terminal.
     static func columns(of descriptor: Int32) -> Int? {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
@@ -40,27 +40,27 @@ struct TerminalStyle: Sendable {
 }
 
 extension String {
-    /// Prose on one line: a space for white space of any length, and what a terminal would obey written out.
+    /// Prose on one line: each run of white space becomes one space, and control characters are escaped.
     var printable: String {
         split(whereSeparator: \.isWhitespace).map { String($0).escaped }.joined(separator: " ")
     }
 
-    /// A name on one line, with what a terminal would obey written out, white space among it: `\n`, `\u{1b}`.
+    /// A name on one line, with control characters and line breaks escaped: `\n`, `\u{1b}`.
     ///
-    /// Other names are shown otherwise, but for those that have such an escape in themselves.
+    /// Different names look different, except names that contain such an escape themselves.
     var escaped: String { unicodeScalars.reduce(into: "") { $0 += $1.isObeyed ? $1.escape : String($1) } }
 
-    /// Lines with what a terminal would obey written out; their ends and tabs stay.
+    /// Lines with control characters escaped; line feeds and tabs stay.
     var harmless: String {
         unicodeScalars.reduce(into: "") { text, scalar in
             text += scalar.isObeyed && scalar != "\n" && scalar != "\t" ? scalar.escape : String(scalar)
         }
     }
 
-    /// How many columns a terminal gives it.
+    /// The width on a terminal, in columns.
     var columns: Int { reduce(0) { $0 + $1.columns } }
 
-    /// The text in so many columns at most.
+    /// The text cut to this many columns.
     func cut(to width: Int) -> String {
         guard columns > width else { return self }
         var text = ""
@@ -73,23 +73,23 @@ extension String {
         return text + "…"
     }
 
-    /// The text in a column of a table: cut, or filled up with spaces.
+    /// The text as wide as a column of a table: cut, or padded with spaces.
     func fitted(to width: Int) -> String {
         let text = cut(to: width)
         return text + String(repeating: " ", count: max(0, width - text.columns))
     }
 
-    /// The text at the right of a column.
+    /// The text aligned right in a column.
     func rightAligned(in width: Int) -> String {
         String(repeating: " ", count: max(0, width - columns)) + self
     }
 }
 
 extension Character {
-    /// Whether it is shown, and not obeyed as a line break, an escape or a change of direction.
+    /// Whether a terminal shows it, rather than obeys it as a line break, an escape or a change of direction.
     var isPrintable: Bool { !unicodeScalars.contains(where: \.isObeyed) }
 
-    /// Columns on a terminal: two for East Asian wide characters and emoji (Unicode Standard Annex #11), else one.
+    /// Columns on a terminal: two for East Asian wide characters and emoji (Unicode Standard Annex #11), otherwise one.
     var columns: Int {
         guard let scalar = unicodeScalars.first?.value, scalar >= 0x1100 else { return 1 }
         return Self.wideRanges.contains { $0.contains(scalar) } ? 2 : 1
@@ -102,7 +102,7 @@ extension Character {
 }
 
 extension Unicode.Scalar {
-    /// Whether a terminal would obey it as a line break, an escape or a change of direction, or show nothing in its place.
+    /// Whether a terminal obeys it as a line break, an escape or a change of direction, or shows nothing for it.
     fileprivate var isObeyed: Bool {
         if (0x20..<0x7F).contains(value) { return false }
         switch properties.generalCategory {

@@ -15,3 +15,13 @@ final class Stages: Sendable {
     /// In their order.
     var names: [String] { reported.withLock { $0 } }
 }
+
+extension EvaluationControl {
+    /// The same control with a file of records and a limit in seconds.
+    func keeping(_ records: String?, limit: Double? = nil) -> EvaluationControl {
+        var control = self
+        control.records = records
+        control.limit = limit
+        return control
+    }
+}

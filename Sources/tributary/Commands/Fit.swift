@@ -1,0 +1,82 @@
+import ArgumentParser
+import Curvature
+import Transformer
+
+/// `tributary fit`: EK-FAC factors from a workspace's corpus.
+struct Fit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Fit a model's EK-FAC factors on its corpus.",
+        discussion: """
+            A fit makes two passes over the sequences, with an eigendecomposition between them. An interrupted fit keeps its state: \
+            the same command continues from there, and gives the same factors as an undisturbed fit. Existing factors are replaced \
+            when the new ones are complete. A fit goes on where its state cannot be saved, and starts again where the saved state \
+            is damaged.
+            """)
+
+    @OptionGroup var location: WorkspaceOptions
+
+    @Option(
+        help: """
+            The labels of the gradients: sampled, from the model's own output distribution (the true Fisher matrix); or empirical, \
+            the next tokens of the text.
+            """)
+    var fisher = FactorProvenance.Fisher.sampled
+
+    @Option(help: "How many sequences to fit on, evenly spread over the corpus. (default: all)")
+    var maxSequences: Int?
+
+    @Option(
+        help: """
+            Split the covariances of layers wider than this into diagonal blocks of at most this size. That takes less memory and \
+            time, and makes the curvature coarser. (default: do not split)
+            """)
+    var largestBlock: Int?
+
+    @Option(
+        help: "The seed for sampled labels. The same seed and number of workers give the same factors, bit for bit.")
+    var seed: UInt64 = 0
+
+    @Option(help: "Which linear layers' parameters count: mlp, those of every MLP; attention; or all.")
+    var track = Track.mlp
+
+    @OptionGroup var workers: WorkerOptions
+
+    enum Track: String, CaseIterable, ExpressibleByArgument {
+        case mlp, attention, all
+
+        var selection: LayerSelection {
+            switch self {
+            case .mlp: .feedForward
+            case .attention: .attention
+            case .all: .all
+            }
+        }
+    }
+
+    func validate() throws {
+        try FactorFit.Limits.sequences.check(maxSequences, of: "--max-sequences")
+        try FactorFit.Limits.largestBlock.check(largestBlock, of: "--largest-block")
+    }
+
+    func run() throws {
+        let interruption = Interruption()
+        let control = WorkControl(isCancelled: interruption.question)
+        let workspace = try location.open()
+        let checkpoint = try workspace.loadModel()
+        let corpus = try workspace.openCorpus(for: checkpoint, control)
+        let factors = try workspace.fitFactors(
+            for: checkpoint, on: corpus,
+            settings: FitSettings(
+                fisher: fisher, selection: track.selection, maximumSequences: maxSequences, seed: seed,
+                largestBlock: largestBlock, workers: workers.value), control)
+        if let warning = factors.warning { printError("tributary: warning: \(warning)") }
+        let provenance = factors.provenance
+        print(
+            """
+            fitted: \(factors.layers.count) layers on \(provenance.sequences) sequences of \(provenance.tokens ?? 0) tokens, \
+            \(factors.byteCount / 1_000_000) MB in \(workspace.factorsFolder.escaped)
+            """)
+    }
+}
+
+extension FactorProvenance.Fisher: ExpressibleByArgument {}

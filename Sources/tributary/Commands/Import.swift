@@ -1,0 +1,74 @@
+import ArgumentParser
+import Corpus
+
+/// `tributary import`: documents into a workspace's corpus.
+struct Import: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Import the text that a model was trained on.",
+        discussion: """
+            JSON lines have one object per line: {"text", and optionally "id", "source", "metadata"}. Plain text has one document per \
+            paragraph, with blank lines between them. Both can be compressed with gzip; other containers, JSON arrays and CSV are \
+            refused by name. Documents longer than the sequence length are split into several sequences. A text that the corpus \
+            already has is counted and not kept twice, so that importing a file again after an interruption continues where it stopped.
+
+              tributary import --model M corpus.jsonl.gz
+              zcat *.gz | tributary import --model M --format jsonl -
+            """)
+
+    @Argument(help: "JSON lines or plain text, also as .gz; - is standard input.", completion: .file())
+    var files: [String]
+
+    @OptionGroup var location: WorkspaceOptions
+
+    @Option(help: "jsonl or text. (default: what the file's name or its first character suggests)")
+    var format: Format?
+
+    @Option(help: "The source of documents that do not name one.")
+    var source: String?
+
+    @Option(
+        help: """
+            The longest sequence, in tokens: no more than the model's context. The first import fixes it. (default: the context, or \
+            \(Workspace.longestDefaultSequence) if that is less)
+            """)
+    var sequenceLength: Int?
+
+    @Flag(
+        help: "Leave out records that cannot be used, and count them. Otherwise the import stops at the first of them.")
+    var skipBad = false
+
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case jsonl, text
+
+        var value: CorpusInput.Format { self == .jsonl ? .jsonLines : .plainText }
+    }
+
+    func validate() throws {
+        try Workspace.sequenceLengths.check(sequenceLength, of: "--sequence-length")
+    }
+
+    func run() throws {
+        let interruption = Interruption()
+        let control = WorkControl(isCancelled: interruption.question)
+        let workspace = try location.open()
+        let checkpoint = try workspace.loadModel()
+        let corpus = try workspace.openOrCreateCorpus(for: checkpoint, sequenceLength: sequenceLength)
+        if workspace.model == .embedded { try workspace.importEmbedded(into: corpus, control) }
+        let summary = try workspace.importDocuments(
+            files.map { .file($0, format: format?.value) }, into: corpus, badRecords: skipBad ? .skip : .stop,
+            source: source, title: "importing", control)
+        for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
+        print(Self.report(summary, total: try corpus.statistics()))
+    }
+
+    private static func report(_ summary: CorpusImportSummary, total: CorpusStatistics) -> String {
+        var added = ["\(summary.documents) documents in \(summary.sequences) sequences of \(summary.tokens) tokens"]
+        if summary.duplicates > 0 { added.append("\(summary.duplicates) duplicates") }
+        if summary.empty > 0 { added.append("\(summary.empty) empty ones left out") }
+        if summary.rejected > 0 { added.append("\(summary.rejected) bad ones left out") }
+        return """
+            imported: \(added.joined(separator: ", "))
+            the corpus has \(total.documents) documents in \(total.sequences) sequences of \(total.tokens) tokens
+            """
+    }
+}

@@ -1,0 +1,109 @@
+import Attribution
+import Corpus
+import Foundation
+import JSON
+
+/// A file with one query per line.
+///
+/// Lines end with a line feed, or a carriage return and a line feed. Blank lines and a leading byte order mark are ignored.
+struct QueryFile {
+    let path: String
+
+    /// The file's queries.
+    ///
+    /// A line can set any field of a query. Fields that no query has, such as an expected answer, are ignored.
+    ///
+    /// - Parameter defaults: The values of fields that a line does not set.
+    /// - Throws: ``QueryFileError``.
+    func queries(defaults: InfluenceQuery) throws -> [InfluenceQuery] {
+        let bytes = try bytes()
+        if let format = ForeignFormat(head: bytes) { throw QueryFileError.foreignFormat(file: name, format) }
+        let defaults = try JSONTreeEncoder.tree(of: defaults)
+        var queries: [InfluenceQuery] = []
+        for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            guard !line.allSatisfy(Self.isSpace) else { continue }
+            do {
+                queries.append(try query(Array(line), defaults: defaults))
+            } catch {
+                throw QueryFileError.unusableLine(
+                    file: name, line: index + 1, reason: ErrorMessage(error).description)
+            }
+        }
+        guard !queries.isEmpty else { throw QueryFileError.empty(file: name) }
+        return queries
+    }
+
+    private var name: String { path == "-" ? "standard input" : path }
+
+    /// The contents of the file after a byte order mark.
+    private func bytes() throws -> ArraySlice<UInt8> {
+        let data: Data
+        do {
+            data =
+                path == "-"
+                ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw QueryFileError.unreadable(file: name, reason: ErrorMessage(error).description)
+        }
+        let bytes = [UInt8](data)
+        return bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+    private func query(_ line: [UInt8], defaults: JSONTree) throws -> InfluenceQuery {
+        let tree: JSONTree
+        do {
+            tree = try JSONReader.readLine(line)
+        } catch {
+            throw QueryError.failed(reason: "the line is not JSON: column \(error.column): \(error.reason)")
+        }
+        guard case .object(let own) = tree, case .object(var members) = defaults else {
+            throw QueryError.failed(
+                reason: "expected an object like {\"prompt\": \"...\", \"completion\": \"...\"}, found \(tree.shown)")
+        }
+        members.removeAll { Self.ofEachLine.contains($0.name) }
+        for member in own where Self.ofEachLine.contains(member.name) || defaults[member.name] != nil {
+            // Fields that an inner object does not set also come from the options.
+            members.set(member.name, to: defaults[member.name]?.overlaid(with: member.value) ?? member.value)
+        }
+        return try JSONTreeDecoder(tree: .object(members)).decode(InfluenceQuery.self)
+    }
+
+    /// Fields that only a line can set.
+    private static let ofEachLine = ["id", "prompt", "completion", "damping", "spans", "contrast"]
+}
+
+extension JSONTree {
+    /// An object whose members are replaced by another's members of the same name; any other value is replaced as a whole.
+    fileprivate func overlaid(with other: JSONTree) -> JSONTree {
+        guard case .object(var members) = self, case .object(let others) = other else { return other }
+        for member in others { members.set(member.name, to: member.value) }
+        return .object(members)
+    }
+}
+
+extension [JSONTree.Member] {
+    fileprivate mutating func set(_ name: String, to value: JSONTree) {
+        removeAll { $0.name.hasSameBytes(as: name) }
+        append(JSONTree.Member(name: name, value: value))
+    }
+}
+
+/// Why a file of queries cannot be used.
+enum QueryFileError: Error, Equatable, CustomStringConvertible {
+    case unreadable(file: String, reason: String)
+    case foreignFormat(file: String, ForeignFormat)
+    case unusableLine(file: String, line: Int, reason: String)
+    case empty(file: String)
+
+    var description: String {
+        switch self {
+        case .unreadable(let file, let reason): "\(file): the file cannot be read: \(reason)"
+        case .foreignFormat(let file, let format):
+            "\(file): this is \(format.name), and not JSON lines with a query on each. Convert it."
+        case .unusableLine(let file, let line, let reason): "\(file), line \(line): \(reason)"
+        case .empty(let file): "\(file): there is no query in it"
+        }
+    }
+}

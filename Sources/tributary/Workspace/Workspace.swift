@@ -1,0 +1,137 @@
+import Attribution
+import Corpus
+import Curvature
+import Files
+import Foundation
+import InfluenceService
+import LinearAlgebra
+import Transformer
+
+/// The folder with everything that is made for one model, locked for this process for the lifetime of this value.
+///
+///     corpus.sqlite            training sequences and their term index
+///     factors/                 EK-FAC factors
+///     fit-state.safetensors    the state of an interrupted fit
+///     gradients.index          the gradient index
+///     jobs.sqlite              the server's jobs and results
+///     checkpoints/             the scores of the server's unfinished sweeps
+struct Workspace: Sendable {
+    let model: ModelSource
+    let folder: URL
+    private let lock: WorkspaceLock
+    /// The model, if it had to be loaded to name the folder.
+    private let loaded: Checkpoint?
+
+    /// Finds a model's workspace or makes a new one, and locks it.
+    ///
+    /// - Parameter folder: `nil` for the folder that is named after the model, which is then loaded.
+    /// - Throws: ``WorkspaceError``, ``WorkspaceLockError``, or an error of loading the model.
+    init(of model: ModelSource, folder: String?) throws {
+        (self.folder, loaded) = try Self.location(of: model, folder: folder)
+        self.model = model
+        do {
+            try FileSystem.makeFolder(at: self.folder.path)
+        } catch {
+            throw WorkspaceError.cannotCreate(reason: "\(error)")
+        }
+        lock = try WorkspaceLock(folder: self.folder)
+    }
+
+    /// The folder that a model's workspace has or would have, and the model if it had to be loaded to name the folder.
+    static func location(of model: ModelSource, folder: String?) throws -> (URL, Checkpoint?) {
+        if let folder { return (URL(fileURLWithPath: folder).standardizedFileURL, nil) }
+        let checkpoint = try model.load()
+        return (self.folder(of: model, checkpoint), checkpoint)
+    }
+
+    /// The default folder, which users need not name.
+    static func folder(of model: ModelSource, _ checkpoint: Checkpoint) -> URL {
+        userDataFolder.appending(path: "tributary/\(model.name)-\(checkpoint.digest.prefix(8))")
+    }
+
+    /// $XDG_DATA_HOME if it is absolute (XDG Base Directory Specification 0.8), otherwise ~/.local/share.
+    private static var userDataFolder: URL {
+        let environment = ProcessInfo.processInfo.environment
+        if let path = environment["XDG_DATA_HOME"], path.hasPrefix("/") { return URL(fileURLWithPath: path) }
+        let home =
+            environment["HOME"].map { URL(fileURLWithPath: $0) } ?? FileManager.default.homeDirectoryForCurrentUser
+        return home.appending(path: ".local/share")
+    }
+
+    /// Whether the folder is the default one, which users need not name.
+    var isDefaultFolder: Bool { loaded != nil }
+
+    func loadModel() throws -> Checkpoint { try loaded ?? model.load() }
+
+    var factorsFolder: String { folder.appending(path: "factors").path }
+    var fitStateFile: String { folder.appending(path: "fit-state.safetensors").path }
+    var indexFile: String { Self.indexFile(in: folder) }
+
+    static func indexFile(in folder: URL) -> String { folder.appending(path: "gradients.index").path }
+}
+
+/// Why a workspace cannot be used.
+enum WorkspaceError: Error, Equatable, CustomStringConvertible {
+    case cannotCreate(reason: String)
+    case noCorpus(folder: String, command: String)
+    case noFactors(folder: String, command: String)
+    case sequenceLengthOverContext(length: Int, context: Int)
+
+    var description: String {
+        switch self {
+        case .cannotCreate(let reason): "the workspace cannot be created: \(reason)"
+        case .noCorpus(let folder, let command):
+            "\(folder): there is no corpus yet: import the text that the model was trained on with \"\(command)\""
+        case .noFactors(let folder, let command):
+            "\(folder): there are no factors yet: fit them with \"\(command)\", or add --fit"
+        case .sequenceLengthOverContext(let length, let context):
+            "--sequence-length: \(length) is more than the model's context of \(context) tokens"
+        }
+    }
+}
+
+/// The opened contents of a workspace, which queries need.
+struct WorkspaceContents: Sendable {
+    let checkpoint: Checkpoint
+    let corpus: CorpusStore
+    let factors: EKFACFactors
+}
+
+extension Workspace {
+    /// Loads model, corpus and factors, and shows the progress of long steps on the terminal.
+    ///
+    /// - Parameter fitting: Whether missing factors are fitted; those of the embedded model always are.
+    func openContents(fitting: Bool, workers: Workers, interruption: Interruption) throws -> WorkspaceContents {
+        let checkpoint = try loadModel()
+        let control = WorkControl(isCancelled: interruption.question)
+        let corpus = try openCorpus(for: checkpoint, control)
+        let hadFactors = FactorFile.exists(at: factorsFolder)
+        let factors = try openFactors(for: checkpoint, on: corpus, fitting: fitting, workers: workers, control)
+        if !hadFactors, let warning = factors.warning { printError("tributary: warning: \(warning)") }
+        return WorkspaceContents(checkpoint: checkpoint, corpus: corpus, factors: factors)
+    }
+
+    /// The gradient index, or why there is none to use.
+    func openIndex(for checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore) throws -> IndexAvailability {
+        do {
+            return .ready(
+                try GradientIndex(path: indexFile, modelDigest: checkpoint.digest, factors: factors, corpus: corpus))
+        } catch GradientIndexError.missing {
+            return .missing
+        } catch let error as GradientIndexError {
+            return .unusable(error)
+        }
+    }
+
+    /// An engine on the opened contents, with the gradient index.
+    func makeEngine(
+        _ checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore, precision: SweepPrecision,
+        workers: Workers
+    ) throws -> InfluenceEngine {
+        try precision.checkProcessor()
+        return InfluenceEngine(
+            name: model.name, checkpoint: checkpoint, factors: factors, corpus: corpus,
+            index: try openIndex(for: checkpoint, factors: factors, corpus: corpus), precision: precision,
+            workers: workers)
+    }
+}

@@ -1,0 +1,27 @@
+import ArgumentParser
+
+/// The options that name the model and the workspace of a command.
+struct WorkspaceOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            """
+            A Hugging Face checkpoint folder (config.json, tokenizer.json and safetensors), or a GGUF file. (default: the embedded \
+            model)
+            """, valueName: "path"),
+        completion: .file(extensions: ["gguf"]))
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The folder with the corpus, the factors and the jobs of one model. Only one process can use it at a time. (default: a \
+            folder named after the model, in $XDG_DATA_HOME or ~/.local/share)
+            """, valueName: "folder"),
+        completion: .directory)
+    var workspace: String?
+
+    /// The workspace, locked.
+    func open() throws -> Workspace {
+        try Workspace(of: ModelSource(path: model), folder: workspace)
+    }
+}
