@@ -88,22 +88,3 @@ extension JobIdentifier {
     var path: String { "/v1/jobs/\(self)" }
     var resultPath: String { path + "/result" }
 }
-
-extension Date {
-    /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
-    var rfc3339: String {
-        // The C library's calendar: Foundation's formats take longer than the rest of a log line together.
-        var (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1_000)
-        if rest < 0 { (seconds, rest) = (seconds - 1, rest + 1_000) }
-        var time = time_t(seconds)
-        var parts = tm()
-        gmtime_r(&time, &parts)
-        func padded(_ number: Int32, _ width: Int = 2) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
-        }
-        let date = "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
-        let clock = "\(padded(parts.tm_hour)):\(padded(parts.tm_min)):\(padded(parts.tm_sec))"
-        return "\(date)T\(clock).\(padded(Int32(rest), 3))Z"
-    }
-}

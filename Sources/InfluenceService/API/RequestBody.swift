@@ -121,15 +121,4 @@ extension JSONTree {
             }
         }
     }
-
-    /// A path as people write it: `[3].candidates.limit`.
-    static func text(of path: [any CodingKey]) -> String {
-        path.reduce(into: "") { text, key in
-            if let index = key.intValue {
-                text += "[\(index)]"
-            } else {
-                text += text.isEmpty ? key.stringValue : ".\(key.stringValue)"
-            }
-        }
-    }
 }

@@ -49,16 +49,3 @@ extension QueryOutcome {
         }
     }
 }
-
-extension Date {
-    init(milliseconds: Int64) { self.init(timeIntervalSince1970: Double(milliseconds) / 1_000) }
-
-    /// Milliseconds since 1970.
-    var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1_000).rounded()) }
-
-    /// The time cut to whole milliseconds, as it is kept.
-    var inMilliseconds: Date { Date(milliseconds: milliseconds) }
-}
-
-/// JSON text of a value, with the same order of fields each time; metadata in it is as it came.
-func jsonText(_ value: some Encodable) throws -> String { try JSONTreeEncoder.tree(of: value).text }

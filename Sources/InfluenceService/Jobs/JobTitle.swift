@@ -35,13 +35,3 @@ public struct JobTitle: Sendable, Equatable, Codable {
         return end == text.endIndex ? text : text.prefix(length - 1) + "…"
     }
 }
-
-extension String {
-    /// The text, or as much of its beginning as has no more bytes in UTF-8, with an ellipsis behind it.
-    func cut(toBytes limit: Int) -> String {
-        guard utf8.count > limit else { return self }
-        var end = utf8.index(startIndex, offsetBy: max(0, limit - "…".utf8.count))
-        while end > startIndex, UTF8.isContinuation(utf8[end]) { end = utf8.index(before: end) }
-        return self[..<end] + "…"
-    }
-}
