@@ -115,6 +115,14 @@ extension Problem {
                 """)
     }
 
+    static func tooManyQueries(waiting: Int, limit: Int) -> Problem {
+        Problem(
+            .tooManyQueries,
+            detail:
+                "\(waiting) queries of this token are waiting, of at most \(limit): try again when some of them have finished.",
+            headers: [.retryAfter: "10"])
+    }
+
     static func completionsBusy(running: Int) -> Problem {
         Problem(
             .completionsBusy,

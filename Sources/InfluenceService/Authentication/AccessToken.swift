@@ -28,7 +28,7 @@ public struct AccessToken: Sendable, Equatable, Codable {
     public enum Limits {
         public static let days = NumberLimit.above(0, to: 36_500)
         public static let requestsPerMinute = 1...1_000_000
-        public static let queuedQueries = 1...10_000_000
+        public static let queuedQueries = Configuration.Jobs.queuedQueriesLimit
     }
 
     private static let prefix = "trb"
@@ -90,4 +90,24 @@ public struct AccessToken: Sendable, Equatable, Codable {
 extension Date {
     /// The time cut to whole seconds, as it is kept.
     fileprivate var inWholeSeconds: Date { Date(timeIntervalSince1970: timeIntervalSince1970.rounded(.down)) }
+}
+
+/// What a caller may do. Each scope includes those before it.
+public enum Scope: String, Sendable, Codable, CaseIterable, Comparable {
+    /// Look at jobs, results, the model and the corpus.
+    case read
+    /// Ask for influence and completions, and cancel jobs.
+    case query
+    /// Add to the corpus.
+    case admin
+
+    public static func < (one: Scope, other: Scope) -> Bool { one.order < other.order }
+
+    private var order: Int {
+        switch self {
+        case .read: 0
+        case .query: 1
+        case .admin: 2
+        }
+    }
 }

@@ -1,4 +1,5 @@
 import Attribution
+import Glibc
 import HTTP
 import Logging
 
@@ -113,6 +114,8 @@ public struct Configuration: Sendable, Equatable {
         public var maximumQueriesPerRequest = 1_000
         /// Queries that wait or run, in all jobs together.
         public var maximumQueuedQueries = 10_000
+        /// What that, and a token's own limit, can be set to.
+        public static let queuedQueriesLimit = 1...10_000_000
         /// What those queries hold in memory, with all their texts, in bytes.
         public var maximumQueuedBytes = 134_217_728
         /// The longest wait that `Prefer: wait` is granted.
@@ -163,5 +166,62 @@ public struct Configuration: Sendable, Equatable {
         public var queries = false
 
         public enum Format: String, Sendable, CaseIterable { case text, json }
+    }
+}
+
+extension Configuration.Server {
+    /// Whether only this machine reaches the address.
+    var isLoopback: Bool {
+        var four = in_addr()
+        if inet_pton(AF_INET, host, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
+        var six = in6_addr()
+        if inet_pton(AF_INET6, host, &six) == 1 {
+            let words = six.__in6_u.__u6_addr32
+            return words.0 == 0 && words.1 == 0 && words.2 == 0 && UInt32(bigEndian: words.3) == 1
+        }
+        return host.lowercased() == "localhost"
+    }
+
+    /// Where certificate and key are, or nil for plain HTTP.
+    ///
+    /// - Throws: ``ConfigurationError`` where one of the two is set without the other.
+    var tls: TLSConfiguration? {
+        get throws(ConfigurationError) {
+            switch (tlsCertificate, tlsKey) {
+            case (nil, nil): return nil
+            case (let certificate?, let key?):
+                return TLSConfiguration(certificateFile: certificate, keyFile: key, minimumVersion: tlsMinimumVersion)
+            case (nil, _?), (_?, nil):
+                let (missing, other) = tlsKey == nil ? ("tls_key", "tls_certificate") : ("tls_certificate", "tls_key")
+                throw .wrongValue(
+                    key: "server.\(missing)", origin: .caller, expected: "a path where server.\(other) is set",
+                    found: "null")
+            }
+        }
+    }
+
+    /// What is done to every request and response, the outermost first: permission to read covers all that follows.
+    var middleware: [any Middleware] {
+        [CrossOrigin(origins: corsOrigins)] + (compression == .gzip ? [Compression()] : [])
+    }
+}
+
+extension HTTPServerConfiguration {
+    /// - Throws: ``ConfigurationError`` for settings that do not go together.
+    init(_ settings: Configuration.Server) throws(ConfigurationError) {
+        self.init(
+            host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
+            maximumConnections: settings.maximumConnections,
+            maximumConnectionsPerAddress: settings.maximumConnectionsPerAddress, backlog: settings.backlog,
+            trustedProxies: TrustedProxies(settings.trustedProxies), hostNames: settings.hostNames,
+            tls: try settings.tls,
+            limits: RequestLimits(
+                targetBytes: settings.maximumTargetBytes, headerBytes: settings.maximumHeaderBytes,
+                headerCount: settings.maximumHeaderFields, bodyBytes: settings.maximumBodyBytes),
+            maximumBodyBytesInFlight: settings.maximumBodyBytesInFlight,
+            timeouts: Timeouts(
+                header: .seconds(settings.headerTimeoutSeconds), body: .seconds(settings.bodyTimeoutSeconds),
+                minimumBodyRate: settings.minimumBodyBytesPerSecond, idle: .seconds(settings.idleTimeoutSeconds),
+                write: .seconds(settings.writeTimeoutSeconds)))
     }
 }

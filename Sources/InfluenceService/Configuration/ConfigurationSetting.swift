@@ -83,7 +83,7 @@ public struct ConfigurationSetting: Sendable {
             "batching.maximum_sweep_bytes", \.batching.maximumSweepBytes, 1_048_576...1_099_511_627_776_000),
         seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, 0.001...86_400),
         integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, 1...100_000),
-        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, AccessToken.Limits.queuedQueries),
+        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, Configuration.Jobs.queuedQueriesLimit),
         integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, 65_536...1_099_511_627_776),
         seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, 0...86_400),
         integer(
