@@ -1,0 +1,188 @@
+import Synchronization
+
+/// All measurements of one name, as they are at one moment.
+struct MetricFamily: Sendable, Equatable {
+    enum Kind: String, Sendable {
+        case counter, gauge, histogram
+    }
+
+    /// One measurement: a line of the text.
+    struct Sample: Sendable, Equatable {
+        /// What follows the family's name: `_bucket`, `_sum` and `_count` of a histogram.
+        var suffix = ""
+        var labels: [Label] = []
+        var value: Double
+    }
+
+    struct Label: Sendable, Equatable {
+        var name: String
+        var value: String
+    }
+
+    /// With its unit as the last part, and `_total` after it for a counter.
+    var name: String
+    var help: String
+    var kind: Kind
+    var samples: [Sample]
+}
+
+extension MetricFamily {
+    /// A measurement that is taken as it is asked for.
+    static func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+        MetricFamily(name: name, help: help, kind: .gauge, samples: [Sample(value: value)])
+    }
+
+    /// Measurements that one label tells apart.
+    static func gauge(
+        _ name: String, _ help: String, by label: String, _ values: [(label: String, value: Double)]
+    ) -> MetricFamily {
+        MetricFamily(
+            name: name, help: help, kind: .gauge,
+            samples: values.map { Sample(labels: [Label(name: label, value: $0.label)], value: $0.value) })
+    }
+
+    /// A count that is kept elsewhere.
+    static func counter(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+        MetricFamily(name: name, help: help, kind: .counter, samples: [Sample(value: value)])
+    }
+}
+
+/// Measurements as Prometheus reads them: the text format, version 0.0.4.
+enum PrometheusText {
+    static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+
+    /// A block of lines a family. Families without measurements are left out.
+    static func text(_ families: [MetricFamily]) -> String {
+        families.filter { !$0.samples.isEmpty }.map(block).joined()
+    }
+
+    private static func block(_ family: MetricFamily) -> String {
+        var lines = "# HELP \(family.name) \(escaped(family.help, quotes: false))\n"
+        lines += "# TYPE \(family.name) \(family.kind.rawValue)\n"
+        for sample in family.samples {
+            let labels = sample.labels.map { "\($0.name)=\"\(escaped($0.value, quotes: true))\"" }
+            let list = labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}"
+            lines += "\(family.name)\(sample.suffix)\(list) \(number(sample.value))\n"
+        }
+        return lines
+    }
+
+    /// Text in which neither a line nor a quoted value ends early.
+    private static func escaped(_ text: String, quotes: Bool) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\"" where quotes: result += "\\\""
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+
+    /// A number that reads back as the same one; whole ones without a fraction.
+    static func number(_ value: Double) -> String {
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value > 0 ? "+Inf" : "-Inf" }
+        return Int64(exactly: value).map(String.init) ?? String(value)
+    }
+}
+
+/// Adds up amounts, apart for each combination of its labels' values.
+///
+/// Label values must be few: each combination is kept as long as the process lives.
+final class Counter: Sendable {
+    private let name: String
+    private let help: String
+    private let labels: [String]
+    private let totals: Mutex<[[String]: Double]>
+
+    /// - Parameter labels: The labels' names. Without any, the count is shown from 0 on.
+    init(_ name: String, _ help: String, by labels: String...) {
+        self.name = name
+        self.help = help
+        self.labels = labels
+        totals = Mutex(labels.isEmpty ? [[]: 0] : [:])
+    }
+
+    /// - Parameters:
+    ///   - amount: Not negative.
+    ///   - values: One a label.
+    func add(_ amount: Double = 1, _ values: String...) {
+        totals.withLock { $0[values, default: 0] += amount }
+    }
+
+    var family: MetricFamily {
+        let totals = totals.withLock { $0 }
+        return MetricFamily(
+            name: name, help: help, kind: .counter,
+            samples: totals.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { values, total in
+                MetricFamily.Sample(labels: MetricFamily.Label.list(labels, values), value: total)
+            })
+    }
+}
+
+extension MetricFamily.Label {
+    static func list(_ names: [String], _ values: [String]) -> [MetricFamily.Label] {
+        zip(names, values).map { MetricFamily.Label(name: $0, value: $1) }
+    }
+}
+
+/// Counts amounts by their size, apart for each combination of its labels' values.
+///
+/// Label values must be few: each combination is kept as long as the process lives.
+final class Histogram: Sendable {
+    private let name: String
+    private let help: String
+    private let labels: [String]
+    /// The largest amount of each bucket, ascending; a last bucket takes what is larger than all.
+    private let bounds: [Double]
+    private let distributions = Mutex<[[String]: Distribution]>([:])
+
+    private struct Distribution {
+        /// One a bound, and one for the rest: amounts of the bucket itself.
+        var counts: [Int]
+        var sum = 0.0
+    }
+
+    init(_ name: String, _ help: String, bounds: [Double], by labels: String...) {
+        self.name = name
+        self.help = help
+        self.labels = labels
+        self.bounds = bounds
+        if labels.isEmpty {
+            distributions.withLock { $0[[]] = Distribution(counts: Array(repeating: 0, count: bounds.count + 1)) }
+        }
+    }
+
+    func record(_ amount: Double, _ values: String...) {
+        let bucket = bounds.firstIndex { amount <= $0 } ?? bounds.count
+        let empty = Distribution(counts: Array(repeating: 0, count: bounds.count + 1))
+        distributions.withLock { distributions in
+            distributions[values, default: empty].counts[bucket] += 1
+            distributions[values, default: empty].sum += amount
+        }
+    }
+
+    var family: MetricFamily {
+        let distributions = distributions.withLock { $0 }
+        let samples = distributions.sorted { $0.key.lexicographicallyPrecedes($1.key) }.flatMap(samples)
+        return MetricFamily(name: name, help: help, kind: .histogram, samples: samples)
+    }
+
+    /// Cumulative counts: each bucket has those below it, too.
+    private func samples(_ values: [String], _ distribution: Distribution) -> [MetricFamily.Sample] {
+        let labels = MetricFamily.Label.list(labels, values)
+        var samples: [MetricFamily.Sample] = []
+        var total = 0
+        for (bound, count) in zip(bounds + [.infinity], distribution.counts) {
+            total += count
+            let limit = MetricFamily.Label(name: "le", value: PrometheusText.number(bound))
+            samples.append(MetricFamily.Sample(suffix: "_bucket", labels: labels + [limit], value: Double(total)))
+        }
+        samples.append(MetricFamily.Sample(suffix: "_sum", labels: labels, value: distribution.sum))
+        samples.append(MetricFamily.Sample(suffix: "_count", labels: labels, value: Double(total)))
+        return samples
+    }
+}
