@@ -126,39 +126,3 @@ final class Batch: Sendable {
         return jobs.map { JobOutcomes(id: $0, outcomes: byJob[$0] ?? [:], seconds: seconds) }
     }
 }
-
-extension QueryOutcome {
-    init(_ answer: Result<InfluenceResult, QueryError>) {
-        switch answer {
-        case .success(let result):
-            do {
-                self = .result(try result.json())
-            } catch {
-                // JSON has no infinity and no NaN.
-                self = .failure(QueryFailure(kind: .failed, detail: "the result cannot be written as JSON: \(error)"))
-            }
-        case .failure(let error):
-            self = .failure(QueryFailure(error))
-        }
-    }
-}
-
-extension InfluenceResult {
-    /// The result as JSON, made a sequence at a time: the encoder's own tree takes many times the memory of what it is made of.
-    func json() throws -> Data {
-        var frame = self
-        frame.sequences = []
-        let text = try jsonText(frame)
-        // In a text within the JSON the quotes have backslashes, and no other list has the name.
-        guard let place = text.range(of: "\"sequences\":[]") else { return Data(try jsonText(self).utf8) }
-        var json = Data(text[..<place.lowerBound].utf8)
-        json.append(contentsOf: "\"sequences\":[".utf8)
-        for (position, sequence) in sequences.enumerated() {
-            if position > 0 { json.append(0x2C) }
-            json.append(contentsOf: try jsonText(sequence).utf8)
-        }
-        json.append(contentsOf: "]".utf8)
-        json.append(contentsOf: text[place.upperBound...].utf8)
-        return json
-    }
-}

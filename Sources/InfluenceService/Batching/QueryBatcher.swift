@@ -319,36 +319,3 @@ struct QueueLoad: Sendable, Equatable {
     /// What they may hold.
     var byteLimit: Int
 }
-
-/// Why a job is not accepted.
-public enum SubmissionError: Error, Equatable {
-    case queueFull(queries: Int, limit: Int)
-    /// The queries that wait hold too much memory to take more.
-    case memoryFull(bytes: Int, adding: Int, limit: Int)
-    /// The queries alone hold more memory than all that wait may.
-    case tooLarge(bytes: Int, limit: Int)
-    /// A query, by its place in the request, takes more alone than a sweep may.
-    case tooCostly(query: Int, QueryExcess)
-    case stopping
-    /// Another request has had the same idempotency key.
-    case keyReused
-    /// Over the asker's own limit.
-    case tooManyQueries(waiting: Int, limit: Int)
-}
-
-extension [InfluenceQuery] {
-    /// The queries of a request, none of which is done.
-    var waiting: [WaitingQuery] { enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) } }
-}
-
-/// Who asks, where that is known.
-public struct Asker: Sendable, Equatable {
-    public var id: String
-    /// The most queries of theirs that may wait or run at a time; `nil` for as many as the server takes.
-    public var queryLimit: Int?
-
-    public init(id: String, queryLimit: Int?) {
-        self.id = id
-        self.queryLimit = queryLimit
-    }
-}

@@ -104,3 +104,21 @@ struct SweepPolicy: Sendable, Equatable {
     /// - Parameter seconds: How long it was held.
     func rest(afterHolding seconds: Double) -> Double { seconds * guaranteedShare / (1 - guaranteedShare) }
 }
+
+extension QueryExcess {
+    /// The largest part of a cost that is too large.
+    init(of cost: SweepCost, _ policy: SweepPolicy, _ jobs: Configuration.Jobs) {
+        let rest = cost.bytes - cost.resultBytes
+        let gradients = cost.gradientBytes
+        let resultLimit = min(jobs.maximumResponseBytesInFlight, policy.maximumBytes)
+        if cost.scores > policy.maximumScores {
+            self = .candidates(cost.scores, limit: policy.maximumScores)
+        } else if cost.resultBytes > resultLimit || cost.resultBytes > rest {
+            self = .resultBytes(cost.resultBytes, limit: resultLimit)
+        } else if gradients > rest - gradients {
+            self = .gradientBytes(cost.bytes, limit: policy.maximumBytes)
+        } else {
+            self = .candidateBytes(cost.bytes, limit: policy.maximumBytes)
+        }
+    }
+}

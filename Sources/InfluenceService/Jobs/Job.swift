@@ -83,58 +83,69 @@ public struct JobTimings: Sendable, Equatable, Codable {
     }
 }
 
-/// Why a query has no result, as it is kept with its job.
-public struct QueryFailure: Sendable, Equatable, Codable {
-    public var kind: Kind
-    public var detail: String
-    /// The path in the request of the field at fault.
-    public var field: String?
+/// What a job asks, in the few words that a list of jobs has room for: its first query, each text cut short.
+public struct JobTitle: Sendable, Equatable, Codable {
+    public var prompt: String
+    public var completion: String
 
-    public enum Kind: String, Sendable, Codable {
-        /// The query cannot be answered as it stands.
-        case unusable
-        case cancelled
-        /// Something on the server's side failed.
-        case failed
-        /// The server died each time the job ran.
-        case abandoned
+    /// Characters that are kept, the ellipsis in place of the others included.
+    static let promptLength = 90
+    static let completionLength = 40
+
+    /// - Returns: `nil` if there is no query.
+    init?(_ queries: [InfluenceQuery]) {
+        guard let query = queries.first else { return nil }
+        prompt = Self.cut(query.prompt, to: Self.promptLength)
+        completion = Self.cut(query.completion, to: Self.completionLength)
     }
 
-    public init(kind: Kind, detail: String, field: String? = nil) {
-        self.kind = kind
-        // It may quote what was asked, which can be long.
-        self.detail = detail.cut(toBytes: Self.detailBytes)
-        self.field = field
-    }
-
-    /// The most bytes of ``detail``.
-    static let detailBytes = 4_096
-
-    /// Of a job that an earlier version accepted, and whose queries this one refuses or cannot read.
-    init(ofUnusableJob error: any Error) {
-        var reason = "\(error)"
-        if case .dataCorrupted(let context) = error as? DecodingError {
-            let field = JSONTree.text(of: context.codingPath)
-            reason = field.isEmpty ? context.debugDescription : "\(field): \(context.debugDescription)"
+    /// The title of a request as the database has it.
+    ///
+    /// - Returns: `nil` if this version cannot read it.
+    init?(request: String) {
+        guard let queries = try? JSONDecoder().decode([InfluenceQuery].self, from: Data(request.utf8)) else {
+            return nil
         }
-        self.init(
-            kind: .failed,
-            detail: "another version of the server accepted the job, and this one cannot run it: \(reason). "
-                + "Post it again")
+        self.init(queries)
     }
 
-    public init(_ error: QueryError) {
-        switch error {
-        case .unusable(let field, let reason): self.init(kind: .unusable, detail: reason, field: field)
-        case .cancelled: self.init(kind: .cancelled, detail: error.description)
-        case .failed(let reason): self.init(kind: .failed, detail: reason)
-        }
+    private static func cut(_ text: String, to length: Int) -> String {
+        // Counting all of a long text's characters takes long, and one character may have any number of scalars.
+        let whole = text
+        let text = whole.cut(toBytes: 16 * length)
+        let end = text.index(text.startIndex, offsetBy: length, limitedBy: text.endIndex) ?? text.endIndex
+        return end == text.endIndex ? text : text.prefix(length - 1) + "…"
     }
 }
 
-/// What became of one query of a job.
-public enum QueryOutcome: Sendable, Equatable {
-    /// An ``InfluenceResult`` as JSON.
-    case result(Data)
-    case failure(QueryFailure)
+/// A job's name: 26 letters and digits that are safe in a URL, sort by the time of creation, and cannot be guessed.
+///
+/// The form is that of a ULID: 48 bits of milliseconds since 1970 and 80 random bits, in Crockford's base 32.
+public struct JobIdentifier: Sendable, Hashable, CustomStringConvertible {
+    public let description: String
+
+    private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
+
+    /// Takes text as an identifier.
+    ///
+    /// - Returns: `nil` if it is not the form of one; small letters are taken as capitals.
+    public init?(_ text: some StringProtocol) {
+        let capitals = text.uppercased()
+        guard capitals.utf8.count == 26, capitals.utf8.allSatisfy(Self.alphabet.contains) else { return nil }
+        description = capitals
+    }
+
+    /// A new identifier.
+    public init(at date: Date = Date()) {
+        var generator = SystemRandomNumberGenerator()
+        let milliseconds = UInt128(max(0, date.timeIntervalSince1970 * 1_000).rounded(.down))
+        var rest = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
+        rest |= UInt128(generator.next() as UInt64) << 16 | UInt128(generator.next() as UInt16)
+        var letters: [UInt8] = []
+        for _ in 0..<26 {
+            letters.append(Self.alphabet[Int(rest & 31)])
+            rest >>= 5
+        }
+        description = String(decoding: letters.reversed(), as: UTF8.self)
+    }
 }

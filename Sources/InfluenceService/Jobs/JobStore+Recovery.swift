@@ -107,39 +107,43 @@ extension JobStore {
         /// Each query has an outcome, and the job has not ended.
         case nothingLeft
     }
+}
 
-    static func finishedQueries(of number: Int64, in database: Database) throws -> [FinishedQuery] {
-        try Row.fetchAll(
-            database,
-            sql:
-                "SELECT position, CASE WHEN succeeded THEN NULL ELSE body END AS failure FROM outcome WHERE job = ? ORDER BY position",
-            arguments: [number]
-        ).map { row in
-            FinishedQuery(
-                position: row["position"],
-                failure: try (row["failure"] as Data?).map { try JSONDecoder().decode(QueryFailure.self, from: $0) })
-        }
-    }
+/// What a sweep is made of, as it is kept until the sweep has ended.
+struct StartedSweep: Sendable, Equatable {
+    var members: [SweepMember]
+    /// How long its checkpoint was when it began: if it was longer when the process died, the sweep had come on.
+    var checkpointBytes: Int
+}
 
-    /// A job as clients see it, with its queries, or `nil` if there is none of that id.
-    ///
-    /// From memory where it can be; a job that has ended stays there for a while once it was asked for.
-    func snapshot(of id: JobIdentifier) async throws -> JobSnapshot? {
-        if let shown = board.snapshot(of: id) { return shown }
-        let forgotten = board.forgottenCount
-        let found = try await read { [file] database -> JobSnapshot? in
-            guard
-                let row = try Row.fetchOne(
-                    database, sql: "SELECT \(JobSchema.jobColumns), request FROM job WHERE id = ?",
-                    arguments: [id.description])
-            else { return nil }
-            // A request that this version cannot read is no reason not to show the job.
-            let queries = try? JSONDecoder().decode([InfluenceQuery].self, from: Data((row["request"] as String).utf8))
-            return JobSnapshot(
-                job: try Job(row: row, file: file), queries: queries ?? [],
-                finished: try Self.finishedQueries(of: row["number"], in: database))
-        }
-        if let found, found.job.status.isFinal { board.show(ended: found, ifForgotten: forgotten) }
-        return found
-    }
+/// The queries of one job that take part in a sweep.
+struct SweepMember: Sendable, Equatable, Codable {
+    var job: String
+    /// In the job's request, from 0.
+    var positions: [Int]
+}
+
+/// A sweep that had begun when the process ended.
+struct InterruptedSweep: Sendable, Equatable {
+    /// That of its ``JobTimings/Batch``.
+    var id: String
+    var members: [SweepMember]
+}
+
+/// What an earlier process left unfinished.
+struct Recovery: Sendable, Equatable {
+    /// The queued jobs, in the order of their arrival.
+    var jobs: [WaitingJob]
+    /// In the order of their beginning.
+    var sweeps: [InterruptedSweep]
+    /// What could not be read, and has been dealt with otherwise.
+    var faults: [RecoveryFault] = []
+}
+
+/// Something that a process left behind and that cannot be read.
+enum RecoveryFault: Sendable, Equatable {
+    /// What the sweep is made of is not known: its queries are in the queue, and are swept from the start.
+    case sweep(id: String, reason: String)
+    /// The job has failed, and says why.
+    case job(id: String, reason: String)
 }

@@ -197,6 +197,50 @@ public final class JobStore: Sendable {
         }
     }
 
+    /// How many jobs there are of each status.
+    public func jobCounts() async throws -> [Job.Status: Int] {
+        try await read { database in
+            let rows = try Row.fetchAll(database, sql: "SELECT status, COUNT(*) FROM job GROUP BY status")
+            let pairs = rows.compactMap { row in Job.Status(rawValue: row[0]).map { ($0, row[1] as Int) } }
+            return Dictionary(uniqueKeysWithValues: pairs)
+        }
+    }
+
+    static func finishedQueries(of number: Int64, in database: Database) throws -> [FinishedQuery] {
+        try Row.fetchAll(
+            database,
+            sql:
+                "SELECT position, CASE WHEN succeeded THEN NULL ELSE body END AS failure FROM outcome WHERE job = ? ORDER BY position",
+            arguments: [number]
+        ).map { row in
+            FinishedQuery(
+                position: row["position"],
+                failure: try (row["failure"] as Data?).map { try JSONDecoder().decode(QueryFailure.self, from: $0) })
+        }
+    }
+
+    /// A job as clients see it, with its queries, or `nil` if there is none of that id.
+    ///
+    /// From memory where it can be; a job that has ended stays there for a while once it was asked for.
+    func snapshot(of id: JobIdentifier) async throws -> JobSnapshot? {
+        if let shown = board.snapshot(of: id) { return shown }
+        let forgotten = board.forgottenCount
+        let found = try await read { [file] database -> JobSnapshot? in
+            guard
+                let row = try Row.fetchOne(
+                    database, sql: "SELECT \(JobSchema.jobColumns), request FROM job WHERE id = ?",
+                    arguments: [id.description])
+            else { return nil }
+            // A request that this version cannot read is no reason not to show the job.
+            let queries = try? JSONDecoder().decode([InfluenceQuery].self, from: Data((row["request"] as String).utf8))
+            return JobSnapshot(
+                job: try Job(row: row, file: file), queries: queries ?? [],
+                finished: try Self.finishedQueries(of: row["number"], in: database))
+        }
+        if let found, found.job.status.isFinal { board.show(ended: found, ifForgotten: forgotten) }
+        return found
+    }
+
     // MARK: - Access
 
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
@@ -258,4 +302,40 @@ struct ResultSize: Sendable, Equatable {
     var largestOutcome: Int
     /// How many queries are done.
     var outcomes: Int
+}
+
+/// Why jobs cannot be read or written.
+public enum JobStoreError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    case cannotOpen(file: String, reason: String)
+    /// A later version of Tributary has written the file.
+    case newerFormat(file: String)
+    case diskFull(file: String)
+    case failed(file: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .cannotOpen(let file, let reason):
+            "\(file): the job database cannot be opened: \(reason)"
+        case .newerFormat(let file):
+            "\(file): a newer version of Tributary has written these jobs: use that version, or another workspace"
+        case .diskFull(let file):
+            "\(file): the disk is full: free some space on it"
+        case .failed(let file, let reason):
+            "\(file): the job database failed: \(reason)"
+        }
+    }
+
+    public var errorDescription: String? { description }
+
+    init(_ error: any Error, file: String) {
+        switch error {
+        case let error as JobStoreError: self = error
+        // The memory that connections share is a file: a full disk shows itself there first, and by a code of its own.
+        case let error as DatabaseError
+        where error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE:
+            self = .diskFull(file: file)
+        case let error as DatabaseError: self = .failed(file: file, reason: error.description)
+        default: self = .failed(file: file, reason: "\(error)")
+        }
+    }
 }

@@ -42,6 +42,32 @@ extension JobStore {
         }
     }
 
+    /// Forgets ended jobs, their results and their idempotency keys: those beyond the newest `keepCount`, those that ended
+    /// before `oldest`, and the oldest of those whose requests and results are more than `keepBytes` together. The newest is always
+    /// kept.
+    ///
+    /// - Returns: How many were forgotten. ``compact()`` gives their part of the disk back.
+    @discardableResult
+    func expire(keepCount: Int, keepBytes: Int = .max, endedBefore oldest: Date) async throws -> Int {
+        try await change { database, changes in
+            let forgotten = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT number, id FROM job JOIN (
+                        SELECT number AS candidate, finished AS ended,
+                            row_number() OVER newest AS place, sum(request_bytes + result_bytes) OVER newest AS bytes
+                        FROM job WHERE finished IS NOT NULL WINDOW newest AS (ORDER BY finished DESC, number DESC)
+                    ) ON number = candidate
+                    WHERE ended < ? OR place > ? OR (bytes > ? AND place > 1)
+                    """, arguments: [oldest.milliseconds, keepCount, keepBytes])
+            for row in forgotten {
+                try database.execute(sql: "DELETE FROM job WHERE number = ?", arguments: [row["number"] as Int64])
+                if let id = JobIdentifier(row["id"] as String) { changes.forget(id) }
+            }
+            return forgotten.count
+        }
+    }
+
     /// Gives free pages back to the disk, if there are many.
     ///
     /// - Throws: ``JobStoreError``.
