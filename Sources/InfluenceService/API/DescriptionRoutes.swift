@@ -88,3 +88,74 @@ struct ProblemKindDocument: Encodable {
         explanation = kind.explanation
     }
 }
+
+// The pages for people, beside the calls for programs.
+extension API {
+    /// The root, where browsers get the dashboard and all others the list of calls.
+    ///
+    /// - Parameter list: What others get.
+    func rootOperation(_ list: @escaping @Sendable () throws -> Response) -> Operation {
+        let html = (mediaType: "text/html", schema: Schema.string("The page."))
+        var answer = Operation.Answer.json("The calls, or the dashboard, as Accept asks.", .callList)
+        if dashboard != nil { answer.content.forms.append(html) }
+        return Operation(
+            .get, "/", id: "listCalls", tag: .service, scope: nil, "List the calls; show the dashboard to browsers",
+            answers: [answer]
+        ) { request in
+            let types = ["application/json", "text/html"]
+            guard let dashboard,
+                ContentNegotiation.choose(request.headers[.accept], from: types) == "text/html"
+            else {
+                var response = try list()
+                response.headers[.vary] = "Accept"
+                return response
+            }
+            return dashboard.pageResponse(to: request)
+        }
+    }
+
+    var dashboardOperations: [Operation] {
+        guard let dashboard else { return [] }
+        let forms = Set(dashboard.parts.values.map(\.mediaType)).sorted().map {
+            (mediaType: $0, schema: Schema.string("The file."))
+        }
+        return [
+            Operation(
+                .get, "/dashboard/{version}/{name}", id: "getDashboardPart", tag: .service, scope: nil,
+                "Get a part of the dashboard",
+                parameters: [
+                    .path("version", "Names the contents; the page has it.", .string("Hexadecimal digits.")),
+                    .path("name", "The part's file name.", .string("A name.", example: "app.js")),
+                ],
+                answers: [.init(status: .ok, content: .init(description: "The part.", forms: forms))],
+                problems: [.unknownRoute]
+            ) { request in
+                guard let response = dashboard.partResponse(to: request) else {
+                    throw Problem.unknownRoute(path: request.path)
+                }
+                return response
+            }
+        ]
+    }
+}
+
+extension API {
+    var clientOperations: [Operation] {
+        guard let client else { return [] }
+        let form = (mediaType: PythonClient.mediaType, schema: Schema.string("The module."))
+        return [
+            Operation(
+                .get, "/client.py", id: "getClient", tag: .service, scope: nil,
+                "Get the client for Python, a single file",
+                details: "It needs Python's standard library alone, and uses pandas and IPython where they are there.",
+                parameters: [.header("If-None-Match", "The tags of what is known already.", .string("Entity tags."))],
+                answers: [
+                    Operation.Answer(
+                        status: .ok, content: .init(description: "The module.", forms: [form]),
+                        headers: [("ETag", .string("Names its contents."))]),
+                    Operation.Answer(status: .notModified, content: .init(description: "It is known.", forms: [])),
+                ]
+            ) { client.response(to: $0) }
+        ]
+    }
+}

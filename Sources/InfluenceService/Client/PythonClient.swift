@@ -33,24 +33,3 @@ struct PythonClient: Sendable {
 
     fileprivate static let mediaType = "text/x-python"
 }
-
-extension API {
-    var clientOperations: [Operation] {
-        guard let client else { return [] }
-        let form = (mediaType: PythonClient.mediaType, schema: Schema.string("The module."))
-        return [
-            Operation(
-                .get, "/client.py", id: "getClient", tag: .service, scope: nil,
-                "Get the client for Python, a single file",
-                details: "It needs Python's standard library alone, and uses pandas and IPython where they are there.",
-                parameters: [.header("If-None-Match", "The tags of what is known already.", .string("Entity tags."))],
-                answers: [
-                    Operation.Answer(
-                        status: .ok, content: .init(description: "The module.", forms: [form]),
-                        headers: [("ETag", .string("Names its contents."))]),
-                    Operation.Answer(status: .notModified, content: .init(description: "It is known.", forms: [])),
-                ]
-            ) { client.response(to: $0) }
-        ]
-    }
-}

@@ -1,5 +1,7 @@
 import Files
 import Foundation
+import HTTP
+import HTTPTypes
 
 /// The pages that people look at, as the package's resources hold them.
 ///
@@ -66,5 +68,43 @@ struct Dashboard: Sendable {
         case "svg": "image/svg+xml"
         default: nil
         }
+    }
+}
+
+extension Dashboard {
+    /// What the pages may do: fetch from this server, and run nothing but the dashboard's own modules.
+    static let contentSecurityPolicy = [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:",
+        "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+    ].joined(separator: "; ")
+
+    /// The page. It is asked for anew each time, and answered with 304 while it is the same.
+    func pageResponse(to request: Request) -> Response {
+        let headers: HTTPFields = [
+            .cacheControl: "no-cache", .vary: "Accept", .contentSecurityPolicy: Self.contentSecurityPolicy,
+            .xContentTypeOptions: "nosniff",
+        ]
+        return response(page, to: request, headers)
+    }
+
+    /// A part, for good: its address names its contents. Nil where there is none of the name, or of the version.
+    func partResponse(to request: Request) -> Response? {
+        guard request.parameters["version"] == version, let part = request.parameters["name"].flatMap({ parts[$0] })
+        else { return nil }
+        return response(
+            part, to: request,
+            [
+                .cacheControl: "public, max-age=31536000, immutable", .xContentTypeOptions: "nosniff",
+                // An image that is opened by itself is a document of its own.
+                .contentSecurityPolicy: Self.contentSecurityPolicy,
+            ])
+    }
+
+    private func response(_ part: Part, to request: Request, _ headers: HTTPFields) -> Response {
+        let tag = EntityTag(version)
+        if let response = request.notModified(tag, headers: headers) { return response }
+        var headers = headers
+        headers[.eTag] = tag.description
+        return Response(contentType: part.contentType, body: part.bytes, headers: headers)
     }
 }
