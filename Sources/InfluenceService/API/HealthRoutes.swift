@@ -1,5 +1,8 @@
+import Attribution
+import Foundation
 import HTTP
 import HTTPTypes
+import Synchronization
 
 extension API {
     var healthOperations: [Operation] {
@@ -77,5 +80,121 @@ extension Readiness.State {
         case .failed: "failed"
         case .stopping: "draining"
         }
+    }
+}
+
+/// Whether the engine is there yet.
+final class Readiness: Sendable {
+    enum State: Sendable {
+        /// The model is being loaded; `stage` says what is done just now.
+        case starting(stage: String)
+        case ready(any InfluenceAnswering)
+        case failed(reason: String)
+        case stopping
+    }
+
+    private let storage = Mutex(State.starting(stage: "starting"))
+
+    var state: State { storage.withLock { $0 } }
+
+    /// Goes on to another state. A server that stops stays so.
+    ///
+    /// - Returns: Whether it was not stopping before.
+    @discardableResult
+    func become(_ state: State) -> Bool {
+        storage.withLock { current in
+            if case .stopping = current { return false }
+            current = state
+            return true
+        }
+    }
+
+    /// The engine, for a request that needs it.
+    ///
+    /// - Throws: A ``Problem`` with status 503 if it is not there.
+    func engine() throws(Problem) -> any InfluenceAnswering {
+        switch state {
+        case .ready(let engine): engine
+        case .starting(let stage): throw .starting(stage: stage)
+        case .failed(let reason): throw .startFailed(reason)
+        case .stopping: throw .stopping
+        }
+    }
+}
+
+extension API {
+    /// Everything that is measured: what was counted, and what is looked at now. What cannot be looked at is left out.
+    func measurements() async -> [MetricFamily] {
+        var families = metrics.families
+        families.append(
+            MetricFamily(
+                name: "tributary_build_info", help: "Always 1; the label has the version.", kind: .gauge,
+                samples: [.init(labels: [.init(name: "version", value: Service.version)], value: 1)]))
+        let state = readiness.state
+        families.append(
+            .gauge(
+                "tributary_state", "1 for the state that /readyz tells, 0 for the others.", by: "state",
+                Readiness.State.names.map { (label: $0, value: $0 == state.name ? 1 : 0) }))
+        families += await queueFamilies()
+        if case .ready(let engine) = state,
+            let measurements = try? await lookups.run({ try engine.measurements() })
+        {
+            families += engineFamilies(measurements)
+        }
+        families.append(workspaceFamily())
+        return families + ProcessMetrics.families()
+    }
+
+    private func queueFamilies() async -> [MetricFamily] {
+        let load = await batcher.load
+        var families: [MetricFamily] = [
+            .gauge("tributary_queue_queries", "Queries that wait for a sweep.", Double(load.waitingQueries)),
+            .gauge("tributary_queue_limit_queries", "Queries that may wait and run.", Double(load.limit)),
+            .gauge("tributary_queue_bytes", "Memory that queries take which wait and run.", Double(load.bytes)),
+            .gauge("tributary_queue_limit_bytes", "Memory that they may take.", Double(load.byteLimit)),
+            .gauge("tributary_running_queries", "Queries of the sweep that runs.", Double(load.runningQueries)),
+        ]
+        if let counts = try? await store.jobCounts() {
+            families.append(
+                .gauge(
+                    "tributary_jobs", "Jobs that are kept, by their status.", by: "status",
+                    Job.Status.allCases.map { (label: $0.rawValue, value: Double(counts[$0] ?? 0)) }))
+        }
+        return families
+    }
+
+    private func engineFamilies(_ measurements: EngineMeasurements) -> [MetricFamily] {
+        [
+            .counter(
+                "tributary_sweep_sequences_total",
+                "Sequences scored; their rate is the sweep's speed. One that is scored again counts again.",
+                Double(measurements.sweptSequences)),
+            .counter("tributary_sweep_tokens_total", "Tokens of these.", Double(measurements.sweptTokens)),
+            .gauge("tributary_factor_bytes", "Memory that the factors take.", Double(measurements.factorBytes)),
+            .gauge("tributary_corpus_documents", "Documents of the corpus.", Double(measurements.corpus.documents)),
+            .gauge("tributary_corpus_sequences", "Sequences of the corpus.", Double(measurements.corpus.sequences)),
+            .gauge("tributary_corpus_tokens", "Tokens of the corpus.", Double(measurements.corpus.tokens)),
+        ]
+    }
+
+    /// The disk that the workspace takes: the databases with their logs, the factors, and what else there is.
+    private func workspaceFamily() -> MetricFamily {
+        let files = FileManager.default.enumerator(
+            at: workspace, includingPropertiesForKeys: [.totalFileAllocatedSizeKey, .fileSizeKey])
+        var bytes: [String: Int] = [:]
+        while let file = files?.nextObject() as? URL {
+            let size = (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? NSNumber
+            bytes[Self.part(of: file, in: workspace), default: 0] += size?.intValue ?? 0
+        }
+        return .gauge(
+            "tributary_workspace_bytes", "Disk that the workspace takes.", by: "part",
+            ["corpus", "jobs", "factors", "other"].map { (label: $0, value: Double(bytes[$0] ?? 0)) })
+    }
+
+    private static func part(of file: URL, in workspace: URL) -> String {
+        let depth = workspace.standardizedFileURL.pathComponents.count
+        let parts = file.standardizedFileURL.pathComponents
+        let name = parts.indices.contains(depth) ? parts[depth] : ""
+        return ["corpus", "jobs", "factors"].first { name.hasPrefix($0) } ?? "other"
     }
 }
