@@ -28,7 +28,7 @@ struct OpenAPIDocument: Sendable {
             "paths": Self.paths(operations, needsTokens: needsTokens),
             "components": [
                 "schemas": .object(
-                    SchemaName.allCases.map { .init(name: $0.rawValue, value: $0.schema(under: configuration).tree) }),
+                    SchemaName.allCases.map { .init(name: $0.name, value: $0.schema(under: configuration).tree) }),
                 "responses": .object(
                     Self.grouped(ProblemKind.ofEveryCall).map { status, kinds in
                         .init(name: Self.name(ofProblems: status), value: Self.response(status, kinds))

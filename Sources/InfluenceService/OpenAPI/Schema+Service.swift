@@ -3,150 +3,32 @@ import Corpus
 import JSON
 import Limits
 
-// The model, the server and its problems.
+// The corpus, the model, the server and its problems.
 extension Schema {
-    static let completionRequest = object(
-        "A prompt to continue.",
-        .required("prompt", string("What the model is given.", within: CompletionRequest.Limits.prompt)),
-        .optional(
-            "max_tokens",
-            integer(
-                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32
-            ).orNull),
-        .optional(
-            "temperature",
-            number(
-                "0 takes the likeliest token at each step.", in: CompletionRequest.Limits.temperature, default: 0
-            ).orNull),
-        .optional(
-            "seed",
-            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0).orNull))
+    // MARK: - Corpus
 
-    static let completion = object(
-        "What the model says.", .required("prompt", string("What it was given.")),
-        .required("completion", string("What it went on with.")),
-        .required("tokens", array("The completion's tokens.", of: reference(.queryToken))),
-        .required(
-            "finish_reason",
-            choice(
-                "Why it ended: time_limit where it took longer than the server lets it.",
-                ["length", "end_of_text", "context_full", "time_limit"])))
-
-    static let model = object(
-        "What is loaded.", .required("name", string("The model's name.")),
-        .required("architecture", string("Its family.")),
-        .required("parameters", integer("How many it has.", from: 0)),
-        .required("context_length", integer("The most tokens it can read.", from: 1)),
-        .required("vocabulary", integer("How many tokens there are.", from: 1)),
-        .required("digest", string("Tells it from any other.")),
-        .required(
-            "tracked_layers",
-            array(
-                "The linear layers through which influence is computed.",
-                of: object(
-                    "A layer.", .required("name", string("Its name.")),
-                    .required("inputs", integer("With one more where it has a bias.", from: 1)),
-                    .required("outputs", integer("Its outputs.", from: 1))))),
-        .required(
-            "factors",
-            object(
-                "How the EK-FAC factors were fitted.",
-                .required("fisher", choice("The kind of Fisher matrix.", ["sampled", "empirical", "unknown"])),
-                .required("sequences", integer("Sequences that they were fitted on.", from: 0)),
-                .optional("tokens", integer("Tokens that they were fitted on.", from: 0)),
-                .optional(
-                    "seed",
-                    integer("The fit's seed.", in: UInt64.min...UInt64.max)),
-                .required("bytes", integer("Memory that they take.", from: 0)),
-                .required(
-                    "layers_without_curvature",
-                    array(
-                        "The tracked layers that no gradient of the fit reached: nothing has influence through them.",
-                        of: string("A layer's name."))))),
-        .required("corpus", reference(.corpusStatistics)),
-        .optional(
-            "index",
-            object(
-                "The gradient index, if there is one.",
-                .required("sequences", integer("Sequences that are indexed.", from: 0)),
-                .required("leading", integer("Leading directions of each side of a layer.", from: 1)),
-                .required("signs", integer("Signs that are kept of each layer.", from: 64)),
-                .required("bytes", integer("Bytes of the file.", from: 0)))))
-
-    static let health = object(
-        "How the server is.",
-        .required(
-            "status",
-            choice(
-                "alive: it runs; starting: the model is being loaded; ready: queries are answered; draining: it is stopping; "
-                    + "failed: it could not start.", ["alive", "starting", "ready", "draining", "failed"])),
-        .optional("stage", string("What is done just now, while it starts.")),
-        .optional("reason", string("Why it failed.")))
-
-    static let callList = object(
-        "What there is to call.", .required("service", choice("The service's name.", ["tributary"])),
-        .required("version", string("The service's version.")),
-        .required(
-            "calls",
-            array(
-                "The calls.",
-                of: object(
-                    "A call.", .required("method", string("Its method.")),
-                    .required("path", string("Its path; {name} stands for one segment.")),
-                    .required("summary", string("What it does."))))))
-
-    private static let problemMembers: [Property] = [
-        .required("type", string("The kind of problem, such as /problems/unknown-job; GET it for what it means.")),
-        .required("title", string("What the kind is called.")),
-        .required("status", integer("The status of a response with it.", from: 400, to: 599)),
-        .required("detail", string("What was wrong this time, and what to do about it.")),
-        .optional("field", string("The path of the member, or the name of the query item, at fault.")),
-    ]
-
-    static let problem = object(
-        "Why a request was not answered (RFC 9457).",
-        problemMembers + [
-            .optional("line", integer("The line of the body at fault, where it is made of lines.", from: 1)),
-            .optional("instance", string("The request's path.")),
-        ])
-
-    static let embeddedProblem = object("Why a query has no result.", problemMembers)
-
-    static let problemKind = object(
-        "A kind of problem.", .required("type", string("What problems of the kind have as their type.")),
-        .required("title", string("What it is called.")),
-        .required("status", integer("Its status.", from: 400, to: 599)),
-        .required("explanation", string("When it occurs, and what to do about it.")))
-
-    static let problemKindList = object(
-        "Every kind of problem.", .required("problems", array("By name.", of: reference(.problemKind))))
-}
-
-extension Schema {
     static let sequence = object(
         "A training sequence: a document, or a chunk of one.",
-        .required("id", string("The document's id; for one of several chunks followed by # and its number.")),
-        .required("document_id", string("The document's id.")),
-        .required("piece", integer("Which chunk of its document, from 0.", from: 0)),
-        .required("token_offset", integer("How many tokens of the document come before it.", from: 0)),
-        .required("token_count", integer("How many tokens it has, including those that the tokenizer adds.", from: 0)),
-        .required("text", string("Its text.")), .optional("source", string("The source of its document.")),
+        .text("id", "The document's id; for one of several chunks followed by # and its number."),
+        .text("document_id", "The document's id."), .count("piece", "Which chunk of its document it is, from 0."),
+        .count("token_offset", "How many tokens of the document come before it."),
+        .count("token_count", "How many tokens it has, including those that the tokenizer adds."),
+        .text("text", "Its text."), .text("source", "The source of its document.").orAbsent,
         .optional("metadata", anything("The metadata of its document.")))
 
     static let sequenceList = object(
-        "Some sequences, in the order in which they were added.",
-        .required("sequences", array("The sequences.", of: reference(.sequence))),
-        .optional("next_cursor", string("What to send as cursor for the next page; absent on the last one.")))
+        "A page of sequences, in the order in which they were added.",
+        .required("sequences", array("The sequences.", of: reference(.sequence))), .nextCursor)
 
     static let searchResult = object(
         "Sequences that share tokens with a text.",
         .required(
             "hits",
             array(
-                "The best first.",
+                "The sequences, the best first.",
                 of: object(
-                    "A sequence.", .required("rank", integer("From 1.", from: 1)),
-                    .required("score", number("TF-IDF: the sum of the shared tokens' weights, in nats.", from: 0)),
+                    "A sequence.", .count("rank", "The rank, from 1.", from: 1),
+                    .value("score", "TF-IDF: the sum of the shared tokens' weights, in nats.", from: 0),
                     .required("sequence", reference(.sequence))))))
 
     private static let nameBytes = String(CorpusDocument.maximumNameBytes)
@@ -165,8 +47,7 @@ extension Schema {
                     ["type": "null"],
                 ],
             ])),
-        .required(
-            "text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
+        .required("text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
         .optional(
             "source",
             Schema(tree: [
@@ -182,16 +63,13 @@ extension Schema {
             ])))
 
     static let ingestion = object(
-        "What was added.",
-        .required("added", integer("How many documents are new.", from: 0)),
-        .required(
+        "What was added.", .count("added", "How many documents are new."),
+        .count(
             "duplicates",
-            integer(
-                "How many records have a text that the corpus already has, or that an earlier record of the request has.",
-                from: 0)),
-        .required("empty", integer("How many records have a text without tokens; they are not added.", from: 0)),
-        .required("sequences", integer("How many sequences are new: a long document has several.", from: 0)),
-        .required("tokens", integer("How many tokens the new documents have.", from: 0)),
+            "How many records have a text that the corpus already has, or that an earlier record of the request has."),
+        .count("empty", "How many records have a text without tokens; they are not added."),
+        .count("sequences", "How many sequences are new: a long document has several."),
+        .count("tokens", "How many tokens the new documents have."),
         .required(
             "ids",
             array(
@@ -200,9 +78,125 @@ extension Schema {
         .required("corpus", reference(.corpusStatistics)))
 
     static let corpusStatistics = object(
-        "The size of the corpus.",
-        .required("documents", integer("How many documents with different texts it has.", from: 0)),
-        .required("sequences", integer("How many sequences it has.", from: 0)),
-        .required("tokens", integer("How many tokens all documents have.", from: 0)),
-        .required("duplicates", integer("How many further copies of these texts were sent.", from: 0)))
+        "The size of the corpus.", .count("documents", "How many documents with different texts it has."),
+        .count("sequences", "How many sequences it has."), .count("tokens", "How many tokens all documents have."),
+        .count("duplicates", "How many further copies of these texts were sent."))
+
+    // MARK: - Model
+
+    static let completionRequest = object(
+        "A prompt to continue.",
+        .required("prompt", string("The text to continue.", within: CompletionRequest.Limits.prompt)),
+        .optional(
+            "max_tokens",
+            integer(
+                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32
+            ).orNull),
+        .optional(
+            "temperature",
+            number(
+                "The sampling temperature; 0 takes the likeliest token at each step.",
+                in: CompletionRequest.Limits.temperature, default: 0
+            ).orNull),
+        .optional(
+            "seed",
+            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0).orNull))
+
+    static let completion = object(
+        "The model's continuation of a prompt.", .text("prompt", "The prompt."),
+        .text("completion", "The text with which the model continued it."),
+        .required("tokens", array("The completion's tokens.", of: reference(.queryToken))),
+        .required(
+            "finish_reason",
+            choice(
+                "Why the completion ended; time_limit: it took longer than the server allows.",
+                ["length", "end_of_text", "context_full", "time_limit"])))
+
+    static let model = object(
+        "The model, its factors and its corpus, as loaded.", .text("name", "The model's name."),
+        .text("architecture", "The model's family."), .count("parameters", "How many parameters the model has."),
+        .count("context_length", "The most tokens that the model can read.", from: 1),
+        .count("vocabulary", "How many tokens the vocabulary has.", from: 1),
+        .text("digest", "A digest that distinguishes the model from any other."),
+        .required(
+            "tracked_layers",
+            array(
+                "The linear layers through which influence is computed.",
+                of: object(
+                    "A layer.", .text("name", "The layer's name."),
+                    .count("inputs", "How many inputs it has, counting its bias as one.", from: 1),
+                    .count("outputs", "How many outputs it has.", from: 1)))),
+        .required(
+            "factors",
+            object(
+                "How the EK-FAC factors were fitted.",
+                .required("fisher", choice("The kind of Fisher matrix.", ["sampled", "empirical", "unknown"])),
+                .count("sequences", "How many sequences they were fitted on."),
+                .count("tokens", "How many tokens they were fitted on.").orAbsent,
+                .optional("seed", integer("The fit's seed.", in: UInt64.min...UInt64.max)),
+                .count("bytes", "How much memory they take."),
+                .required(
+                    "layers_without_curvature",
+                    array(
+                        "The tracked layers that no gradient of the fit reached: nothing has influence through them.",
+                        of: string("A layer's name."))))),
+        .required("corpus", reference(.corpusStatistics)),
+        .optional(
+            "index",
+            object(
+                "The gradient index, if there is one.",
+                .count("sequences", "How many sequences are indexed."),
+                .count("leading", "How many leading directions it keeps of each side of a layer.", from: 1),
+                .count("signs", "How many signs it keeps of each layer.", from: 64),
+                .count("bytes", "The size of its file."))))
+
+    // MARK: - Server
+
+    static let health = object(
+        "The state of the server.",
+        .required(
+            "status",
+            choice(
+                "alive: it runs; starting: the model is being loaded; ready: queries are answered; draining: it is stopping; "
+                    + "failed: it could not start.", ["alive", "starting", "ready", "draining", "failed"])),
+        .text("stage", "The present stage of the start.").orAbsent,
+        .text("reason", "Why the start failed.").orAbsent)
+
+    static let callList = object(
+        "Every call of the API.", .required("service", choice("The service's name.", ["tributary"])),
+        .text("version", "The service's version."),
+        .required(
+            "calls",
+            array(
+                "The calls.",
+                of: object(
+                    "A call.", .text("method", "Its method."),
+                    .text("path", "Its path, in which {name} stands for one segment."),
+                    .text("summary", "What it does.")))))
+
+    private static let problemMembers: [Property] = [
+        .text("type", "The kind of problem, such as /problems/unknown-job; GET it for an explanation."),
+        .text("title", "The name of the kind."),
+        .required("status", integer("The status of the response.", in: 400...599)),
+        .text("detail", "What was wrong this time, and what to do about it."),
+        .text("field", "The path of the member, or the name of the query item, that is at fault.").orAbsent,
+    ]
+
+    static let problem = object(
+        "Why a request was not answered (RFC 9457).",
+        problemMembers + [
+            .optional("line", integer("The line of the body that is at fault, if the body has lines.", from: 1)),
+            .optional("instance", string("The request's path.")),
+        ])
+
+    static let embeddedProblem = object("Why a query has no result.", problemMembers)
+
+    static let problemKind = object(
+        "A kind of problem.", .text("type", "The type of all problems of the kind."),
+        .text("title", "The name of the kind."),
+        .required("status", integer("The status of responses with such a problem.", in: 400...599)),
+        .text("explanation", "When the problem occurs, and what to do about it."))
+
+    static let problemKindList = object(
+        "Every kind of problem.", .required("problems", array("The kinds, by name.", of: reference(.problemKind))))
 }
