@@ -23,7 +23,7 @@ public final class Service: Sendable {
     public static let checkpointFolderName = "checkpoints"
 
     let store: JobStore
-    private let batcher: QueryBatcher
+    private let runner: QueryRunner
     private let readiness = Readiness()
     private let server: HTTPServer
     private let drain: Duration
@@ -40,12 +40,12 @@ public final class Service: Sendable {
         FreedMemory.limit()
         let freedMemory = FreedMemory()
         store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
-        batcher = QueryBatcher(
+        runner = QueryRunner(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics,
             checkpointFolder: workspace.appending(path: Self.checkpointFolderName), freedMemory: freedMemory)
         let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
-            configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
+            configuration: configuration, workspace: workspace, store: store, runner: runner, readiness: readiness,
             authenticator: authenticator, metrics: metrics, dashboard: Self.resource(Dashboard.installed, logger),
             client: Self.resource(PythonClient.installed, logger), logger: logger,
             responses: ResponseBudget(limit: configuration.jobs.maximumResponseBytesInFlight),
@@ -101,7 +101,7 @@ public final class Service: Sendable {
     ///
     /// - Throws: ``JobStoreError``.
     public func become(ready engine: any InfluenceAnswering) async throws {
-        try await batcher.start(engine)
+        try await runner.start(engine)
         readiness.become(.ready(engine))
         logger.info("ready")
     }
@@ -119,7 +119,7 @@ public final class Service: Sendable {
     public func shutdown(grace: Duration) async {
         let isFirst = readiness.become(.stopping)
         logger.info("stopping", metadata: ["grace": "\(grace)"])
-        async let sweeps: Void = batcher.stop(grace: grace / .seconds(1))
+        async let sweeps: Void = runner.stop(grace: grace / .seconds(1))
         // Whoever sends requests here is to see at /readyz that it should not, before the port is closed.
         if isFirst { try? await Task.sleep(for: drain) }
         async let requests = server.shutdown(grace: grace)

@@ -9,7 +9,7 @@ struct API: Sendable {
     let configuration: Configuration
     let workspace: URL
     let store: JobStore
-    let batcher: QueryBatcher
+    let runner: QueryRunner
     let readiness: Readiness
     let authenticator: Authenticator
     let metrics: ServiceMetrics

@@ -146,7 +146,7 @@ extension API {
     }
 
     private func queueFamilies() async -> [MetricFamily] {
-        let load = await batcher.load
+        let load = await runner.load
         var families: [MetricFamily] = [
             .gauge("tributary_queue_queries", "Queries that wait for a sweep.", Double(load.waitingQueries)),
             .gauge("tributary_queue_limit_queries", "Queries that may wait and run.", Double(load.limit)),

@@ -68,7 +68,7 @@ extension API {
         let replay: HTTPFields = submission.isReplay ? Self.replayed : [:]
         guard let wait = Preferences(request.headers).wait else { return try accepted(job, replay) }
         let seconds = min(Double(wait), configuration.jobs.maximumWaitSeconds)
-        await batcher.waitForEnd(of: job.id, seconds: seconds)
+        await runner.waitForEnd(of: job.id, seconds: seconds)
         var response = try await resultOrAccepted(job, replay, as: resultFormat(for: request) ?? .json)
         // RFC 7240 section 3: what was applied, which may be less than was asked for.
         if let name = HTTPField.Name("Preference-Applied") { response.headers[name] = "wait=\(Int(seconds))" }
@@ -86,7 +86,7 @@ extension API {
             try await validations.run { try engine.validate(query) }
         }
         do {
-            return try await batcher.submit(
+            return try await runner.submit(
                 asked.queries, isList: asked.isList, key: key,
                 asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) })
         } catch let SubmissionError.tooCostly(place, excess) {

@@ -119,7 +119,7 @@ extension API {
     /// Cancels a job. Cancelling it twice is the same as once; a job that has ended otherwise is left alone, with 409.
     @Sendable private func deleteJob(_ request: Request) async throws -> Response {
         let name = try request.parameter("id")
-        guard let id = JobIdentifier(name), let (job, didCancel) = try await batcher.cancel(id) else {
+        guard let id = JobIdentifier(name), let (job, didCancel) = try await runner.cancel(id) else {
             throw Problem.unknownJob(name)
         }
         guard didCancel || job.status == .cancelled else { throw Problem.jobFinished(job) }

@@ -51,14 +51,14 @@ extension API {
     /// Has a query answered in its turn, as long as the client is there to take the answer.
     private func answer(to query: InfluenceQuery, within wait: Int?) async throws -> InfluenceResult {
         let longest = min(configuration.jobs.maximumWaitSeconds, Self.patience)
-        let outcome = try await batcher.answer(
+        let outcome = try await runner.answer(
             query, asker: Authenticator.caller.map { Asker(id: $0.id, queryLimit: $0.queuedQueries) },
             within: min(wait.map(Double.init) ?? longest, longest))
         switch outcome {
         case .result(let body): return try JSONTreeDecoder.decode(InfluenceResult.self, from: body)
         case .failure(let failure): throw Problem(failure)
         case nil:
-            if await batcher.isStopping { throw Problem.stopping }
+            if await runner.isStopping { throw Problem.stopping }
             throw Problem.unavailable(
                 detail: """
                     The server is too busy to score the texts in time. Try again, with fewer texts if there are many; or post them \

@@ -2,25 +2,25 @@ import Attribution
 import Foundation
 import Synchronization
 
-/// Queries of several jobs that share one sweep: what is asked, and how far it has come.
+/// A query batch, the queries of several jobs that share one sweep, and the progress of that sweep.
 ///
-/// The engine's threads report to it while the batcher and requests look at it.
-final class Batch: Sendable {
+/// The engine's threads report to it while the runner reads it.
+final class RunningBatch: Sendable {
     let identity: JobTimings.Batch
     let queries: [InfluenceQuery]
     /// The jobs, in the order of their arrival.
     let jobs: [JobIdentifier]
-    /// Those of them that the store has.
+    /// The jobs that the store has.
     let keptJobs: [JobIdentifier]
     let cost: SweepCost
-    /// Whether a job of it may be what the process has died of: nothing else should run beside it.
+    /// Whether one of its jobs may be why the process died earlier: nothing else should run beside it.
     let isSuspect: Bool
-    /// Holds the sweep at its next micro-batch while it is closed.
+    /// Pauses the sweep at its next micro-batch while it is closed.
     let gate = Gate()
-    /// Of each query: its job, and its position in that job's request.
+    /// Each query's job, and the query's position in that job's request.
     private let origins: [(job: JobIdentifier, position: Int)]
     private let onProgress: @Sendable (InfluenceProgress, _ secondsLeft: Double?) -> Void
-    /// Guards how far the sweep is and who has cancelled. Nothing is told, and no gate moved, while it is locked.
+    /// Guards the sweep's progress and the cancelled jobs. Nothing is reported, and no gate is opened, while it is locked.
     private let state: Mutex<State>
 
     private struct State {
@@ -40,9 +40,9 @@ final class Batch: Sendable {
     }
 
     /// - Parameters:
-    ///   - id: That of a sweep that is taken up; `nil` for a new one.
-    ///   - slices: Of each job, the queries that take part.
-    ///   - onProgress: Told of each step forward and how long the stage will still take, from any thread.
+    ///   - id: The id of a sweep that is resumed; `nil` for a new one.
+    ///   - slices: Each job with those of its queries that take part.
+    ///   - onProgress: Receives, from any thread, each step of the progress and how long the stage will still take.
     init(
         number: Int, id: String? = nil, slices: [WaitingJob], corpusSequences: Int,
         onProgress: @escaping @Sendable (InfluenceProgress, _ secondsLeft: Double?) -> Void = { _, _ in }
@@ -58,7 +58,7 @@ final class Batch: Sendable {
         state = Mutex(State())
     }
 
-    /// What the sweep is made of, as far as it is kept.
+    /// The queries of the jobs that the store has.
     var members: [SweepMember] {
         keptJobs.map { job in
             SweepMember(job: job.description, positions: origins.filter { $0.job == job }.map(\.position))
@@ -68,13 +68,13 @@ final class Batch: Sendable {
     /// The latest report of the engine.
     var progress: InfluenceProgress? { state.withLock { $0.progress } }
 
-    /// The sequences that are left to run.
-    var left: Int { cost.left(at: progress) }
+    /// How many sequences the sweep has still to run.
+    var remaining: Int { cost.remaining(at: progress) }
 
     /// Takes a report of the engine, from any thread.
     func note(_ progress: InfluenceProgress) {
         let now = ContinuousClock.now
-        let told = state.withLock { state -> (InfluenceProgress, Double?)? in
+        let report = state.withLock { state -> (InfluenceProgress, Double?)? in
             if let current = state.progress, current.stage == progress.stage {
                 // Reports of several threads may overtake each other.
                 guard progress.done > current.done || progress.total != current.total else { return nil }
@@ -86,24 +86,24 @@ final class Batch: Sendable {
             state.progress = progress
             return (progress, state.pace.secondsLeft(at: progress, now: now))
         }
-        if let told { onProgress(told.0, told.1) }
+        if let report { onProgress(report.0, report.1) }
     }
 
-    /// Whether a query's answer is no longer wanted.
+    /// Whether a query no longer needs an answer.
     func isCancelled(_ query: Int) -> Bool {
         state.withLock { $0.isInterrupted || $0.cancelled.contains(origins[query].job) }
     }
 
-    /// Whether no query's answer is wanted any more.
+    /// Whether no query needs an answer any more.
     var isAbandoned: Bool { state.withLock { $0.isInterrupted || jobs.allSatisfy($0.cancelled.contains) } }
 
     func cancel(_ job: JobIdentifier) {
         state.withLock { _ = $0.cancelled.insert(job) }
-        // What is held learns of it and ends.
+        // A paused sweep sees the cancellation only if it continues.
         if isAbandoned { gate.open() }
     }
 
-    /// Ends the sweep for all of its jobs, to run again later.
+    /// Ends the sweep for all of its jobs, which run again later.
     func interrupt() {
         state.withLock { $0.isInterrupted = true }
         gate.open()
@@ -111,7 +111,7 @@ final class Batch: Sendable {
 
     var isInterrupted: Bool { state.withLock { $0.isInterrupted } }
 
-    /// The answers by job. Answers that a cancellation or interruption has cut short are left out.
+    /// The answers by job. Answers that an interruption has cut short are left out.
     func outcomes(of answers: [Result<InfluenceResult, QueryError>]) -> [JobOutcomes] {
         let (seconds, isInterrupted) = state.withLock { state in
             state.closeStage(at: .now)
@@ -127,11 +127,11 @@ final class Batch: Sendable {
     }
 }
 
-/// How fast a stage of a sweep goes, and how long it will still take.
+/// Estimates how long a stage of a sweep will still take, from its pace so far.
 struct StagePace: Sendable {
     private var start: (time: ContinuousClock.Instant, done: Int)?
 
-    /// - Returns: `nil` as long as there is nothing to tell it by.
+    /// - Returns: `nil` until the stage has advanced.
     mutating func secondsLeft(at progress: InfluenceProgress, now: ContinuousClock.Instant) -> Double? {
         guard let start else {
             start = (now, progress.done)

@@ -50,7 +50,7 @@ extension String {
 
 /// A job that has not ended: its part of what may wait.
 struct OpenJob: Sendable, Equatable {
-    /// What any job holds beside its queries: its entry on the board with its document, and its places in the batcher's lists.
+    /// What any job holds beside its queries: its entry on the board with its document, and its places in the runner's lists.
     static let overhead = 2_048 + JobBoard.documentLimit
 
     var queries: Int

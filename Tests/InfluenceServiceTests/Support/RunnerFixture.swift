@@ -3,10 +3,10 @@ import Foundation
 
 @testable import InfluenceService
 
-/// A batcher on a workspace, as a process would have it.
-final class BatcherFixture: Sendable {
+/// A runner on a workspace, as a process would have it.
+final class RunnerFixture: Sendable {
     let store: JobStore
-    let batcher: QueryBatcher
+    let runner: QueryRunner
     let log = LogLines()
 
     init(
@@ -18,7 +18,7 @@ final class BatcherFixture: Sendable {
         configuration.batching.checkpointSeconds = 0
         configure(&configuration)
         store = try JobStore(file: folder.url.appending(path: Service.jobsFileName))
-        batcher = QueryBatcher(
+        runner = QueryRunner(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: log.logger(),
             checkpointFolder: Self.checkpoints(in: folder), progressInterval: .milliseconds(1),
             retryInterval: .milliseconds(10), freedMemory: freedMemory)
@@ -42,7 +42,7 @@ final class BatcherFixture: Sendable {
     }
 
     func submit(_ queries: InfluenceQuery...) async throws -> JobIdentifier {
-        try await batcher.submit(queries, isList: queries.count > 1).job.id
+        try await runner.submit(queries, isList: queries.count > 1).job.id
     }
 
     func wait(for status: Job.Status, of id: JobIdentifier) async throws {
