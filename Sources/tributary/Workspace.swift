@@ -2,7 +2,6 @@ import Attribution
 import Corpus
 import Files
 import Foundation
-import InfluenceService
 import Transformer
 
 /// The folder with everything made for one model, locked for this process as long as this lives.

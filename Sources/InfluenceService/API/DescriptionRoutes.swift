@@ -1,3 +1,4 @@
+import Files
 import HTTP
 import HTTPTypes
 
@@ -42,7 +43,7 @@ extension API {
         ]
         let list = CallList(calls: (others + operations).map(CallList.Call.init))
         let document = OpenAPIDocument(
-            others + operations, version: Service.version, needsTokens: authenticator.isRequired,
+            others + operations, version: WritingProgram.version, needsTokens: authenticator.isRequired,
             configuration: configuration)
         let bytes = Array((document.tree.text + "\n").utf8)
         operations[0] = rootOperation { try .json(encoding: list) }
@@ -54,7 +55,7 @@ extension API {
 /// What there is to call, as clients see it.
 struct CallList: Encodable {
     var service = "tributary"
-    var version = Service.version
+    var version = WritingProgram.version
     var calls: [Call]
 
     struct Call: Encodable {

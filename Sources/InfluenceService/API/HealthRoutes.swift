@@ -1,4 +1,5 @@
 import Attribution
+import Files
 import Foundation
 import HTTP
 import HTTPTypes
@@ -129,7 +130,7 @@ extension API {
         families.append(
             MetricFamily(
                 name: "tributary_build_info", help: "Always 1; the label has the version.", kind: .gauge,
-                samples: [.init(labels: [.init(name: "version", value: Service.version)], value: 1)]))
+                samples: [.init(labels: [.init(name: "version", value: WritingProgram.version)], value: 1)]))
         let state = readiness.state
         families.append(
             .gauge(

@@ -122,7 +122,7 @@ extension Authenticator {
 }
 
 /// Why a server cannot be started as it is configured.
-public enum AuthenticationError: Error, Equatable, CustomStringConvertible, LocalizedError {
+public enum AuthenticationError: Error, Equatable, CustomStringConvertible {
     case noTokens(host: String, file: String)
 
     public var description: String {
@@ -132,8 +132,6 @@ public enum AuthenticationError: Error, Equatable, CustomStringConvertible, Loca
                 + "listen on 127.0.0.1, or serve without tokens by --insecure"
         }
     }
-
-    public var errorDescription: String? { description }
 }
 
 /// Counts requests by token: each may send a minute's worth at once, and gets it back evenly over a minute.

@@ -98,7 +98,7 @@ public struct TokenFile: Sendable {
 }
 
 /// Why tokens cannot be read or changed.
-public enum TokenFileError: Error, Equatable, CustomStringConvertible, LocalizedError {
+public enum TokenFileError: Error, Equatable, CustomStringConvertible {
     case unreadable(file: String, reason: String)
     case malformed(file: String, reason: String)
     case unknownToken(name: String, file: String)
@@ -116,8 +116,6 @@ public enum TokenFileError: Error, Equatable, CustomStringConvertible, Localized
             "several tokens are named \"\(name)\": give the id of one: \(ids.joined(separator: ", "))"
         }
     }
-
-    public var errorDescription: String? { description }
 }
 
 /// A lock between processes that ends with the process at the latest.

@@ -2,9 +2,9 @@ import Foundation
 import Yams
 
 extension Configuration {
-    /// Reads a YAML file; what it does not name keeps its default.
+    /// Reads a YAML file; keys that it does not have keep their defaults.
     ///
-    /// - Throws: ``ConfigurationError`` naming the file, the line and the key of an unknown key or a value of the wrong type.
+    /// - Throws: ``ConfigurationError`` with the file, the line and the key, if the key is unknown or its value has the wrong type.
     public init(file: URL) throws(ConfigurationError) {
         let text: String
         do {
@@ -17,7 +17,7 @@ extension Configuration {
 
     /// Reads YAML text.
     ///
-    /// - Parameter file: The name that errors give.
+    /// - Parameter file: The name of the file in errors.
     public init(yaml: String, file: String) throws(ConfigurationError) {
         self.init()
         let root: Node?
@@ -48,13 +48,13 @@ extension Configuration {
         }
     }
 
-    /// Takes values from environment variables such as `TRIBUTARY__SERVER__PORT`: the key in capitals, with two underscores
-    /// before each part.
+    /// Reads values from environment variables such as `TRIBUTARY__SERVER__PORT`: the key in capitals, with two underscores before
+    /// each part.
     ///
-    /// Two, because keys hold single ones, and because Kubernetes sets `TRIBUTARY_SERVER_PORT` by itself where a service is
-    /// called "tributary-server".
+    /// Two, because keys contain single ones, and because Kubernetes itself sets `TRIBUTARY_SERVER_PORT` if a service has the name
+    /// "tributary-server".
     ///
-    /// - Throws: ``ConfigurationError`` naming the variable if it names no key or its value is of the wrong type.
+    /// - Throws: ``ConfigurationError`` with the variable's name if there is no such key or the value has the wrong type.
     public mutating func apply(environment: [String: String]) throws(ConfigurationError) {
         for (variable, text) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix("TRIBUTARY__") {
             let key = variable.dropFirst("TRIBUTARY__".count).lowercased().replacingOccurrences(of: "__", with: ".")
@@ -64,7 +64,7 @@ extension Configuration {
 
     /// Sets one value by its key, as an option of the command line does.
     ///
-    /// - Throws: ``ConfigurationError`` if there is no such key or the value is of the wrong type.
+    /// - Throws: ``ConfigurationError`` if there is no such key or the value has the wrong type.
     public mutating func set(_ key: String, to text: String) throws(ConfigurationError) {
         try set(key, to: text, origin: .caller)
     }
@@ -96,7 +96,7 @@ extension Configuration {
             }
             return try set(key, to: texts.joined(separator: ","), origin: origin)
         }
-        // A quoted number is a string: "8080" for a port is a mistake that YAML's own rules can tell.
+        // In YAML a quoted number is a string, so "8080" for a port is a mistake.
         guard case .scalar(let scalar) = value,
             setting.isText || scalar.style == .plain || scalar.style == .any
         else {
@@ -105,7 +105,7 @@ extension Configuration {
         try set(key, to: scalar.string, origin: origin, shown: value.shown)
     }
 
-    /// The keys of the same section, or the sections if there is none of that name.
+    /// The keys of the same section, or all keys if there is no such section.
     private static func keys(besides key: String) -> [String] {
         let section = key.prefix { $0 != "." } + "."
         let siblings = ConfigurationSetting.all.map(\.key).filter { $0.hasPrefix(section) }
@@ -124,7 +124,7 @@ extension Configuration {
         switch error as? YamlError {
         case .scanner(_, let problem, _, _), .parser(_, let problem, _, _), .composer(_, let problem, _, _): problem
         case .duplicatedKeysInMapping(let keys, _):
-            "the key \"\(keys.map { "\($0)" }.joined(separator: "\", \""))\" stands twice"
+            "the key \"\(keys.map { "\($0)" }.joined(separator: "\", \""))\" occurs twice"
         default: "\(error)"
         }
     }
@@ -139,7 +139,7 @@ extension Node {
         }
     }
 
-    /// The value in an error's words.
+    /// The value as errors show it.
     fileprivate var shown: String {
         switch self {
         case .scalar(let scalar): isNull ? "null" : "\"\(scalar.string)\""
@@ -151,13 +151,13 @@ extension Node {
 }
 
 /// Why a configuration cannot be used.
-public enum ConfigurationError: Error, Equatable, CustomStringConvertible, LocalizedError {
+public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
     case unreadable(file: String, reason: String)
     case malformed(file: String, line: Int?, reason: String)
     case unknownKey(key: String, origin: Origin, known: [String])
     case wrongValue(key: String, origin: Origin, expected: String, found: String)
 
-    /// Where a value came from.
+    /// Where a value comes from.
     public enum Origin: Sendable, Equatable, CustomStringConvertible {
         case file(String, line: Int?)
         case environment(variable: String)
@@ -178,13 +178,11 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible, Local
         case .unreadable(let file, let reason):
             "\(file): cannot be read: \(reason)"
         case .malformed(let file, let line, let reason):
-            "\(Origin.file(file, line: line)): not YAML that can be read: \(reason)"
+            "\(Origin.file(file, line: line)): cannot be read as YAML: \(reason)"
         case .unknownKey(let key, let origin, let known):
-            "\(origin): unknown key \"\(key)\"; known are \(known.joined(separator: ", "))"
+            "\(origin): unknown key \"\(key)\"; the known keys are \(known.joined(separator: ", "))"
         case .wrongValue(let key, let origin, let expected, let found):
             "\(origin): \(key) must be \(expected), but is \(found)"
         }
     }
-
-    public var errorDescription: String? { description }
 }

@@ -7,17 +7,16 @@ import Logging
 
 /// One key of the configuration: its name, what it accepts, and the property it sets.
 ///
-/// The file, the environment and the command line all go through ``all``, so that none of them knows a key that another
-/// does not.
+/// The file, the environment and the command line all use ``all``, so that they know the same keys.
 public struct ConfigurationSetting: Sendable {
     /// Section and name as in the file, "server.port".
     public let key: String
-    /// What is accepted, in words that complete "must be".
+    /// The accepted values, in words that complete "must be".
     public let expected: String
-    /// Whether the text of a scalar is taken as it stands even if it looks like a number.
+    /// Whether the text of a scalar is used as it is even if it looks like a number.
     let isText: Bool
-    /// Whether a file may have a YAML list. As one text, its elements stand between commas.
-    var isList = false
+    /// Whether a file can have a YAML list. As one text, its elements are separated by commas.
+    let isList: Bool
 
     private let assign: @Sendable (inout Configuration, String?) -> Bool
     private let read: @Sendable (Configuration) -> String?
@@ -25,13 +24,13 @@ public struct ConfigurationSetting: Sendable {
     /// Sets the value.
     ///
     /// - Parameter text: The value's text; `nil` for YAML's null.
-    /// - Returns: `false` if the text is not what is expected; the configuration is then as before.
+    /// - Returns: `false` if the text is not accepted; the configuration is then unchanged.
     func set(_ configuration: inout Configuration, to text: String?) -> Bool { assign(&configuration, text) }
 
-    /// The value's text as a file would hold it; `nil` for null.
+    /// The value's text as in a file; `nil` for null.
     public func value(in configuration: Configuration) -> String? { read(configuration) }
 
-    /// Every key, in the order of the committed file.
+    /// Every key, in the order of config/tributary.yaml.
     public static let all: [ConfigurationSetting] = [
         text("server.host", \.server.host, "an address or host name to listen on"),
         integer("server.port", \.server.port, 0...65_535),
@@ -109,106 +108,85 @@ public struct ConfigurationSetting: Sendable {
         flag("logging.queries", \.logging.queries),
     ]
 
-    /// The setting of a key, if there is one.
     public static func named(_ key: String) -> ConfigurationSetting? { all.first { $0.key == key } }
 }
 
-// Each kind of value, by the property it sets.
+// The kinds of values.
 extension ConfigurationSetting {
     private typealias Property<Value> = WritableKeyPath<Configuration, Value> & Sendable
 
-    private static func text(
-        _ key: String, _ property: Property<String>, _ expected: String
-    ) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: expected, isText: true) { configuration, text in
-            guard let text, !text.isEmpty else { return false }
-            configuration[keyPath: property] = text
-            return true
-        } read: {
-            $0[keyPath: property]
-        }
-    }
-
-    private static func path(_ key: String, _ property: Property<String?>) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: "a path or null", isText: true) { configuration, text in
-            guard text?.isEmpty != true else { return false }
-            configuration[keyPath: property] = text
-            return true
-        } read: {
-            $0[keyPath: property]
-        }
-    }
-
     /// - Parameters:
-    ///   - element: Reads one element; nil for what is none.
-    ///   - elementText: What ``element`` would read as the same.
-    private static func list<Element: Sendable>(
-        _ key: String, _ property: Property<[Element]>, _ expected: String,
-        _ element: @escaping @Sendable (String) -> Element?, text elementText: KeyPath<Element, String> & Sendable
-    ) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: expected, isText: true, isList: true) { configuration, text in
-            let texts = (text ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-            let elements = texts.compactMap(element)
-            guard elements.count == texts.count else { return false }
-            configuration[keyPath: property] = elements
-            return true
-        } read: { configuration in
-            let elements = configuration[keyPath: property]
-            return elements.isEmpty ? nil : elements.map { $0[keyPath: elementText] }.joined(separator: ",")
-        }
-    }
-
-    private static func integer(
-        _ key: String, _ property: Property<Int>, _ range: ClosedRange<Int>
-    ) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: range.expected, isText: false) { configuration, text in
-            guard let value = text.flatMap({ Int($0) }), range.allows(value) else { return false }
+    ///   - parse: Reads the text of a value; nil for text that is not what is expected.
+    ///   - text: The value's text, which `parse` would read as the same value.
+    private init<Value>(
+        _ key: String, _ property: Property<Value>, expected: String, isText: Bool, isList: Bool = false,
+        parse: @escaping @Sendable (String?) -> Value?, text: @escaping @Sendable (Value) -> String?
+    ) {
+        self.init(key: key, expected: expected, isText: isText, isList: isList) { configuration, text in
+            guard let value = parse(text) else { return false }
             configuration[keyPath: property] = value
             return true
         } read: {
-            String($0[keyPath: property])
+            text($0[keyPath: property])
         }
+    }
+
+    private static func text(_ key: String, _ property: Property<String>, _ expected: String) -> Self {
+        Self(key, property, expected: expected, isText: true, parse: { $0?.isEmpty == true ? nil : $0 }, text: { $0 })
+    }
+
+    private static func path(_ key: String, _ property: Property<String?>) -> Self {
+        Self(
+            key, property, expected: "a path or null", isText: true, parse: { $0?.isEmpty == true ? nil : .some($0) },
+            text: { $0 })
+    }
+
+    private static func list<Element: Sendable>(
+        _ key: String, _ property: Property<[Element]>, _ expected: String,
+        _ element: @escaping @Sendable (String) -> Element?, text elementText: KeyPath<Element, String> & Sendable
+    ) -> Self {
+        Self(
+            key, property, expected: expected, isText: true, isList: true,
+            parse: { text in
+                let texts = (text ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+                let elements = texts.compactMap(element)
+                return elements.count == texts.count ? elements : nil
+            },
+            text: { $0.isEmpty ? nil : $0.map { $0[keyPath: elementText] }.joined(separator: ",") })
+    }
+
+    private static func integer(_ key: String, _ property: Property<Int>, _ range: ClosedRange<Int>) -> Self {
+        Self(
+            key, property, expected: range.expected, isText: false,
+            parse: { $0.flatMap { Int($0) }.flatMap { range.allows($0) ? $0 : nil } }, text: { String($0) })
     }
 
     private static func seconds(
         _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>
-    ) -> ConfigurationSetting {
+    ) -> Self {
         number(key, property, range, "a number of seconds")
     }
 
     private static func number(
         _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>, _ meaning: String
-    ) -> ConfigurationSetting {
+    ) -> Self {
         let limit = NumberLimit.from(range.lowerBound, to: range.upperBound, meaning)
-        return ConfigurationSetting(key: key, expected: limit.expected, isText: false) { configuration, text in
-            guard let value = text.flatMap({ Double($0) }), limit.allows(value) else { return false }
-            configuration[keyPath: property] = value
-            return true
-        } read: {
-            String($0[keyPath: property])
-        }
+        return Self(
+            key, property, expected: limit.expected, isText: false,
+            parse: { $0.flatMap { Double($0) }.flatMap { limit.allows($0) ? $0 : nil } }, text: { String($0) })
     }
 
-    private static func flag(_ key: String, _ property: Property<Bool>) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: "true or false", isText: false) { configuration, text in
-            guard let value = text.flatMap({ Bool($0) }) else { return false }
-            configuration[keyPath: property] = value
-            return true
-        } read: {
-            String($0[keyPath: property])
-        }
+    private static func flag(_ key: String, _ property: Property<Bool>) -> Self {
+        Self(
+            key, property, expected: "true or false", isText: false, parse: { $0.flatMap { Bool($0) } },
+            text: { String($0) })
     }
 
     private static func choice<Choice: RawRepresentable<String> & Sendable>(
         _ key: String, _ property: Property<Choice>, _ choices: [Choice]
-    ) -> ConfigurationSetting {
-        let expected = "one of " + choices.map(\.rawValue).joined(separator: ", ")
-        return ConfigurationSetting(key: key, expected: expected, isText: true) { configuration, text in
-            guard let choice = text.flatMap(Choice.init(rawValue:)) else { return false }
-            configuration[keyPath: property] = choice
-            return true
-        } read: {
-            $0[keyPath: property].rawValue
-        }
+    ) -> Self {
+        Self(
+            key, property, expected: "one of " + choices.map(\.rawValue).joined(separator: ", "), isText: true,
+            parse: { $0.flatMap(Choice.init(rawValue:)) }, text: { $0.rawValue })
     }
 }

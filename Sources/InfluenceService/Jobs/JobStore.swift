@@ -305,7 +305,7 @@ struct ResultSize: Sendable, Equatable {
 }
 
 /// Why jobs cannot be read or written.
-public enum JobStoreError: Error, Equatable, CustomStringConvertible, LocalizedError {
+public enum JobStoreError: Error, Equatable, CustomStringConvertible {
     case cannotOpen(file: String, reason: String)
     /// A later version of Tributary has written the file.
     case newerFormat(file: String)
@@ -324,8 +324,6 @@ public enum JobStoreError: Error, Equatable, CustomStringConvertible, LocalizedE
             "\(file): the job database failed: \(reason)"
         }
     }
-
-    public var errorDescription: String? { description }
 
     init(_ error: any Error, file: String) {
         switch error {

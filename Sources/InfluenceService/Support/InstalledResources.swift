@@ -21,7 +21,7 @@ enum InstalledResources {
 }
 
 /// Why something that the package brings along cannot be used.
-enum ResourceError: Error, Equatable, CustomStringConvertible, LocalizedError {
+enum ResourceError: Error, Equatable, CustomStringConvertible {
     case missing(_ purpose: String, looked: [String])
 
     var description: String {
@@ -31,6 +31,4 @@ enum ResourceError: Error, Equatable, CustomStringConvertible, LocalizedError {
                 + "resources from the build beside the program; the API answers without them."
         }
     }
-
-    var errorDescription: String? { description }
 }

@@ -1,7 +1,7 @@
 import HTTP
 import HTTPTypes
 
-// The kinds of problems of this service's own subject.
+// The kinds of problems with which this service answers, in addition to those of HTTP itself.
 extension ProblemKind {
     static let malformedJSON = ProblemKind(
         "malformed-json", "Malformed JSON", .badRequest,
@@ -106,12 +106,10 @@ extension ProblemKind {
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,
         .tooManyRecords, .unknownJob, .unknownSequence, .unknownProblem, .jobNotFinished, .jobCancelled, .jobFinished,
         .queryFailed, .ingestionFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .completionsBusy, .starting,
-        .startFailed,
-        .stopping,
-        .storageFull, .tokenMissing,
-        .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests, .tooManyQueries,
+        .startFailed, .stopping, .storageFull, .tokenMissing, .tokenInvalid, .tokenExpired, .scopeTooSmall,
+        .tooManyRequests, .tooManyQueries,
     ]
 
-    /// Every kind that the service answers with.
+    /// Every kind with which the server answers.
     static let all = (http + service).sorted { $0.name < $1.name }
 }

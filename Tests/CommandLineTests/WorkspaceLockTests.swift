@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import InfluenceService
+@testable import tributary
 
 @Suite("The workspace's lock", .timeLimit(.minutes(30)))
 struct WorkspaceLockTests {
@@ -22,12 +22,12 @@ struct WorkspaceLockTests {
         _ = try WorkspaceLock(folder: folder.url)
     }
 
-    @Test("holds between processes, and goes with a process that is killed")
+    @Test("is kept between processes, and ends with a process that is killed")
     func otherProcess() throws {
         let path = folder.url.appending(path: WorkspaceLock.fileName).path
         let holder = Process()
         holder.executableURL = URL(filePath: "/usr/bin/flock")
-        // The shell tells when it has the lock, and keeps it until it is killed.
+        // The shell reports when it has the lock, and keeps it until it is killed.
         holder.arguments = [path, "/bin/sh", "-c", "echo $$ > '\(path)'; echo locked; exec sleep 1000"]
         let output = Pipe()
         holder.standardOutput = output
@@ -47,7 +47,7 @@ struct WorkspaceLockTests {
         _ = try WorkspaceLock(folder: folder.url)
     }
 
-    @Test("names a folder that is not there")
+    @Test("names a folder that does not exist")
     func missingFolder() {
         let missing = folder.url.appending(path: "missing")
         let error = #expect(throws: WorkspaceLockError.self) { try WorkspaceLock(folder: missing) }

@@ -1,20 +1,20 @@
 import Foundation
 
-/// Keeps a workspace folder to one process.
+/// Reserves a workspace folder for one process.
 ///
-/// The lock is the kernel's (flock(2) on `workspace.lock`, with the owner's process id inside for people and errors), so that
-/// it ends with the process however that ends. The file stays: removing it would let two processes lock two files of one name.
-/// It is not for folders that several machines share over NFS.
-public final class WorkspaceLock: Sendable {
-    public static let fileName = "workspace.lock"
+/// The lock is the kernel's (flock(2) on `workspace.lock`, which contains the owner's process id for people and errors), so it ends with
+/// the process however that ends. The file stays: if it were removed, two processes could lock two files of one name. The lock does not
+/// work for folders that several machines share over NFS.
+final class WorkspaceLock: Sendable {
+    static let fileName = "workspace.lock"
 
-    /// Open, and with that locked, for as long as this lives.
+    /// Open and locked for as long as this lives.
     private let handle: FileHandle
 
     /// Locks a folder, which must exist.
     ///
     /// - Throws: ``WorkspaceLockError``.
-    public init(folder: URL) throws(WorkspaceLockError) {
+    init(folder: URL) throws(WorkspaceLockError) {
         let path = folder.appending(path: Self.fileName).path
         // Close on exec: a child process must not keep the lock.
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
@@ -31,7 +31,7 @@ public final class WorkspaceLock: Sendable {
             }
             throw .inUse(folder: folder.path, process: Self.owner(in: path))
         }
-        // Only a help for people: a full disk must not keep them from the workspace.
+        // The process id is only a help for people: a full disk must not prevent the use of the workspace.
         try? handle.write(contentsOf: Data("\(ProcessInfo.processInfo.processIdentifier)\n".utf8))
         try? handle.truncate(atOffset: handle.offset())
     }
@@ -42,13 +42,13 @@ public final class WorkspaceLock: Sendable {
     }
 }
 
-/// Why a workspace cannot be used.
-public enum WorkspaceLockError: Error, Equatable, CustomStringConvertible, LocalizedError {
-    /// Another process has it; its id, where the file tells.
+/// Why a workspace cannot be locked.
+enum WorkspaceLockError: Error, Equatable, CustomStringConvertible {
+    /// Another process uses it; its id, if the file has one.
     case inUse(folder: String, process: Int32?)
     case cannotLock(folder: String, reason: String)
 
-    public var description: String {
+    var description: String {
         switch self {
         case .inUse(let folder, let process):
             "\(folder): in use by \(process.map { "process \($0)" } ?? "another process"): stop it, or give another workspace"
@@ -56,6 +56,4 @@ public enum WorkspaceLockError: Error, Equatable, CustomStringConvertible, Local
             "\(folder): the workspace cannot be locked: \(reason)"
         }
     }
-
-    public var errorDescription: String? { description }
 }
