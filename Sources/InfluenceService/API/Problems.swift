@@ -5,8 +5,8 @@ import JSON
 
 /// The problems of this service's own subject.
 ///
-/// A request is answered with 400 where it is not what it says it is (no JSON, a malformed query item), with 422 where it is
-/// JSON but not a query that can be answered; `field` then has the path of the member at fault, as in `[3].candidates.limit`.
+/// A request is answered with 400 if it is malformed (no JSON, a malformed query item), and with 422 if it is JSON but not a query that
+/// can be answered; `field` is then the path of the member that is at fault, such as `[3].candidates.limit`.
 extension Problem {
     static func malformedJSON(_ mistake: JSONReader.Mistake) -> Problem {
         Problem(
@@ -14,14 +14,16 @@ extension Problem {
             detail: "The body is not JSON: line \(mistake.line), column \(mistake.column): \(mistake.reason).")
     }
 
+    static func malformedCompression(_ reason: String) -> Problem {
+        Problem(.malformedCompression, detail: "The body cannot be decompressed: \(reason)")
+    }
+
     static func unsupportedMediaType(_ detail: String, headers: HTTPFields) -> Problem {
         Problem(.unsupportedMediaType, detail: detail, headers: headers)
     }
 
     static func notAcceptable(available: [String]) -> Problem {
-        Problem(
-            .notAcceptable,
-            detail: "The Accept field allows none of \(available.joined(separator: ", ")).")
+        Problem(.notAcceptable, detail: "The Accept field allows none of \(available.joined(separator: ", ")).")
     }
 
     /// A member of the body has a value that cannot be used.
@@ -31,29 +33,17 @@ extension Problem {
             detail: "\(field.isEmpty ? "The body" : field): \(reason).", field: field.isEmpty ? nil : field)
     }
 
-    static func malformedJSON(line: Int, reason: String) -> Problem {
-        Problem(.malformedJSON, detail: "Line \(line): \(reason)", line: line)
-    }
-
-    static func malformedCompression(_ reason: String) -> Problem {
-        Problem(.malformedCompression, detail: "The body cannot be decompressed: \(reason)")
-    }
-
     /// A record of an upload cannot be used.
     static func unusableRecord(line: Int, field: String?, reason: String) -> Problem {
         Problem(.unusableRecord, detail: "Line \(line): \(reason)", field: field, line: line)
     }
 
     static func unknownJob(_ id: String) -> Problem {
-        Problem(
-            .unknownJob,
-            detail: "There is no job \"\(id)\": the id is wrong, or the job has expired.")
+        Problem(.unknownJob, detail: "There is no job \"\(id)\": the id is wrong, or the job has expired.")
     }
 
     static func unknownSequence(_ id: String) -> Problem {
-        Problem(
-            .unknownSequence,
-            detail: "The corpus has no sequence \"\(id)\".")
+        Problem(.unknownSequence, detail: "The corpus has no sequence \"\(id)\".")
     }
 
     static func unknownProblem(_ name: String) -> Problem {
@@ -61,7 +51,7 @@ extension Problem {
             .unknownProblem, detail: "There is no kind of problem named \"\(name)\": GET /problems lists them all.")
     }
 
-    /// The result of a job that has not ended was asked for.
+    /// The request asks for the result of a job that has not ended.
     static func jobNotFinished(_ job: Job) -> Problem {
         Problem(
             .jobNotFinished,
@@ -70,57 +60,13 @@ extension Problem {
     }
 
     static func jobCancelled(_ id: JobIdentifier) -> Problem {
-        Problem(
-            .jobCancelled,
-            detail: "The job \(id) was cancelled and has no result: post the query again.")
+        Problem(.jobCancelled, detail: "The job \(id) was cancelled and has no result: post the query again.")
     }
 
-    /// A job that has ended cannot be cancelled any more.
+    /// The request cancels a job that has ended.
     static func jobFinished(_ job: Job) -> Problem {
         Problem(
-            .jobFinished,
-            detail: "The job has already \(job.status.rawValue), so it can no longer be cancelled.")
-    }
-
-    /// Another request has had the same Idempotency-Key.
-    static let idempotencyKeyReused = Problem(
-        .idempotencyKeyReused,
-        detail: "Another request was sent with this Idempotency-Key: send each request with a key of its own.",
-        field: "Idempotency-Key")
-
-    static func queueFull(queries: Int, limit: Int) -> Problem {
-        Problem(
-            .queueFull,
-            detail:
-                "The queue is full: \(queries) queries are waiting, of at most \(limit). Try again when some of them have finished.",
-            headers: [.retryAfter: "10"])
-    }
-
-    static func memoryFull(bytes: Int, adding: Int, limit: Int) -> Problem {
-        Problem(
-            .queueFull,
-            detail: """
-                The queries that are waiting take \(bytes) bytes of memory, these would take \(adding), and all together at most \
-                \(limit) are allowed (jobs.maximum_queued_bytes): try again when some have finished.
-                """, headers: [.retryAfter: "10"])
-    }
-
-    /// Queries that would not be taken into an empty queue either.
-    static func tooLarge(bytes: Int, limit: Int) -> Problem {
-        Problem(
-            .bodyTooLarge,
-            detail: """
-                The queries would take \(bytes) bytes of memory while they wait, and all that wait at most \(limit) \
-                (jobs.maximum_queued_bytes): send them in parts, or with shorter texts.
-                """)
-    }
-
-    static func tooManyQueries(waiting: Int, limit: Int) -> Problem {
-        Problem(
-            .tooManyQueries,
-            detail:
-                "\(waiting) queries of this token are waiting, of at most \(limit): try again when some of them have finished.",
-            headers: [.retryAfter: "10"])
+            .jobFinished, detail: "The job has already \(job.status.rawValue), so it can no longer be cancelled.")
     }
 
     static func completionsBusy(running: Int) -> Problem {
@@ -132,20 +78,17 @@ extension Problem {
 
     static func starting(stage: String) -> Problem {
         Problem(
-            .starting,
-            detail: "The server is starting (\(stage)). Try again when /readyz reports that it is ready.",
+            .starting, detail: "The server is starting (\(stage)). Try again when /readyz reports that it is ready.",
             headers: [.retryAfter: "2"])
     }
 
     static func startFailed(_ reason: String) -> Problem {
-        Problem(
-            .startFailed,
-            detail: "The server could not start: \(reason)")
+        Problem(.startFailed, detail: "The server could not start: \(reason)")
     }
 
     static let stopping = Problem(
-        .stopping,
-        detail: "The server is stopping. Send the request again after its next start.", headers: [.retryAfter: "10"])
+        .stopping, detail: "The server is stopping. Send the request again after its next start.",
+        headers: [.retryAfter: "10"])
 
     static let storageFull = Problem(
         .storageFull,
@@ -158,35 +101,67 @@ extension Problem {
         self =
             switch failure.kind {
             case .unusable: .unusableField(failure.field ?? "", failure.detail)
-            case .cancelled:
-                Problem(
-                    .jobCancelled,
-                    detail: failure.detail)
-            case .failed:
-                Problem(
-                    .queryFailed,
-                    detail: failure.detail)
-            case .abandoned:
-                Problem(
-                    .jobAbandoned,
-                    detail: failure.detail)
+            case .cancelled: Problem(.jobCancelled, detail: failure.detail)
+            case .failed: Problem(.queryFailed, detail: failure.detail)
+            case .abandoned: Problem(.jobAbandoned, detail: failure.detail)
             }
     }
-}
 
-extension Problem {
     /// Why nothing of an upload was added.
     init(_ error: IngestionError) {
         self =
             switch error {
-            case .malformed(let line, let reason): .malformedJSON(line: line, reason: reason)
-            case .unusable(let line, let field, let reason):
-                .unusableRecord(line: line, field: field, reason: reason)
+            case .malformed(let line, let reason):
+                Problem(.malformedJSON, detail: "Line \(line): \(reason)", line: line)
+            case .unusable(let line, let field, let reason): .unusableRecord(line: line, field: field, reason: reason)
             case .tooManyRecords(let limit):
                 Problem(
                     .tooManyRecords, detail: "The body has more than \(limit) records: send them in several requests.")
             case .diskFull: .storageFull
             case .failed(let reason): Problem(.ingestionFailed, detail: reason)
+            }
+    }
+
+    /// Why a job is not accepted.
+    init(_ error: SubmissionError) {
+        let retry: HTTPFields = [.retryAfter: "10"]
+        self =
+            switch error {
+            case .queueFull(let queries, let limit):
+                Problem(
+                    .queueFull,
+                    detail: """
+                        The queue is full: \(queries) queries are waiting, of at most \(limit). Try again when some of them have \
+                        finished.
+                        """, headers: retry)
+            case .memoryFull(let bytes, let adding, let limit):
+                Problem(
+                    .queueFull,
+                    detail: """
+                        The queries that are waiting take \(bytes) bytes of memory, these would take \(adding), and all together at \
+                        most \(limit) are allowed (jobs.maximum_queued_bytes): try again when some have finished.
+                        """, headers: retry)
+            case .tooLarge(let bytes, let limit):
+                Problem(
+                    .bodyTooLarge,
+                    detail: """
+                        The queries would take \(bytes) bytes of memory while they wait, and all waiting queries at most \(limit) \
+                        (jobs.maximum_queued_bytes): send them in parts, or with shorter texts.
+                        """)
+            case .tooCostly(_, let excess): .unusableField("", excess.reason)
+            case .stopping: .stopping
+            case .keyReused:
+                Problem(
+                    .idempotencyKeyReused,
+                    detail:
+                        "Another request was sent with this Idempotency-Key: send each request with a key of its own.",
+                    field: "Idempotency-Key")
+            case .tooManyQueries(let waiting, let limit):
+                Problem(
+                    .tooManyQueries,
+                    detail: """
+                        \(waiting) queries of this token are waiting, of at most \(limit): try again when some of them have finished.
+                        """, headers: retry)
             }
     }
 }
@@ -205,22 +180,5 @@ struct ProblemDocument: Encodable {
         status = problem.status.code
         detail = problem.detail
         field = problem.field
-    }
-}
-
-extension Problem {
-    /// Why a job is not accepted.
-    init(_ error: SubmissionError) {
-        self =
-            switch error {
-            case .queueFull(let queries, let limit): .queueFull(queries: queries, limit: limit)
-            case .memoryFull(let bytes, let adding, let limit):
-                .memoryFull(bytes: bytes, adding: adding, limit: limit)
-            case .tooLarge(let bytes, let limit): .tooLarge(bytes: bytes, limit: limit)
-            case .tooCostly(_, let excess): .unusableField("", excess.reason)
-            case .stopping: .stopping
-            case .keyReused: .idempotencyKeyReused
-            case .tooManyQueries(let waiting, let limit): .tooManyQueries(waiting: waiting, limit: limit)
-            }
     }
 }
