@@ -2,19 +2,21 @@ import Files
 import HTTP
 import HTTPTypes
 
-// What the service says about itself.
+// The service's descriptions of itself: its problems, its calls, its dashboard and its client.
 extension API {
     var problemOperations: [Operation] {
         [
             Operation(
-                .get, "/problems", id: "listProblems", tag: .service, scope: nil, "List the kinds of problems",
-                answers: [.json("Every kind.", .problemKindList)], getProblems),
+                method: .get, pattern: "/problems", id: "listProblems", tag: .service, scope: nil,
+                summary: "List the kinds of problems",
+                answers: [.json("Every kind.", .problemKindList)], handler: getProblems),
             Operation(
-                .get, "/problems/{name}", id: "getProblem", tag: .service, scope: nil, "Explain a kind of problem",
+                method: .get, pattern: "/problems/{name}", id: "getProblem", tag: .service, scope: nil,
+                summary: "Explain a kind of problem",
                 parameters: [
                     .path(
                         "name", "The last part of a problem's type.", .string("A name.", example: "unknown-job"))
-                ], answers: [.json("What it means.", .problemKind)], problems: [.unknownProblem], getProblem),
+                ], answers: [.json("The explanation.", .problemKind)], problems: [.unknownProblem], handler: getProblem),
         ]
     }
 
@@ -30,14 +32,14 @@ extension API {
         return try .json(encoding: ProblemKindDocument(kind))
     }
 
-    /// The list of calls and the document that describes them, in which both are themselves.
+    /// The list of calls and the OpenAPI document, both of which include themselves.
     func descriptionOperations(of others: [Operation]) -> [Operation] {
         let form = (mediaType: "application/json", schema: Schema(tree: ["type": "object"]))
         var operations = [
             rootOperation { Response() },
             Operation(
-                .get, "/openapi.json", id: "getDescription", tag: .service, scope: nil,
-                "Get this description of the API (OpenAPI 3.1)",
+                method: .get, pattern: "/openapi.json", id: "getDescription", tag: .service, scope: nil,
+                summary: "Get this description of the API (OpenAPI 3.1)",
                 answers: [.init(status: .ok, content: .init(description: "The description.", forms: [form]))]
             ) { _ in Response() },
         ]
@@ -52,7 +54,7 @@ extension API {
     }
 }
 
-/// What there is to call, as clients see it.
+/// The list of calls, as clients see it.
 struct CallList: Encodable {
     var service = "tributary"
     var version = WritingProgram.version
@@ -90,17 +92,16 @@ struct ProblemKindDocument: Encodable {
     }
 }
 
-// The pages for people, beside the calls for programs.
+// The dashboard and the client.
 extension API {
-    /// The root, where browsers get the dashboard and all others the list of calls.
-    ///
-    /// - Parameter list: What others get.
+    /// The root, which answers browsers with the dashboard and other clients with the list of calls.
     func rootOperation(_ list: @escaping @Sendable () throws -> Response) -> Operation {
         let html = (mediaType: "text/html", schema: Schema.string("The page."))
-        var answer = Operation.Answer.json("The calls, or the dashboard, as Accept asks.", .callList)
+        var answer = Operation.Answer.json("The calls, or the dashboard, depending on Accept.", .callList)
         if dashboard != nil { answer.content.forms.append(html) }
         return Operation(
-            .get, "/", id: "listCalls", tag: .service, scope: nil, "List the calls; show the dashboard to browsers",
+            method: .get, pattern: "/", id: "listCalls", tag: .service, scope: nil,
+            summary: "List the calls; show the dashboard to browsers",
             answers: [answer]
         ) { request in
             let types = ["application/json", "text/html"]
@@ -122,10 +123,10 @@ extension API {
         }
         return [
             Operation(
-                .get, "/dashboard/{version}/{name}", id: "getDashboardPart", tag: .service, scope: nil,
-                "Get a part of the dashboard",
+                method: .get, pattern: "/dashboard/{version}/{name}", id: "getDashboardPart", tag: .service, scope: nil,
+                summary: "Get a part of the dashboard",
                 parameters: [
-                    .path("version", "Names the contents; the page has it.", .string("Hexadecimal digits.")),
+                    .path("version", "The version of the contents, from the page.", .string("Hexadecimal digits.")),
                     .path("name", "The part's file name.", .string("A name.", example: "app.js")),
                 ],
                 answers: [.init(status: .ok, content: .init(description: "The part.", forms: forms))],
@@ -146,15 +147,14 @@ extension API {
         let form = (mediaType: PythonClient.mediaType, schema: Schema.string("The module."))
         return [
             Operation(
-                .get, "/client.py", id: "getClient", tag: .service, scope: nil,
-                "Get the client for Python, a single file",
-                details: "It needs Python's standard library alone, and uses pandas and IPython where they are there.",
-                parameters: [.header("If-None-Match", "The tags of what is known already.", .string("Entity tags."))],
+                method: .get, pattern: "/client.py", id: "getClient", tag: .service, scope: nil,
+                summary: "Get the client for Python, a single file",
+                details: "It needs only Python's standard library, and uses pandas and IPython if they are installed.",
+                parameters: [.ifNoneMatch],
                 answers: [
                     Operation.Answer(
                         status: .ok, content: .init(description: "The module.", forms: [form]),
-                        headers: [("ETag", .string("Names its contents."))]),
-                    Operation.Answer(status: .notModified, content: .init(description: "It is known.", forms: [])),
+                        headers: [("ETag", .string("The tag of its contents."))]), .notModified,
                 ]
             ) { client.response(to: $0) }
         ]

@@ -9,27 +9,28 @@ extension API {
     var healthOperations: [Operation] {
         [
             Operation(
-                .get, "/healthz", id: "getHealth", tag: .service, scope: nil, "Tell that the server lives",
-                answers: [.json("It lives.", .health)], getHealth),
+                method: .get, pattern: "/healthz", id: "getHealth", tag: .service, scope: nil,
+                summary: "Check that the server is alive",
+                answers: [.json("The server is alive.", .health)], handler: getHealth),
             Operation(
-                .get, "/readyz", id: "getReadiness", tag: .service, scope: nil,
-                "Tell whether queries are answered: 503 until the model is loaded, and when the server stops",
+                method: .get, pattern: "/readyz", id: "getReadiness", tag: .service, scope: nil,
+                summary: "Check that queries are answered: 503 until the model is loaded, and when the server stops",
                 answers: [
                     .json("Queries are answered.", .health),
                     .json(
-                        "Not yet, or no more.", .health, status: .serviceUnavailable,
+                        "Queries are not answered yet, or no longer.", .health, status: .serviceUnavailable,
                         headers: [("Retry-After", .integer("When to ask again, in seconds.", from: 0))]),
-                ], getReadiness),
+                ], handler: getReadiness),
             Operation(
-                .get, "/metrics", id: "getMetrics", tag: .service, scope: .read,
-                "Get measurements in the Prometheus text format",
+                method: .get, pattern: "/metrics", id: "getMetrics", tag: .service, scope: .read,
+                summary: "Get measurements in the Prometheus text format",
                 answers: [
                     Operation.Answer(
                         status: .ok,
                         content: .init(
                             description: "The text format, version 0.0.4.",
                             forms: [(PrometheusText.contentType, .string("Lines of text."))]))
-                ], getMetrics),
+                ], handler: getMetrics),
         ]
     }
 
@@ -51,10 +52,10 @@ extension API {
     }
 }
 
-/// How the server is, as clients see it.
+/// The state of the server, as clients see it.
 struct Health: Encodable, Equatable {
     var status: String
-    /// While starting: what is done just now.
+    /// The present stage of the start.
     var stage: String?
     var reason: String?
 
@@ -71,7 +72,6 @@ struct Health: Encodable, Equatable {
 }
 
 extension Readiness.State {
-    /// Every name there is.
     static let names = ["starting", "ready", "failed", "draining"]
 
     var name: String {
@@ -84,10 +84,10 @@ extension Readiness.State {
     }
 }
 
-/// Whether the engine is there yet.
+/// Whether the engine is ready.
 final class Readiness: Sendable {
     enum State: Sendable {
-        /// The model is being loaded; `stage` says what is done just now.
+        /// The model is being loaded.
         case starting(stage: String)
         case ready(any InfluenceAnswering)
         case failed(reason: String)
@@ -98,9 +98,9 @@ final class Readiness: Sendable {
 
     var state: State { storage.withLock { $0 } }
 
-    /// Goes on to another state. A server that stops stays so.
+    /// Changes the state. A stopping server stays in that state.
     ///
-    /// - Returns: Whether it was not stopping before.
+    /// - Returns: `false` if the server was already stopping.
     @discardableResult
     func become(_ state: State) -> Bool {
         storage.withLock { current in
@@ -112,7 +112,7 @@ final class Readiness: Sendable {
 
     /// The engine, for a request that needs it.
     ///
-    /// - Throws: A ``Problem`` with status 503 if it is not there.
+    /// - Throws: A ``Problem`` with status 503 if there is none.
     func engine() throws(Problem) -> any InfluenceAnswering {
         switch state {
         case .ready(let engine): engine
@@ -124,7 +124,7 @@ final class Readiness: Sendable {
 }
 
 extension API {
-    /// Everything that is measured: what was counted, and what is looked at now. What cannot be looked at is left out.
+    /// All measurements: the counters, and gauges that are read now. Those that cannot be read are left out.
     func measurements() async -> [MetricFamily] {
         var families = metrics.families
         families.append(
@@ -134,7 +134,7 @@ extension API {
         let state = readiness.state
         families.append(
             .gauge(
-                "tributary_state", "1 for the state that /readyz tells, 0 for the others.", by: "state",
+                "tributary_state", "1 for the state that /readyz reports, 0 for the others.", by: "state",
                 Readiness.State.names.map { (label: $0, value: $0 == state.name ? 1 : 0) }))
         families += await queueFamilies()
         if case .ready(let engine) = state,
@@ -150,15 +150,17 @@ extension API {
         let load = await runner.load
         var families: [MetricFamily] = [
             .gauge("tributary_queue_queries", "Queries that wait for a sweep.", Double(load.waitingQueries)),
-            .gauge("tributary_queue_limit_queries", "Queries that may wait and run.", Double(load.limit)),
-            .gauge("tributary_queue_bytes", "Memory that queries take which wait and run.", Double(load.bytes)),
-            .gauge("tributary_queue_limit_bytes", "Memory that they may take.", Double(load.byteLimit)),
-            .gauge("tributary_running_queries", "Queries of the sweep that runs.", Double(load.runningQueries)),
+            .gauge("tributary_queue_limit_queries", "The most queries that can wait and run.", Double(load.limit)),
+            .gauge("tributary_queue_bytes", "Memory of the queries that wait and run.", Double(load.bytes)),
+            .gauge(
+                "tributary_queue_limit_bytes", "The most memory of the queries that wait and run.",
+                Double(load.byteLimit)),
+            .gauge("tributary_running_queries", "Queries of running sweeps.", Double(load.runningQueries)),
         ]
         if let counts = try? await store.jobCounts() {
             families.append(
                 .gauge(
-                    "tributary_jobs", "Jobs that are kept, by their status.", by: "status",
+                    "tributary_jobs", "Jobs in the store, by status.", by: "status",
                     Job.Status.allCases.map { (label: $0.rawValue, value: Double(counts[$0] ?? 0)) }))
         }
         return families
@@ -168,17 +170,18 @@ extension API {
         [
             .counter(
                 "tributary_sweep_sequences_total",
-                "Sequences scored; their rate is the sweep's speed. One that is scored again counts again.",
+                "Sequences scored; their rate is the speed of sweeps. A sequence that is scored again counts again.",
                 Double(measurements.sweptSequences)),
-            .counter("tributary_sweep_tokens_total", "Tokens of these.", Double(measurements.sweptTokens)),
-            .gauge("tributary_factor_bytes", "Memory that the factors take.", Double(measurements.factorBytes)),
+            .counter(
+                "tributary_sweep_tokens_total", "Tokens of the scored sequences.", Double(measurements.sweptTokens)),
+            .gauge("tributary_factor_bytes", "Memory of the factors.", Double(measurements.factorBytes)),
             .gauge("tributary_corpus_documents", "Documents of the corpus.", Double(measurements.corpus.documents)),
             .gauge("tributary_corpus_sequences", "Sequences of the corpus.", Double(measurements.corpus.sequences)),
             .gauge("tributary_corpus_tokens", "Tokens of the corpus.", Double(measurements.corpus.tokens)),
         ]
     }
 
-    /// The disk that the workspace takes: the databases with their logs, the factors, and what else there is.
+    /// The disk space of the workspace: the databases with their logs, the factors, and all other files.
     private func workspaceFamily() -> MetricFamily {
         let files = FileManager.default.enumerator(
             at: workspace, includingPropertiesForKeys: [.totalFileAllocatedSizeKey, .fileSizeKey])
@@ -188,7 +191,7 @@ extension API {
             bytes[Self.part(of: file, in: workspace), default: 0] += size?.intValue ?? 0
         }
         return .gauge(
-            "tributary_workspace_bytes", "Disk that the workspace takes.", by: "part",
+            "tributary_workspace_bytes", "Disk space of the workspace.", by: "part",
             ["corpus", "jobs", "factors", "other"].map { (label: $0, value: Double(bytes[$0] ?? 0)) })
     }
 

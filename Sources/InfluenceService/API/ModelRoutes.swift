@@ -7,20 +7,22 @@ extension API {
     var modelOperations: [Operation] {
         [
             Operation(
-                .post, "/v1/completions", id: "complete", tag: .model, scope: .query, "Let the model continue a prompt",
+                method: .post, pattern: "/v1/completions", id: "complete", tag: .model, scope: .query,
+                summary: "Let the model continue a prompt",
                 details: """
-                    A completion that takes too long ends as far as it has come, with the finish_reason time_limit; of a client that \
-                    has gone, nothing more is computed. Some run at a time, and others wait for their turn, but not for long: see \
-                    the section completions of the configuration.
+                    A completion that takes too long ends early, with the finish_reason time_limit; one whose client has \
+                    disconnected ends at once. A few run at a time, and others wait for their turn, but not for long: see the \
+                    section completions of the configuration.
                     """,
-                body: .init(
-                    description: "The prompt.", forms: [("application/json", .reference(.completionRequest))]),
+                body: .json("The prompt.", .completionRequest),
                 answers: [.json("The continuation.", .completion)],
-                problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls + [.completionsBusy], postCompletion),
+                problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls + [.completionsBusy],
+                handler: postCompletion),
             Operation(
-                .get, "/v1/model", id: "getModel", tag: .model, scope: .read,
-                "See what is loaded: model, factors, corpus", answers: [.json("What is loaded.", .model)],
-                problems: ProblemKind.ofEngineCalls, getModel),
+                method: .get, pattern: "/v1/model", id: "getModel", tag: .model, scope: .read,
+                summary: "Get the model, its factors and its corpus",
+                answers: [.json("The model, its factors and its corpus.", .model)],
+                problems: ProblemKind.ofEngineCalls, handler: getModel),
         ]
     }
 
@@ -37,7 +39,7 @@ extension API {
     }
 }
 
-/// Runs completions: a few at a time, each for a limited time, and none for a client that has gone.
+/// Runs completions: a few at a time, each for a limited time, and none for a client that has disconnected.
 struct CompletionLane: Sendable {
     private let settings: Configuration.Completions
     private let turns: Turns
@@ -50,9 +52,9 @@ struct CompletionLane: Sendable {
             "tributary.completions", width: settings.concurrent, qualityOfService: .userInitiated)
     }
 
-    /// Runs a completion when its turn has come, and suspends until it has ended.
+    /// Runs a completion when its turn comes, and suspends until it has ended.
     ///
-    /// - Throws: ``Problem`` where no turn comes in time, and what the completion throws: ``QueryError/cancelled`` once the calling
+    /// - Throws: ``Problem`` if no turn comes in time, and the errors of the completion: ``QueryError/cancelled`` once the calling
     ///   task is cancelled.
     func run(
         _ complete: @escaping @Sendable (CompletionControl) throws -> CompletionResult
@@ -86,7 +88,7 @@ struct CompletionLane: Sendable {
     }
 }
 
-/// Raised once, by one thread, and seen by others.
+/// Raised once by one thread, and read by others.
 private final class Flag: Sendable {
     private let value = Atomic<Bool>(false)
     var isRaised: Bool { value.load(ordering: .relaxed) }

@@ -9,28 +9,27 @@ extension API {
     var scoreOperations: [Operation] {
         [
             Operation(
-                .post, "/v1/scores", id: "postScores", tag: .influence, scope: .query,
-                "Score ad-hoc texts, and wait for the scores",
+                method: .post, pattern: "/v1/scores", id: "postScores", tag: .influence, scope: .query,
+                summary: "Score ad-hoc texts, and wait for the scores",
                 details: """
                     The texts need not be in the corpus. They are scored with the uncompressed gradient. The request waits in the \
-                    same queue as all other queries, where such small ones go first. Nothing of it is written to disk. While it \
+                    same queue as all other queries, in which such small ones go first. Nothing of it is written to disk. While it \
                     waits and runs, GET /v1/jobs lists it without its texts. When it has ended, or its client has closed the \
-                    connection, the server forgets it. Sent again, it gives the same scores.
+                    connection, the server forgets it. The same request gives the same scores again.
                     """,
                 parameters: [
                     .header(
-                        "Prefer", "wait=SECONDS (RFC 7240): wait no longer than that.",
+                        "Prefer", "wait=SECONDS (RFC 7240): the longest time to wait.",
                         .string("A preference.", example: "wait=10"))
                 ],
-                body: .init(
-                    description: "The query and the texts.", forms: [("application/json", .reference(.scoresRequest))]),
+                body: .json("The query and the texts.", .scoresRequest),
                 answers: [.json("A score for each text, in the order given.", .scores)],
                 problems: ProblemKind.ofJSONBodies + ProblemKind.ofEngineCalls
-                    + [.queueFull, .tooManyQueries, .jobCancelled], postScores)
+                    + [.queueFull, .tooManyQueries, .jobCancelled], handler: postScores)
         ]
     }
 
-    /// Answers with the scores, or with 503 if they are not there in time.
+    /// Answers with the scores, or with 503 if they are not ready in time.
     @Sendable private func postScores(_ request: Request) async throws -> Response {
         let asked = try ScoresRequest(try request.json(), limits: configuration.query)
         let engine = try readiness.engine()
@@ -48,7 +47,7 @@ extension API {
         }
     }
 
-    /// Has a query answered in its turn, as long as the client is there to take the answer.
+    /// Answers a query in its turn, as long as the client is connected.
     private func answer(to query: InfluenceQuery, within wait: Int?) async throws -> InfluenceResult {
         let longest = min(configuration.jobs.maximumWaitSeconds, Self.patience)
         let outcome = try await runner.answer(
@@ -72,26 +71,24 @@ extension API {
     private static let patience = 60.0
 }
 
-/// The body of POST /v1/scores: texts, and the query whose completion they are held against.
+/// The body of POST /v1/scores: texts, and the query on which their influence is computed.
 struct ScoresRequest {
-    /// With the texts as its candidates.
+    /// The query, with the texts as its candidates.
     var query: InfluenceQuery
-    /// The asker's own name of each text, where it has one.
+    /// The client's own names for the texts.
     var ids: [String?]
 
-    /// Reads the body.
-    ///
-    /// - Throws: A ``Problem`` with status 422 that names the field.
+    /// - Throws: A ``Problem`` with status 422 and the field.
     init(_ body: JSONTree, limits: Configuration.Query) throws {
         let texts = try body.decoded(as: Members.self).texts
         ids = texts.map(\.id)
-        // What is left is a query, which knows its own members.
+        // The other members are a query's, which checks them itself.
         query = try body.removing("texts").decoded(as: InfluenceQuery.self)
         query.candidates = CandidateSelection(texts: texts.map(\.text))
         try limits.refuseTooMany(texts.map(\.text), field: "texts")
     }
 
-    /// The members that there may be, and what is read here.
+    /// All accepted members, and the one that is read here.
     private struct Members: Decodable {
         var texts: [Text]
 
@@ -106,7 +103,7 @@ struct ScoresRequest {
         }
     }
 
-    /// A text, by itself or with a name.
+    /// A text, alone or with a name.
     private struct Text: Decodable {
         var id: String?
         var text: String
@@ -127,7 +124,7 @@ struct ScoresRequest {
 }
 
 extension JSONTree {
-    /// An object without one of its members.
+    /// The object without one of its members.
     fileprivate func removing(_ name: String) -> JSONTree {
         guard case .object(let members) = self else { return self }
         return .object(members.filter { !$0.name.hasSameBytes(as: name) })
@@ -135,15 +132,13 @@ extension JSONTree {
 }
 
 extension Configuration.Query {
-    /// How many ad-hoc texts a query can have.
+    /// The number of ad-hoc texts that a query can have.
     var texts: ListLimit<String> { ListLimit(1...max(maximumTexts, 1), of: "texts") }
 
-    /// How long each of them can be.
+    /// The length that each of them can have.
     var text: TextLimit { TextLimit(bytes: 1...max(maximumTextBytes, 1)) }
 
-    /// Refuses more texts, or longer ones, than are allowed.
-    ///
-    /// - Throws: A ``Problem`` with status 422 that names the field.
+    /// - Throws: A ``Problem`` with status 422 and the field, if there are too many texts or one is too long.
     func refuseTooMany(_ texts: [String]?, field: String) throws {
         guard let texts else { return }
         if let refusal = self.texts.refusal(of: texts) {
@@ -156,22 +151,22 @@ extension Configuration.Query {
     }
 }
 
-/// What POST /v1/scores answers with.
+/// The answer to POST /v1/scores.
 struct ScoresDocument: Encodable {
     var query: InfluenceResult.UnderstoodQuery
     var timings: InfluenceResult.Timings
     var method: InfluenceResult.Method?
-    /// By how many sequences ``Score/natsPerCopy`` is divided.
+    /// The number of sequences by which ``Score/natsPerCopy`` is divided.
     var corpusSequences: Int
-    /// One a text, in the order of the request.
+    /// One per text, in the order of the request.
     var scores: [Score]
 
     /// The members are those of ``InfluentialSequence``.
     struct Score: Encodable {
         var index: Int
-        /// The asker's own name of the text.
+        /// The client's own name for the text.
         var id: String?
-        /// Null, as ``natsPerCopy`` is, where the model overflows on the text: it has no score.
+        /// Null, like ``natsPerCopy``, if the model overflows on the text, which then has no score.
         var score: Double?
         var natsPerCopy: Double?
         var spurious: Bool

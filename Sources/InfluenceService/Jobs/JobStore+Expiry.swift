@@ -1,22 +1,21 @@
 import Foundation
 import GRDB
 
-/// What deleted jobs took of the disk.
+/// The removal of old jobs, and of the disk space that they took.
 ///
-/// SQLite keeps the pages of what is deleted for what comes next, so that a database would stay as large as it ever was. Pages are
-/// given back by an incremental vacuum (sqlite.org/pragma.html#pragma_incremental_vacuum), and the log's by a checkpoint that
-/// truncates it.
+/// SQLite keeps the pages of deleted rows for new ones, so a database would never shrink. An incremental vacuum frees such pages
+/// (sqlite.org/pragma.html#pragma_incremental_vacuum), and a checkpoint that truncates the log frees the log's.
 extension JobStore {
-    /// Pages given back in one transaction, for which other writes wait: 32 MiB.
+    /// Pages freed in one transaction, for which other writes wait: 32 MiB.
     private static let pagesAtOnce = 8_192
-    /// Free pages that are left for what comes next: 1 MiB.
+    /// Free pages that are kept for new rows: 1 MiB.
     private static let pagesToSpare = 256
-    /// A log of fewer bytes is left as it is.
+    /// A log of fewer bytes is not truncated.
     private static let logBytes = 4_194_304
-    /// The most pages of a database of an earlier version that is written anew at its opening: 1 GiB.
+    /// The most pages of an earlier version's database that is rewritten when it is opened: 1 GiB.
     private static let rewrittenPages = 262_144
 
-    /// Has a database give pages back; to be called before anything is in a new one.
+    /// Lets a new database free its pages; to be called before the first row is written.
     static func prepareForCompaction(_ database: Database) throws {
         guard !database.configuration.readonly, try Int.fetchOne(database, sql: "PRAGMA page_count") == 0 else {
             return
@@ -24,9 +23,9 @@ extension JobStore {
         try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
     }
 
-    /// Has a database of an earlier version give pages back, for which all of it is written anew.
+    /// Lets a database of an earlier version free its pages, for which it has to be rewritten.
     ///
-    /// - Returns: Why that could not be done; the database is then as it was, and grows no more than before.
+    /// - Returns: Why that could not be done; the database is then unchanged.
     static func rewriteForCompaction(_ pool: DatabasePool) -> String? {
         do {
             try pool.writeWithoutTransaction { database in
@@ -42,11 +41,10 @@ extension JobStore {
         }
     }
 
-    /// Forgets ended jobs, their results and their idempotency keys: those beyond the newest `keepCount`, those that ended
-    /// before `oldest`, and the oldest of those whose requests and results are more than `keepBytes` together. The newest is always
-    /// kept.
+    /// Removes ended jobs, their results and their idempotency keys: those beyond the newest `keepCount`, those that ended before
+    /// `oldest`, and the oldest ones if all requests and results together have more than `keepBytes`. The newest job always stays.
     ///
-    /// - Returns: How many were forgotten. ``compact()`` gives their part of the disk back.
+    /// - Returns: How many were removed. ``compact()`` frees their disk space.
     @discardableResult
     func expire(keepCount: Int, keepBytes: Int = .max, endedBefore oldest: Date) async throws -> Int {
         try await change { database, changes in
@@ -68,7 +66,7 @@ extension JobStore {
         }
     }
 
-    /// Gives free pages back to the disk, if there are many.
+    /// Frees unused pages, if there are many.
     ///
     /// - Throws: ``JobStoreError``.
     func compact() async throws {
@@ -78,16 +76,16 @@ extension JobStore {
             try await change { database, _ in
                 try database.execute(sql: "PRAGMA incremental_vacuum(\(count))")
             }
-            let left = try await freePages()
-            guard left < free else { break }
-            free = left
+            let remaining = try await freePages()
+            guard remaining < free else { break }
+            free = remaining
         }
         let log = try FileManager.default.attributesOfItem(atPath: file + "-wal")[.size] as? NSNumber
         guard let log, log.intValue > Self.logBytes else { return }
         try await checkpoint()
     }
 
-    /// - Returns: 0 for a database of an earlier version, which keeps its pages.
+    /// - Returns: 0 for an earlier version's database that was not rewritten.
     private func freePages() async throws -> Int {
         try await read { database in
             guard try Int.fetchOne(database, sql: "PRAGMA auto_vacuum") == 2 else { return 0 }

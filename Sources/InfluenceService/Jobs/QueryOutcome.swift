@@ -2,15 +2,15 @@ import Attribution
 import Foundation
 import JSON
 
-/// Why a query has no result, as it is kept with its job.
-public struct QueryFailure: Sendable, Equatable, Codable {
-    public var kind: Kind
-    public var detail: String
-    /// The path in the request of the field at fault.
-    public var field: String?
+/// Why a query has no result.
+struct QueryFailure: Sendable, Equatable, Codable {
+    var kind: Kind
+    var detail: String
+    /// The path of the field that is at fault.
+    var field: String?
 
-    public enum Kind: String, Sendable, Codable {
-        /// The query cannot be answered as it stands.
+    enum Kind: String, Sendable, Codable {
+        /// The query cannot be answered as it is.
         case unusable
         case cancelled
         /// Something on the server's side failed.
@@ -19,9 +19,9 @@ public struct QueryFailure: Sendable, Equatable, Codable {
         case abandoned
     }
 
-    public init(kind: Kind, detail: String, field: String? = nil) {
+    init(kind: Kind, detail: String, field: String? = nil) {
         self.kind = kind
-        // It may quote what was asked, which can be long.
+        // It can quote the query, which can be long.
         self.detail = detail.cut(toBytes: Self.detailBytes)
         self.field = field
     }
@@ -29,7 +29,7 @@ public struct QueryFailure: Sendable, Equatable, Codable {
     /// The most bytes of ``detail``.
     static let detailBytes = 4_096
 
-    /// Of a job that an earlier version accepted, and whose queries this one refuses or cannot read.
+    /// The failure of a job whose queries this version refuses or cannot read.
     init(ofUnusableJob error: any Error) {
         var reason = "\(error)"
         if case .dataCorrupted(let context) = error as? DecodingError {
@@ -42,7 +42,7 @@ public struct QueryFailure: Sendable, Equatable, Codable {
                 + "Post it again")
     }
 
-    public init(_ error: QueryError) {
+    init(_ error: QueryError) {
         switch error {
         case .unusable(let field, let reason): self.init(kind: .unusable, detail: reason, field: field)
         case .cancelled: self.init(kind: .cancelled, detail: error.description)
@@ -51,8 +51,8 @@ public struct QueryFailure: Sendable, Equatable, Codable {
     }
 }
 
-/// What became of one query of a job.
-public enum QueryOutcome: Sendable, Equatable {
+/// The outcome of one query of a job.
+enum QueryOutcome: Sendable, Equatable {
     /// An ``InfluenceResult`` as JSON.
     case result(Data)
     case failure(QueryFailure)
@@ -75,21 +75,21 @@ extension QueryOutcome {
 }
 
 extension InfluenceResult {
-    /// The result as JSON, made a sequence at a time: the encoder's own tree takes many times the memory of what it is made of.
+    /// The result as JSON, encoded sequence by sequence, because the encoder's tree takes many times the memory of the value.
     func json() throws -> Data {
         var frame = self
         frame.sequences = []
         let text = try jsonText(frame)
-        // In a text within the JSON the quotes have backslashes, and no other list has the name.
-        guard let place = text.range(of: "\"sequences\":[]") else { return Data(try jsonText(self).utf8) }
-        var json = Data(text[..<place.lowerBound].utf8)
+        // Within a text, the quotes have backslashes; and no other list has this name.
+        guard let range = text.range(of: "\"sequences\":[]") else { return Data(try jsonText(self).utf8) }
+        var json = Data(text[..<range.lowerBound].utf8)
         json.append(contentsOf: "\"sequences\":[".utf8)
         for (position, sequence) in sequences.enumerated() {
             if position > 0 { json.append(0x2C) }
             json.append(contentsOf: try jsonText(sequence).utf8)
         }
         json.append(contentsOf: "]".utf8)
-        json.append(contentsOf: text[place.upperBound...].utf8)
+        json.append(contentsOf: text[range.upperBound...].utf8)
         return json
     }
 }

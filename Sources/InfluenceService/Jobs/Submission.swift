@@ -1,68 +1,57 @@
 import Attribution
 import Foundation
 
-/// A client's own name for a request, so that the request can be sent again without being done again.
+/// A client's own name for a request, with which it can send the request again without a second job.
 ///
 /// (draft-ietf-httpapi-idempotency-key-header, section 2.)
-public struct IdempotencyKey: Sendable, Equatable {
-    public var text: String
-    /// The ``Asker/id`` of the client, as two may think of the same text; empty where it needs no token and has none.
-    public var owner: String
-    /// Tells the request from others that wrongly have the same key.
-    public var requestDigest: Data
-
-    public init(text: String, owner: String = "", requestDigest: Data) {
-        self.text = text
-        self.owner = owner
-        self.requestDigest = requestDigest
-    }
+struct IdempotencyKey: Sendable, Equatable {
+    var text: String
+    /// The ``Asker/id`` of the client, because two clients can choose the same text; empty without a token.
+    var owner = ""
+    /// Distinguishes the request from others that wrongly have the same key.
+    var requestDigest: Data
 }
 
-/// What became of a request for a job.
-public struct Submission: Sendable, Equatable {
-    public var job: Job
-    /// Whether an earlier request with the same key had made the job.
-    public var isReplay: Bool
+/// The answer to a request for a job.
+struct Submission: Sendable, Equatable {
+    var job: Job
+    /// Whether an earlier request with the same key created the job.
+    var isReplay: Bool
 }
 
-/// Who asks, where that is known.
-public struct Asker: Sendable, Equatable {
-    public var id: String
-    /// The most queries of theirs that may wait or run at a time; `nil` for as many as the server takes.
-    public var queryLimit: Int?
-
-    public init(id: String, queryLimit: Int?) {
-        self.id = id
-        self.queryLimit = queryLimit
-    }
+/// The client that sent a request, if it is known.
+struct Asker: Sendable, Equatable {
+    var id: String
+    /// The most queries of the client that can wait or run at a time; `nil` for no limit of its own.
+    var queryLimit: Int?
 }
 
 /// Why a job is not accepted.
-public enum SubmissionError: Error, Equatable {
+enum SubmissionError: Error, Equatable {
     case queueFull(queries: Int, limit: Int)
-    /// The queries that wait hold too much memory to take more.
+    /// The waiting queries take too much memory for more.
     case memoryFull(bytes: Int, adding: Int, limit: Int)
-    /// The queries alone hold more memory than all that wait may.
+    /// These queries alone take more memory than all waiting queries are allowed to.
     case tooLarge(bytes: Int, limit: Int)
-    /// A query, by its place in the request, takes more alone than a sweep may.
+    /// A query, given by its index in the request, alone takes more than a sweep is allowed to.
     case tooCostly(query: Int, QueryExcess)
     case stopping
-    /// Another request has had the same idempotency key.
+    /// A different request had the same idempotency key.
     case keyReused
-    /// Over the asker's own limit.
+    /// The queries exceed the client's own limit.
     case tooManyQueries(waiting: Int, limit: Int)
 }
 
-/// What a query asks too much of, for any sweep.
-public enum QueryExcess: Error, Equatable {
+/// The part of a query that is too large for any sweep.
+enum QueryExcess: Error, Equatable {
     case candidates(Int, limit: Int)
-    /// Memory of the scores of its candidates.
+    /// The memory of its candidates' scores.
     case candidateBytes(Int, limit: Int)
-    /// Memory of its gradient, as it is to be compared with candidates.
+    /// The memory of its gradient, in the form in which it is compared with candidates.
     case gradientBytes(Int, limit: Int)
     case resultBytes(Int, limit: Int)
 
-    /// The member of a query's JSON that asks for it.
+    /// The member of a query's JSON that is too large.
     func field(of query: InfluenceQuery) -> String {
         switch self {
         case .candidates, .candidateBytes: query.candidates.fieldOfCount
@@ -71,7 +60,7 @@ public enum QueryExcess: Error, Equatable {
         }
     }
 
-    /// What was expected, and what was found.
+    /// The limit, and the query's value.
     var reason: String {
         switch self {
         case .candidates(let count, let limit):
@@ -89,14 +78,14 @@ public enum QueryExcess: Error, Equatable {
         case .resultBytes(let bytes, let limit):
             """
             expected a result of at most \(limit) bytes of memory (jobs.maximum_response_bytes_in_flight, \
-            batching.maximum_sweep_bytes), found about \(bytes): ask for fewer sequences, or for less of each in attribution
+            batching.maximum_sweep_bytes), found about \(bytes): ask for fewer sequences, or for fewer kinds of attribution
             """
         }
     }
 }
 
 extension CandidateSelection {
-    /// The member of a query's JSON that says how many candidates there are.
+    /// The member of a query's JSON that determines the number of candidates.
     fileprivate var fieldOfCount: String {
         if texts != nil { return "candidates.texts" }
         if ids != nil { return "candidates.ids" }

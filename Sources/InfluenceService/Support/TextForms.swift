@@ -1,8 +1,12 @@
 import Foundation
 import JSON
 
-/// JSON text of a value, with the same order of fields each time; metadata in it is as it came.
+/// The JSON text of a value, with its fields always in the same order; metadata in it is unchanged.
 func jsonText(_ value: some Encodable) throws -> String { try JSONTreeEncoder.tree(of: value).text }
+
+func decoded<Value: Decodable>(jsonText text: String) throws -> Value {
+    try JSONDecoder().decode(Value.self, from: Data(text.utf8))
+}
 
 extension Date {
     init(milliseconds: Int64) { self.init(timeIntervalSince1970: Double(milliseconds) / 1_000) }
@@ -10,14 +14,14 @@ extension Date {
     /// Milliseconds since 1970.
     var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1_000).rounded()) }
 
-    /// The time cut to whole milliseconds, as it is kept.
+    /// The time in whole milliseconds, as the store keeps it.
     var inMilliseconds: Date { Date(milliseconds: milliseconds) }
 
     /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
     var rfc3339: String {
-        // The C library's calendar: Foundation's formats take longer than the rest of a log line together.
-        var (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1_000)
-        if rest < 0 { (seconds, rest) = (seconds - 1, rest + 1_000) }
+        // The C library's calendar, because Foundation's formats take longer than all other parts of a log line.
+        var (seconds, remainder) = milliseconds.quotientAndRemainder(dividingBy: 1_000)
+        if remainder < 0 { (seconds, remainder) = (seconds - 1, remainder + 1_000) }
         var time = time_t(seconds)
         var parts = tm()
         gmtime_r(&time, &parts)
@@ -27,12 +31,12 @@ extension Date {
         }
         let date = "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
         let clock = "\(padded(parts.tm_hour)):\(padded(parts.tm_min)):\(padded(parts.tm_sec))"
-        return "\(date)T\(clock).\(padded(Int32(rest), 3))Z"
+        return "\(date)T\(clock).\(padded(Int32(remainder), 3))Z"
     }
 }
 
 extension String {
-    /// The text, or as much of its beginning as has no more bytes in UTF-8, with an ellipsis behind it.
+    /// The text, shortened with an ellipsis if it has more bytes in UTF-8.
     func cut(toBytes limit: Int) -> String {
         guard utf8.count > limit else { return self }
         var end = utf8.index(startIndex, offsetBy: max(0, limit - "…".utf8.count))
