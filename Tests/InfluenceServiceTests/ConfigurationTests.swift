@@ -62,7 +62,8 @@ struct ConfigurationTests {
             try Configuration(yaml: "server:\n  host: ::1\n  prot: 9000\n", file: "a.yaml")
         }
         #expect(
-            key?.description.hasPrefix("a.yaml, line 3: unknown key \"server.prot\"; the known keys are server.host, ") == true)
+            key?.description.hasPrefix("a.yaml, line 3: unknown key \"server.prot\"; the known keys are server.host, ")
+                == true)
         let section = #expect(throws: ConfigurationError.self) {
             try Configuration(yaml: "sever: {}\n", file: "a.yaml")
         }

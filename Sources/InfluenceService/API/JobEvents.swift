@@ -3,22 +3,23 @@ import Foundation
 import HTTP
 import Synchronization
 
-/// How far a client has followed a job: what has changed since is told as events.
+/// The part of a job's history that a client has already received; later changes are sent as events.
 ///
-/// An event's id holds this, so that a client that connects again is told what it missed and nothing twice, by whatever process:
-/// the status last told, the number of finished queries told, and a count of events, as in `running-3-17`.
+/// An event's id contains it, so that a client that reconnects, even to another process, receives every missed event once: the last
+/// status, the number of finished queries, and a count of events, as in `running-3-17`.
 struct JobEvents: Sendable, Equatable {
     private var status: Job.Status?
     private var queries = 0
     private var count = 0
-    private var hasEnded = false
+    /// Whether the client has received the end.
+    private(set) var hasEnded = false
     private var progress: InfluenceProgress?
 
     private static let endMark = "end"
 
     init() {}
 
-    /// - Parameter lastID: The id of the last event that the client has seen. One that is none of ours counts as none.
+    /// - Parameter lastID: The id of the last event that the client has seen. An id of another form counts as none.
     init(after lastID: String?) {
         let parts = (lastID ?? "").split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 3 || (parts.count == 4 && parts[3] == Self.endMark),
@@ -31,10 +32,7 @@ struct JobEvents: Sendable, Equatable {
         hasEnded = parts.count == 4
     }
 
-    /// Whether the client has been told the end.
-    var isOver: Bool { hasEnded }
-
-    /// The events that tell of a job's present state.
+    /// The events for all changes up to a job's present state.
     mutating func next(for job: JobSnapshot) throws -> [ServerSentEvent] {
         guard !hasEnded else { return [] }
         var events: [ServerSentEvent] = []
@@ -84,7 +82,7 @@ struct JobEvents: Sendable, Equatable {
     }
 
     private struct FinishedQueryDocument: Encodable {
-        /// In the list, from 0.
+        /// The query's index in the list.
         var index: Int
         var id: String?
         var status: Job.Status
@@ -99,21 +97,21 @@ struct JobEvents: Sendable, Equatable {
     }
 }
 
-/// A job's events as they come, in bytes, until the job has ended, the client goes, or the server stops.
+/// The bytes of a job's events, until the job has ended, the client disconnects, or the server stops.
 ///
-/// The board tells that the job has changed; what is sent is its state when the client has taken what was sent before, so that
-/// a slow client is told less often and costs no more.
+/// The board reports that the job has changed. The stream sends the job's state when the client has taken all earlier bytes, so a slow
+/// client receives fewer events and costs no more.
 struct JobEventStream: AsyncSequence, Sendable {
     typealias Element = [UInt8]
     typealias Failure = any Error
 
     let store: JobStore
     let job: JobIdentifier
-    /// What the client knows already.
+    /// The client's state when it connected.
     let events: JobEvents
-    /// After how long a silence a comment is sent, by which both sides learn that the other is still there.
+    /// How long the stream is silent before it sends a comment, with which both sides detect a broken connection.
     let heartbeat: Duration
-    /// The shortest time between two tellings of a job's state.
+    /// The shortest time between two reports of the job's state.
     let interval: Duration
 
     func makeAsyncIterator() -> Iterator { Iterator(self) }
@@ -131,7 +129,7 @@ struct JobEventStream: AsyncSequence, Sendable {
             let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             self.changes = changes.makeAsyncIterator()
             following = Following(stream, continuation)
-            // The state at the beginning.
+            // Reports the initial state.
             continuation.yield()
         }
 
@@ -140,12 +138,12 @@ struct JobEventStream: AsyncSequence, Sendable {
                 lastSent = .now
                 return ServerSentEvent.retry(milliseconds: 2_000)
             }
-            while !events.isOver, await changes.next() != nil {
+            while !events.hasEnded, await changes.next() != nil {
                 following.begin()
                 try await Task.sleep(until: lastSent + stream.interval, clock: .continuous)
                 guard let snapshot = try await stream.store.snapshot(of: stream.job) else { return nil }
-                let told = try events.next(for: snapshot)
-                guard told.isEmpty else { return send(told.flatMap(\.bytes)) }
+                let new = try events.next(for: snapshot)
+                guard new.isEmpty else { return send(new.flatMap(\.bytes)) }
                 if lastSent.duration(to: .now) >= stream.heartbeat {
                     return send(ServerSentEvent.comment("still there"))
                 }
@@ -159,13 +157,13 @@ struct JobEventStream: AsyncSequence, Sendable {
         }
     }
 
-    /// Keeps the board telling as long as somebody listens.
+    /// Follows the job on the board for as long as the iterator lives.
     private final class Following: Sendable {
         private let board: JobBoard
         private let job: JobIdentifier
         private let continuation: JobBoard.Follower
         private let heartbeat: Task<Void, Never>
-        /// Guards what to stop with; set by the one iterator alone.
+        /// Guards the number with which to stop following. Only the iterator sets it.
         private let number = Mutex<Int?>(nil)
 
         init(_ stream: JobEventStream, _ continuation: JobBoard.Follower) {
@@ -178,7 +176,7 @@ struct JobEventStream: AsyncSequence, Sendable {
             begin()
         }
 
-        /// Follows the job if it is on the board: one of an earlier process comes there when the engine is ready.
+        /// Follows the job if it is on the board. A job of an earlier process comes there when the engine is ready.
         func begin() {
             guard number.withLock({ $0 }) == nil, let new = board.follow(job, continuation) else { return }
             number.withLock { $0 = new }
@@ -201,7 +199,7 @@ struct ServerSentEvent: Sendable, Equatable {
 
     var bytes: [UInt8] { Array("id: \(id)\nevent: \(event)\ndata: \(data)\n\n".utf8) }
 
-    /// A line that clients pass over.
+    /// A line that clients ignore.
     static func comment(_ text: String) -> [UInt8] { Array(": \(text)\n\n".utf8) }
 
     /// Tells the client how long to wait before it connects again.

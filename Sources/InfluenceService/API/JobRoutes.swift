@@ -106,7 +106,7 @@ extension API {
     @Sendable private func getEvents(_ request: Request) async throws -> Response {
         let job = try await snapshot(of: request).job.id
         let events = JobEvents(after: HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] })
-        guard !events.isOver else { return Response(status: .noContent) }
+        guard !events.hasEnded else { return Response(status: .noContent) }
         let stream = JobEventStream(
             store: store, job: job, events: events, heartbeat: heartbeat, interval: eventInterval)
         // Proxies must not buffer the stream; this is the field for nginx.

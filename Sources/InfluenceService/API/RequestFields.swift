@@ -6,7 +6,7 @@ import JSON
 import Limits
 
 extension Request {
-    /// The query's item of a name, of those that a route knows.
+    /// The value of a query item.
     func item<Value>(_ name: String, expected: String, _ read: (String) -> Value?) throws(Problem) -> Value? {
         guard let text = query(name) else { return nil }
         guard let value = read(text) else {
@@ -15,28 +15,28 @@ extension Request {
         return value
     }
 
-    /// Refuses query items beside the known ones, and known ones that stand twice: a misspelt one, or all but the first, would otherwise
-    /// be silently ignored.
+    /// Refuses unknown query items, and known ones that occur twice: a misspelt one, or a second one, would otherwise be ignored
+    /// silently.
     func refuseItems(besides known: [String]) throws(Problem) {
         var seen: Set<String> = []
         for item in query {
-            // Known names are ASCII, and no other name is equal to one of these byte by byte.
+            // By bytes, because Swift compares strings by canonical equivalence.
             guard let name = known.first(where: { $0.utf8.elementsEqual(item.name.utf8) }) else {
-                let list = known.isEmpty ? "there are none here" : "known here are \(known.joined(separator: ", "))"
+                let list = known.isEmpty ? "this call has none" : "this call has \(known.joined(separator: ", "))"
                 throw .invalidField(item.name, detail: "The query item \"\(item.name)\" is unknown; \(list).")
             }
             guard seen.insert(name).inserted else {
-                throw .invalidField(name, detail: "The query item \"\(name)\" stands twice: send it once.")
+                throw .invalidField(name, detail: "The query item \"\(name)\" occurs twice: send it once.")
             }
         }
     }
 }
 
-/// Which part of a list a client asks for, by the query items `limit` and `cursor`.
+/// The page of a list that a client asks for with the query items `limit` and `cursor`.
 struct PageQuery: Equatable {
-    /// How many elements to return at most.
+    /// The most elements to return.
     var limit: Int
-    /// Where the page begins: what the page before named as `next_cursor`. Nil for the first page.
+    /// The `next_cursor` of the previous page; nil for the first page.
     var cursor: Int64?
 
     static let limits = 1...1_000
@@ -44,7 +44,7 @@ struct PageQuery: Equatable {
     /// A cursor as a regular expression.
     static let cursorPattern = "^[1-9][0-9]{0,17}$"
 
-    /// - Throws: ``Problem`` with status 400 that names the item.
+    /// - Throws: ``Problem`` with status 400 and the item's name.
     init(_ request: Request, defaultLimit: Int) throws(Problem) {
         limit = try request.limit(default: defaultLimit)
         cursor = try request.item("cursor", expected: "the next_cursor of an earlier page") { text in
@@ -55,7 +55,6 @@ struct PageQuery: Equatable {
 }
 
 extension Request {
-    /// The query item `limit`.
     func limit(default fallback: Int) throws(Problem) -> Int {
         try item("limit", expected: PageQuery.limits.expected) { text in
             Int(text).flatMap { PageQuery.limits.allows($0) ? $0 : nil }
@@ -69,16 +68,16 @@ extension Operation.Parameter {
     }
 
     static let cursor = Operation.Parameter.query(
-        "cursor", "The next_cursor of the page before.", .string("A cursor.", pattern: PageQuery.cursorPattern))
+        "cursor", "The next_cursor of the previous page.", .string("A cursor.", pattern: PageQuery.cursorPattern))
 }
 
-/// What a client prefers but does not insist on (RFC 7240).
+/// The preferences of a client (RFC 7240).
 struct Preferences: Equatable {
-    /// How many seconds it will wait for the result itself.
+    /// How many seconds the client waits for the result itself.
     var wait: Int?
 
-    /// Reads the `Prefer` fields. Preferences that are unknown or malformed are ignored, as section 2 asks; of one that stands
-    /// twice the first counts.
+    /// Reads the `Prefer` fields. Unknown and malformed preferences are ignored, as section 2 requires; if one occurs twice, the first
+    /// counts.
     init(_ headers: HTTPFields) {
         let fields = headers.filter { $0.name.canonicalName == "prefer" }
         for preference in fields.flatMap({ $0.value.split(separator: ",") }) where wait == nil {
@@ -93,12 +92,12 @@ struct Preferences: Equatable {
 
 /// Chooses among media types by the `Accept` field (RFC 9110 section 12.5.1).
 enum ContentNegotiation {
-    /// The available type that the client likes best; of equals the first.
+    /// The available type that the client prefers; the first one of several equal ones.
     ///
     /// - Parameters:
-    ///   - accept: The field's value; everything is accepted where there is none.
-    ///   - available: Types such as "text/csv", the server's favourite first.
-    /// - Returns: `nil` if none is accepted.
+    ///   - accept: The field's value; without one, every type is accepted.
+    ///   - available: Types such as "text/csv", in the server's order of preference.
+    /// - Returns: `nil` if the client accepts none of them.
     static func choose(_ accept: String?, from available: [String]) -> String? {
         guard let accept, !accept.trimmingCharacters(in: .whitespaces).isEmpty else { return available.first }
         let ranges = accept.split(separator: ",").map(Range.init)
@@ -107,7 +106,7 @@ enum ContentNegotiation {
         return best > 0 ? rated.first { $0.quality == best }?.type : nil
     }
 
-    /// The most specific range that has the type decides.
+    /// The quality of the most specific range that contains the type.
     private static func quality(of type: String, in ranges: [Range]) -> Double {
         let wildcard = type.prefix { $0 != "/" } + "/*"
         for pattern in [type, String(wildcard), "*/*"] {
@@ -124,7 +123,7 @@ enum ContentNegotiation {
             let parts = text.split(separator: ";").map { $0.trimmingCharacters(in: .whitespaces).lowercased() }
             pattern = parts.first ?? ""
             for part in parts.dropFirst() where part.hasPrefix("q=") {
-                // From 0 to 1 (RFC 9110 section 12.4.2). What is not understood is not taken as a wish.
+                // From 0 to 1 (RFC 9110 section 12.4.2). A malformed quality counts as 0.
                 quality = Double(part.dropFirst(2)).flatMap { (0...1).contains($0) ? $0 : nil } ?? 0
             }
         }
@@ -132,15 +131,15 @@ enum ContentNegotiation {
 }
 
 extension Request {
-    /// Answers with a handler, on the condition that If-Match and If-None-Match name (RFC 9110 section 13).
+    /// Answers with a handler, if the conditions of If-Match and If-None-Match are met (RFC 9110 section 13).
     ///
-    /// A safe request is answered first, and the answer says which state the resource is in. Before any other, the state is looked up;
-    /// where that fails the request would have, too, so that the lookup's problem is the answer (section 13.2.1).
+    /// A safe request is answered first, and the state of the resource is taken from that answer. For other requests the state is looked
+    /// up before; if that fails, the request would fail too, so the lookup's problem is the answer (section 13.2.1).
     ///
     /// - Parameters:
-    ///   - handler: Does what the request asks.
-    ///   - lookup: Gets what is at the request's path; nil for a path that nothing can be got from.
-    /// - Throws: A ``Problem`` with status 412 where the condition is not met, and what the handlers throw.
+    ///   - handler: Answers the request.
+    ///   - lookup: Answers a GET of the same path; nil if the path has no such call.
+    /// - Throws: A ``Problem`` with status 412 if a condition is not met, and the errors of the handlers.
     func answered(
         with handler: Route.Handler, lookingUpWith lookup: Route.Handler?
     ) async throws -> Response {
@@ -155,7 +154,7 @@ extension Request {
         return try await handler(self)
     }
 
-    /// The request for what is at the same path, whatever its state.
+    /// A GET request for the same path without conditions.
     private var unconditional: Request {
         var request = self
         request.method = .get
@@ -166,13 +165,13 @@ extension Request {
 }
 
 extension IdempotencyKey {
-    /// The key of a request, from its `Idempotency-Key` field.
+    /// The key in a request's `Idempotency-Key` field.
     ///
-    /// - Parameter body: Bodies are the same request if they are the same JSON, whatever the order of members.
-    /// - Throws: A ``Problem`` with status 400 if the field is no key.
+    /// - Parameter body: Two bodies are the same request if they are the same JSON, in any order of members.
+    /// - Throws: A ``Problem`` with status 400 if the field is not a key.
     init?(of request: Request, body: JSONTree) throws(Problem) {
         guard let name = HTTPField.Name("Idempotency-Key"), let field = request.headers[name] else { return nil }
-        // A quoted string, as the draft has it, or the bare text that many clients send.
+        // A quoted string, as in the draft, or the bare text that many clients send.
         let isQuoted = field.count >= 2 && field.hasPrefix("\"") && field.hasSuffix("\"")
         let text = isQuoted ? String(field.dropFirst().dropLast()) : field
         guard (1...255).contains(text.utf8.count),
@@ -189,7 +188,7 @@ extension IdempotencyKey {
 }
 
 extension ContentDigest {
-    /// Takes a JSON value: numbers as they are spelt, members in the order of their names' bytes.
+    /// Adds a JSON value: numbers as they are spelt, members in the order of their names' bytes.
     fileprivate mutating func update(_ tree: JSONTree) {
         switch tree {
         case .null: update("n")

@@ -1,14 +1,14 @@
 import Synchronization
 
-/// All measurements of one name, as they are at one moment.
+/// All measurements of one name at one moment.
 struct MetricFamily: Sendable, Equatable {
     enum Kind: String, Sendable {
         case counter, gauge, histogram
     }
 
-    /// One measurement: a line of the text.
+    /// One measurement: a line of text.
     struct Sample: Sendable, Equatable {
-        /// What follows the family's name: `_bucket`, `_sum` and `_count` of a histogram.
+        /// The suffix of the family's name: `_bucket`, `_sum` and `_count` of a histogram.
         var suffix = ""
         var labels: [Label] = []
         var value: Double
@@ -19,7 +19,7 @@ struct MetricFamily: Sendable, Equatable {
         var value: String
     }
 
-    /// With its unit as the last part, and `_total` after it for a counter.
+    /// The name, with its unit as the last part, followed by `_total` for a counter.
     var name: String
     var help: String
     var kind: Kind
@@ -27,12 +27,12 @@ struct MetricFamily: Sendable, Equatable {
 }
 
 extension MetricFamily {
-    /// A measurement that is taken as it is asked for.
+    /// A measurement that is taken for each request.
     static func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
         MetricFamily(name: name, help: help, kind: .gauge, samples: [Sample(value: value)])
     }
 
-    /// Measurements that one label tells apart.
+    /// Measurements that differ in one label.
     static func gauge(
         _ name: String, _ help: String, by label: String, _ values: [(label: String, value: Double)]
     ) -> MetricFamily {
@@ -41,17 +41,17 @@ extension MetricFamily {
             samples: values.map { Sample(labels: [Label(name: label, value: $0.label)], value: $0.value) })
     }
 
-    /// A count that is kept elsewhere.
+    /// A count from elsewhere.
     static func counter(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
         MetricFamily(name: name, help: help, kind: .counter, samples: [Sample(value: value)])
     }
 }
 
-/// Measurements as Prometheus reads them: the text format, version 0.0.4.
+/// The text format of Prometheus, version 0.0.4.
 enum PrometheusText {
     static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-    /// A block of lines a family. Families without measurements are left out.
+    /// One block of lines per family. Families without measurements are left out.
     static func text(_ families: [MetricFamily]) -> String {
         families.filter { !$0.samples.isEmpty }.map(block).joined()
     }
@@ -67,7 +67,7 @@ enum PrometheusText {
         return lines
     }
 
-    /// Text in which neither a line nor a quoted value ends early.
+    /// Text that ends neither a line nor a quoted value.
     private static func escaped(_ text: String, quotes: Bool) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
@@ -81,7 +81,7 @@ enum PrometheusText {
         return result
     }
 
-    /// A number that reads back as the same one; whole ones without a fraction.
+    /// A number that is read back as the same value; whole numbers have no fraction.
     static func number(_ value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value > 0 ? "+Inf" : "-Inf" }
@@ -89,16 +89,16 @@ enum PrometheusText {
     }
 }
 
-/// Adds up amounts, apart for each combination of its labels' values.
+/// Adds up amounts, separately for each combination of its labels' values.
 ///
-/// Label values must be few: each combination is kept as long as the process lives.
+/// Labels must have few values: each combination is kept for as long as the process lives.
 final class Counter: Sendable {
     private let name: String
     private let help: String
     private let labels: [String]
     private let totals: Mutex<[[String]: Double]>
 
-    /// - Parameter labels: The labels' names. Without any, the count is shown from 0 on.
+    /// - Parameter labels: The labels' names. Without labels, the count is shown even while it is 0.
     init(_ name: String, _ help: String, by labels: String...) {
         self.name = name
         self.help = help
@@ -108,7 +108,7 @@ final class Counter: Sendable {
 
     /// - Parameters:
     ///   - amount: Not negative.
-    ///   - values: One a label.
+    ///   - values: One per label.
     func add(_ amount: Double = 1, _ values: String...) {
         totals.withLock { $0[values, default: 0] += amount }
     }
@@ -129,19 +129,19 @@ extension MetricFamily.Label {
     }
 }
 
-/// Counts amounts by their size, apart for each combination of its labels' values.
+/// Counts amounts by their size, separately for each combination of its labels' values.
 ///
-/// Label values must be few: each combination is kept as long as the process lives.
+/// Labels must have few values: each combination is kept for as long as the process lives.
 final class Histogram: Sendable {
     private let name: String
     private let help: String
     private let labels: [String]
-    /// The largest amount of each bucket, ascending; a last bucket takes what is larger than all.
+    /// The largest amount of each bucket, ascending; a last bucket has all larger amounts.
     private let bounds: [Double]
     private let distributions = Mutex<[[String]: Distribution]>([:])
 
     private struct Distribution {
-        /// One a bound, and one for the rest: amounts of the bucket itself.
+        /// The amounts of each bucket itself: one per bound, and one for larger amounts.
         var counts: [Int]
         var sum = 0.0
     }
@@ -171,7 +171,7 @@ final class Histogram: Sendable {
         return MetricFamily(name: name, help: help, kind: .histogram, samples: samples)
     }
 
-    /// Cumulative counts: each bucket has those below it, too.
+    /// Cumulative counts: each bucket includes the ones below it.
     private func samples(_ values: [String], _ distribution: Distribution) -> [MetricFamily.Sample] {
         let labels = MetricFamily.Label.list(labels, values)
         var samples: [MetricFamily.Sample] = []

@@ -3,18 +3,18 @@ import Foundation
 import HTTP
 import HTTPTypes
 
-/// What the service counts as it goes.
+/// The counters of the service.
 final class ServiceMetrics: Sendable {
     private let requests = Counter(
-        "tributary_http_requests_total", "Requests answered, by the route that answered; \"none\" where none did.",
+        "tributary_http_requests_total", "Requests answered, by the route that answered; \"none\" if no route did.",
         by: "method", "route", "status")
     private let durations = Histogram(
         "tributary_http_request_duration_seconds",
-        "From a request's arrival to the end of its response. Event streams and Prefer: wait take as long as they are asked to.",
+        "From a request's arrival to the end of its response. Event streams and Prefer: wait last as long as the client asks.",
         bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
         by: "method", "route")
     private let aborted = Counter(
-        "tributary_http_aborted_total", "Requests whose connection ended before their response did.")
+        "tributary_http_aborted_total", "Requests whose connection ended before their response was complete.")
     private let received = Counter("tributary_http_received_bytes_total", "Bytes of requests.")
     private let sent = Counter("tributary_http_sent_bytes_total", "Bytes of responses.")
     private let opened = Counter("tributary_http_connections_opened_total", "Connections accepted.")
@@ -24,20 +24,19 @@ final class ServiceMetrics: Sendable {
         "tributary_batch_queries", "Queries that shared a sweep.",
         bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024])
     private let sweepDurations = Histogram(
-        "tributary_sweep_duration_seconds", "From a sweep's start to the last result's being on disk.",
+        "tributary_sweep_duration_seconds", "From a sweep's start until its last result is on disk.",
         bounds: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600])
     private let stages = Counter(
         "tributary_stage_seconds_total", "Time that sweeps have spent in each stage.", by: "stage")
     private let queries = Counter(
-        "tributary_queries_total", "Queries that have ended, by what became of them.", by: "outcome")
+        "tributary_queries_total", "Queries that have ended, by outcome.", by: "outcome")
     private let ingested = Counter(
-        "tributary_ingested_records_total", "Records of uploads, by what became of them.", by: "outcome")
+        "tributary_ingested_records_total", "Records of uploads, by outcome.", by: "outcome")
 
-    /// Notes the end of a sweep.
-    ///
     /// - Parameters:
-    ///   - seconds: Of all of it, and of each stage.
-    ///   - outcomes: Of its queries.
+    ///   - seconds: The duration of the whole sweep.
+    ///   - stageSeconds: The duration of each stage.
+    ///   - outcomes: The outcomes of its queries.
     func sweepEnded(
         queries count: Int, seconds: Double, stages stageSeconds: [InfluenceProgress.Stage: Double],
         outcomes: some Sequence<QueryOutcome>
@@ -53,14 +52,12 @@ final class ServiceMetrics: Sendable {
         }
     }
 
-    /// Notes what an upload has added.
     func ingested(_ summary: IngestionSummary) {
         ingested.add(Double(summary.added), "added")
         ingested.add(Double(summary.duplicates), "duplicate")
         ingested.add(Double(summary.empty), "empty")
     }
 
-    /// All that is counted here.
     var families: [MetricFamily] {
         [
             requests.family, durations.family, aborted.family, received.family, sent.family, opened.family,
@@ -75,7 +72,7 @@ extension ServiceMetrics: ConnectionObserving {
     func connectionClosed(_ report: ConnectionReport) { closed.add() }
 
     func requestFinished(_ report: RequestReport) {
-        // Methods and paths that no route knows are the client's to choose: each would be kept for ever.
+        // A client can choose any method and path that no route has, and each would be kept forever.
         let method = report.routePattern == nil ? "other" : report.method?.rawValue ?? "other"
         let route = report.routePattern ?? "none"
         requests.add(1, method, route, report.status.map { String($0.code) } ?? "none")
@@ -86,9 +83,9 @@ extension ServiceMetrics: ConnectionObserving {
     }
 }
 
-/// What the kernel knows of this process, under the names that Prometheus's own client libraries use.
+/// The kernel's measurements of this process, under the names that Prometheus's own client libraries use.
 enum ProcessMetrics {
-    /// What cannot be read is left out.
+    /// Measurements that cannot be read are left out.
     static func families() -> [MetricFamily] {
         let ticks = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
         let fields = statusFields()
@@ -114,7 +111,7 @@ enum ProcessMetrics {
                 .gauge("process_start_time_seconds", "When the process started, since 1970.", boot + start / ticks))
         }
         if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-            // One of them is the folder itself.
+            // One of them is the open folder.
             families.append(.gauge("process_open_fds", "Open file descriptors.", Double(max(files.count - 1, 0))))
         }
         var limit = rlimit()
@@ -124,7 +121,7 @@ enum ProcessMetrics {
         return families
     }
 
-    /// The fields of /proc/self/stat (proc(5)), numbered there from 1, from the third on.
+    /// The fields of /proc/self/stat (proc(5)) from the third on; the manual numbers them from 1.
     private struct StatusFields {
         var texts: [Substring]
 
@@ -135,7 +132,7 @@ enum ProcessMetrics {
 
     private static func statusFields() -> StatusFields {
         guard let text = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
-            // The second field is the program's name in parentheses, which may itself have any character.
+            // The second field is the program's name in parentheses, which can contain any character.
             let end = text.lastIndex(of: ")")
         else { return StatusFields(texts: []) }
         return StatusFields(texts: text[text.index(after: end)...].split(separator: " "))

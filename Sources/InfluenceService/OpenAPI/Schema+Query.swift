@@ -2,8 +2,8 @@ import Attribution
 import JSON
 import Limits
 
-// Queries, as clients send them. What is allowed is stated by ``InfluenceQuery/Limits``; the configuration has the defaults and may allow
-// less.
+// Queries, as clients send them. The limits are those of ``InfluenceQuery/Limits``; the configuration has the defaults and can lower the
+// limits.
 extension Schema {
     private typealias Limits = InfluenceQuery.Limits
 
@@ -50,14 +50,14 @@ extension Schema {
     }
 
     private static let givenPrompt = string(
-        "What the model was given.", within: Limits.text, example: "The capital of France is")
+        "The text that the model was given.", within: Limits.text, example: "The capital of France is")
 
     private static let givenCompletion = string(
-        "What the model continued the prompt with. The two are joined as they are: a completion normally begins with a space.",
+        "The text with which the model continued the prompt. Both are joined as they are: a completion normally begins with a space.",
         within: Limits.text, example: " Paris")
 
     private static let contrast = string(
-        "Another completion of the same prompt: scores then tell what made the completion likelier than this one.",
+        "Another completion of the same prompt: scores then show what made the completion likelier than this one.",
         within: Limits.text, example: " Lyon")
 
     private static let spans = array(
@@ -81,12 +81,12 @@ extension Schema {
 
     private static let estimator = choice(
         "How the inverse curvature is estimated. ekfac: by the fitted factors; astra: by an iteration on the model's exact "
-            + "Gauss-Newton matrix, which begins with what the factors give and takes longer; identity: not at all, "
-            + "so that scores are inner products of gradients, and not in nats.",
+            + "Gauss-Newton matrix, which starts from the factors' estimate and takes longer; identity: not at all, so that "
+            + "scores are inner products of gradients, and not in nats.",
         of: InfluenceQuery.Estimator.self, default: .ekfac)
 
     static let breakdown = object(
-        "What each score is broken down into.",
+        "The breakdowns of each score.",
         .optional("layers", boolean("By tracked layer.", default: false).orNull),
         .optional("tokens", boolean("By token.", default: false).orNull),
         .optional(
@@ -99,7 +99,7 @@ extension Schema {
     static let completionSpan = object(
         "A part of a completion, in Unicode code points.",
         .required("start", integer("The index of its first code point, from 0.", in: Limits.spanStart)),
-        .required("end", integer("The index after that of its last code point.", in: Limits.spanEnd)))
+        .required("end", integer("The index after its last code point.", in: Limits.spanEnd)))
 
     static func candidateSelection(under configuration: Configuration) -> Schema {
         object(
@@ -121,7 +121,7 @@ extension Schema {
             .optional(
                 "ids",
                 array(
-                    "Sequences or documents by id: these, and no others, are scored.",
+                    "Ids of sequences or documents: only these are scored.",
                     of: string("An id.", within: Limits.name), within: Limits.ids
                 ).orNull),
             .optional("source", string("Only sequences of this source.", within: Limits.name).orNull),
@@ -148,7 +148,7 @@ extension Schema {
     static func scoresRequest(under configuration: Configuration) -> Schema {
         let text = string("The text.", within: configuration.query.text)
         return object(
-            "A query, and texts whose influence on it is asked for; the members are as in a query.",
+            "A query, and the texts whose influence on it is computed; the other members are as in a query.",
             .required("prompt", givenPrompt), .required("completion", givenCompletion),
             .optional("spans", spans.orNull),
             .optional("contrast", contrast.orNull),
@@ -157,10 +157,10 @@ extension Schema {
                 array(
                     "Texts that need not be in the corpus, each with at most as many tokens as a sequence can have.",
                     of: oneOf(
-                        "A text, by itself or with a name.", text,
+                        "A text, alone or with a name.", text,
                         object(
                             "A text with a name.",
-                            .optional("id", string("The client's own name for it.", within: Limits.id).orNull),
+                            .optional("id", string("The client's own name for the text.", within: Limits.id).orNull),
                             .required("text", text))),
                     within: configuration.query.texts)),
             .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),

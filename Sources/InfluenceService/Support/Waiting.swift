@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Lets a number of tasks at a time do something, and the others when it is their turn, in the order of their coming.
+/// Lets a number of tasks run at a time; the others wait for their turn, in the order in which they came.
 actor Turns {
     private var free: Int
     private var waiting: [(ticket: Int, task: CheckedContinuation<Bool, Never>)] = []
@@ -11,12 +11,12 @@ actor Turns {
         free = count
     }
 
-    /// Tasks that wait for their turn.
+    /// How many tasks wait for their turn.
     var waitingCount: Int { waiting.count }
 
     /// Waits for a turn, which must be given back with ``give()``.
     ///
-    /// - Returns: False where none came in time, or the task was cancelled: there is nothing to give back then.
+    /// - Returns: False if no turn came in time, or the task was cancelled: there is then nothing to give back.
     func take(within limit: Duration) async -> Bool {
         if free > 0 {
             free -= 1
@@ -24,7 +24,7 @@ actor Turns {
         }
         lastTicket += 1
         let ticket = lastTicket
-        // Runs on this actor, and so not before the wait has begun.
+        // Runs on this actor, so not before the wait has begun.
         let alarm = Task {
             guard (try? await Task.sleep(for: limit)) != nil else { return }
             leave(ticket)
@@ -49,18 +49,18 @@ actor Turns {
         waiting.removeFirst().task.resume(returning: true)
     }
 
-    /// Ends a wait for a turn, if that has not come.
+    /// Ends a wait for a turn that has not come.
     private func leave(_ ticket: Int) {
         guard let index = waiting.firstIndex(where: { $0.ticket == ticket }) else { return }
         waiting.remove(at: index).task.resume(returning: false)
     }
 }
 
-/// Runs blocking calls on threads of its own, a few at a time, so that none of Swift's own pool is blocked.
+/// Runs blocking calls on threads of its own, a few at a time, so that they block no thread of Swift's pool.
 struct BlockingLane: Sendable {
     private let queue: OperationQueue
 
-    /// - Parameter width: How many calls run at a time; more wait for their turn.
+    /// - Parameter width: How many calls run at a time.
     init(_ name: String, width: Int, qualityOfService: QualityOfService) {
         queue = OperationQueue()
         queue.name = name
@@ -69,21 +69,18 @@ struct BlockingLane: Sendable {
     }
 
     /// Runs a call and suspends until it returns.
-    func run<Value: Sendable>(_ call: @escaping @Sendable () throws -> Value) async throws -> Value {
-        try await withCheckedThrowingContinuation { continuation in
-            queue.addOperation { continuation.resume(with: Result(catching: call)) }
+    func run<Value: Sendable, Failure: Error>(
+        _ call: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let result = await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<Value, Failure>, Never>) in
+            queue.addOperation { continuation.resume(returning: Result(catching: call)) }
         }
-    }
-
-    /// Runs a call that cannot fail and suspends until it returns.
-    func run<Value: Sendable>(_ call: @escaping @Sendable () -> Value) async -> Value {
-        await withCheckedContinuation { continuation in
-            queue.addOperation { continuation.resume(returning: call()) }
-        }
+        return try result.get()
     }
 }
 
-/// Holds threads while it is closed.
+/// Blocks threads while it is closed.
 final class Gate: Sendable {
     private let condition = NSCondition()
     private let isClosed = Atomic<Bool>(false)
@@ -106,7 +103,7 @@ final class Gate: Sendable {
     }
 }
 
-/// Tasks of an actor that wait for something by its name, or for a time-out, or for their own cancellation.
+/// Tasks of an actor that wait for a named event, a time-out or their own cancellation.
 struct Sleepers<Event: Hashable & Sendable> {
     private var byEvent: [Event: [Int: CheckedContinuation<Void, Never>]] = [:]
     private var lastToken = 0
@@ -121,13 +118,13 @@ struct Sleepers<Event: Hashable & Sendable> {
         byEvent[event, default: [:]][token] = continuation
     }
 
-    /// Wakes one task, if it still sleeps.
+    /// Wakes one task, if it is still waiting.
     mutating func wake(_ event: Event, token: Int) {
         byEvent[event]?.removeValue(forKey: token)?.resume()
         if byEvent[event]?.isEmpty == true { byEvent[event] = nil }
     }
 
-    /// Wakes all that wait for an event.
+    /// Wakes all tasks that wait for an event.
     mutating func wake(_ event: Event) {
         for continuation in (byEvent.removeValue(forKey: event) ?? [:]).values { continuation.resume() }
     }
