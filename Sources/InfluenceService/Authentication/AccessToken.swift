@@ -100,6 +100,6 @@ public enum Scope: String, Sendable, Codable, CaseIterable, Comparable {
     case admin
 
     public static func < (one: Scope, other: Scope) -> Bool {
-        allCases.firstIndex(of: one)! < allCases.firstIndex(of: other)!
+        allCases.firstIndex(of: one) ?? 0 < allCases.firstIndex(of: other) ?? 0
     }
 }
