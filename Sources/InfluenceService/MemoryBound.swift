@@ -37,7 +37,7 @@ public struct MemoryBound: Sendable, Encodable {
         let (server, jobs) = (configuration.server, configuration.jobs)
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let policy = SweepPolicy()
-        let parts = [
+        let parts: [Part] = [
             Part(
                 name: "program", bytes: Self.program + Self.threadBytes * (model.workers + cores),
                 reason: "code, libraries and their buffers, caches of the databases"),

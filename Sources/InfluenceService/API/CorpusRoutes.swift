@@ -1,5 +1,4 @@
 import Attribution
-import Corpus
 import HTTP
 import HTTPTypes
 import JSON

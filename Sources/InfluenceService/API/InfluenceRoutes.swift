@@ -156,8 +156,3 @@ struct InfluenceRequest: Equatable {
         return query
     }
 }
-
-extension Configuration.Jobs {
-    /// How many queries one request can have.
-    var queriesPerRequest: ListLimit<InfluenceQuery> { ListLimit(1...max(maximumQueriesPerRequest, 1), of: "queries") }
-}

@@ -132,12 +132,6 @@ extension JSONTree {
 }
 
 extension Configuration.Query {
-    /// The number of ad-hoc texts that a query can have.
-    var texts: ListLimit<String> { ListLimit(1...max(maximumTexts, 1), of: "texts") }
-
-    /// The length that each of them can have.
-    var text: TextLimit { TextLimit(bytes: 1...max(maximumTextBytes, 1)) }
-
     /// - Throws: A ``Problem`` with status 422 and the field, if there are too many texts or one is too long.
     func refuseTooMany(_ texts: [String]?, field: String) throws {
         guard let texts else { return }

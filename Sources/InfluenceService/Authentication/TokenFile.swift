@@ -2,7 +2,6 @@ import Files
 import Foundation
 import Glibc
 import JSON
-import Transformer
 
 /// The file with the tokens that a server accepts: JSON, readable only by its owner.
 ///

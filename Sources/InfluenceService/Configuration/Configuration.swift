@@ -1,6 +1,7 @@
 import Attribution
 import Glibc
 import HTTP
+import Limits
 import Logging
 
 /// The settings of a server.
@@ -224,4 +225,17 @@ extension HTTPServerConfiguration {
                 minimumBodyRate: settings.minimumBodyBytesPerSecond, idle: .seconds(settings.idleTimeoutSeconds),
                 write: .seconds(settings.writeTimeoutSeconds)))
     }
+}
+
+// The limits that the configuration sets to requests.
+extension Configuration.Jobs {
+    var queriesPerRequest: ListLimit<InfluenceQuery> { ListLimit(1...max(maximumQueriesPerRequest, 1), of: "queries") }
+}
+
+extension Configuration.Query {
+    /// The number of ad-hoc texts that a query can have.
+    var texts: ListLimit<String> { ListLimit(1...max(maximumTexts, 1), of: "texts") }
+
+    /// The length that each of them can have.
+    var text: TextLimit { TextLimit(bytes: 1...max(maximumTextBytes, 1)) }
 }

@@ -1,6 +1,5 @@
 import Attribution
 import Foundation
-import JSON
 
 /// An accepted request for influence: a query, or a list of queries, and its progress.
 struct Job: Sendable, Equatable {
@@ -101,7 +100,7 @@ struct JobTitle: Sendable, Equatable, Codable {
     ///
     /// - Returns: `nil` if this version cannot read it.
     init?(request: String) {
-        guard let queries: [InfluenceQuery] = try? decoded(jsonText: request) else { return nil }
+        guard let queries = try? decoded(jsonText: request) as [InfluenceQuery] else { return nil }
         self.init(queries)
     }
 

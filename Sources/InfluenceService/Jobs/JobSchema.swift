@@ -123,7 +123,7 @@ extension Job {
         }
         self.init(
             id: id, status: status, isList: row["is_list"], queryCount: row["query_count"],
-            title: (row["title"] as String?).flatMap { try? decoded(jsonText: $0) },
+            title: (row["title"] as String?).flatMap { try? decoded(jsonText: $0) as JobTitle },
             failedQueryCount: row["failed_query_count"], progress: nil, created: Date(milliseconds: row["created"]),
             started: (row["started"] as Int64?).map(Date.init(milliseconds:)),
             finished: (row["finished"] as Int64?).map(Date.init(milliseconds:)), attempts: row["attempts"],

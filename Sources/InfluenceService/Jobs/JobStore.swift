@@ -225,7 +225,7 @@ final class JobStore: Sendable {
                     arguments: [id.description])
             else { return nil }
             // The job can be shown even if this version cannot read its request.
-            let queries: [InfluenceQuery]? = try? decoded(jsonText: row["request"])
+            let queries = try? decoded(jsonText: row["request"]) as [InfluenceQuery]
             return JobSnapshot(
                 job: try Job(row: row, file: file), queries: queries ?? [],
                 finished: try Self.finishedQueries(of: row["number"], in: database))

@@ -47,10 +47,8 @@ struct Schema: Sendable, Equatable {
     private static func typed(
         _ type: String, _ description: String, _ members: KeyValuePairs<String, JSONTree?>
     ) -> Schema {
-        Schema(
-            tree: JSONTree(
-                members: [("type", .string(type)), ("description", .string(description))]
-                    + members.map { ($0.key, $0.value) }))
+        let start: [(String, JSONTree?)] = [("type", .string(type)), ("description", .string(description))]
+        return Schema(tree: JSONTree(members: start + members.map { ($0.key, $0.value) }))
     }
 
     private static func tree(_ number: (some FixedWidthInteger)?) -> JSONTree? { number.map { .number("\($0)") } }
