@@ -111,7 +111,7 @@ struct ConfigurationTests {
     func malformed(yaml: String, line: Int) {
         let error = #expect(throws: ConfigurationError.self) { try Configuration(yaml: yaml, file: "a.yaml") }
         #expect(
-            error?.description.hasPrefix("a.yaml, line \(line): not YAML that can be read: ") == true,
+            error?.description.hasPrefix("a.yaml, line \(line): cannot be read as YAML: ") == true,
             "\(String(describing: error))")
     }
 
