@@ -16,7 +16,6 @@ public final class Service: Sendable {
     /// The job database's name in the workspace.
     public static let jobsFileName = "jobs.sqlite"
 
-    /// The service's version.
     public static let version = WritingProgram.version
 
     /// The name of the folder in the workspace from which unfinished sweeps are resumed.

@@ -54,7 +54,6 @@ extension API {
     }
 }
 
-/// The list of calls, as clients see it.
 struct CallList: Encodable {
     var service = "tributary"
     var version = WritingProgram.version
@@ -77,7 +76,6 @@ struct ProblemKindList: Encodable {
     var problems: [ProblemKindDocument]
 }
 
-/// A kind of problem, as clients see it.
 struct ProblemKindDocument: Encodable {
     var type: String
     var title: String

@@ -189,7 +189,6 @@ struct JobList: Encodable {
 }
 
 extension Operation.Answer {
-    /// A job's result in all its forms.
     static func results(
         _ description: String, headers: [(name: String, schema: Schema)] = []
     ) -> Operation.Answer {

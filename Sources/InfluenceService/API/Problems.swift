@@ -26,14 +26,12 @@ extension Problem {
         Problem(.notAcceptable, detail: "The Accept field allows none of \(available.joined(separator: ", ")).")
     }
 
-    /// A member of the body has a value that cannot be used.
     static func unusableField(_ field: String, _ reason: String) -> Problem {
         Problem(
             .unusableField,
             detail: "\(field.isEmpty ? "The body" : field): \(reason).", field: field.isEmpty ? nil : field)
     }
 
-    /// A record of an upload cannot be used.
     static func unusableRecord(line: Int, field: String?, reason: String) -> Problem {
         Problem(.unusableRecord, detail: "Line \(line): \(reason)", field: field, line: line)
     }
@@ -51,7 +49,6 @@ extension Problem {
             .unknownProblem, detail: "There is no kind of problem named \"\(name)\": GET /problems lists them all.")
     }
 
-    /// The request asks for the result of a job that has not ended.
     static func jobNotFinished(_ job: Job) -> Problem {
         Problem(
             .jobNotFinished,
@@ -63,7 +60,6 @@ extension Problem {
         Problem(.jobCancelled, detail: "The job \(id) was cancelled and has no result: post the query again.")
     }
 
-    /// The request cancels a job that has ended.
     static func jobFinished(_ job: Job) -> Problem {
         Problem(
             .jobFinished, detail: "The job has already \(job.status.rawValue), so it can no longer be cancelled.")
@@ -166,7 +162,6 @@ extension Problem {
     }
 }
 
-/// A problem inside another document.
 struct ProblemDocument: Encodable {
     var type: String
     var title: String

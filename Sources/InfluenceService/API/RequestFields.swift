@@ -6,7 +6,6 @@ import JSON
 import Limits
 
 extension Request {
-    /// The value of a query item.
     func item<Value>(_ name: String, expected: String, _ read: (String) -> Value?) throws(Problem) -> Value? {
         guard let text = query(name) else { return nil }
         guard let value = read(text) else {
@@ -34,7 +33,6 @@ extension Request {
 
 /// The page of a list that a client asks for with the query items `limit` and `cursor`.
 struct PageQuery: Equatable {
-    /// The most elements to return.
     var limit: Int
     /// The `next_cursor` of the previous page; nil for the first page.
     var cursor: Int64?

@@ -9,7 +9,6 @@ struct SweepCheckpoints: Sendable {
     let interval: Duration
     let logger: Logger
 
-    /// Opens a sweep's checkpoint, or creates one.
     func open(_ sweep: String) -> CheckpointFile {
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

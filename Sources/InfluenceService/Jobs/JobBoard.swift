@@ -165,7 +165,6 @@ final class JobBoard: Sendable {
         }
     }
 
-    /// Shows the progress of running jobs.
     func show(_ progress: InfluenceProgress, secondsLeft: Double?, of ids: [JobIdentifier]) {
         change(
             ids, where: { $0.snapshot.job.status == .running },

@@ -43,7 +43,6 @@ extension JobStore {
         }
     }
 
-    /// Writes the progress of running jobs.
     func note(_ progress: InfluenceProgress, of ids: [JobIdentifier]) async throws {
         try await change { database, _ in
             for id in ids {

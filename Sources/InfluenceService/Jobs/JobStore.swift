@@ -79,13 +79,6 @@ final class JobStore: Sendable {
         }
     }
 
-    /// Writes a new job without an idempotency key.
-    func add(
-        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), at date: Date = Date()
-    ) async throws -> Job {
-        try await add(queries, isList: isList, id: id, key: nil, at: date).job
-    }
-
     /// The job that an earlier request of this owner and key created, if there was one.
     ///
     /// - Throws: ``SubmissionError/keyReused`` if that request was a different one.
@@ -190,7 +183,6 @@ final class JobStore: Sendable {
         }
     }
 
-    /// The number of jobs of each status.
     func jobCounts() async throws -> [Job.Status: Int] {
         try await read { database in
             let rows = try Row.fetchAll(database, sql: "SELECT status, COUNT(*) FROM job GROUP BY status")

@@ -93,15 +93,14 @@ enum PrometheusText {
 ///
 /// Labels must have few values: each combination is kept for as long as the process lives.
 final class Counter: Sendable {
-    private let name: String
-    private let help: String
+    /// Without samples.
+    private let head: MetricFamily
     private let labels: [String]
     private let totals: Mutex<[[String]: Double]>
 
     /// - Parameter labels: The labels' names. Without labels, the count is shown even while it is 0.
     init(_ name: String, _ help: String, by labels: String...) {
-        self.name = name
-        self.help = help
+        head = MetricFamily(name: name, help: help, kind: .counter, samples: [])
         self.labels = labels
         totals = Mutex(labels.isEmpty ? [[]: 0] : [:])
     }
@@ -114,12 +113,11 @@ final class Counter: Sendable {
     }
 
     var family: MetricFamily {
-        let totals = totals.withLock { $0 }
-        return MetricFamily(
-            name: name, help: help, kind: .counter,
-            samples: totals.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { values, total in
-                MetricFamily.Sample(labels: MetricFamily.Label.list(labels, values), value: total)
-            })
+        var family = head
+        family.samples = totals.withLock { $0 }.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
+            MetricFamily.Sample(labels: MetricFamily.Label.list(labels, $0.key), value: $0.value)
+        }
+        return family
     }
 }
 
@@ -133,8 +131,8 @@ extension MetricFamily.Label {
 ///
 /// Labels must have few values: each combination is kept for as long as the process lives.
 final class Histogram: Sendable {
-    private let name: String
-    private let help: String
+    /// Without samples.
+    private let head: MetricFamily
     private let labels: [String]
     /// The largest amount of each bucket, ascending; a last bucket has all larger amounts.
     private let bounds: [Double]
@@ -147,8 +145,7 @@ final class Histogram: Sendable {
     }
 
     init(_ name: String, _ help: String, bounds: [Double], by labels: String...) {
-        self.name = name
-        self.help = help
+        head = MetricFamily(name: name, help: help, kind: .histogram, samples: [])
         self.labels = labels
         self.bounds = bounds
         if labels.isEmpty {
@@ -166,9 +163,10 @@ final class Histogram: Sendable {
     }
 
     var family: MetricFamily {
-        let distributions = distributions.withLock { $0 }
-        let samples = distributions.sorted { $0.key.lexicographicallyPrecedes($1.key) }.flatMap(samples)
-        return MetricFamily(name: name, help: help, kind: .histogram, samples: samples)
+        var family = head
+        family.samples = distributions.withLock { $0 }.sorted { $0.key.lexicographicallyPrecedes($1.key) }.flatMap(
+            samples)
+        return family
     }
 
     /// Cumulative counts: each bucket includes the ones below it.

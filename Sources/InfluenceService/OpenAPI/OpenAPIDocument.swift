@@ -55,7 +55,6 @@ struct OpenAPIDocument: Sendable {
         all types. Every response has an X-Request-Id: the client's own if it sent one.
         """
 
-    /// Header fields of every response.
     private static let commonHeaders = [
         (name: "X-Request-Id", schema: Schema.string("The request's id in the server's log."))
     ]

@@ -127,7 +127,6 @@ extension ProblemKind {
         .tokenMissing, .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests,
     ]
 
-    /// Problems of every call.
     static let ofEveryCall: [ProblemKind] = [
         .malformedRequest, .invalidField, .preconditionFailed, .requestTimeout, .bodyTooLarge, .targetTooLong,
         .unknownExpectation, .misdirectedRequest, .headerTooLarge, .internalError, .unknownTransferCoding, .unavailable,

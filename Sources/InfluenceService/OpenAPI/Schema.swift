@@ -6,7 +6,6 @@ struct Schema: Sendable, Equatable {
     /// The schema as it is written into the document.
     var tree: JSONTree
 
-    /// A member of an object.
     struct Property: Sendable {
         var name: String
         var schema: Schema
@@ -113,7 +112,6 @@ struct Schema: Sendable, Equatable {
             ])
     }
 
-    /// One of several words.
     static func choice(_ description: String, _ words: [String], default fallback: String? = nil) -> Schema {
         typed(
             "string", description,
@@ -156,7 +154,6 @@ struct Schema: Sendable, Equatable {
             ])
     }
 
-    /// A number that the server writes.
     static func number(_ description: String, from minimum: Int? = nil, over bound: Int? = nil) -> Schema {
         typed("number", description, ["minimum": tree(minimum), "exclusiveMinimum": tree(bound)])
     }
@@ -173,15 +170,12 @@ struct Schema: Sendable, Equatable {
         typed("string", description, ["x-itemSchema": reference(item).tree])
     }
 
-    /// Any JSON value.
     static func anything(_ description: String) -> Schema { Schema(tree: ["description": .string(description)]) }
 
-    /// Exactly one of several.
     static func oneOf(_ description: String, _ schemas: Schema...) -> Schema {
         Schema(tree: ["description": .string(description), "oneOf": .array(schemas.map(\.tree))])
     }
 
-    /// A schema of ``SchemaName`` by its name.
     static func reference(_ schema: SchemaName) -> Schema {
         Schema(tree: ["$ref": .string("#/components/schemas/\(schema.name)")])
     }

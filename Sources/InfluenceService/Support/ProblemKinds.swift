@@ -101,7 +101,6 @@ extension ProblemKind {
         "too-many-queries", "Too many queries", .tooManyRequests,
         "The token has reached its limit of waiting queries. Try again after the number of seconds in Retry-After.")
 
-    /// All of the above.
     static let service: [ProblemKind] = [
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,
         .tooManyRecords, .unknownJob, .unknownSequence, .unknownProblem, .jobNotFinished, .jobCancelled, .jobFinished,

@@ -11,7 +11,6 @@ func decoded<Value: Decodable>(jsonText text: String) throws -> Value {
 extension Date {
     init(milliseconds: Int64) { self.init(timeIntervalSince1970: Double(milliseconds) / 1_000) }
 
-    /// Milliseconds since 1970.
     var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1_000).rounded()) }
 
     /// The time in whole milliseconds, as the store keeps it.

@@ -11,7 +11,6 @@ actor Turns {
         free = count
     }
 
-    /// How many tasks wait for their turn.
     var waitingCount: Int { waiting.count }
 
     /// Waits for a turn, which must be given back with ``give()``.
@@ -94,7 +93,6 @@ final class Gate: Sendable {
         condition.unlock()
     }
 
-    /// Blocks the thread while the gate is closed.
     func pass() {
         guard isClosed.load(ordering: .relaxed) else { return }
         condition.lock()
@@ -124,7 +122,6 @@ struct Sleepers<Event: Hashable & Sendable> {
         if byEvent[event]?.isEmpty == true { byEvent[event] = nil }
     }
 
-    /// Wakes all tasks that wait for an event.
     mutating func wake(_ event: Event) {
         for continuation in (byEvent.removeValue(forKey: event) ?? [:]).values { continuation.resume() }
     }

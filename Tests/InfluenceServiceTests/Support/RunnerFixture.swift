@@ -49,3 +49,12 @@ final class RunnerFixture: Sendable {
         while try await store.job(id)?.status != status { try await Task.sleep(for: .milliseconds(1)) }
     }
 }
+
+extension JobStore {
+    /// Writes a new job without an idempotency key.
+    func add(
+        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), at date: Date = Date()
+    ) async throws -> Job {
+        try await add(queries, isList: isList, id: id, key: nil, at: date).job
+    }
+}
