@@ -40,10 +40,9 @@ extension Schema {
             Schema(tree: [
                 "description": .string(
                     "The document's id, in at most \(nameBytes) bytes of UTF-8, and not . or ..; without one, its id comes from its "
-                        + "content."),
+                        + "content. A whole number is read as its digits, however many."),
                 "anyOf": [
-                    ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)],
-                    ["type": "integer", "minimum": .number("\(Int64.min)"), "maximum": .number("\(UInt64.max)")],
+                    ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)], ["type": "integer"],
                     ["type": "null"],
                 ],
             ])),
