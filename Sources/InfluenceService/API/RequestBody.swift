@@ -69,7 +69,7 @@ extension Operation.Content {
         guard codings.contains(request.contentCoding) else {
             let advice = self.codings.map { "compressed with \($0), or " }.joined()
             throw .unsupportedMediaType(
-                "The body's Content-Encoding is \"\(request.contentCoding)\": send it \(advice)as it is.",
+                "The body's Content-Encoding is \"\(request.contentCoding)\": send it \(advice)without one.",
                 headers: [.acceptEncoding: codings.joined(separator: ", ")])
         }
     }

@@ -116,7 +116,8 @@ enum ProcessMetrics {
         }
         var limit = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
-            families.append(.gauge("process_max_fds", "File descriptors that may be open.", Double(limit.rlim_cur)))
+            families.append(
+                .gauge("process_max_fds", "The most file descriptors that can be open.", Double(limit.rlim_cur)))
         }
         return families
     }

@@ -114,7 +114,7 @@ extension Schema {
             .optional(
                 "limit",
                 integer(
-                    "How many sequences the prefilter keeps: all of them where the corpus has fewer.",
+                    "How many sequences the prefilter keeps: all of them if the corpus has fewer.",
                     in: Limits.candidates,
                     default: configuration.query.candidateLimit
                 ).orNull),

@@ -5,11 +5,11 @@ import HTTPTypes
 extension ProblemKind {
     static let malformedJSON = ProblemKind(
         "malformed-json", "Malformed JSON", .badRequest,
-        "The body, or a line of it, is not JSON (RFC 8259) in UTF-8. The detail says where and what was expected there."
+        "The body, or a line of it, is not JSON (RFC 8259) in UTF-8. The detail has the position, and what was expected there."
     )
     static let malformedCompression = ProblemKind(
         "malformed-compression", "Malformed compression", .badRequest,
-        "The body is not what its Content-Encoding says, or is cut short.")
+        "The body is not in the format of its Content-Encoding, or is incomplete.")
     static let unsupportedMediaType = ProblemKind(
         "unsupported-media-type", "Unsupported media type", .unsupportedMediaType,
         "The call does not accept the body's media type or content coding. The detail says which it accepts.")
@@ -19,7 +19,7 @@ extension ProblemKind {
     static let unusableField = ProblemKind(
         "unusable-field", "Unusable field", .unprocessableContent,
         "The body is JSON, but a member of it has a value that cannot be used. The problem's field is that member's path, such as "
-            + "[3].candidates.limit; it is absent where the whole body is at fault.")
+            + "[3].candidates.limit; it is absent if the whole body is at fault.")
     static let unusableRecord = ProblemKind(
         "unusable-record", "Unusable record", .unprocessableContent,
         "A record cannot be added to the corpus, so no record of the request was added. The problem's line is the record's, counted from "
@@ -63,15 +63,16 @@ extension ProblemKind {
             + "Retry-After.")
     static let completionsBusy = ProblemKind(
         "completions-busy", "Completions busy", .serviceUnavailable,
-        "The server is computing as many completions as it is set to, and none of them ended while this one waited. Try again after the "
-            + "number of seconds in Retry-After.")
+        "The server is computing the most completions that its configuration allows, and none of them ended while this one waited. "
+            + "Try again after the number of seconds in Retry-After.")
     static let starting = ProblemKind(
         "starting", "Starting", .serviceUnavailable,
         "The server is still loading the model. Try again after the number of seconds in Retry-After; /readyz reports the progress."
     )
     static let startFailed = ProblemKind(
         "start-failed", "Start failed", .serviceUnavailable,
-        "The server could not load the model, its factors or its corpus. The detail says why; an operator has to correct that and restart it."
+        "The server could not load the model, its factors or its corpus. The detail says why; an operator has to correct that and "
+            + "restart it."
     )
     static let stopping = ProblemKind(
         "stopping", "Stopping", .serviceUnavailable,
