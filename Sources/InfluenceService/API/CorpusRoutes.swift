@@ -30,7 +30,8 @@ extension API {
                 summary: "List training sequences in the order in which they were added",
                 parameters: [
                     .query(
-                        "source", "Only sequences of this source.", .string("A source.", atLeast: 1, example: "books")),
+                        "source", "Only sequences of this source.",
+                        schema: .string("A source.", atLeast: 1, example: "books")),
                     .limit(default: 50),
                     .cursor,
                 ], answers: [.json("A page of sequences.", .sequenceList)], problems: ProblemKind.ofEngineCalls,
@@ -38,7 +39,7 @@ extension API {
             Operation(
                 method: .get, pattern: "/v1/sequences/{id}", id: "getSequence", tag: .corpus, scope: .read,
                 summary: "Get one training sequence with its metadata",
-                parameters: [.path("id", "Its id, percent-encoded: a/b#2 is a%2Fb%232.", .string("An id."))],
+                parameters: [.path("id", "Its id, percent-encoded: a/b#2 is a%2Fb%232.", schema: .string("An id."))],
                 answers: [.json("The sequence.", .sequence)],
                 problems: [.unknownSequence, .unknownRoute] + ProblemKind.ofEngineCalls, handler: getSequence),
             Operation(
@@ -47,7 +48,7 @@ extension API {
                 parameters: [
                     .query(
                         "q", "The words to search for.",
-                        .string("A text.", atLeast: 1, example: "the first man on the Moon"), isRequired: true),
+                        schema: .string("A text.", atLeast: 1, example: "the first man on the Moon"), isRequired: true),
                     .limit(default: 20),
                 ], answers: [.json("The sequences with the highest TF-IDF scores.", .searchResult)],
                 problems: ProblemKind.ofEngineCalls, handler: getSearch),

@@ -15,7 +15,8 @@ extension API {
                 summary: "Explain a kind of problem",
                 parameters: [
                     .path(
-                        "name", "The last part of a problem's type.", .string("A name.", example: "unknown-job"))
+                        "name", "The last part of a problem's type.", schema: .string("A name.", example: "unknown-job")
+                    )
                 ], answers: [.json("The explanation.", .problemKind)], problems: [.unknownProblem], handler: getProblem),
         ]
     }
@@ -124,8 +125,10 @@ extension API {
                 method: .get, pattern: "/dashboard/{version}/{name}", id: "getDashboardPart", tag: .service, scope: nil,
                 summary: "Get a part of the dashboard",
                 parameters: [
-                    .path("version", "The version of the contents, from the page.", .string("Hexadecimal digits.")),
-                    .path("name", "The part's file name.", .string("A name.", example: "app.js")),
+                    .path(
+                        "version", "The version of the contents, from the page.", schema: .string("Hexadecimal digits.")
+                    ),
+                    .path("name", "The part's file name.", schema: .string("A name.", example: "app.js")),
                 ],
                 answers: [.init(status: .ok, content: .init(description: "The part.", forms: forms))],
                 problems: [.unknownRoute]

@@ -135,7 +135,7 @@ extension API {
         families.append(
             .gauge(
                 "tributary_state", "1 for the state that /readyz reports, 0 for the others.", by: "state",
-                Readiness.State.names.map { (label: $0, value: $0 == state.name ? 1 : 0) }))
+                values: Readiness.State.names.map { (label: $0, value: $0 == state.name ? 1 : 0) }))
         families += await queueFamilies()
         if case .ready(let engine) = state,
             let measurements = try? await lookups.run({ try engine.measurements() })
@@ -149,19 +149,20 @@ extension API {
     private func queueFamilies() async -> [MetricFamily] {
         let load = await runner.load
         var families: [MetricFamily] = [
-            .gauge("tributary_queue_queries", "Queries that wait for a sweep.", Double(load.waitingQueries)),
-            .gauge("tributary_queue_limit_queries", "The most queries that can wait and run.", Double(load.limit)),
-            .gauge("tributary_queue_bytes", "Memory of the queries that wait and run.", Double(load.bytes)),
+            .gauge("tributary_queue_queries", "Queries that wait for a sweep.", value: Double(load.waitingQueries)),
+            .gauge(
+                "tributary_queue_limit_queries", "The most queries that can wait and run.", value: Double(load.limit)),
+            .gauge("tributary_queue_bytes", "Memory of the queries that wait and run.", value: Double(load.bytes)),
             .gauge(
                 "tributary_queue_limit_bytes", "The most memory of the queries that wait and run.",
-                Double(load.byteLimit)),
-            .gauge("tributary_running_queries", "Queries of running sweeps.", Double(load.runningQueries)),
+                value: Double(load.byteLimit)),
+            .gauge("tributary_running_queries", "Queries of running sweeps.", value: Double(load.runningQueries)),
         ]
         if let counts = try? await store.jobCounts() {
             families.append(
                 .gauge(
                     "tributary_jobs", "Jobs in the store, by status.", by: "status",
-                    Job.Status.allCases.map { (label: $0.rawValue, value: Double(counts[$0] ?? 0)) }))
+                    values: Job.Status.allCases.map { (label: $0.rawValue, value: Double(counts[$0] ?? 0)) }))
         }
         return families
     }
@@ -171,13 +172,16 @@ extension API {
             .counter(
                 "tributary_sweep_sequences_total",
                 "Sequences scored; their rate is the speed of sweeps. A sequence that is scored again counts again.",
-                Double(measurements.sweptSequences)),
+                value: Double(measurements.sweptSequences)),
             .counter(
-                "tributary_sweep_tokens_total", "Tokens of the scored sequences.", Double(measurements.sweptTokens)),
-            .gauge("tributary_factor_bytes", "Memory of the factors.", Double(measurements.factorBytes)),
-            .gauge("tributary_corpus_documents", "Documents of the corpus.", Double(measurements.corpus.documents)),
-            .gauge("tributary_corpus_sequences", "Sequences of the corpus.", Double(measurements.corpus.sequences)),
-            .gauge("tributary_corpus_tokens", "Tokens of the corpus.", Double(measurements.corpus.tokens)),
+                "tributary_sweep_tokens_total", "Tokens of the scored sequences.",
+                value: Double(measurements.sweptTokens)),
+            .gauge("tributary_factor_bytes", "Memory of the factors.", value: Double(measurements.factorBytes)),
+            .gauge(
+                "tributary_corpus_documents", "Documents of the corpus.", value: Double(measurements.corpus.documents)),
+            .gauge(
+                "tributary_corpus_sequences", "Sequences of the corpus.", value: Double(measurements.corpus.sequences)),
+            .gauge("tributary_corpus_tokens", "Tokens of the corpus.", value: Double(measurements.corpus.tokens)),
         ]
     }
 
@@ -192,7 +196,7 @@ extension API {
         }
         return .gauge(
             "tributary_workspace_bytes", "Disk space of the workspace.", by: "part",
-            ["corpus", "jobs", "factors", "other"].map { (label: $0, value: Double(bytes[$0] ?? 0)) })
+            values: ["corpus", "jobs", "factors", "other"].map { (label: $0, value: Double(bytes[$0] ?? 0)) })
     }
 
     private static func part(of file: URL, in workspace: URL) -> String {

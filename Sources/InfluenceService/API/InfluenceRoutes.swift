@@ -18,11 +18,11 @@ extension API {
                     .header(
                         "Prefer",
                         "wait=SECONDS (RFC 7240): answer with the result itself if it is ready in time.",
-                        .string("A preference.", example: "wait=60")),
+                        schema: .string("A preference.", example: "wait=60")),
                     .header(
                         "Idempotency-Key",
                         "The client's own name for the request: with the same name and body, a repeated request returns the same job.",
-                        .string(
+                        schema: .string(
                             "1 to 255 visible ASCII characters without quotes.", pattern: "^[!#-~]{1,255}$",
                             example: "0d3f7c1e-8a52-4b6e-9f4b-5c1b6f0d2a11")),
                 ],

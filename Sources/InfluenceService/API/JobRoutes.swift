@@ -5,13 +5,13 @@ import HTTPTypes
 
 extension API {
     var jobOperations: [Operation] {
-        let id = Operation.Parameter.path("id", "The job's id.", .string("An id."))
+        let id = Operation.Parameter.path("id", "The job's id.", schema: .string("An id."))
         return [
             Operation(
                 method: .get, pattern: "/v1/jobs", id: "listJobs", tag: .jobs, scope: .read,
                 summary: "List jobs, the newest first",
                 parameters: [
-                    .query("status", "Only jobs of this status.", .choice("A status.", of: Job.Status.self)),
+                    .query("status", "Only jobs of this status.", schema: .choice("A status.", of: Job.Status.self)),
                     .limit(default: 50), .cursor,
                 ], answers: [.json("A page of jobs.", .jobList)], handler: getJobs),
             Operation(
@@ -39,7 +39,9 @@ extension API {
                     The events are status, progress, query and end; the data of each is JSON. A client that connects again with \
                     the id of the last event receives the events that it missed.
                     """,
-                parameters: [id, .header("Last-Event-ID", "The id of the last event seen.", .string("An id."))],
+                parameters: [
+                    id, .header("Last-Event-ID", "The id of the last event seen.", schema: .string("An id.")),
+                ],
                 answers: [
                     Operation.Answer(
                         status: .ok,

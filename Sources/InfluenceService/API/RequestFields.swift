@@ -62,11 +62,14 @@ extension Request {
 
 extension Operation.Parameter {
     static func limit(default fallback: Int) -> Operation.Parameter {
-        .query("limit", "How many to return at most.", .integer("A number.", in: PageQuery.limits, default: fallback))
+        .query(
+            "limit", "How many to return at most.",
+            schema: .integer("A number.", in: PageQuery.limits, default: fallback))
     }
 
     static let cursor = Operation.Parameter.query(
-        "cursor", "The next_cursor of the previous page.", .string("A cursor.", pattern: PageQuery.cursorPattern))
+        "cursor", "The next_cursor of the previous page.",
+        schema: .string("A cursor.", pattern: PageQuery.cursorPattern))
 }
 
 /// The preferences of a client (RFC 7240).

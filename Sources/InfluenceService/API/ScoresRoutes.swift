@@ -20,7 +20,7 @@ extension API {
                 parameters: [
                     .header(
                         "Prefer", "wait=SECONDS (RFC 7240): the longest time to wait.",
-                        .string("A preference.", example: "wait=10"))
+                        schema: .string("A preference.", example: "wait=10"))
                 ],
                 body: .json("The query and the texts.", .scoresRequest),
                 answers: [.json("A score for each text, in the order given.", .scores)],

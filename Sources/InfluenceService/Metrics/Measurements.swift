@@ -28,13 +28,13 @@ struct MetricFamily: Sendable, Equatable {
 
 extension MetricFamily {
     /// A measurement that is taken for each request.
-    static func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+    static func gauge(_ name: String, _ help: String, value: Double) -> MetricFamily {
         MetricFamily(name: name, help: help, kind: .gauge, samples: [Sample(value: value)])
     }
 
     /// Measurements that differ in one label.
     static func gauge(
-        _ name: String, _ help: String, by label: String, _ values: [(label: String, value: Double)]
+        _ name: String, _ help: String, by label: String, values: [(label: String, value: Double)]
     ) -> MetricFamily {
         MetricFamily(
             name: name, help: help, kind: .gauge,
@@ -42,7 +42,7 @@ extension MetricFamily {
     }
 
     /// A count from elsewhere.
-    static func counter(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+    static func counter(_ name: String, _ help: String, value: Double) -> MetricFamily {
         MetricFamily(name: name, help: help, kind: .counter, samples: [Sample(value: value)])
     }
 }

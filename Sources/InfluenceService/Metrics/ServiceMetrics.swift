@@ -94,30 +94,32 @@ enum ProcessMetrics {
             families.append(
                 .gauge(
                     "process_resident_memory_bytes", "Resident memory.",
-                    pages * Double(sysconf(Int32(_SC_PAGESIZE)))))
+                    value: pages * Double(sysconf(Int32(_SC_PAGESIZE)))))
         }
         if let bytes = fields.value(23) {
-            families.append(.gauge("process_virtual_memory_bytes", "Virtual memory.", bytes))
+            families.append(.gauge("process_virtual_memory_bytes", "Virtual memory.", value: bytes))
         }
         if let user = fields.value(14), let system = fields.value(15) {
             families.append(
-                .counter("process_cpu_seconds_total", "CPU time of user and system.", (user + system) / ticks))
+                .counter("process_cpu_seconds_total", "CPU time of user and system.", value: (user + system) / ticks))
         }
         if let threads = fields.value(20) {
-            families.append(.gauge("process_threads", "Threads.", threads))
+            families.append(.gauge("process_threads", "Threads.", value: threads))
         }
         if let start = fields.value(22), let boot = bootTime() {
             families.append(
-                .gauge("process_start_time_seconds", "When the process started, since 1970.", boot + start / ticks))
+                .gauge(
+                    "process_start_time_seconds", "When the process started, since 1970.", value: boot + start / ticks))
         }
         if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
             // One of them is the open folder.
-            families.append(.gauge("process_open_fds", "Open file descriptors.", Double(max(files.count - 1, 0))))
+            families.append(
+                .gauge("process_open_fds", "Open file descriptors.", value: Double(max(files.count - 1, 0))))
         }
         var limit = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
             families.append(
-                .gauge("process_max_fds", "The most file descriptors that can be open.", Double(limit.rlim_cur)))
+                .gauge("process_max_fds", "The most file descriptors that can be open.", value: Double(limit.rlim_cur)))
         }
         return families
     }

@@ -49,22 +49,22 @@ struct Operation: Sendable {
         var isRequired: Bool
         var description: String
 
-        static func path(_ name: String, _ description: String, _ schema: Schema) -> Parameter {
+        static func path(_ name: String, _ description: String, schema: Schema) -> Parameter {
             Parameter(location: .path, name: name, schema: schema, isRequired: true, description: description)
         }
 
         static func query(
-            _ name: String, _ description: String, _ schema: Schema, isRequired: Bool = false
+            _ name: String, _ description: String, schema: Schema, isRequired: Bool = false
         ) -> Parameter {
             Parameter(location: .query, name: name, schema: schema, isRequired: isRequired, description: description)
         }
 
-        static func header(_ name: String, _ description: String, _ schema: Schema) -> Parameter {
+        static func header(_ name: String, _ description: String, schema: Schema) -> Parameter {
             Parameter(location: .header, name: name, schema: schema, isRequired: false, description: description)
         }
 
         static let ifNoneMatch = header(
-            "If-None-Match", "The tags of what the client already has.", .string("Entity tags."))
+            "If-None-Match", "The tags of what the client already has.", schema: .string("Entity tags."))
     }
 
     /// A body in one of several forms.
