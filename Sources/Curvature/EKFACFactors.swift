@@ -121,3 +121,29 @@ public struct FactorProvenance: Sendable, Equatable, Codable {
     /// The program that fitted the factors, and its version.
     public var program: String
 }
+
+extension FactorProvenance {
+    private enum CodingKeys: String, CodingKey {
+        case fisher, model, corpus, sequences, tokens, seed
+        case largestBlock = "largest_block"
+        case program
+    }
+
+    /// The keys of earlier versions.
+    private enum EarlierCodingKeys: CodingKey { case largestBlock }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let earlier = try decoder.container(keyedBy: EarlierCodingKeys.self)
+        fisher = try values.decode(Fisher.self, forKey: .fisher)
+        model = try values.decodeIfPresent(String.self, forKey: .model)
+        corpus = try values.decodeIfPresent(String.self, forKey: .corpus)
+        sequences = try values.decode(Int.self, forKey: .sequences)
+        tokens = try values.decodeIfPresent(Int.self, forKey: .tokens)
+        seed = try values.decodeIfPresent(UInt64.self, forKey: .seed)
+        largestBlock =
+            try values.decodeIfPresent(Int.self, forKey: .largestBlock)
+            ?? earlier.decodeIfPresent(Int.self, forKey: .largestBlock)
+        program = try values.decode(String.self, forKey: .program)
+    }
+}

@@ -23,6 +23,13 @@ struct FitState {
         return (try? encoder.encode(identity)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
+    /// The metadata with the provenance's key as ``FactorProvenance`` writes it now.
+    private static func withoutEarlierKeys(_ metadata: [String: String]) -> [String: String] {
+        var metadata = metadata
+        metadata["identity"] = metadata["identity"]?.replacing("\"largestBlock\":", with: "\"largest_block\":")
+        return metadata
+    }
+
     private func metadata(stage: FactorFit.Stage, next: Int) -> [String: String] {
         [
             "identity": identityText, "layers": tracked.layers.map(\.name).joined(separator: ","),
@@ -79,7 +86,7 @@ struct FitState {
             try file.verifyChecksum()
             guard let next = file.metadata["next"].flatMap({ Int($0) }),
                 let stage = file.metadata["stage"].flatMap(FactorFit.Stage.init(rawValue:)),
-                file.metadata == metadata(stage: stage, next: next)
+                Self.withoutEarlierKeys(file.metadata) == metadata(stage: stage, next: next)
             else { return .ofAnotherFit }
             return try saved(file, stage, next: next).map { .state($0) } ?? .damaged
         } catch SafetensorsError.missingFile {

@@ -1,62 +1,42 @@
 import Foundation
 
-/// The resident memory that a server of a model stays under, whatever it is asked: the sum of what each limit of its configuration
-/// allows and of what the model takes.
+/// An upper bound of a server's resident memory, whatever it is asked: what each limit of its configuration allows, plus what the model
+/// takes.
 ///
-/// Each part is an upper bound of its own, so that a server seldom comes near the sum. Estimates by the average are in the sweep's part
-/// alone, which takes texts of the corpus to be of average length.
+/// Each part is an upper bound of its own, so a server seldom comes near the sum. Only the sweep's part uses an average: it takes the
+/// corpus's texts to have average length.
 public struct MemoryBound: Sendable, Encodable {
     public struct Part: Sendable, Encodable {
-        /// For people.
         public let name: String
         public let bytes: Int
-        /// Which limit it follows from.
+        /// The limit from which the part follows.
         public let reason: String
     }
 
+    /// The sum of all parts.
+    public let bytes: Int
     public let parts: [Part]
 
-    /// All parts together.
-    public var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
-
-    enum CodingKeys: String, CodingKey { case bytes, parts }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(bytes, forKey: .bytes)
-        try container.encode(parts, forKey: .parts)
-    }
-
-    /// What a model takes in memory, in bytes.
+    /// The memory that a model takes, in bytes.
     public struct Model: Sendable, Equatable {
         var weights: Int
         var factors: Int
         var workers: Int
-        /// One worker's.
+        /// The scratch memory of one worker.
         var workspace: Int
         /// A gradient of all tracked layers.
         var gradient: Int
         /// The keys and values of a completion that fills the context.
-        var completion: Int
-        /// Of files that are read as memory, such as the gradient index: their pages count as resident.
-        var mapped: Int
-
-        public init(
-            weights: Int, factors: Int, workers: Int, workspace: Int, gradient: Int, completion: Int = 0,
-            mapped: Int = 0
-        ) {
-            (self.weights, self.factors, self.workers) = (weights, factors, workers)
-            (self.workspace, self.gradient) = (workspace, gradient)
-            (self.completion, self.mapped) = (completion, mapped)
-        }
+        var completion = 0
+        /// Memory-mapped files: their pages count as resident.
+        var mapped = 0
     }
 
-    /// Adds up what a server takes.
     public init(of configuration: Configuration, model: Model) {
         let (server, jobs) = (configuration.server, configuration.jobs)
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let policy = SweepPolicy()
-        parts = [
+        let parts: [Part] = [
             Part(
                 name: "program", bytes: Self.program + Self.threadBytes * (model.workers + cores),
                 reason: "code, libraries and their buffers, caches of the databases"),
@@ -65,7 +45,7 @@ public struct MemoryBound: Sendable, Encodable {
             Part(name: "mapped files", bytes: model.mapped, reason: "the gradient index"),
             Part(
                 name: "scratch",
-                // A sweep and one that overtakes it; each may search for the inverse products of a query.
+                // A sweep and one that overtakes it; each may iterate for the inverse product of a query.
                 bytes: 2 * model.workers * model.workspace
                     + 2 * (model.workers + Self.solverVectors) * model.gradient,
                 reason: "workspaces of \(model.workers) workers for two sweeps"),
@@ -95,18 +75,31 @@ public struct MemoryBound: Sendable, Encodable {
                 name: "connections", bytes: server.maximumConnections * Self.connectionBytes,
                 reason: "server.maximum_connections, with their buffers and small responses"),
         ]
+        self.parts = parts
+        bytes = parts.reduce(0) { $0 + $1.bytes }
     }
 
-    /// Measured of a server with the embedded model, less what is counted elsewhere.
+    /// Measured on a server with the embedded model, less the other parts.
     private static let program = 96 << 20
-    /// Stacks, the allocator's spare memory, and what libraries of linear algebra keep for a thread.
+    /// A thread's stack, its spare memory in the allocator, and its buffers in the libraries of linear algebra.
     private static let threadBytes = 24 << 20
-    /// Vectors as long as a gradient that a search for an inverse product has, besides one a worker.
+    /// How many vectors as long as a gradient an iteration for an inverse product needs, besides one per worker.
     private static let solverVectors = 8
-    /// What a body takes as a tree of JSON values, at worst: an array of numbers of one digit.
+    /// How many bytes one byte of a body takes as a tree of JSON values, at worst: in an array of one-digit numbers.
     private static let treeFactor = 32
-    /// What an upload takes as bytes, records and tokens.
+    /// How often an upload is in memory: as bytes, records and tokens.
     private static let uploadFactor = 4
-    /// 64 KiB are read ahead, as many may be written, and a response of that size may wait.
+    /// 64 KiB each that were read ahead, that are being written, and of a response that waits.
     private static let connectionBytes = 3 * ResponseBudget.smallBytes
+}
+
+extension MemoryBound.Model {
+    /// - Parameter mapped: The bytes of the gradient index; 0 if there is none.
+    /// - Returns: `nil` if nothing was measured, because the workspace of a pass is then unknown.
+    public init?(_ estimate: MemoryEstimate, mapped: Int = 0) {
+        guard let workspace = estimate.workspace else { return nil }
+        self.init(
+            weights: estimate.weights, factors: estimate.factors, workers: estimate.workers, workspace: workspace,
+            gradient: estimate.fullQuery, completion: estimate.completion, mapped: mapped)
+    }
 }

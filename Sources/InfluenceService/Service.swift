@@ -8,22 +8,21 @@ import Logging
 ///
 ///     let service = try Service(configuration: configuration, workspace: folder, logger: logger)
 ///     let addresses = try await service.start()        // answers /healthz and /readyz, and shows earlier jobs
-///     try await service.become(ready: engine)          // answers queries, first those left unfinished
+///     try await service.become(ready: engine)          // answers queries, first those that were left unfinished
 ///     await service.shutdown(grace: .seconds(30))
 ///
-/// The caller holds the workspace's ``WorkspaceLock``. Log lines name jobs by id and never have the text of a query.
+/// The caller holds the workspace's lock. Log lines name jobs by id and never contain the text of a query.
 public final class Service: Sendable {
     /// The job database's name in the workspace.
     public static let jobsFileName = "jobs.sqlite"
 
-    /// The service's version.
     public static let version = WritingProgram.version
 
-    /// The folder's name, in the workspace, of what unfinished sweeps go on from.
+    /// The name of the folder in the workspace from which unfinished sweeps are resumed.
     public static let checkpointFolderName = "checkpoints"
 
     let store: JobStore
-    private let batcher: QueryBatcher
+    private let runner: QueryRunner
     private let readiness = Readiness()
     private let server: HTTPServer
     private let drain: Duration
@@ -35,39 +34,37 @@ public final class Service: Sendable {
     public init(configuration: Configuration, workspace: URL, logger: Logger) throws {
         let logger = logger.namingRequests
         self.logger = logger
-        drain = .seconds(configuration.server.drainSeconds)
+        let settings = configuration.server
+        drain = .seconds(settings.drainSeconds)
         let metrics = ServiceMetrics()
         FreedMemory.limit()
         let freedMemory = FreedMemory()
         store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
-        batcher = QueryBatcher(
+        runner = QueryRunner(
             store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics,
             checkpointFolder: workspace.appending(path: Self.checkpointFolderName), freedMemory: freedMemory)
-        let authenticator = try Authenticator(configuration, workspace: workspace, logger: logger)
         let api = API(
-            configuration: configuration, workspace: workspace, store: store, batcher: batcher, readiness: readiness,
-            authenticator: authenticator, metrics: metrics, dashboard: Self.resource(Dashboard.installed, logger),
-            client: Self.resource(PythonClient.installed, logger), logger: logger,
-            responses: ResponseBudget(limit: configuration.jobs.maximumResponseBytesInFlight),
+            configuration: configuration, workspace: workspace, store: store, runner: runner, readiness: readiness,
+            authenticator: try Authenticator(configuration, workspace: workspace, logger: logger), metrics: metrics,
+            dashboard: Self.resource(Dashboard.installed, logger),
+            client: Self.resource(PythonClient.installed, logger),
+            logger: logger, responses: ResponseBudget(limit: configuration.jobs.maximumResponseBytesInFlight),
             completions: CompletionLane(configuration.completions))
         let router = try Router(routes: api.routes, logger: logger)
         server = HTTPServer(
-            configuration: try HTTPServerConfiguration(configuration.server), logger: logger,
+            configuration: try HTTPServerConfiguration(settings), logger: logger,
             observers: [AccessLog(logger: logger), metrics, freedMemory],
-            screen: router.screen(within: configuration.server.middleware),
-            handler: router.handler(within: configuration.server.middleware))
+            screen: router.screen(within: settings.middleware), handler: router.handler(within: settings.middleware))
         memoryWatch = Task { await freedMemory.watch(every: .seconds(3)) }
-        let settings = configuration.server
         if settings.isLoopback, !settings.trustedProxies.isEmpty, settings.hostNames.isEmpty {
             logger.warning(
-                "a proxy that passes a public name on in Host is answered with 421: put the name into server.host_names"
-            )
+                "a proxy that forwards a public name in Host is answered with 421: add the name to server.host_names")
         }
     }
 
     deinit { memoryWatch.cancel() }
 
-    /// What the package brings along; a server without it still answers the API.
+    /// A resource of the package; a server without it still answers the API.
     private static func resource<Resource>(_ installed: () throws -> Resource, _ logger: Logger) -> Resource? {
         do {
             return try installed()
@@ -77,15 +74,15 @@ public final class Service: Sendable {
         }
     }
 
-    /// Begins to listen.
+    /// Starts to listen.
     ///
-    /// - Returns: Where; with port 0 in the configuration, the port that was free.
+    /// - Returns: The addresses; with port 0 in the configuration, they have the port that was free.
     /// - Throws: ``HTTPServerError``.
     @discardableResult
     public func start() async throws -> [SocketAddress] { try await server.start() }
 
-    /// Reads the TLS certificate and its key again, for new connections; without TLS it does nothing. Where they cannot be
-    /// used, the log says why, and the server goes on with those it has.
+    /// Reads the TLS certificate and its key again, for new connections; does nothing without TLS. If they cannot be used, the log says
+    /// why, and the server continues with the old ones.
     public func reloadCertificate() async {
         do {
             try await server.reloadCertificate()
@@ -94,33 +91,33 @@ public final class Service: Sendable {
         }
     }
 
-    /// Says what is being done until the engine is there, for /readyz.
+    /// Reports the present stage of the start at /readyz.
     public func note(starting stage: String) { readiness.become(.starting(stage: stage)) }
 
-    /// Takes the engine, and begins to answer queries: first those that an earlier process left unfinished.
+    /// Takes the engine, and starts to answer queries: first those that an earlier process left unfinished.
     ///
     /// - Throws: ``JobStoreError``.
     public func become(ready engine: any ServiceEngine) async throws {
-        try await batcher.start(engine)
+        try await runner.start(engine)
         readiness.become(.ready(engine))
         logger.info("ready")
     }
 
-    /// Says that there will be no engine; jobs of earlier processes can still be read.
+    /// Reports that there will be no engine; jobs of earlier processes can still be read.
     public func fail(starting error: any Error) {
         readiness.become(.failed(reason: "\(error)"))
         logger.error("the engine did not start", metadata: ["error": "\(error)"])
     }
 
-    /// Stops: no new queries, after the configuration's drain time no new requests, and `grace` for those under way and the
-    /// running sweep.
+    /// Stops: accepts no new queries, after the configuration's drain time no new requests, and gives running requests and the running
+    /// sweep `grace` to finish.
     ///
     /// Jobs that are then not finished run again at the next start.
     public func shutdown(grace: Duration) async {
         let isFirst = readiness.become(.stopping)
         logger.info("stopping", metadata: ["grace": "\(grace)"])
-        async let sweeps: Void = batcher.stop(grace: grace / .seconds(1))
-        // Whoever sends requests here is to see at /readyz that it should not, before the port is closed.
+        async let sweeps: Void = runner.stop(grace: grace / .seconds(1))
+        // Load balancers should see at /readyz that the server is stopping before the port is closed.
         if isFirst { try? await Task.sleep(for: drain) }
         async let requests = server.shutdown(grace: grace)
         _ = await (sweeps, requests)

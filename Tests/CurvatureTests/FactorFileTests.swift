@@ -49,6 +49,18 @@ struct FactorFileTests {
         #expect(loaded.isIdentical(to: split))
     }
 
+    @Test("names the size of the blocks in snake case, and reads the spelling of earlier versions")
+    func blockKey() throws {
+        var provenance = factors.provenance
+        provenance.largestBlock = 24
+        let text = String(decoding: try JSONEncoder().encode(provenance), as: UTF8.self)
+        #expect(text.contains("\"largest_block\":24"))
+        for spelling in ["largest_block", "largestBlock"] {
+            let spelt = text.replacing("largest_block", with: spelling)
+            #expect(try JSONDecoder().decode(FactorProvenance.self, from: Data(spelt.utf8)) == provenance)
+        }
+    }
+
     @Test("replaces the one that was there and leaves nothing beside it")
     func replaces() throws {
         try FactorFile.write(factors, to: folder.file("factors"))

@@ -88,12 +88,12 @@ struct SweepStorageTests {
     private let store: JobStore
     private let engine = FakeEngine()
     private let log = LogLines()
-    private let batcher: QueryBatcher
+    private let runner: QueryRunner
 
     init() throws {
         folder = try TemporaryFolder()
         store = try JobStore(file: folder.url.appending(path: "jobs.sqlite"))
-        batcher = QueryBatcher(
+        runner = QueryRunner(
             store: store, batching: Configuration.Batching(), jobs: Configuration.Jobs(), logger: log.logger(),
             progressInterval: .milliseconds(1), retryInterval: .milliseconds(10))
     }
@@ -105,23 +105,23 @@ struct SweepStorageTests {
     @Test("writes its progress to the store now and then")
     func progress() async throws {
         engine.hold(reporting: InfluenceProgress(stage: .rescore, done: 2, total: 7))
-        try await batcher.start(engine)
-        let id = try await batcher.submit([InfluenceQuery(prompt: "a", completion: "x")], isList: false).job.id
+        try await runner.start(engine)
+        let id = try await runner.submit([InfluenceQuery(prompt: "a", completion: "x")], isList: false).job.id
         while try await store.job(id)?.progress != InfluenceProgress(stage: .rescore, done: 2, total: 7) {
             try await Task.sleep(for: .milliseconds(2))
         }
         engine.release()
         try await waitForStatus(.succeeded, of: id)
         #expect(try await store.job(id)?.progress == nil)
-        await batcher.stop(grace: 10)
+        await runner.stop(grace: 10)
     }
 
     @Test("keeps its results until the disk has room for them")
     func fullDisk() async throws {
         engine.hold()
-        try await batcher.start(engine)
+        try await runner.start(engine)
         let query = InfluenceQuery(prompt: String(repeating: "long ", count: 40_000), completion: "x")
-        let id = try await batcher.submit([query], isList: false).job.id
+        let id = try await runner.submit([query], isList: false).job.id
         try await waitForStatus(.running, of: id)
         try await store.database.writeWithoutTransaction { database in
             let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
@@ -135,7 +135,7 @@ struct SweepStorageTests {
         try await store.database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
         try await waitForStatus(.succeeded, of: id)
         #expect(engine.sweeps.count == 1)
-        await batcher.stop(grace: 10)
+        await runner.stop(grace: 10)
     }
 }
 

@@ -62,7 +62,8 @@ struct ConfigurationTests {
             try Configuration(yaml: "server:\n  host: ::1\n  prot: 9000\n", file: "a.yaml")
         }
         #expect(
-            key?.description.hasPrefix("a.yaml, line 3: unknown key \"server.prot\"; known are server.host, ") == true)
+            key?.description.hasPrefix("a.yaml, line 3: unknown key \"server.prot\"; the known keys are server.host, ")
+                == true)
         let section = #expect(throws: ConfigurationError.self) {
             try Configuration(yaml: "sever: {}\n", file: "a.yaml")
         }
@@ -110,7 +111,7 @@ struct ConfigurationTests {
     func malformed(yaml: String, line: Int) {
         let error = #expect(throws: ConfigurationError.self) { try Configuration(yaml: yaml, file: "a.yaml") }
         #expect(
-            error?.description.hasPrefix("a.yaml, line \(line): not YAML that can be read: ") == true,
+            error?.description.hasPrefix("a.yaml, line \(line): cannot be read as YAML: ") == true,
             "\(String(describing: error))")
     }
 

@@ -34,14 +34,14 @@ struct FreedMemoryTests {
         let memory = FreedMemory { returns.increment() }
         let watch = Task { await memory.watch(every: .milliseconds(2)) }
         let folder = try TemporaryFolder()
-        let process = try BatcherFixture(in: folder, freedMemory: memory)
-        try await process.batcher.start(SteppingEngine())
+        let process = try RunnerFixture(in: folder, freedMemory: memory)
+        try await process.runner.start(SteppingEngine())
         for _ in 0..<20 { try await Task.sleep(for: .milliseconds(1)) }
         #expect(returns.value == 0)
         let id = try await process.small("a")
         try await process.wait(for: .succeeded, of: id)
         while returns.value == 0 { try await Task.sleep(for: .milliseconds(1)) }
-        await process.batcher.stop(grace: 10)
+        await process.runner.stop(grace: 10)
         watch.cancel()
     }
 }

@@ -14,8 +14,8 @@ struct IndexOvertakingTests {
         let folder = try TemporaryFolder()
         let tiny = try TinyEngine(index: SketchLayout(leading: 24, signs: 512), batchTokens: 1)
         let engine = HeldInExtension(tiny.engine, corpusSequences: tiny.texts.count)
-        let process = try BatcherFixture(in: folder)
-        try await process.batcher.start(engine)
+        let process = try RunnerFixture(in: folder)
+        try await process.runner.start(engine)
         func query(_ completion: String, limit: Int) throws -> InfluenceQuery {
             var query = TinyEngine.query(completion, rescore: 0)
             query.candidates = CandidateSelection(
@@ -31,11 +31,11 @@ struct IndexOvertakingTests {
         }
         #expect(haveEnded, "both stand still")
         // What stands still would do so for ever.
-        for id in [large, small] { _ = try await process.batcher.cancel(id) }
+        for id in [large, small] { _ = try await process.runner.cancel(id) }
         engine.release()
         for id in [small, large] { #expect(try await process.store.job(id)?.status == .succeeded) }
         #expect(engine.wasOvertaken && tiny.engine.index.index?.sequences == tiny.texts.count)
-        await process.batcher.stop(grace: 10)
+        await process.runner.stop(grace: 10)
     }
 
     /// Whether something becomes true within two minutes.

@@ -54,9 +54,9 @@ struct LargeResponseTests {
             let count = isList ? 3 : 1
             let whole = ResultDocument(
                 isList: isList, queries: Array(queries.prefix(count)), outcomes: Array(outcomes.prefix(count)))
-            let parts = try (0..<count).flatMap { place in
+            let parts = try (0..<count).flatMap { index in
                 try ResultDocument.part(
-                    at: place, of: count, isList: isList, query: queries[place], outcome: outcomes[place], as: format)
+                    of: queries[index], outcomes[index], at: index, of: count, isList: isList, as: format)
             }
             #expect(try parts == whole.bytes(as: format))
         }

@@ -74,13 +74,13 @@ struct ScoresAPITests {
     @Test("gives the query up within a micro-batch when its client has gone, and has never written it")
     func clientGone() async throws {
         let folder = try TemporaryFolder()
-        let process = try BatcherFixture(in: folder)
+        let process = try RunnerFixture(in: folder)
         let engine = SteppingEngine()
         engine.stop("mark", before: 3)
-        try await process.batcher.start(engine)
+        try await process.runner.start(engine)
         let query = InfluenceQuery(
             prompt: "mark", completion: "x", candidates: CandidateSelection(texts: ["Xylophonquartett"]))
-        let asking = Task { try await process.batcher.answer(query, asker: nil, within: 3_600) }
+        let asking = Task { try await process.runner.answer(query, asker: nil, within: 3_600) }
         try await engine.waitUntil("mark", hasRun: 3)
         #expect(process.store.board.passingJobs().map(\.job.status) == [.running])
         #expect(try await process.store.jobs(limit: 10).jobs.isEmpty)
@@ -91,8 +91,8 @@ struct ScoresAPITests {
         let other = try await process.small("other")
         try await process.wait(for: .succeeded, of: other)
         #expect(engine.ran("mark") == 3)
-        #expect(await process.batcher.load.bytes == 0)
-        await process.batcher.stop(grace: 10)
+        #expect(await process.runner.load.bytes == 0)
+        await process.runner.stop(grace: 10)
         for case let file as URL in FileManager.default.enumerator(at: folder.url, includingPropertiesForKeys: nil)
             ?? .init()
         {
@@ -104,36 +104,36 @@ struct ScoresAPITests {
     @Test("leaves nothing behind where the process dies, and does not run again")
     func death() async throws {
         let folder = try TemporaryFolder()
-        let process = try BatcherFixture(in: folder)
+        let process = try RunnerFixture(in: folder)
         let engine = SteppingEngine()
         engine.stop("mark", before: 3)
-        try await process.batcher.start(engine)
+        try await process.runner.start(engine)
         let asking = Task {
-            try await process.batcher.answer(
+            try await process.runner.answer(
                 InfluenceQuery(prompt: "mark", completion: "x"), asker: nil, within: 3_600)
         }
         try await engine.waitUntil("mark", hasRun: 3)
-        let later = try BatcherFixture(in: folder)
+        let later = try RunnerFixture(in: folder)
         let recovery = try await later.store.recover(maximumAttempts: 3)
         #expect(recovery.jobs.isEmpty && recovery.sweeps.isEmpty)
         #expect(try await later.store.jobs(limit: 10).jobs.isEmpty)
-        await process.batcher.stop(grace: 0)
+        await process.runner.stop(grace: 0)
         #expect(try await asking.value == nil)
     }
 
     @Test("shares a sweep with jobs that are kept, of which alone something is kept")
     func sharing() async throws {
         let folder = try TemporaryFolder()
-        let process = try BatcherFixture(in: folder) {
+        let process = try RunnerFixture(in: folder) {
             $0.batching.windowMilliseconds = 3_600_000
             $0.batching.maximumQueries = 2
         }
         let engine = SteppingEngine()
         engine.stop("a", before: 3)
-        try await process.batcher.start(engine)
+        try await process.runner.start(engine)
         let kept = try await process.large("a")
         let asking = Task {
-            try await process.batcher.answer(
+            try await process.runner.answer(
                 InfluenceQuery(prompt: "b", completion: "x", candidates: CandidateSelection(prefilter: .all)),
                 asker: nil, within: 3_600)
         }
@@ -149,7 +149,7 @@ struct ScoresAPITests {
         }
         try await process.wait(for: .succeeded, of: kept)
         #expect(engine.log == ["a+b begins", "a+b ends"])
-        await process.batcher.stop(grace: 10)
+        await process.runner.stop(grace: 10)
     }
 
     @Test("answers 503 with when to try again where the scores are not there in time, and gives the query up")

@@ -20,7 +20,7 @@ struct SweepPolicyTests {
     }
 
     private func next(_ waiting: [SweepPolicy.Entry], left: Int? = nil) -> [[Int]] {
-        policy.next(of: waiting, corpusSequences: corpus, overtaking: left).map { [$0.place, $0.queries] }
+        policy.next(of: waiting, corpusSequences: corpus, overtaking: left).map { [$0.index, $0.queries] }
     }
 
     @Test("is that of arrival, as many queries as fit")
@@ -41,7 +41,7 @@ struct SweepPolicyTests {
     }
 
     @Test("does not make a small job wait for the candidates of a large one")
-    func likeness() {
+    func similarity() {
         #expect(next([entry(90_000), entry(1_000), entry(50_000)]) == [[0, 1], [2, 1]])
         #expect(next([entry(1_000), entry(90_000), entry(1_500)]) == [[0, 1], [2, 1]])
         // Of what takes no time anyway nothing is kept apart.
@@ -73,7 +73,7 @@ struct SweepPolicyTests {
             change(&query)
             let waiting = (0..<10).map { WaitingQuery(position: $0, query: query) }
             let entry = SweepPolicy.Entry(job: WaitingJob(id: JobIdentifier(), queries: waiting, attempts: 0))
-            return policy.next(of: [entry], corpusSequences: corpus, shape: shape).map { [$0.place, $0.queries] }
+            return policy.next(of: [entry], corpusSequences: corpus, shape: shape).map { [$0.index, $0.queries] }
         }
         shape.workers = 1
         policy.maximumBytes = 200_000_000
@@ -124,11 +124,11 @@ struct SweepPolicyTests {
     }
 
     @Test("gives a sweep that was overtaken a quarter of the time before the next may")
-    func rest() {
-        #expect(policy.rest(afterHolding: 30) == 10)
+    func cooldown() {
+        #expect(policy.cooldown(afterPauseOf: 30) == 10)
         var half = policy
         half.guaranteedShare = 0.5
-        #expect(half.rest(afterHolding: 30) == 30)
+        #expect(half.cooldown(afterPauseOf: 30) == 30)
     }
 
     @Test("goes by the sequences that a sweep runs, each once, and those it scores again")
@@ -136,9 +136,9 @@ struct SweepPolicyTests {
         var query = InfluenceQuery(prompt: "a", completion: "x", candidates: CandidateSelection(prefilter: .all))
         var cost = SweepCost(of: [query, query], corpusSequences: 1_000)
         #expect(cost.swept == 1_000 && cost.sequences == 1_200 && cost.scores == 2_000)
-        #expect(cost.left(at: nil) == 1_200)
-        #expect(cost.left(at: InfluenceProgress(stage: .sweep, done: 300, total: 1_000)) == 900)
-        #expect(cost.left(at: InfluenceProgress(stage: .rescore, done: 50, total: 200)) == 150)
+        #expect(cost.remaining(at: nil) == 1_200)
+        #expect(cost.remaining(at: InfluenceProgress(stage: .sweep, done: 300, total: 1_000)) == 900)
+        #expect(cost.remaining(at: InfluenceProgress(stage: .rescore, done: 50, total: 200)) == 150)
         query.candidates = CandidateSelection(ids: ["a", "b"])
         query.direction = .both
         cost = SweepCost(of: [query], corpusSequences: 1_000)

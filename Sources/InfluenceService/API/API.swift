@@ -4,37 +4,36 @@ import HTTP
 import HTTPTypes
 import Logging
 
-/// What the calls work with.
+/// Everything with which the calls work.
 struct API: Sendable {
     let configuration: Configuration
     let workspace: URL
     let store: JobStore
-    let batcher: QueryBatcher
+    let runner: QueryRunner
     let readiness: Readiness
     let authenticator: Authenticator
     let metrics: ServiceMetrics
-    /// Nil where it is not installed.
+    /// Nil if it is not installed.
     let dashboard: Dashboard?
-    /// Nil where it is not installed.
+    /// Nil if it is not installed.
     let client: PythonClient?
     let logger: Logger
     let responses: ResponseBudget
-    /// For calls of the engine that look something up.
+    /// For lookups by the engine.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
-    /// For checks of queries, which look up each of what may be many ids: no look-up waits behind them.
+    /// For checks of queries, which look up each of possibly many ids: other lookups must not wait for them.
     let validations = BlockingLane("tributary.validations", width: 2, qualityOfService: .userInitiated)
     let completions: CompletionLane
-    /// For results that are read and written in the form asked for.
+    /// For converting results into the form that a client asks for.
     let resultMaking = BlockingLane("tributary.results", width: 2, qualityOfService: .userInitiated)
-    /// For additions to the corpus, which would wait for each other anyway.
+    /// For additions to the corpus, which have to wait for each other.
     let ingestions = BlockingLane("tributary.ingestions", width: 1, qualityOfService: .default)
 
-    /// After how long a silence a stream of events has a comment.
+    /// How long a stream of events is silent before it sends a comment.
     var heartbeat = Duration.seconds(15)
-    /// The shortest time between two tellings of a job's state.
+    /// The shortest time between two reports of a job's state.
     var eventInterval = Duration.milliseconds(200)
 
-    /// Every call of the service.
     var operations: [Operation] {
         let operations =
             influenceOperations + scoreOperations + jobOperations + corpusOperations + modelOperations
@@ -49,9 +48,9 @@ struct API: Sendable {
         }
     }
 
-    /// Refuses a request that its head alone shows to be none for a call.
+    /// Refuses a request whose head already shows that the call cannot accept it.
     ///
-    /// - Parameter counting: Whether the request counts among those that its token may send in a minute.
+    /// - Parameter counting: Whether the request counts towards its token's limit of requests per minute.
     private func check(
         _ request: Request, for operation: Operation, counting: Bool
     ) throws(Problem) -> AccessToken? {
@@ -62,9 +61,9 @@ struct API: Sendable {
         return caller
     }
 
-    /// A call as a route, whose handler may throw the errors of the engine and the store besides ``Problem``s.
+    /// A call as a route. Its handler can throw the errors of the engine and the store, besides ``Problem``s.
     ///
-    /// - Parameter lookup: The call that gets what is at the same path.
+    /// - Parameter lookup: The GET call at the same path.
     private func route(_ operation: Operation, lookup: Operation?) -> Route {
         Route(
             operation.method, operation.pattern, summary: operation.summary,
@@ -97,7 +96,7 @@ struct API: Sendable {
             })
     }
 
-    /// The job that a request was about, for the log: the one it names, or has made.
+    /// The job that a request has in its path, or has created, for the log.
     private func job(of request: Request, _ response: Response) -> String? {
         let start = "/v1/jobs/"
         let paths = [response.headers[.location], response.headers[.contentLocation], request.path]
@@ -105,7 +104,7 @@ struct API: Sendable {
         return path.map { String($0.dropFirst(start.count).prefix { $0 != "/" }) }
     }
 
-    /// Writes what a user asked into the log, where the configuration wants that.
+    /// Logs a user's query, if the configuration asks for that.
     func log(prompt: String, completion: String? = nil, of job: JobIdentifier? = nil) {
         guard configuration.logging.queries else { return }
         var metadata: Logger.Metadata = ["prompt": "\(prompt)"]
@@ -116,7 +115,7 @@ struct API: Sendable {
 }
 
 extension Response {
-    /// A value as JSON. Answers tell of a moment, and are not for caches.
+    /// A value as JSON. Caches must not keep it, because it describes one moment.
     static func json(
         encoding value: some Encodable, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
     ) throws -> Response {

@@ -1,5 +1,4 @@
 import Attribution
-import Corpus
 import HTTP
 import HTTPTypes
 import JSON
@@ -8,50 +7,51 @@ extension API {
     var corpusOperations: [Operation] {
         [
             Operation(
-                .post, "/v1/sequences", id: "addSequences", tag: .corpus, scope: .admin,
-                "Add documents to the corpus: all of the request, or none",
+                method: .post, pattern: "/v1/sequences", id: "addSequences", tag: .corpus, scope: .admin,
+                summary: "Add documents to the corpus: all of the request, or none",
                 details: """
-                    They are on disk when the answer comes, and whatever is asked afterwards sees them; queries under way go on \
-                    with the sequences that they have. A text that is there already is counted and kept once: sending a request \
-                    again adds nothing. Documents longer than the sequence length are split into several sequences. The body may \
-                    be compressed with Content-Encoding: gzip.
+                    The documents are on disk when the answer is sent, and all later queries use them; running queries continue \
+                    without them. A text that the corpus already has is counted and stored once, so repeating a request adds \
+                    nothing. Documents longer than the sequence length are split into several sequences. The body can be \
+                    compressed with Content-Encoding: gzip.
                     """,
                 body: .init(
-                    description: "One document, or a document a line.",
+                    description: "One document, or one document per line.",
                     forms: [("application/json", .reference(.sequenceRecord))]
-                        + Self.lineTypes.map { ($0, .string("A document a line, each as in application/json.")) },
+                        + Self.lineTypes.map { ($0, .string("One document per line, each as in application/json.")) },
                     codings: ["gzip"]),
                 answers: [.json("What was added.", .ingestion)],
                 problems: [
                     .malformedJSON, .malformedCompression, .unsupportedMediaType, .unusableRecord, .tooManyRecords,
                     .bodyTooLarge, .storageFull,
-                ] + ProblemKind.ofEngineCalls, postSequences),
+                ] + ProblemKind.ofEngineCalls, handler: postSequences),
             Operation(
-                .get, "/v1/sequences", id: "listSequences", tag: .corpus, scope: .read,
-                "List training sequences in the order in which they were added",
+                method: .get, pattern: "/v1/sequences", id: "listSequences", tag: .corpus, scope: .read,
+                summary: "List training sequences in the order in which they were added",
                 parameters: [
                     .query(
-                        "source", "Only sequences of this source.", .string("A source.", atLeast: 1, example: "books")),
+                        "source", "Only sequences of this source.",
+                        schema: .string("A source.", atLeast: 1, example: "books")),
                     .limit(default: 50),
                     .cursor,
-                ], answers: [.json("A page of them.", .sequenceList)], problems: ProblemKind.ofEngineCalls,
-                getSequences),
+                ], answers: [.json("A page of sequences.", .sequenceList)], problems: ProblemKind.ofEngineCalls,
+                handler: getSequences),
             Operation(
-                .get, "/v1/sequences/{id}", id: "getSequence", tag: .corpus, scope: .read,
-                "Get one training sequence with its metadata",
-                parameters: [.path("id", "Its id, percent-encoded: a/b#2 is a%2Fb%232.", .string("An id."))],
+                method: .get, pattern: "/v1/sequences/{id}", id: "getSequence", tag: .corpus, scope: .read,
+                summary: "Get one training sequence with its metadata",
+                parameters: [.path("id", "Its id, percent-encoded: a/b#2 is a%2Fb%232.", schema: .string("An id."))],
                 answers: [.json("The sequence.", .sequence)],
-                problems: [.unknownSequence, .unknownRoute] + ProblemKind.ofEngineCalls, getSequence),
+                problems: [.unknownSequence, .unknownRoute] + ProblemKind.ofEngineCalls, handler: getSequence),
             Operation(
-                .get, "/v1/search", id: "search", tag: .corpus, scope: .read,
-                "Find training sequences by their words",
+                method: .get, pattern: "/v1/search", id: "search", tag: .corpus, scope: .read,
+                summary: "Find training sequences by their words",
                 parameters: [
                     .query(
                         "q", "The words to search for.",
-                        .string("A text.", atLeast: 1, example: "the first man on the Moon"), isRequired: true),
+                        schema: .string("A text.", atLeast: 1, example: "the first man on the Moon"), isRequired: true),
                     .limit(default: 20),
-                ], answers: [.json("The sequences of highest TF-IDF score.", .searchResult)],
-                problems: ProblemKind.ofEngineCalls, getSearch),
+                ], answers: [.json("The sequences with the highest TF-IDF scores.", .searchResult)],
+                problems: ProblemKind.ofEngineCalls, handler: getSearch),
         ]
     }
 
@@ -122,7 +122,7 @@ struct SearchResult: Encodable {
 
 struct SequenceList: Encodable {
     var sequences: [SequenceDescription]
-    /// What to send as `cursor` for the next page; absent on the last one.
+    /// The `cursor` of the next page; absent on the last page.
     var nextCursor: String?
 
     enum CodingKeys: String, CodingKey {

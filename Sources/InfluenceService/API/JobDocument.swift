@@ -5,24 +5,24 @@ import HTTP
 /// A job as clients see it.
 struct JobDocument: Encodable {
     var id: String
-    /// What it asks, cut short.
+    /// The shortened first query.
     var title: JobTitle?
     var status: Job.Status
     var stage: InfluenceProgress.Stage?
     var progress: Progress?
-    /// How many queries it holds, and how many of them have failed so far.
+    /// How many queries it has, and how many of them have failed so far.
     var queries: Int
     var failedQueries: Int
     var createdAt: String
     var startedAt: String?
     var finishedAt: String?
-    /// More than one where the server died while the job ran.
+    /// More than one if the server died while the job ran.
     var attempts: Int
     var timings: JobTimings
     var error: ProblemDocument?
-    /// Where its result is, once there is one.
+    /// The path of its result, as soon as it has one.
     var result: String?
-    /// The queries as they were understood; not in lists of jobs.
+    /// The queries as the server understood them; absent in lists of jobs.
     var request: Request?
 
     struct Progress: Encodable {
@@ -57,7 +57,7 @@ struct JobDocument: Encodable {
         self.init(snapshot.job, progress: snapshot.progress, queries: snapshot.queries)
     }
 
-    /// - Parameter progress: How far its sweep is; what the store has may be a moment old.
+    /// - Parameter progress: The progress of its sweep, which is newer than the job's own from the store.
     init(_ job: Job, progress: InfluenceProgress? = nil, queries: [InfluenceQuery]? = nil) {
         id = job.id.description
         title = job.title
@@ -80,30 +80,11 @@ struct JobDocument: Encodable {
 }
 
 extension Job {
-    /// Whether GET .../result answers with results: a list has some even if every query of it failed.
+    /// Whether GET .../result answers with a result: a list has one even if all its queries failed.
     var hasResult: Bool { status == .succeeded || (status == .failed && isList && failure?.kind != .abandoned) }
 }
 
 extension JobIdentifier {
     var path: String { "/v1/jobs/\(self)" }
     var resultPath: String { path + "/result" }
-}
-
-extension Date {
-    /// RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
-    var rfc3339: String {
-        // The C library's calendar: Foundation's formats take longer than the rest of a log line together.
-        var (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1_000)
-        if rest < 0 { (seconds, rest) = (seconds - 1, rest + 1_000) }
-        var time = time_t(seconds)
-        var parts = tm()
-        gmtime_r(&time, &parts)
-        func padded(_ number: Int32, _ width: Int = 2) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
-        }
-        let date = "\(padded(parts.tm_year + 1900, 4))-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))"
-        let clock = "\(padded(parts.tm_hour)):\(padded(parts.tm_min)):\(padded(parts.tm_sec))"
-        return "\(date)T\(clock).\(padded(Int32(rest), 3))Z"
-    }
 }

@@ -5,54 +5,57 @@ import HTTPTypes
 
 extension API {
     var jobOperations: [Operation] {
-        let id = Operation.Parameter.path("id", "The job's id.", .string("An id."))
+        let id = Operation.Parameter.path("id", "The job's id.", schema: .string("An id."))
         return [
             Operation(
-                .get, "/v1/jobs", id: "listJobs", tag: .jobs, scope: .read, "List jobs, the newest first",
+                method: .get, pattern: "/v1/jobs", id: "listJobs", tag: .jobs, scope: .read,
+                summary: "List jobs, the newest first",
                 parameters: [
-                    .query("status", "Only jobs of this status.", .choice("A status.", of: Job.Status.self)),
+                    .query("status", "Only jobs of this status.", schema: .choice("A status.", of: Job.Status.self)),
                     .limit(default: 50), .cursor,
-                ], answers: [.json("A page of them.", .jobList)], getJobs),
+                ], answers: [.json("A page of jobs.", .jobList)], handler: getJobs),
             Operation(
-                .get, "/v1/jobs/{id}", id: "getJob", tag: .jobs, scope: .read, "See how far a job has come",
-                parameters: [id], answers: [.json("The job.", .job)], problems: [.unknownJob, .unknownRoute], getJob),
+                method: .get, pattern: "/v1/jobs/{id}", id: "getJob", tag: .jobs, scope: .read,
+                summary: "Get a job and its progress",
+                parameters: [id], answers: [.json("The job.", .job)], problems: [.unknownJob, .unknownRoute],
+                handler: getJob),
             Operation(
-                .get, "/v1/jobs/{id}/result", id: "getResult", tag: .jobs, scope: .read,
-                "Get a job's ranked sequences as JSON, NDJSON or CSV",
-                details: "The field Accept chooses the form; without it that is JSON.",
-                parameters: [
-                    id, .header("If-None-Match", "The tags of what is known already.", .string("Entity tags.")),
-                ],
+                method: .get, pattern: "/v1/jobs/{id}/result", id: "getResult", tag: .jobs, scope: .read,
+                summary: "Get a job's ranked sequences as JSON, NDJSON or CSV",
+                details: "The field Accept chooses the form; the default is JSON.",
+                parameters: [id, .ifNoneMatch],
                 answers: [
-                    .results("The result.", headers: [("ETag", .string("Names the result in this form."))]),
-                    Operation.Answer(status: .notModified, content: .init(description: "It is known.", forms: [])),
+                    .results("The result.", headers: [("ETag", .string("The tag of the result in this form."))]),
+                    .notModified,
                 ],
                 problems: [
                     .unknownJob, .unknownRoute, .notAcceptable, .jobNotFinished, .jobCancelled, .unusableField,
                     .queryFailed, .jobAbandoned,
-                ], getResult),
+                ], handler: getResult),
             Operation(
-                .get, "/v1/jobs/{id}/events", id: "followJob", tag: .jobs, scope: .read,
-                "Follow a job's progress as server-sent events",
+                method: .get, pattern: "/v1/jobs/{id}/events", id: "followJob", tag: .jobs, scope: .read,
+                summary: "Follow a job's progress as server-sent events",
                 details: """
                     The events are status, progress, query and end; the data of each is JSON. A client that connects again with \
-                    the id of the last one is told what it missed.
+                    the id of the last event receives the events that it missed.
                     """,
-                parameters: [id, .header("Last-Event-ID", "The id of the last event seen.", .string("An id."))],
+                parameters: [
+                    id, .header("Last-Event-ID", "The id of the last event seen.", schema: .string("An id.")),
+                ],
                 answers: [
                     Operation.Answer(
                         status: .ok,
                         content: .init(
                             description: "The events, until the job ends.",
                             forms: [("text/event-stream", .stream("Server-sent events.", of: .event))])),
-                    Operation.Answer(status: .noContent, content: .init(description: "The end was seen.", forms: [])),
-                ], problems: [.unknownJob, .unknownRoute], getEvents),
+                    .empty("The client has already seen the end.", status: .noContent),
+                ], problems: [.unknownJob, .unknownRoute], handler: getEvents),
             Operation(
-                .delete, "/v1/jobs/{id}", id: "cancelJob", tag: .jobs, scope: .query,
-                "Cancel a job that has not ended",
-                details: "Cancelling a job twice is the same as once.",
+                method: .delete, pattern: "/v1/jobs/{id}", id: "cancelJob", tag: .jobs, scope: .query,
+                summary: "Cancel a job that has not ended",
+                details: "Cancelling a job twice has the same effect as once.",
                 parameters: [id], answers: [.json("The job, cancelled.", .job)],
-                problems: [.unknownJob, .unknownRoute, .jobFinished, .storageFull], deleteJob),
+                problems: [.unknownJob, .unknownRoute, .jobFinished, .storageFull], handler: deleteJob),
         ]
     }
 
@@ -60,7 +63,7 @@ extension API {
         let statuses = Job.Status.allCases.map(\.rawValue).joined(separator: ", ")
         let status = try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:))
         let asked = try PageQuery(request, defaultLimit: 50)
-        // They have no place in the order of those that the store has, and are on the first page alone.
+        // Passing jobs have no cursor in the store, so they are only on the first page.
         let passing =
             asked.cursor == nil ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
         let shown = passing.prefix(asked.limit)
@@ -88,7 +91,7 @@ extension API {
             throw Problem.notAcceptable(available: ResultDocument.Format.allCases.map(\.mediaType))
         }
         let job = try await snapshot(of: request).job
-        // A result never changes: its job and its form name it.
+        // A result never changes: its job and its form identify it.
         let tag = EntityTag("\(job.id)-\(format.rawValue)")
         if job.hasResult, let response = request.notModified(tag, headers: Self.resultHeaders) { return response }
         var response = try await result(of: job, as: format)
@@ -96,19 +99,19 @@ extension API {
         return response
     }
 
-    /// Any cache of the client's own may keep a result; that of a list depends on Accept.
+    /// A private cache can keep a result, which depends on Accept.
     private static let resultHeaders: HTTPFields = [
         .vary: "Accept", .cacheControl: "private, max-age=86400, immutable",
     ]
 
-    /// Follows a job. A client that has seen the end is told to come no more, with 204 (HTML, section 9.2.3).
+    /// Follows a job. Status 204 tells a client that has seen the end not to reconnect (HTML, section 9.2.3).
     @Sendable private func getEvents(_ request: Request) async throws -> Response {
         let job = try await snapshot(of: request).job.id
         let events = JobEvents(after: HTTPField.Name("Last-Event-ID").flatMap { request.headers[$0] })
-        guard !events.isOver else { return Response(status: .noContent) }
+        guard !events.hasEnded else { return Response(status: .noContent) }
         let stream = JobEventStream(
             store: store, job: job, events: events, heartbeat: heartbeat, interval: eventInterval)
-        // What a proxy would hold back (nginx has a field for it) is of no use to who follows.
+        // Proxies must not buffer the stream; this is the field for nginx.
         let headers: HTTPFields = HTTPField.Name("X-Accel-Buffering").map { [$0: "no"] } ?? [:]
         var response = Response(headers: headers, body: .stream(stream))
         response.headers[.contentType] = "text/event-stream"
@@ -116,10 +119,10 @@ extension API {
         return response
     }
 
-    /// Cancels a job. Cancelling it twice is the same as once; a job that has ended otherwise is left alone, with 409.
+    /// Cancels a job. A second time has no further effect; a job that has ended otherwise is answered with 409.
     @Sendable private func deleteJob(_ request: Request) async throws -> Response {
         let name = try request.parameter("id")
-        guard let id = JobIdentifier(name), let (job, didCancel) = try await batcher.cancel(id) else {
+        guard let id = JobIdentifier(name), let (job, didCancel) = try await runner.cancel(id) else {
             throw Problem.unknownJob(name)
         }
         guard didCancel || job.status == .cancelled else { throw Problem.jobFinished(job) }
@@ -134,7 +137,7 @@ extension API {
         return job
     }
 
-    /// The form of results that the client likes best, if it likes any.
+    /// The form of results that the client prefers; nil if it accepts none.
     func resultFormat(for request: Request) -> ResultDocument.Format? {
         let formats = ResultDocument.Format.allCases
         let choice = ContentNegotiation.choose(request.headers[.accept], from: formats.map(\.mediaType))
@@ -152,9 +155,9 @@ extension API {
         }
         guard let size = try await store.resultSize(of: job.id) else { throw Problem.unknownJob(job.id.description) }
         guard size.all > ResponseBudget.smallBytes else { return try await smallResult(of: job, as: format) }
-        // The request, a query's part as it is kept, and what is made of it.
+        // The request, a query's stored outcome, and its converted form.
         let lease = try responses.lease(2 * size.request + format.copies * size.largestOutcome)
-        // Expired between the two looks at the store.
+        // The job may have expired between the two reads of the store.
         guard let queries = try await store.queries(of: job.id), size.outcomes == queries.count else {
             throw Problem.unknownJob(job.id.description)
         }
@@ -178,7 +181,7 @@ extension API {
 
 struct JobList: Encodable {
     var jobs: [JobDocument]
-    /// What to send as `cursor` for the next page; absent on the last one.
+    /// The `cursor` of the next page; absent on the last page.
     var nextCursor: String?
 
     enum CodingKeys: String, CodingKey {
@@ -188,15 +191,14 @@ struct JobList: Encodable {
 }
 
 extension Operation.Answer {
-    /// A job's result, in each of the forms that it has.
     static func results(
         _ description: String, headers: [(name: String, schema: Schema)] = []
     ) -> Operation.Answer {
         let forms = ResultDocument.Format.allCases.map { format in
             switch format {
             case .json: (format.mediaType, Schema.reference(.queryResults))
-            case .ndjson: (format.mediaType, Schema.string("A line a query, as the entries of a list in JSON."))
-            case .csv: (format.mediaType, Schema.string("A line a sequence, or a line a failed query (RFC 4180)."))
+            case .ndjson: (format.mediaType, Schema.string("One line per query, like the entries of a list in JSON."))
+            case .csv: (format.mediaType, Schema.string("One line per sequence or failed query (RFC 4180)."))
             }
         }
         return Operation.Answer(status: .ok, content: .init(description: description, forms: forms), headers: headers)
@@ -204,6 +206,6 @@ extension Operation.Answer {
 }
 
 extension ResultDocument.Format {
-    /// How often a query's result is in memory, at most, while it is made: as JSON and in pieces; for CSV also as the values read from it.
+    /// How often a query's result is in memory, at most, while it is converted: as JSON and in chunks; for CSV also as decoded values.
     fileprivate var copies: Int { self == .csv ? 10 : 4 }
 }

@@ -17,26 +17,26 @@ extension Request {
         }
     }
 
-    /// The body's media type in small letters, without parameters. Empty where the request does not say.
+    /// The body's media type in lower case, without parameters; empty if the request does not have one.
     var mediaType: String {
-        // Characters would be compared by canonical equivalence, and there is another semicolon.
+        // By bytes, because another character is canonically equivalent to a semicolon.
         let type = Substring((headers[.contentType] ?? "").utf8.prefix { $0 != UInt8(ascii: ";") })
         return type.trimmingCharacters(in: .whitespaces).lowercased()
     }
 
-    /// The body's content coding in small letters, and `identity` where it has none.
+    /// The body's content coding in lower case; `identity` if it has none.
     var contentCoding: String {
         let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
         // RFC 9110 section 8.4.1.3.
         return coding == "x-gzip" ? "gzip" : coding
     }
 
-    /// The body as it was before its Content-Encoding.
+    /// The body without its Content-Encoding.
     ///
-    /// What it grows by counts among the bodies of all requests under way.
+    /// Its growth counts among the bodies of all running requests.
     ///
-    /// - Parameter limit: The most bytes that it may have.
-    /// - Throws: A ``Problem``: 400 if it is damaged, 413 if it is too long, 503 if it is too long for now.
+    /// - Parameter limit: The most bytes of the decompressed body.
+    /// - Throws: A ``Problem``: 400 if the body is damaged, 413 if it is too long, 503 if it is too long at present.
     func decompressedBody(limit: Int) throws -> [UInt8] {
         do {
             if contentCoding == "gzip" {
@@ -53,37 +53,10 @@ extension Request {
             throw Problem.malformedCompression("it ends before its data does.")
         }
     }
-
-    /// The query's item of a name, of those that a route knows.
-    func item<Value>(_ name: String, expected: String, _ read: (String) -> Value?) throws(Problem) -> Value? {
-        guard let text = query(name) else { return nil }
-        guard let value = read(text) else {
-            throw .invalidField(name, detail: "The query item \"\(name)\" must be \(expected), but is \"\(text)\".")
-        }
-        return value
-    }
-
-    /// Refuses query items beside the known ones, and known ones that stand twice: a misspelt one, or all but the first, would otherwise
-    /// be silently ignored.
-    func refuseItems(besides known: [String]) throws(Problem) {
-        var seen: Set<String> = []
-        for item in query {
-            // Known names are ASCII, and no other name is equal to one of these byte by byte.
-            guard let name = known.first(where: { $0.utf8.elementsEqual(item.name.utf8) }) else {
-                let list = known.isEmpty ? "there are none here" : "known here are \(known.joined(separator: ", "))"
-                throw .invalidField(item.name, detail: "The query item \"\(item.name)\" is unknown; \(list).")
-            }
-            guard seen.insert(name).inserted else {
-                throw .invalidField(name, detail: "The query item \"\(name)\" stands twice: send it once.")
-            }
-        }
-    }
 }
 
 extension Operation.Content {
-    /// Refuses a request whose body is in none of the forms.
-    ///
-    /// - Throws: A ``Problem`` with status 415, with the field that RFC 9110 section 15.5.16 asks for.
+    /// - Throws: A ``Problem`` with status 415 and the header field of RFC 9110 section 15.5.16, if the body has none of the forms.
     func checkForm(of request: Request) throws(Problem) {
         let types = forms.map(\.mediaType)
         guard types.contains(request.mediaType) else {
@@ -96,7 +69,7 @@ extension Operation.Content {
         guard codings.contains(request.contentCoding) else {
             let advice = self.codings.map { "compressed with \($0), or " }.joined()
             throw .unsupportedMediaType(
-                "The body's Content-Encoding is \"\(request.contentCoding)\": send it \(advice)as it is.",
+                "The body's Content-Encoding is \"\(request.contentCoding)\": send it \(advice)without one.",
                 headers: [.acceptEncoding: codings.joined(separator: ", ")])
         }
     }
@@ -105,8 +78,8 @@ extension Operation.Content {
 extension JSONTree {
     /// Decodes a value of the request.
     ///
-    /// - Parameter path: Where in the body this is.
-    /// - Throws: A ``Problem`` with status 422 that names the field.
+    /// - Parameter path: The value's path in the body.
+    /// - Throws: A ``Problem`` with status 422 and the path of the field.
     func decoded<Value: Decodable>(as type: Value.Type, at path: [any CodingKey] = []) throws -> Value {
         do {
             return try Value(from: JSONTreeDecoder(tree: self, codingPath: path))
@@ -118,17 +91,6 @@ extension JSONTree {
                 throw Problem.unusableField(Self.text(of: context.codingPath), context.debugDescription)
             @unknown default:
                 throw Problem.unusableField("", "cannot be read")
-            }
-        }
-    }
-
-    /// A path as people write it: `[3].candidates.limit`.
-    static func text(of path: [any CodingKey]) -> String {
-        path.reduce(into: "") { text, key in
-            if let index = key.intValue {
-                text += "[\(index)]"
-            } else {
-                text += text.isEmpty ? key.stringValue : ".\(key.stringValue)"
             }
         }
     }

@@ -1,11 +1,11 @@
 import HTTP
 import Synchronization
 
-/// The memory of large responses that are being made or sent: those of many slow clients must not add up without end.
+/// Limits the memory of all large responses that are being made or sent, so that many slow clients cannot exhaust it.
 ///
-/// A lone response may be larger than the budget.
+/// A response that is the only one can be larger than the budget.
 final class ResponseBudget: Sendable {
-    /// Responses of no more bytes are not counted: a connection has one at a time.
+    /// Responses up to this size are not counted, because a connection has only one at a time.
     static let smallBytes = 65_536
 
     let limit: Int
@@ -16,7 +16,7 @@ final class ResponseBudget: Sendable {
 
     /// Counts the bytes of a response for as long as the lease lives.
     ///
-    /// - Throws: A ``Problem`` with status 503 where they do not fit beside those of others.
+    /// - Throws: A ``Problem`` with status 503 if they do not fit beside other responses.
     func lease(_ bytes: Int) throws(Problem) -> Lease {
         let isGranted = leased.withLock { leased in
             guard leased == 0 || leased + bytes <= limit else { return false }
@@ -26,15 +26,15 @@ final class ResponseBudget: Sendable {
         guard isGranted else {
             throw .unavailable(
                 detail: """
-                    The answer takes \(bytes) bytes, and all large answers that are being made or sent at most \(limit) \
-                    (jobs.maximum_response_bytes_in_flight): try again when others have been taken.
+                    The answer takes \(bytes) bytes, and all large answers that are being made or sent can take at most \(limit) \
+                    (jobs.maximum_response_bytes_in_flight): try again when other answers have been sent.
                     """,
                 retryAfter: 2)
         }
         return Lease(bytes, of: self)
     }
 
-    /// Counts a response that is made, if it is large and does not count already.
+    /// Counts a response, if it is large and not counted yet.
     func counted(_ response: Response) throws(Problem) -> Response {
         guard case .bytes(let bytes) = response.body, bytes.count > Self.smallBytes else { return response }
         var response = response
@@ -57,12 +57,12 @@ final class ResponseBudget: Sendable {
     }
 }
 
-/// Bytes that are sent in pieces, and counted until they are.
+/// Bytes that are sent in chunks, and counted until all are sent.
 private struct LeasedBytes: AsyncSequence, Sendable {
     typealias Element = [UInt8]
     typealias Failure = any Error
 
-    private static let pieceBytes = 262_144
+    private static let chunkBytes = 262_144
 
     let bytes: [UInt8]
     let lease: ResponseBudget.Lease
@@ -77,7 +77,7 @@ private struct LeasedBytes: AsyncSequence, Sendable {
 
         mutating func next() async throws -> [UInt8]? {
             guard position < body.bytes.count else { return nil }
-            let end = Swift.min(position + LeasedBytes.pieceBytes, body.bytes.count)
+            let end = Swift.min(position + LeasedBytes.chunkBytes, body.bytes.count)
             defer { position = end }
             return Array(body.bytes[position..<end])
         }

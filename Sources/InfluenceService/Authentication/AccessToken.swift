@@ -2,41 +2,39 @@ import Files
 import Foundation
 import Limits
 
-/// A bearer token as it is kept: enough to recognise its secret, not enough to use it.
+/// A bearer token in the form in which it is stored: enough to recognise its secret, not enough to use it.
 ///
-/// The token itself, shown once when it is made, is `trb_ID_SECRET`. The secret has 256 random bits, so that one salted SHA-256
-/// keeps it safe: no slow hash is needed where nothing can be guessed.
+/// The token itself, shown once when it is created, is `trb_ID_SECRET`. The secret has 256 random bits and cannot be guessed, so one
+/// salted SHA-256 protects it, and no slow hash is needed.
 public struct AccessToken: Sendable, Equatable, Codable {
-    /// Public: names the token in lists and logs. Ten letters and digits.
+    /// The token's public name in lists and logs: ten letters and digits.
     public let id: String
-    /// What it is for, in its maker's words.
+    /// The name that its creator gave it.
     public let name: String
     public let scope: Scope
     public let created: Date
-    /// From when on it is refused; nil for never.
+    /// When it expires; nil for never.
     public let expires: Date?
-    /// The most requests that it may send in a minute; nil for any number.
+    /// The most requests per minute; nil for no limit.
     public let requestsPerMinute: Int?
-    /// The most of its queries that may wait or run at a time; nil for as many as the server takes.
+    /// The most of its queries that can wait or run at a time; nil for no limit of its own.
     public let queuedQueries: Int?
 
     private let salt: Data
     /// SHA-256 of the salt and the secret.
     private let hash: Data
 
-    /// What a token can be limited to.
+    /// The ranges of a token's limits.
     public enum Limits {
         public static let days = NumberLimit.above(0, to: 36_500)
         public static let requestsPerMinute = 1...1_000_000
-        public static let queuedQueries = 1...10_000_000
+        public static let queuedQueries = Configuration.Jobs.queuedQueriesLimit
     }
 
     private static let prefix = "trb"
     private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
 
-    /// Makes a token.
-    ///
-    /// - Returns: The token as it is kept, and the text to hand to its user.
+    /// - Returns: The token to store, and the text to give to its user.
     public static func create(
         name: String, scope: Scope, expires: Date? = nil, requestsPerMinute: Int? = nil, queuedQueries: Int? = nil,
         at date: Date = Date()
@@ -51,14 +49,14 @@ public struct AccessToken: Sendable, Equatable, Codable {
         return (token, "\(prefix)_\(id)_\(secret)")
     }
 
-    /// Whether a secret is this token's. Takes the same time for any secret.
+    /// Whether a secret is this token's. It takes the same time for any secret.
     func matches(secret: String) -> Bool {
         Array(Self.digest(of: secret, salt: salt)).isEqualInConstantTime(to: Array(hash))
     }
 
     func hasExpired(at date: Date) -> Bool { expires.map { $0 <= date } ?? false }
 
-    /// The two parts of a token's text, if it has the form of one.
+    /// The parts of a token's text; nil if the text has another form.
     static func parts(of text: some StringProtocol) -> (id: String, secret: String)? {
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0] == prefix, !parts[1].isEmpty, !parts[2].isEmpty else { return nil }
@@ -72,7 +70,7 @@ public struct AccessToken: Sendable, Equatable, Codable {
         return Data(digest.bytes)
     }
 
-    /// Letters of five random bits each.
+    /// Characters with five random bits each.
     private static func random(_ count: Int) -> String {
         var generator = SystemRandomNumberGenerator()
         return String(
@@ -88,6 +86,20 @@ public struct AccessToken: Sendable, Equatable, Codable {
 }
 
 extension Date {
-    /// The time cut to whole seconds, as it is kept.
+    /// The time in whole seconds, as it is stored.
     fileprivate var inWholeSeconds: Date { Date(timeIntervalSince1970: timeIntervalSince1970.rounded(.down)) }
+}
+
+/// What a caller is allowed to do. Each scope includes the ones before it.
+public enum Scope: String, Sendable, Codable, CaseIterable, Comparable {
+    /// Read jobs, results, the model and the corpus.
+    case read
+    /// Ask for influence and completions, and cancel jobs.
+    case query
+    /// Add to the corpus.
+    case admin
+
+    public static func < (one: Scope, other: Scope) -> Bool {
+        allCases.firstIndex(of: one) ?? 0 < allCases.firstIndex(of: other) ?? 0
+    }
 }

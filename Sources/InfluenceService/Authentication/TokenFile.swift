@@ -3,9 +3,9 @@ import Foundation
 import Glibc
 import JSON
 
-/// The file with the tokens that a server takes: JSON, readable by its owner alone.
+/// The file with the tokens that a server accepts: JSON, readable only by its owner.
 ///
-/// The server only reads it, and takes up changes by itself; the command line changes it, one process at a time.
+/// The server only reads it, and notices changes itself; the command line changes it, one process at a time.
 public struct TokenFile: Sendable {
     /// The file's name in a workspace.
     public static let name = "tokens.json"
@@ -21,24 +21,20 @@ public struct TokenFile: Sendable {
         self.url = url
     }
 
-    /// The tokens, in the order in which they were made. None if there is no file.
+    /// The tokens, in the order in which they were created; none if there is no file.
     ///
     /// - Throws: ``TokenFileError``.
     public func tokens() throws -> [AccessToken] {
         try content().tokens
     }
 
-    /// Adds a token.
-    ///
     /// - Throws: ``TokenFileError``, or `AtomicFileError`.
     public func add(_ token: AccessToken) throws {
         try change { $0.append(token) }
     }
 
-    /// Takes a token back.
-    ///
-    /// - Parameter name: Its id, or its name if no other has the same.
-    /// - Returns: The token.
+    /// - Parameter name: The token's id, or its name if no other token has the same.
+    /// - Returns: The revoked token.
     /// - Throws: ``TokenFileError``, or `AtomicFileError`.
     @discardableResult
     public func revoke(_ name: String) throws -> AccessToken {
@@ -53,7 +49,7 @@ public struct TokenFile: Sendable {
         return token
     }
 
-    /// What tells one state of the file from another.
+    /// Distinguishes one state of the file from another.
     struct Stamp: Equatable {
         var inode: UInt64
         var size: Int64
@@ -99,7 +95,7 @@ public struct TokenFile: Sendable {
 }
 
 /// Why tokens cannot be read or changed.
-public enum TokenFileError: Error, Equatable, CustomStringConvertible, LocalizedError {
+public enum TokenFileError: Error, Equatable, CustomStringConvertible {
     case unreadable(file: String, reason: String)
     case malformed(file: String, reason: String)
     case unknownToken(name: String, file: String)
@@ -110,18 +106,16 @@ public enum TokenFileError: Error, Equatable, CustomStringConvertible, Localized
         case .unreadable(let file, let reason):
             "\(file): the tokens cannot be read (\(reason)): check the file's owner and permissions"
         case .malformed(let file, let reason):
-            "\(file): not a file of tokens (\(reason)): mend it, or remove it and make the tokens anew"
+            "\(file): not a file of tokens (\(reason)): correct it, or remove it and create the tokens again"
         case .unknownToken(let name, let file):
-            "\(file): there is no token \"\(name)\": tributary token list shows those there are"
+            "\(file): there is no token \"\(name)\": tributary token list shows all tokens"
         case .ambiguous(let name, let ids):
             "several tokens are named \"\(name)\": give the id of one: \(ids.joined(separator: ", "))"
         }
     }
-
-    public var errorDescription: String? { description }
 }
 
-/// A lock between processes that ends with the process at the latest.
+/// A lock between processes, which ends with the process at the latest.
 private struct FileLock {
     private let descriptor: Int32
 

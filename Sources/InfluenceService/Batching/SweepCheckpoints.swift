@@ -2,47 +2,46 @@ import Attribution
 import Foundation
 import Logging
 
-/// The folder with the checkpoints of sweeps that have not ended, each named after its sweep.
+/// The folder with the checkpoints of unfinished sweeps, each named after its sweep.
 struct SweepCheckpoints: Sendable {
     let folder: URL
-    /// How long scores are gathered before they are written.
+    /// How often new scores are written.
     let interval: Duration
     let logger: Logger
 
-    /// Opens a sweep's checkpoint, or makes one.
     func open(_ sweep: String) -> CheckpointFile {
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
-            logger.error("there is no folder for checkpoints", metadata: ["error": "\(error)"])
+            logger.error("the folder for checkpoints cannot be created", metadata: ["error": "\(error)"])
         }
         let logger = logger
         let file = CheckpointFile(url: url(of: sweep), interval: interval) { event in
             switch event {
             case .foreign(let sequences):
                 logger.notice(
-                    "checkpoint is of other queries, another model or other factors: the sweep starts anew",
+                    "the checkpoint belongs to other queries, another model or other factors: the sweep starts from scratch",
                     metadata: ["batch_id": "\(sweep)", "sequences": "\(sequences)"])
             case .cannotWrite(let reason):
                 logger.error(
-                    "checkpoint cannot be written: the sweep goes on without one",
+                    "the checkpoint cannot be written: the sweep continues without one",
                     metadata: ["batch_id": "\(sweep)", "reason": "\(reason)"])
             }
         }
         if file.foundCount == 0, bytes(of: sweep) > 0 {
             logger.warning(
-                "checkpoint has nothing that can be read: the sweep starts from the beginning",
+                "the checkpoint cannot be read: the sweep starts from scratch",
                 metadata: ["batch_id": "\(sweep)"])
         }
         if file.foundCount > 0 {
             logger.notice(
-                "sweep taken up from its checkpoint",
+                "sweep resumed from its checkpoint",
                 metadata: ["batch_id": "\(sweep)", "sequences": "\(file.foundCount)"])
         }
         return file
     }
 
-    /// The length of a sweep's checkpoint; 0 if there is none, or it cannot be told: its growth then does not count for the sweep.
+    /// The length of a sweep's checkpoint; 0 if there is none, or if it cannot be read: its growth then does not count for the sweep.
     func bytes(of sweep: String) -> Int {
         let attributes = try? FileManager.default.attributesOfItem(atPath: url(of: sweep).path)
         return (attributes?[.size] as? NSNumber)?.intValue ?? 0
@@ -57,7 +56,7 @@ struct SweepCheckpoints: Sendable {
                 try FileManager.default.removeItem(at: file)
             }
         } catch {
-            logger.warning("checkpoints of sweeps that have ended stay", metadata: ["error": "\(error)"])
+            logger.warning("checkpoints of ended sweeps could not be removed", metadata: ["error": "\(error)"])
         }
     }
 

@@ -3,16 +3,16 @@ import Foundation
 import HTTP
 import HTTPTypes
 
-/// The client for Python that the service gives to everyone, one file that needs nothing but Python.
+/// The client for Python, one file that needs only Python, which the service gives to everyone.
 struct PythonClient: Sendable {
     let source: [UInt8]
     private let tag: EntityTag
 
-    /// - Throws: ``ResourceError``, or what reading the file throws.
+    /// - Throws: ``ResourceError``, or the errors of reading the file.
     static func installed() throws -> PythonClient {
         PythonClient(
             source: Array(
-                try Data(contentsOf: InstalledResources.place(of: "client.py", for: "the client for Python"))))
+                try Data(contentsOf: InstalledResources.location(of: "client.py", for: "the client for Python"))))
     }
 
     init(source: [UInt8]) {
@@ -22,8 +22,8 @@ struct PythonClient: Sendable {
         tag = EntityTag(String(digest.hexadecimal.prefix(16)))
     }
 
-    /// The file. It is asked for anew each time, and answered with 304 while it is the same.
-    fileprivate func response(to request: Request) -> Response {
+    /// The file. Clients revalidate it each time, and get 304 while it is unchanged.
+    func response(to request: Request) -> Response {
         let headers: HTTPFields = [.cacheControl: "no-cache", .xContentTypeOptions: "nosniff"]
         if let response = request.notModified(tag, headers: headers) { return response }
         var answer = headers
@@ -31,26 +31,5 @@ struct PythonClient: Sendable {
         return Response(contentType: "\(Self.mediaType); charset=utf-8", body: source, headers: answer)
     }
 
-    fileprivate static let mediaType = "text/x-python"
-}
-
-extension API {
-    var clientOperations: [Operation] {
-        guard let client else { return [] }
-        let form = (mediaType: PythonClient.mediaType, schema: Schema.string("The module."))
-        return [
-            Operation(
-                .get, "/client.py", id: "getClient", tag: .service, scope: nil,
-                "Get the client for Python, a single file",
-                details: "It needs Python's standard library alone, and uses pandas and IPython where they are there.",
-                parameters: [.header("If-None-Match", "The tags of what is known already.", .string("Entity tags."))],
-                answers: [
-                    Operation.Answer(
-                        status: .ok, content: .init(description: "The module.", forms: [form]),
-                        headers: [("ETag", .string("Names its contents."))]),
-                    Operation.Answer(status: .notModified, content: .init(description: "It is known.", forms: [])),
-                ]
-            ) { client.response(to: $0) }
-        ]
-    }
+    static let mediaType = "text/x-python"
 }

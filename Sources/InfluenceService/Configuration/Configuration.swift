@@ -1,12 +1,14 @@
 import Attribution
+import Glibc
 import HTTP
+import Limits
 import Logging
 
-/// Everything about a server that can be set.
+/// The settings of a server.
 ///
-/// The defaults are those of `config/tributary.yaml`, which says of each key what it does. Values come, each over the one
-/// before, from these defaults, a file (``init(file:)``), the environment (``apply(environment:)``) and the command line
-/// (``set(_:to:)``); ``ConfigurationSetting`` is the one list of keys that all of them share.
+/// The defaults are those of `config/tributary.yaml`, which explains each key. Values come from these defaults, a file
+/// (``init(file:)``), the environment (``apply(environment:)``) and the command line (``set(_:to:)``); each of these overrides the ones
+/// before it. ``ConfigurationSetting`` is the one list of keys that all of them share.
 public struct Configuration: Sendable, Equatable {
     public var server = Server()
     public var authentication = Authentication()
@@ -22,21 +24,21 @@ public struct Configuration: Sendable, Equatable {
 
     public init() {}
 
-    /// Where the server listens and what it puts up with.
+    /// Where the server listens, and its limits.
     public struct Server: Sendable, Equatable {
         public var host = "127.0.0.1"
         /// 0 lets the system choose a free port.
         public var port = 8080
-        /// The PEM file with the certificate and those that lead to its authority; `nil` for plain HTTP.
+        /// The PEM file with the certificate chain; `nil` for plain HTTP.
         public var tlsCertificate: String?
         /// The PEM file with the certificate's key.
         public var tlsKey: String?
         public var tlsMinimumVersion = TLSConfiguration.Version.tls12
-        /// Addresses and CIDR blocks of the reverse proxies whose X-Forwarded fields are believed.
+        /// Addresses and CIDR blocks of the reverse proxies whose X-Forwarded fields are trusted.
         public var trustedProxies: [AddressBlock] = []
-        /// Names that requests may be for, besides localhost and addresses.
+        /// The host names that requests can be for, besides localhost and addresses.
         public var hostNames: [HostName] = []
-        /// The origins whose pages may read responses, or "*".
+        /// The origins whose pages can read responses, or "*".
         public var corsOrigins: [String] = []
         public var compression = Coding.gzip
         public var ioThreads = 2
@@ -49,7 +51,7 @@ public struct Configuration: Sendable, Equatable {
         public var maximumHeaderFields = 100
         public var maximumHeaderBytes = 16_384
         public var maximumBodyBytes = 4_194_304
-        /// Of all requests under way together.
+        /// The limit of all running requests together.
         public var maximumBodyBytesInFlight = 268_435_456
         public var headerTimeoutSeconds = 10.0
         public var bodyTimeoutSeconds = 30.0
@@ -63,14 +65,14 @@ public struct Configuration: Sendable, Equatable {
         public enum Coding: String, Sendable, CaseIterable { case gzip, none }
     }
 
-    /// Who may ask.
+    /// Who is allowed to send requests.
     public struct Authentication: Sendable, Equatable {
         public var required = Requirement.auto
         /// `nil` for tokens.json in the workspace.
         public var tokensFile: String?
 
         public enum Requirement: String, Sendable, CaseIterable {
-            /// On every address but the loopback ones.
+            /// On every address except the loopback ones.
             case auto
             case always, never
         }
@@ -87,9 +89,9 @@ public struct Configuration: Sendable, Equatable {
     }
 
     public struct Compute: Sendable, Equatable {
-        /// Threads that compute; 0 for one a core.
+        /// Threads that compute; 0 for one per core.
         public var workers = 0
-        /// How far they stand back behind threads that answer requests, as nice(2) has it.
+        /// Their niceness, nice(2), with which they yield to the threads that answer requests.
         public var niceness = 10
         public var precision = SweepPrecision.float32
     }
@@ -99,9 +101,9 @@ public struct Configuration: Sendable, Equatable {
         /// How long a sweep waits for more queries after the first one's arrival.
         public var windowMilliseconds = 50
         public var maximumQueries = 64
-        /// Queries times candidates.
+        /// The most scores of a sweep: queries times candidates.
         public var maximumScores = 20_000_000
-        /// Memory of a sweep, in bytes: scores, gradients and results.
+        /// The most memory of a sweep, in bytes: scores, gradients and results.
         public var maximumSweepBytes = 4_294_967_296
         /// How often a running sweep's scores are written to disk.
         public var checkpointSeconds = 5.0
@@ -109,59 +111,131 @@ public struct Configuration: Sendable, Equatable {
 
     /// Which jobs are accepted and how long they are kept.
     public struct Jobs: Sendable, Equatable {
-        /// Queries in one request.
+        /// The most queries in one request.
         public var maximumQueriesPerRequest = 1_000
-        /// Queries that wait or run, in all jobs together.
+        /// The most queries that wait or run, in all jobs together.
         public var maximumQueuedQueries = 10_000
-        /// What those queries hold in memory, with all their texts, in bytes.
+        /// The range of that limit, and of a token's own.
+        public static let queuedQueriesLimit = 1...10_000_000
+        /// The most memory of those queries with all their texts, in bytes.
         public var maximumQueuedBytes = 134_217_728
-        /// The longest wait that `Prefer: wait` is granted.
+        /// The longest wait that `Prefer: wait` gets.
         public var maximumWaitSeconds = 300.0
-        /// Large responses that are being made or sent, in bytes.
+        /// The most bytes of large responses that are being made or sent.
         public var maximumResponseBytesInFlight = 268_435_456
-        /// After how many starts that ended in the process's death a job is given up.
+        /// How often a job is started if the process dies each time while it runs.
         public var maximumAttempts = 3
-        /// Finished jobs kept.
+        /// How many finished jobs are kept.
         public var keepCount = 10_000
         /// How long a finished job is kept.
         public var keepDays = 30.0
-        /// Results and requests of finished jobs kept, in bytes of JSON.
+        /// How many bytes of finished jobs' results and requests are kept, as JSON.
         public var keepResultBytes = 10_737_418_240
     }
 
-    /// What a query asks for where it does not say, and how many texts of its own it may have.
+    /// The defaults of a query, and how many ad-hoc texts it can have.
     public struct Query: Sendable, Equatable {
         public var topK = 20
         public var candidateLimit = 1_000
         public var rank = 32
         public var rescore = 100
         public var maximumTexts = 100
-        /// Of each, in UTF-8.
+        /// The length of each text in UTF-8.
         public var maximumTextBytes = 65_536
     }
 
-    /// How long POST /v1/completions computes, and for how many at a time.
+    /// How long POST /v1/completions computes, and for how many requests at a time.
     public struct Completions: Sendable, Equatable {
-        /// Of one, from the beginning of its turn.
+        /// The time of one completion, from the beginning of its turn.
         public var maximumSeconds = 60.0
         /// The longest wait for a turn.
         public var maximumWaitSeconds = 10.0
         public var concurrent = 2
     }
 
-    /// What POST /v1/sequences takes at a time.
+    /// How much POST /v1/sequences accepts at a time.
     public struct Ingestion: Sendable, Equatable {
         public var maximumRecords = 10_000
-        /// Once decompressed.
+        /// The decompressed length.
         public var maximumBytes = 67_108_864
     }
 
     public struct Logging: Sendable, Equatable {
         public var level = Logger.Level.info
         public var format = Format.text
-        /// Whether prompts and completions go into the log.
+        /// Whether prompts and completions are logged.
         public var queries = false
 
         public enum Format: String, Sendable, CaseIterable { case text, json }
     }
+}
+
+extension Configuration.Server {
+    /// Whether only this machine can reach the address.
+    var isLoopback: Bool {
+        var four = in_addr()
+        if inet_pton(AF_INET, host, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
+        var six = in6_addr()
+        if inet_pton(AF_INET6, host, &six) == 1 {
+            let words = six.__in6_u.__u6_addr32
+            return words.0 == 0 && words.1 == 0 && words.2 == 0 && UInt32(bigEndian: words.3) == 1
+        }
+        return host.lowercased() == "localhost"
+    }
+
+    /// The certificate and key; nil for plain HTTP.
+    ///
+    /// - Throws: ``ConfigurationError`` if one of the two is set without the other.
+    var tls: TLSConfiguration? {
+        get throws(ConfigurationError) {
+            switch (tlsCertificate, tlsKey) {
+            case (nil, nil): return nil
+            case (let certificate?, let key?):
+                return TLSConfiguration(certificateFile: certificate, keyFile: key, minimumVersion: tlsMinimumVersion)
+            case (nil, _?), (_?, nil):
+                let (missing, other) = tlsKey == nil ? ("tls_key", "tls_certificate") : ("tls_certificate", "tls_key")
+                throw .wrongValue(
+                    key: "server.\(missing)", origin: .caller, expected: "a path where server.\(other) is set",
+                    found: "null")
+            }
+        }
+    }
+
+    /// The middleware, the outermost first: the permission to read a response covers all that follows.
+    var middleware: [any Middleware] {
+        [CrossOrigin(origins: corsOrigins)] + (compression == .gzip ? [Compression()] : [])
+    }
+}
+
+extension HTTPServerConfiguration {
+    /// - Throws: ``ConfigurationError`` for settings that contradict each other.
+    init(_ settings: Configuration.Server) throws(ConfigurationError) {
+        self.init(
+            host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
+            maximumConnections: settings.maximumConnections,
+            maximumConnectionsPerAddress: settings.maximumConnectionsPerAddress, backlog: settings.backlog,
+            trustedProxies: TrustedProxies(settings.trustedProxies), hostNames: settings.hostNames,
+            tls: try settings.tls,
+            limits: RequestLimits(
+                targetBytes: settings.maximumTargetBytes, headerBytes: settings.maximumHeaderBytes,
+                headerCount: settings.maximumHeaderFields, bodyBytes: settings.maximumBodyBytes),
+            maximumBodyBytesInFlight: settings.maximumBodyBytesInFlight,
+            timeouts: Timeouts(
+                header: .seconds(settings.headerTimeoutSeconds), body: .seconds(settings.bodyTimeoutSeconds),
+                minimumBodyRate: settings.minimumBodyBytesPerSecond, idle: .seconds(settings.idleTimeoutSeconds),
+                write: .seconds(settings.writeTimeoutSeconds)))
+    }
+}
+
+// The limits that the configuration sets to requests.
+extension Configuration.Jobs {
+    var queriesPerRequest: ListLimit<InfluenceQuery> { ListLimit(1...max(maximumQueriesPerRequest, 1), of: "queries") }
+}
+
+extension Configuration.Query {
+    /// The number of ad-hoc texts that a query can have.
+    var texts: ListLimit<String> { ListLimit(1...max(maximumTexts, 1), of: "texts") }
+
+    /// The length that each of them can have.
+    var text: TextLimit { TextLimit(bytes: 1...max(maximumTextBytes, 1)) }
 }

@@ -7,17 +7,16 @@ import Logging
 
 /// One key of the configuration: its name, what it accepts, and the property it sets.
 ///
-/// The file, the environment and the command line all go through ``all``, so that none of them knows a key that another
-/// does not.
+/// The file, the environment and the command line all use ``all``, so that they know the same keys.
 public struct ConfigurationSetting: Sendable {
     /// Section and name as in the file, "server.port".
     public let key: String
-    /// What is accepted, in words that complete "must be".
+    /// The accepted values, in words that complete "must be".
     public let expected: String
-    /// Whether the text of a scalar is taken as it stands even if it looks like a number.
+    /// Whether the text of a scalar is used as it is even if it looks like a number.
     let isText: Bool
-    /// Whether a file may have a YAML list. As one text, its elements stand between commas.
-    var isList = false
+    /// Whether a file can have a YAML list. As one text, its elements are separated by commas.
+    let isList: Bool
 
     private let assign: @Sendable (inout Configuration, String?) -> Bool
     private let read: @Sendable (Configuration) -> String?
@@ -25,190 +24,173 @@ public struct ConfigurationSetting: Sendable {
     /// Sets the value.
     ///
     /// - Parameter text: The value's text; `nil` for YAML's null.
-    /// - Returns: `false` if the text is not what is expected; the configuration is then as before.
+    /// - Returns: `false` if the text is not accepted; the configuration is then unchanged.
     func set(_ configuration: inout Configuration, to text: String?) -> Bool { assign(&configuration, text) }
 
-    /// The value's text as a file would hold it; `nil` for null.
+    /// The value's text as in a file; `nil` for null.
     public func value(in configuration: Configuration) -> String? { read(configuration) }
 
-    /// Every key, in the order of the committed file.
+    /// Every key, in the order of config/tributary.yaml.
     public static let all: [ConfigurationSetting] = [
-        text("server.host", \.server.host, "an address or host name to listen on"),
-        integer("server.port", \.server.port, 0...65_535),
+        text("server.host", \.server.host, expected: "an address or host name to listen on"),
+        integer("server.port", \.server.port, in: 0...65_535),
         path("server.tls_certificate", \.server.tlsCertificate),
         path("server.tls_key", \.server.tlsKey),
         choice("server.tls_minimum_version", \.server.tlsMinimumVersion, TLSConfiguration.Version.allCases),
         list(
-            "server.trusted_proxies", \.server.trustedProxies, "a list of addresses and blocks such as 10.0.0.0/8",
+            "server.trusted_proxies", \.server.trustedProxies,
+            expected: "a list of addresses and blocks such as 10.0.0.0/8",
             AddressBlock.init, text: \.description),
         list(
-            "server.host_names", \.server.hostNames, "a list of names such as tributary.example, without ports",
+            "server.host_names", \.server.hostNames,
+            expected: "a list of names such as tributary.example, without ports",
             HostName.init, text: \.description),
         list(
-            "server.cors_origins", \.server.corsOrigins, "a list of origins such as https://notebook.example, or \"*\"",
+            "server.cors_origins", \.server.corsOrigins,
+            expected: "a list of origins such as https://notebook.example, or \"*\"",
             { CrossOrigin.isOrigin($0) ? $0 : nil }, text: \.self),
         choice("server.compression", \.server.compression, Configuration.Server.Coding.allCases),
-        integer("server.io_threads", \.server.ioThreads, 1...64),
-        integer("server.maximum_connections", \.server.maximumConnections, 1...1_000_000),
+        integer("server.io_threads", \.server.ioThreads, in: 1...64),
+        integer("server.maximum_connections", \.server.maximumConnections, in: 1...1_000_000),
         integer(
-            "server.maximum_connections_per_address", \.server.maximumConnectionsPerAddress, 0...1_000_000),
-        integer("server.backlog", \.server.backlog, 1...65_535),
+            "server.maximum_connections_per_address", \.server.maximumConnectionsPerAddress, in: 0...1_000_000),
+        integer("server.backlog", \.server.backlog, in: 1...65_535),
         // RFC 9110 section 4.1 asks for 8,000 at least, and the longest ids of sequences need most of them.
-        integer("server.maximum_target_bytes", \.server.maximumTargetBytes, 8_000...65_536),
-        integer("server.maximum_header_fields", \.server.maximumHeaderFields, 8...10_000),
-        integer("server.maximum_header_bytes", \.server.maximumHeaderBytes, 1_024...1_048_576),
-        integer("server.maximum_body_bytes", \.server.maximumBodyBytes, 1_024...1_073_741_824),
+        integer("server.maximum_target_bytes", \.server.maximumTargetBytes, in: 8_000...65_536),
+        integer("server.maximum_header_fields", \.server.maximumHeaderFields, in: 8...10_000),
+        integer("server.maximum_header_bytes", \.server.maximumHeaderBytes, in: 1_024...1_048_576),
+        integer("server.maximum_body_bytes", \.server.maximumBodyBytes, in: 1_024...1_073_741_824),
         integer(
-            "server.maximum_body_bytes_in_flight", \.server.maximumBodyBytesInFlight, 1_024...1_099_511_627_776),
-        seconds("server.header_timeout_seconds", \.server.headerTimeoutSeconds, 0.001...86_400),
-        seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, 0.001...86_400),
+            "server.maximum_body_bytes_in_flight", \.server.maximumBodyBytesInFlight, in: 1_024...1_099_511_627_776),
+        seconds("server.header_timeout_seconds", \.server.headerTimeoutSeconds, in: 0.001...86_400),
+        seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, in: 0.001...86_400),
         integer(
-            "server.minimum_body_bytes_per_second", \.server.minimumBodyBytesPerSecond, 1...1_073_741_824),
-        seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, 0.001...86_400),
-        seconds("server.write_timeout_seconds", \.server.writeTimeoutSeconds, 0.001...86_400),
-        seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, 0...86_400),
-        seconds("server.drain_seconds", \.server.drainSeconds, 0...3_600),
+            "server.minimum_body_bytes_per_second", \.server.minimumBodyBytesPerSecond, in: 1...1_073_741_824),
+        seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, in: 0.001...86_400),
+        seconds("server.write_timeout_seconds", \.server.writeTimeoutSeconds, in: 0.001...86_400),
+        seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, in: 0...86_400),
+        seconds("server.drain_seconds", \.server.drainSeconds, in: 0...3_600),
         choice(
             "authentication.required", \.authentication.required, Configuration.Authentication.Requirement.allCases),
         path("authentication.tokens_file", \.authentication.tokensFile),
         path("model.path", \.model.path),
         path("workspace.path", \.workspace.path),
-        integer("compute.workers", \.compute.workers, 0...Workers.limit.upperBound),
-        integer("compute.niceness", \.compute.niceness, 0...19),
+        integer("compute.workers", \.compute.workers, in: 0...Workers.limit.upperBound),
+        integer("compute.niceness", \.compute.niceness, in: 0...19),
         choice("compute.precision", \.compute.precision, SweepPrecision.allCases),
-        integer("batching.window_milliseconds", \.batching.windowMilliseconds, 0...60_000),
-        integer("batching.maximum_queries", \.batching.maximumQueries, 1...100_000),
-        integer("batching.maximum_scores", \.batching.maximumScores, 1...1_000_000_000_000),
+        integer("batching.window_milliseconds", \.batching.windowMilliseconds, in: 0...60_000),
+        integer("batching.maximum_queries", \.batching.maximumQueries, in: 1...100_000),
+        integer("batching.maximum_scores", \.batching.maximumScores, in: 1...1_000_000_000_000),
         integer(
-            "batching.maximum_sweep_bytes", \.batching.maximumSweepBytes, 1_048_576...1_099_511_627_776_000),
-        seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, 0.001...86_400),
-        integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, 1...100_000),
-        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, AccessToken.Limits.queuedQueries),
-        integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, 65_536...1_099_511_627_776),
-        seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, 0...86_400),
+            "batching.maximum_sweep_bytes", \.batching.maximumSweepBytes, in: 1_048_576...1_099_511_627_776_000),
+        seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, in: 0.001...86_400),
+        integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, in: 1...100_000),
+        integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, in: Configuration.Jobs.queuedQueriesLimit),
+        integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, in: 65_536...1_099_511_627_776),
+        seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, in: 0...86_400),
         integer(
-            "jobs.maximum_response_bytes_in_flight", \.jobs.maximumResponseBytesInFlight, 1_048_576...1_099_511_627_776),
-        integer("jobs.maximum_attempts", \.jobs.maximumAttempts, 1...1_000),
-        integer("jobs.keep_count", \.jobs.keepCount, 1...1_000_000_000),
-        number("jobs.keep_days", \.jobs.keepDays, 0.001...36_500, "a number of days"),
-        integer("jobs.keep_result_bytes", \.jobs.keepResultBytes, 1...1_000_000_000_000_000),
-        integer("query.top_k", \.query.topK, InfluenceQuery.Limits.topK),
-        integer("query.candidate_limit", \.query.candidateLimit, InfluenceQuery.Limits.candidates),
-        integer("query.rank", \.query.rank, InfluenceQuery.Limits.rank),
-        integer("query.rescore", \.query.rescore, InfluenceQuery.Limits.rescore),
-        integer("query.maximum_texts", \.query.maximumTexts, InfluenceQuery.Limits.texts.count),
+            "jobs.maximum_response_bytes_in_flight", \.jobs.maximumResponseBytesInFlight,
+            in: 1_048_576...1_099_511_627_776),
+        integer("jobs.maximum_attempts", \.jobs.maximumAttempts, in: 1...1_000),
+        integer("jobs.keep_count", \.jobs.keepCount, in: 1...1_000_000_000),
+        number("jobs.keep_days", \.jobs.keepDays, in: 0.001...36_500, "a number of days"),
+        integer("jobs.keep_result_bytes", \.jobs.keepResultBytes, in: 1...1_000_000_000_000_000),
+        integer("query.top_k", \.query.topK, in: InfluenceQuery.Limits.topK),
+        integer("query.candidate_limit", \.query.candidateLimit, in: InfluenceQuery.Limits.candidates),
+        integer("query.rank", \.query.rank, in: InfluenceQuery.Limits.rank),
+        integer("query.rescore", \.query.rescore, in: InfluenceQuery.Limits.rescore),
+        integer("query.maximum_texts", \.query.maximumTexts, in: InfluenceQuery.Limits.texts.count),
         integer(
-            "query.maximum_text_bytes", \.query.maximumTextBytes, InfluenceQuery.Limits.adHocText.bytes),
-        seconds("completions.maximum_seconds", \.completions.maximumSeconds, 0.001...86_400),
-        seconds("completions.maximum_wait_seconds", \.completions.maximumWaitSeconds, 0...3_600),
-        integer("completions.concurrent", \.completions.concurrent, 1...256),
-        integer("ingestion.maximum_records", \.ingestion.maximumRecords, SequenceUpload.Limits.records),
-        integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, SequenceUpload.Limits.bytes),
+            "query.maximum_text_bytes", \.query.maximumTextBytes, in: InfluenceQuery.Limits.adHocText.bytes),
+        seconds("completions.maximum_seconds", \.completions.maximumSeconds, in: 0.001...86_400),
+        seconds("completions.maximum_wait_seconds", \.completions.maximumWaitSeconds, in: 0...3_600),
+        integer("completions.concurrent", \.completions.concurrent, in: 1...256),
+        integer("ingestion.maximum_records", \.ingestion.maximumRecords, in: SequenceUpload.Limits.records),
+        integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, in: SequenceUpload.Limits.bytes),
         choice("logging.level", \.logging.level, Logger.Level.allCases),
         choice("logging.format", \.logging.format, Configuration.Logging.Format.allCases),
         flag("logging.queries", \.logging.queries),
     ]
 
-    /// The setting of a key, if there is one.
     public static func named(_ key: String) -> ConfigurationSetting? { all.first { $0.key == key } }
 }
 
-// Each kind of value, by the property it sets.
+// The kinds of values.
 extension ConfigurationSetting {
     private typealias Property<Value> = WritableKeyPath<Configuration, Value> & Sendable
 
-    private static func text(
-        _ key: String, _ property: Property<String>, _ expected: String
-    ) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: expected, isText: true) { configuration, text in
-            guard let text, !text.isEmpty else { return false }
-            configuration[keyPath: property] = text
-            return true
-        } read: {
-            $0[keyPath: property]
-        }
-    }
-
-    private static func path(_ key: String, _ property: Property<String?>) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: "a path or null", isText: true) { configuration, text in
-            guard text?.isEmpty != true else { return false }
-            configuration[keyPath: property] = text
-            return true
-        } read: {
-            $0[keyPath: property]
-        }
-    }
-
     /// - Parameters:
-    ///   - element: Reads one element; nil for what is none.
-    ///   - elementText: What ``element`` would read as the same.
-    private static func list<Element: Sendable>(
-        _ key: String, _ property: Property<[Element]>, _ expected: String,
-        _ element: @escaping @Sendable (String) -> Element?, text elementText: KeyPath<Element, String> & Sendable
-    ) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: expected, isText: true, isList: true) { configuration, text in
-            let texts = (text ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-            let elements = texts.compactMap(element)
-            guard elements.count == texts.count else { return false }
-            configuration[keyPath: property] = elements
-            return true
-        } read: { configuration in
-            let elements = configuration[keyPath: property]
-            return elements.isEmpty ? nil : elements.map { $0[keyPath: elementText] }.joined(separator: ",")
-        }
-    }
-
-    private static func integer(
-        _ key: String, _ property: Property<Int>, _ range: ClosedRange<Int>
-    ) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: range.expected, isText: false) { configuration, text in
-            guard let value = text.flatMap({ Int($0) }), range.allows(value) else { return false }
+    ///   - parse: Reads the text of a value; nil for text that is not what is expected.
+    ///   - text: The value's text, which `parse` would read as the same value.
+    private init<Value>(
+        _ key: String, _ property: Property<Value>, expected: String, isText: Bool, isList: Bool = false,
+        parse: @escaping @Sendable (String?) -> Value?, text: @escaping @Sendable (Value) -> String?
+    ) {
+        self.init(key: key, expected: expected, isText: isText, isList: isList) { configuration, text in
+            guard let value = parse(text) else { return false }
             configuration[keyPath: property] = value
             return true
         } read: {
-            String($0[keyPath: property])
+            text($0[keyPath: property])
         }
+    }
+
+    private static func text(_ key: String, _ property: Property<String>, expected: String) -> Self {
+        Self(key, property, expected: expected, isText: true, parse: { $0?.isEmpty == true ? nil : $0 }, text: { $0 })
+    }
+
+    private static func path(_ key: String, _ property: Property<String?>) -> Self {
+        Self(
+            key, property, expected: "a path or null", isText: true, parse: { $0?.isEmpty == true ? nil : .some($0) },
+            text: { $0 })
+    }
+
+    private static func list<Element: Sendable>(
+        _ key: String, _ property: Property<[Element]>, expected: String,
+        _ element: @escaping @Sendable (String) -> Element?, text elementText: KeyPath<Element, String> & Sendable
+    ) -> Self {
+        Self(
+            key, property, expected: expected, isText: true, isList: true,
+            parse: { text in
+                let texts = (text ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+                let elements = texts.compactMap(element)
+                return elements.count == texts.count ? elements : nil
+            },
+            text: { $0.isEmpty ? nil : $0.map { $0[keyPath: elementText] }.joined(separator: ",") })
+    }
+
+    private static func integer(_ key: String, _ property: Property<Int>, in range: ClosedRange<Int>) -> Self {
+        Self(
+            key, property, expected: range.expected, isText: false,
+            parse: { $0.flatMap { Int($0) }.flatMap { range.allows($0) ? $0 : nil } }, text: { String($0) })
     }
 
     private static func seconds(
-        _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>
-    ) -> ConfigurationSetting {
-        number(key, property, range, "a number of seconds")
+        _ key: String, _ property: Property<Double>, in range: ClosedRange<Double>
+    ) -> Self {
+        number(key, property, in: range, "a number of seconds")
     }
 
     private static func number(
-        _ key: String, _ property: Property<Double>, _ range: ClosedRange<Double>, _ meaning: String
-    ) -> ConfigurationSetting {
+        _ key: String, _ property: Property<Double>, in range: ClosedRange<Double>, _ meaning: String
+    ) -> Self {
         let limit = NumberLimit.from(range.lowerBound, to: range.upperBound, meaning)
-        return ConfigurationSetting(key: key, expected: limit.expected, isText: false) { configuration, text in
-            guard let value = text.flatMap({ Double($0) }), limit.allows(value) else { return false }
-            configuration[keyPath: property] = value
-            return true
-        } read: {
-            String($0[keyPath: property])
-        }
+        return Self(
+            key, property, expected: limit.expected, isText: false,
+            parse: { $0.flatMap { Double($0) }.flatMap { limit.allows($0) ? $0 : nil } }, text: { String($0) })
     }
 
-    private static func flag(_ key: String, _ property: Property<Bool>) -> ConfigurationSetting {
-        ConfigurationSetting(key: key, expected: "true or false", isText: false) { configuration, text in
-            guard let value = text.flatMap({ Bool($0) }) else { return false }
-            configuration[keyPath: property] = value
-            return true
-        } read: {
-            String($0[keyPath: property])
-        }
+    private static func flag(_ key: String, _ property: Property<Bool>) -> Self {
+        Self(
+            key, property, expected: "true or false", isText: false, parse: { $0.flatMap { Bool($0) } },
+            text: { String($0) })
     }
 
     private static func choice<Choice: RawRepresentable<String> & Sendable>(
         _ key: String, _ property: Property<Choice>, _ choices: [Choice]
-    ) -> ConfigurationSetting {
-        let expected = "one of " + choices.map(\.rawValue).joined(separator: ", ")
-        return ConfigurationSetting(key: key, expected: expected, isText: true) { configuration, text in
-            guard let choice = text.flatMap(Choice.init(rawValue:)) else { return false }
-            configuration[keyPath: property] = choice
-            return true
-        } read: {
-            $0[keyPath: property].rawValue
-        }
+    ) -> Self {
+        Self(
+            key, property, expected: "one of " + choices.map(\.rawValue).joined(separator: ", "), isText: true,
+            parse: { $0.flatMap(Choice.init(rawValue:)) }, text: { $0.rawValue })
     }
 }

@@ -1,10 +1,12 @@
 import Files
 import Foundation
+import HTTP
+import HTTPTypes
 
-/// The pages that people look at, as the package's resources hold them.
+/// The dashboard: HTML, CSS and JavaScript modules of one folder among the package's resources, which are read once.
 ///
-/// All of it is plain HTML, CSS and JavaScript modules in one folder, read once. The parts stand at addresses that name their
-/// contents, so that a browser fetches them once and a new version never meets parts of an old one.
+/// The addresses of the parts contain a digest of all contents, so a browser fetches each part only once, and never mixes parts of two
+/// versions.
 struct Dashboard: Sendable {
     /// A file of the dashboard.
     struct Part: Sendable {
@@ -15,24 +17,24 @@ struct Dashboard: Sendable {
         var contentType: String { "\(mediaType); charset=utf-8" }
     }
 
-    /// Names the contents of all parts.
+    /// A digest of all contents.
     let version: String
-    /// The page at the root. It names its parts by their addresses.
+    /// The page at the root, which contains the addresses of its parts.
     let page: Part
-    /// What the page is made of, by name.
+    /// The parts of the page, by name.
     let parts: [String: Part]
 
     private static let purpose = "the dashboard"
     private static let pageName = "index.html"
-    /// Stands in the page for the version.
+    /// The placeholder for the version in the page.
     private static let versionMark = "VERSION"
 
-    /// - Throws: ``ResourceError`` if its files are not there or are not complete.
+    /// - Throws: ``ResourceError`` if files are missing.
     static func installed() throws -> Dashboard {
-        try Dashboard(folder: InstalledResources.place(of: "Resources", for: purpose))
+        try Dashboard(folder: InstalledResources.location(of: "Resources", for: purpose))
     }
 
-    /// - Throws: ``ResourceError``, or what reading the folder's files throws.
+    /// - Throws: ``ResourceError``, or the errors of reading the files.
     init(folder: URL) throws {
         var parts: [String: Part] = [:]
         var page: String?
@@ -66,5 +68,43 @@ struct Dashboard: Sendable {
         case "svg": "image/svg+xml"
         default: nil
         }
+    }
+}
+
+extension Dashboard {
+    /// The pages can only fetch from this server, and only run the dashboard's own modules.
+    static let contentSecurityPolicy = [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:",
+        "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+    ].joined(separator: "; ")
+
+    /// The page. Browsers revalidate it each time, and get 304 while it is unchanged.
+    func pageResponse(to request: Request) -> Response {
+        let headers: HTTPFields = [
+            .cacheControl: "no-cache", .vary: "Accept", .contentSecurityPolicy: Self.contentSecurityPolicy,
+            .xContentTypeOptions: "nosniff",
+        ]
+        return response(page, to: request, headers)
+    }
+
+    /// A part, which never changes because its address contains the version. Nil if there is no such part or version.
+    func partResponse(to request: Request) -> Response? {
+        guard request.parameters["version"] == version, let part = request.parameters["name"].flatMap({ parts[$0] })
+        else { return nil }
+        return response(
+            part, to: request,
+            [
+                .cacheControl: "public, max-age=31536000, immutable", .xContentTypeOptions: "nosniff",
+                // An image that is opened directly is a document of its own.
+                .contentSecurityPolicy: Self.contentSecurityPolicy,
+            ])
+    }
+
+    private func response(_ part: Part, to request: Request, _ headers: HTTPFields) -> Response {
+        let tag = EntityTag(version)
+        if let response = request.notModified(tag, headers: headers) { return response }
+        var headers = headers
+        headers[.eTag] = tag.description
+        return Response(contentType: part.contentType, body: part.bytes, headers: headers)
     }
 }

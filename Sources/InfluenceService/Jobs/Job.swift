@@ -1,33 +1,32 @@
 import Attribution
 import Foundation
-import JSON
 
-/// One accepted request for influence: a query, or a list of them, and how far it has come.
-public struct Job: Sendable, Equatable {
-    public var id: JobIdentifier
-    public var status: Status
-    /// Whether a list was posted; its result is then a list, even of one.
-    public var isList: Bool
-    public var queryCount: Int
-    /// Absent in jobs of an earlier version that this one cannot read.
-    public var title: JobTitle?
-    public var failedQueryCount: Int
+/// An accepted request for influence: a query, or a list of queries, and its progress.
+struct Job: Sendable, Equatable {
+    var id: JobIdentifier
+    var status: Status
+    /// Whether the request was a list; its result is then a list, even of one.
+    var isList: Bool
+    var queryCount: Int
+    /// Absent if this version cannot read the queries of an earlier version's job.
+    var title: JobTitle?
+    var failedQueryCount: Int
     /// The stage of the running sweep.
-    public var progress: InfluenceProgress?
-    public var created: Date
-    public var started: Date?
-    public var finished: Date?
-    /// How often it was started; more than once after the process died while it ran.
-    public var attempts: Int
-    /// Why it failed; of a list, why its first failed query did.
-    public var failure: QueryFailure?
-    public var timings: JobTimings
+    var progress: InfluenceProgress?
+    var created: Date
+    var started: Date?
+    var finished: Date?
+    /// How often the job was started: more than once if the process died while it ran.
+    var attempts: Int
+    /// Why the job failed; for a list, why its first failed query did.
+    var failure: QueryFailure?
+    var timings: JobTimings
 
-    public enum Status: String, Sendable, Codable, CaseIterable {
+    enum Status: String, Sendable, Codable, CaseIterable {
         case queued, running, succeeded, failed, cancelled
 
-        /// Whether nothing more will happen to the job.
-        public var isFinal: Bool {
+        /// Whether the job has ended.
+        var isFinal: Bool {
             switch self {
             case .queued, .running: false
             case .succeeded, .failed, .cancelled: true
@@ -37,7 +36,7 @@ public struct Job: Sendable, Equatable {
 }
 
 extension Job {
-    /// Notes that a sweep has begun that has queries of the job.
+    /// Records that a sweep has begun that has queries of the job.
     mutating func begin(in batch: JobTimings.Batch, at date: Date) {
         timings.batch = batch
         timings.sweeps += 1
@@ -45,29 +44,27 @@ extension Job {
     }
 }
 
-/// Where a job's time went, in seconds, and with how many others it shared a sweep.
-public struct JobTimings: Sendable, Equatable, Codable {
+/// How a job's time was spent, in seconds, and its last query batch.
+struct JobTimings: Sendable, Equatable, Codable {
     /// From the request to the start of its first sweep.
-    public var queue: Double?
+    var queue: Double?
     /// From the request to the last result.
-    public var total: Double?
-    public var gradients: Double?
-    public var candidates: Double?
-    public var sweep: Double?
-    public var rescore: Double?
-    /// The last sweep that answered queries of the job.
-    public var batch: Batch?
-    /// How many sweeps the job took: more than one only for a list that is longer than a batch.
-    public var sweeps = 0
+    var total: Double?
+    var gradients: Double?
+    var candidates: Double?
+    var sweep: Double?
+    var rescore: Double?
+    /// The last query batch with queries of the job.
+    var batch: Batch?
+    /// How many sweeps the job took: more than one only for a list that is longer than a query batch.
+    var sweeps = 0
 
-    public init() {}
-
-    public struct Batch: Sendable, Equatable, Codable {
-        public var id: String
-        /// Queries that shared the sweep, of this job and others.
-        public var size: Int
-        /// Counts the sweeps since the server's start, from 1.
-        public var number: Int
+    struct Batch: Sendable, Equatable, Codable {
+        var id: String
+        /// How many queries shared the sweep, of this job and others.
+        var size: Int
+        /// The sweep's number since the server started, from 1.
+        var number: Int
     }
 
     /// Adds the seconds that one sweep spent in each stage.
@@ -83,58 +80,64 @@ public struct JobTimings: Sendable, Equatable, Codable {
     }
 }
 
-/// Why a query has no result, as it is kept with its job.
-public struct QueryFailure: Sendable, Equatable, Codable {
-    public var kind: Kind
-    public var detail: String
-    /// The path in the request of the field at fault.
-    public var field: String?
+/// A short form of a job for lists: its first query, each text shortened.
+struct JobTitle: Sendable, Equatable, Codable {
+    var prompt: String
+    var completion: String
 
-    public enum Kind: String, Sendable, Codable {
-        /// The query cannot be answered as it stands.
-        case unusable
-        case cancelled
-        /// Something on the server's side failed.
-        case failed
-        /// The server died each time the job ran.
-        case abandoned
+    /// The most characters, including the ellipsis.
+    static let promptLength = 90
+    static let completionLength = 40
+
+    /// - Returns: `nil` if there is no query.
+    init?(_ queries: [InfluenceQuery]) {
+        guard let query = queries.first else { return nil }
+        prompt = Self.cut(query.prompt, to: Self.promptLength)
+        completion = Self.cut(query.completion, to: Self.completionLength)
     }
 
-    public init(kind: Kind, detail: String, field: String? = nil) {
-        self.kind = kind
-        // It may quote what was asked, which can be long.
-        self.detail = detail.cut(toBytes: Self.detailBytes)
-        self.field = field
+    /// The title of a request in the database.
+    ///
+    /// - Returns: `nil` if this version cannot read it.
+    init?(request: String) {
+        guard let queries = try? decoded(jsonText: request) as [InfluenceQuery] else { return nil }
+        self.init(queries)
     }
 
-    /// The most bytes of ``detail``.
-    static let detailBytes = 4_096
-
-    /// Of a job that an earlier version accepted, and whose queries this one refuses or cannot read.
-    init(ofUnusableJob error: any Error) {
-        var reason = "\(error)"
-        if case .dataCorrupted(let context) = error as? DecodingError {
-            let field = JSONTree.text(of: context.codingPath)
-            reason = field.isEmpty ? context.debugDescription : "\(field): \(context.debugDescription)"
-        }
-        self.init(
-            kind: .failed,
-            detail: "another version of the server accepted the job, and this one cannot run it: \(reason). "
-                + "Post it again")
-    }
-
-    public init(_ error: QueryError) {
-        switch error {
-        case .unusable(let field, let reason): self.init(kind: .unusable, detail: reason, field: field)
-        case .cancelled: self.init(kind: .cancelled, detail: error.description)
-        case .failed(let reason): self.init(kind: .failed, detail: reason)
-        }
+    private static func cut(_ text: String, to length: Int) -> String {
+        // Counting the characters of a long text takes long, and one character can have any number of scalars.
+        let text = text.cut(toBytes: 16 * length)
+        let end = text.index(text.startIndex, offsetBy: length, limitedBy: text.endIndex) ?? text.endIndex
+        return end == text.endIndex ? text : text.prefix(length - 1) + "…"
     }
 }
 
-/// What became of one query of a job.
-public enum QueryOutcome: Sendable, Equatable {
-    /// An ``InfluenceResult`` as JSON.
-    case result(Data)
-    case failure(QueryFailure)
+/// A job's id: 26 letters and digits that are safe in a URL, sort by the time of creation, and cannot be guessed.
+///
+/// The form is that of a ULID: 48 bits of milliseconds since 1970 and 80 random bits, in Crockford's base 32.
+struct JobIdentifier: Sendable, Hashable, CustomStringConvertible {
+    let description: String
+
+    private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
+
+    /// - Returns: `nil` if the text has not the form of an identifier. Lower-case letters are accepted.
+    init?(_ text: some StringProtocol) {
+        let capitals = text.uppercased()
+        guard capitals.utf8.count == 26, capitals.utf8.allSatisfy(Self.alphabet.contains) else { return nil }
+        description = capitals
+    }
+
+    /// A new identifier.
+    init(at date: Date = Date()) {
+        var generator = SystemRandomNumberGenerator()
+        let milliseconds = UInt128(max(0, date.timeIntervalSince1970 * 1_000).rounded(.down))
+        var bits = (milliseconds & 0xFFFF_FFFF_FFFF) << 80
+        bits |= UInt128(generator.next() as UInt64) << 16 | UInt128(generator.next() as UInt16)
+        var letters: [UInt8] = []
+        for _ in 0..<26 {
+            letters.append(Self.alphabet[Int(bits & 31)])
+            bits >>= 5
+        }
+        description = String(decoding: letters.reversed(), as: UTF8.self)
+    }
 }

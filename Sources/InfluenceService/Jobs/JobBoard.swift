@@ -1,66 +1,71 @@
 import Attribution
 import Foundation
+import GRDB
 import Synchronization
 
-/// The jobs that clients ask for, in memory: all that have not ended, and small ones that ended or were asked for last.
+/// The jobs that clients ask for, in memory: all that have not ended, and small ones that ended or were asked for recently.
 ///
-/// The store shows each change here when it is committed. A request for a job that is here waits for no disk, and a follower of
-/// one is told when it has changed. Passing jobs, of which nothing is written, are here alone, and only until they end.
+/// The store shows each change here after its commit. A request for a job on the board waits for no disk, and followers of the job are
+/// notified of its changes. Passing jobs, of which nothing is written, are only here, and only until they end.
 final class JobBoard: Sendable {
-    /// Told that something about a job has changed; ends when the server lets go of it.
+    /// Notified that a job has changed; finished when the server lets go of the follower.
     typealias Follower = AsyncStream<Void>.Continuation
 
     private struct Entry {
         var snapshot: JobSnapshot
         /// Whether the store does not have the job.
         var isPassing = false
-        /// The number of the write that it shows.
+        /// The number of the write whose state it shows.
         var number: Int
-        /// The snapshot as bytes, once they were asked for.
+        /// The snapshot as bytes, after the first request for them.
         var document: [UInt8]?
-        /// Goes up with each change.
+        /// Increases with each change.
         var revision = 0
         var followers: [Int: Follower] = [:]
+
+        mutating func noteChange() {
+            document = nil
+            revision += 1
+        }
     }
 
     private struct State {
         var entries: [JobIdentifier: Entry] = [:]
-        /// Jobs that have ended, the one to go next first.
+        /// Jobs that have ended, the next one to be removed first.
         var ended: [JobIdentifier] = []
         var forgottenCount = 0
         var lastFollower = 0
     }
 
-    /// How many jobs that have ended stay, unless it is said otherwise.
+    /// The default number of ended jobs that stay.
     static let endedLimit = 256
-    /// The most bytes of a job that has ended and stays: what it asks, and why queries of it failed. Larger ones are read from the store.
+    /// The most bytes of an ended job that stays: its queries, and why any of them failed. Larger ones are read from the store.
     static let endedBytes = 16_384
     /// The most bytes of a document that is kept to be sent again.
     static let documentLimit = 4_096
 
-    /// How many jobs that have ended stay.
     private let endedLimit: Int
     private let lastNumber = Atomic<Int>(0)
-    /// Guards what is shown. Followers are told, and documents made, while it is not locked.
+    /// Guards what the board shows. Followers are notified, and documents are made, while it is not locked.
     private let state = Mutex(State())
 
     init(endedLimit: Int = JobBoard.endedLimit) {
         self.endedLimit = endedLimit
     }
 
-    /// The number of the next write; to be asked for while no other write is under way.
+    /// The number of the next write; to be called while no other write is running.
     func nextChange() -> Int { lastNumber.add(1, ordering: .relaxed).newValue }
 
-    /// Jobs that have expired so far.
+    /// How many jobs have expired so far.
     var forgottenCount: Int { state.withLock { $0.forgottenCount } }
 
-    // MARK: - Looking
+    // MARK: - Reading
 
     func snapshot(of id: JobIdentifier) -> JobSnapshot? { state.withLock { $0.entries[id]?.snapshot } }
 
-    /// The snapshot as bytes, made only when it has changed since they were last asked for.
+    /// The snapshot as bytes, which are made only if it has changed since the last request for them.
     ///
-    /// - Returns: `nil` if the job is not shown.
+    /// - Returns: `nil` if the job is not on the board.
     func document(of id: JobIdentifier, encode: (JobSnapshot) throws -> [UInt8]) rethrows -> [UInt8]? {
         guard let entry = state.withLock({ $0.entries[id] }) else { return nil }
         if let document = entry.document { return document }
@@ -72,9 +77,9 @@ final class JobBoard: Sendable {
         return document
     }
 
-    /// Has a follower told of each change of a job. One that has not looked since it was told is not told again.
+    /// Notifies a follower of each change of a job. A follower that has not reacted to a notification gets no second one.
     ///
-    /// - Returns: A number to stop with; `nil` if the job is not shown.
+    /// - Returns: A number for ``stopFollowing(_:_:)``; `nil` if the job is not on the board.
     func follow(_ id: JobIdentifier, _ follower: Follower) -> Int? {
         state.withLock { state in
             guard state.entries[id] != nil else { return nil }
@@ -98,7 +103,7 @@ final class JobBoard: Sendable {
                 return state.entries[id].map { Array($0.followers.values) } ?? []
             }
         }
-        // Ending a follower may come back here, and must not find the lock taken.
+        // Finishing a follower can call back here, so the lock must be free.
         for follower in followers { follower.finish() }
     }
 
@@ -120,24 +125,17 @@ final class JobBoard: Sendable {
 
     /// Shows that a sweep has begun that has passing jobs.
     func begin(passing ids: [JobIdentifier], in batch: JobTimings.Batch, at date: Date = Date()) {
-        let followers = state.withLock { state in
-            ids.flatMap { id -> [Follower] in
-                guard var entry = state.entries[id], entry.isPassing else { return [] }
-                state.entries[id] = nil
-                entry.snapshot.job.begin(in: batch, at: date)
-                entry.snapshot.job.status = .running
-                entry.snapshot.job.started = date.inMilliseconds
-                entry.snapshot.job.attempts = 1
-                entry.document = nil
-                entry.revision += 1
-                state.entries[id] = entry
-                return Array(entry.followers.values)
-            }
-        }
-        for follower in followers { follower.yield() }
+        change(
+            ids, where: \.isPassing,
+            by: { snapshot in
+                snapshot.job.begin(in: batch, at: date)
+                snapshot.job.status = .running
+                snapshot.job.started = date.inMilliseconds
+                snapshot.job.attempts = 1
+            })
     }
 
-    /// Lets go of a passing job. Its followers find that it is gone.
+    /// Removes a passing job. Its followers find that it is gone.
     func remove(passing id: JobIdentifier) {
         let entry = state.withLock { state in
             state.entries[id]?.isPassing == true ? state.entries.removeValue(forKey: id) : nil
@@ -145,9 +143,9 @@ final class JobBoard: Sendable {
         for follower in entry?.followers.values ?? [:].values { follower.yield() }
     }
 
-    // MARK: - Showing
+    // MARK: - Changes
 
-    /// Shows what a write has changed, unless a later one is shown already.
+    /// Shows what a write has changed, unless the board already shows a later one.
     func show(_ changes: JobChanges) {
         let followers = state.withLock { state in
             for id in changes.forgotten { forget(id, &state) }
@@ -156,7 +154,7 @@ final class JobBoard: Sendable {
         for follower in followers { follower.yield() }
     }
 
-    /// Shows a job that ended earlier, unless some have expired since.
+    /// Shows a job that ended earlier, unless jobs have expired since the count was read.
     func show(ended snapshot: JobSnapshot, ifForgotten count: Int) {
         state.withLock { state in
             guard state.forgottenCount == count, state.entries[snapshot.job.id] == nil,
@@ -167,16 +165,22 @@ final class JobBoard: Sendable {
         }
     }
 
-    /// Shows how far running jobs have come.
     func show(_ progress: InfluenceProgress, secondsLeft: Double?, of ids: [JobIdentifier]) {
+        change(
+            ids, where: { $0.snapshot.job.status == .running },
+            by: { ($0.progress, $0.secondsLeft) = (progress, secondsLeft) })
+    }
+
+    private func change(
+        _ ids: [JobIdentifier], where isMeant: (Entry) -> Bool, by body: (inout JobSnapshot) -> Void
+    ) {
         let followers = state.withLock { state in
             ids.flatMap { id -> [Follower] in
-                guard var entry = state.entries[id], entry.snapshot.job.status == .running else { return [] }
+                guard var entry = state.entries[id], isMeant(entry) else { return [] }
+                // With a second reference to them, the snapshot's lists would be copied.
                 state.entries[id] = nil
-                entry.snapshot.progress = progress
-                entry.snapshot.secondsLeft = secondsLeft
-                entry.document = nil
-                entry.revision += 1
+                body(&entry.snapshot)
+                entry.noteChange()
                 state.entries[id] = entry
                 return Array(entry.followers.values)
             }
@@ -197,7 +201,7 @@ final class JobBoard: Sendable {
         }
         let hadEnded = entry.snapshot.job.status.isFinal
         entry.snapshot.job = job
-        // Of a cancelled job no results are kept.
+        // A cancelled job has no results.
         entry.snapshot.finished = job.status == .cancelled ? [] : entry.snapshot.finished + change.finished
         if job.status != .running || !change.finished.isEmpty {
             entry.snapshot.progress = nil
@@ -208,20 +212,18 @@ final class JobBoard: Sendable {
             return Array(entry.followers.values)
         }
         entry.number = number
-        entry.document = nil
-        entry.revision += 1
+        entry.noteChange()
         state.entries[change.id] = entry
         if job.status.isFinal, !hadEnded { end(change.id, &state) }
         return Array(entry.followers.values)
     }
 
-    /// Counts a job among those that have ended, and lets go of the one that did so first.
+    /// Counts a job among those that have ended, and removes the one that ended first if there are too many.
     private func end(_ id: JobIdentifier, _ state: inout State) {
         state.ended.append(id)
         if state.ended.count > endedLimit {
-            let oldest = state.ended.removeFirst()
-            // Its followers have been told of its end, and read the store from now on.
-            state.entries[oldest] = nil
+            // The followers of the removed job have been notified of its end, and read the store from now on.
+            state.entries[state.ended.removeFirst()] = nil
         }
     }
 
@@ -229,5 +231,62 @@ final class JobBoard: Sendable {
         state.forgottenCount += 1
         guard state.entries.removeValue(forKey: id) != nil else { return }
         state.ended.removeAll { $0 == id }
+    }
+}
+
+/// A job at one moment.
+struct JobSnapshot: Sendable, Equatable {
+    var job: Job
+    /// The queries as the server understood them.
+    var queries: [InfluenceQuery]
+    /// The queries that are done, in the order in which they ended.
+    var finished: [FinishedQuery]
+    /// The progress of the sweep that has queries of the job.
+    var progress: InfluenceProgress?
+    /// The estimated remaining time of the present stage.
+    var secondsLeft: Double?
+
+    /// The approximate memory of the snapshot.
+    var heldBytes: Int {
+        queries.reduce(0) { $0 + $1.heldBytes }
+            + finished.reduce(0) { $0 + MemoryLayout<FinishedQuery>.stride + ($1.failure?.detail.utf8.count ?? 0) }
+    }
+}
+
+/// A query of a job that is done.
+struct FinishedQuery: Sendable, Equatable {
+    /// The query's index in the request.
+    var position: Int
+    var failure: QueryFailure?
+}
+
+/// What a write changes in the jobs on the board.
+struct JobChanges: Sendable {
+    struct Change: Sendable {
+        var id: JobIdentifier
+        /// The queries of a job that is new to the board.
+        var queries: [InfluenceQuery]?
+        var finished: [FinishedQuery]
+        /// The job after the write; `nil` if it is gone.
+        var job: Job?
+    }
+
+    private(set) var list: [Change] = []
+    private(set) var forgotten: [JobIdentifier] = []
+    /// Later writes have higher numbers.
+    private(set) var number = 0
+
+    mutating func add(_ id: JobIdentifier, queries: [InfluenceQuery]? = nil, finished: [FinishedQuery] = []) {
+        list.append(Change(id: id, queries: queries, finished: finished))
+    }
+
+    mutating func forget(_ id: JobIdentifier) { forgotten.append(id) }
+
+    /// Reads the jobs at the end of the write.
+    mutating func read(in database: Database, file: String, number: Int) throws {
+        self.number = number
+        for index in list.indices {
+            list[index].job = try Job.fetch(list[index].id, in: database, file: file)
+        }
     }
 }

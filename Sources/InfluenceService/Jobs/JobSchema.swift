@@ -1,15 +1,17 @@
+import Attribution
+import Foundation
 import GRDB
+import JSON
 
-/// How jobs lie in SQLite.
+/// The format of the job database.
 ///
-/// `job` has one row a request; `number` is the order of arrival and is never used twice, so that it can serve as a
-/// cursor. Times are milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in,
-/// `timings` that of ``JobTimings``, `failure` that of ``QueryFailure``, `title` that of ``JobTitle``. `outcome` has
-/// one row a query that is done, its position in the request from 0: `body` is the JSON of an ``InfluenceResult`` where
-/// `succeeded` is 1, else of a ``QueryFailure``; `result_bytes` is the length of a job's bodies together, `request_bytes` that of
-/// its request. `idempotency_key`, `key_owner` and `request_digest` are those of an ``IdempotencyKey``; `asker` is the id of the
-/// token that it came with, if any. `sweep` has one row a sweep that has begun and not ended: its queries as the JSON of
-/// ``SweepMember``s, and how long its checkpoint was when it began.
+/// `job` has one row per request; `number` is the order of arrival and is never used twice, so it can serve as a cursor. Times are
+/// milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in, `timings` that of ``JobTimings``, `failure`
+/// that of ``QueryFailure``, `title` that of ``JobTitle``. `outcome` has one row per query that is done, with its index in the request:
+/// `body` is the JSON of an ``InfluenceResult`` if `succeeded` is 1, otherwise of a ``QueryFailure``. `result_bytes` is the total length
+/// of a job's bodies, `request_bytes` that of its request. `idempotency_key`, `key_owner` and `request_digest` are those of an
+/// ``IdempotencyKey``; `asker` is the id of the token with which it came, if any. `sweep` has one row per unfinished sweep: its queries
+/// as the JSON of ``SweepMember``s, and the length of its checkpoint when it began.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
         var migrator = DatabaseMigrator()
@@ -93,9 +95,67 @@ enum JobSchema {
         return migrator
     }()
 
-    /// The columns of a ``Job``: all but its request, which can be long.
+    /// The assignments that remove a job's stage and progress.
+    static let noStage = "stage = NULL, done = NULL, total = NULL"
+
+    /// The columns of a ``Job``: all except its request, which can be long.
     static let jobColumns = """
         number, id, status, is_list, query_count, failed_query_count, stage, done, total, created, started, finished, \
         attempts, failure, timings, title
         """
+}
+
+extension Job {
+    /// - Parameter condition: A further SQL condition.
+    static func fetch(
+        _ id: JobIdentifier, where condition: String = "TRUE", in database: Database, file: String
+    ) throws -> Job? {
+        try Row.fetchOne(
+            database, sql: "SELECT \(JobSchema.jobColumns) FROM job WHERE id = ? AND \(condition)",
+            arguments: [id.description]
+        ).map { try Job(row: $0, file: file) }
+    }
+
+    /// Reads the columns of ``JobSchema/jobColumns``.
+    init(row: Row, file: String) throws {
+        guard let id = JobIdentifier(row["id"] as String), let status = Status(rawValue: row["status"]) else {
+            throw JobStoreError.failed(file: file, reason: "job \(row["number"] as Int64) has no valid id or status")
+        }
+        self.init(
+            id: id, status: status, isList: row["is_list"], queryCount: row["query_count"],
+            title: (row["title"] as String?).flatMap { try? decoded(jsonText: $0) as JobTitle },
+            failedQueryCount: row["failed_query_count"], progress: nil, created: Date(milliseconds: row["created"]),
+            started: (row["started"] as Int64?).map(Date.init(milliseconds:)),
+            finished: (row["finished"] as Int64?).map(Date.init(milliseconds:)), attempts: row["attempts"],
+            failure: try (row["failure"] as String?).map { try decoded(jsonText: $0) },
+            timings: try decoded(jsonText: row["timings"]))
+        if let stage = (row["stage"] as String?).flatMap(InfluenceProgress.Stage.init(rawValue:)) {
+            progress = InfluenceProgress(stage: stage, done: row["done"] ?? 0, total: row["total"] ?? 0)
+        }
+    }
+}
+
+extension QueryOutcome {
+    init(row: Row) throws {
+        let body: Data = row["body"]
+        self =
+            if row["succeeded"] { .result(body) } else {
+                .failure(try JSONDecoder().decode(QueryFailure.self, from: body))
+            }
+    }
+
+    var isSuccess: Bool {
+        if case .result = self { true } else { false }
+    }
+
+    var failure: QueryFailure? {
+        if case .failure(let failure) = self { failure } else { nil }
+    }
+
+    func body() throws -> Data {
+        switch self {
+        case .result(let data): data
+        case .failure(let failure): try JSONEncoder().encode(failure)
+        }
+    }
 }

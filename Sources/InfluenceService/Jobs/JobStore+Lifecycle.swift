@@ -2,21 +2,21 @@ import Attribution
 import Foundation
 import GRDB
 
-/// What one sweep did for one job.
+/// What one sweep has done for one job.
 struct JobOutcomes: Sendable {
     var id: JobIdentifier
-    /// By position in the request.
+    /// By the query's index in the request.
     var outcomes: [Int: QueryOutcome]
-    /// How long the sweep was in each stage.
+    /// The seconds of each stage of the sweep.
     var seconds: [InfluenceProgress.Stage: Double]
 }
 
-/// A job's journey: queued, running, and one of the three ends.
+/// The states of a job: queued, running, and one of three final ones.
 extension JobStore {
-    /// Marks jobs as running, and keeps which of their queries the sweep has, so that it can be taken up again.
+    /// Marks jobs as running, and records which of their queries the sweep has, so that it can be resumed.
     ///
-    /// - Parameter sweep: What the sweep is made of; `nil` where nobody will take it up.
-    /// - Returns: Those that were queued or running; one cancelled in the meantime is left out.
+    /// - Parameter sweep: The queries of the sweep; `nil` if it will not be resumed.
+    /// - Returns: The jobs that were queued or running, without those that were cancelled meanwhile.
     func start(
         _ ids: [JobIdentifier], batch: JobTimings.Batch, sweep: StartedSweep? = nil, at date: Date = Date()
     ) async throws -> Set<JobIdentifier> {
@@ -43,7 +43,6 @@ extension JobStore {
         }
     }
 
-    /// Notes how far running jobs have come.
     func note(_ progress: InfluenceProgress, of ids: [JobIdentifier]) async throws {
         try await change { database, _ in
             for id in ids {
@@ -54,9 +53,9 @@ extension JobStore {
         }
     }
 
-    /// Keeps what a sweep found, and ends the jobs of which all queries are done. Jobs that were cancelled are left alone.
+    /// Writes the outcomes of a sweep, and ends the jobs whose queries are all done. Cancelled jobs do not change.
     ///
-    /// - Parameter sweep: The sweep if it has ended, and not to be taken up again.
+    /// - Parameter sweep: The sweep's id if it has ended and will not be resumed.
     func record(_ results: [JobOutcomes], ending sweep: String? = nil, at date: Date = Date()) async throws {
         try await change { [file] database, changes in
             if let sweep { try database.execute(sql: "DELETE FROM sweep WHERE id = ?", arguments: [sweep]) }
@@ -101,7 +100,7 @@ extension JobStore {
         try database.execute(
             sql: """
                 UPDATE job SET status = ?, finished = ?, failed_query_count = ?, failure = ?, timings = ?,
-                    stage = NULL, done = NULL, total = NULL,
+                    \(JobSchema.noStage),
                     result_bytes = (SELECT coalesce(sum(length(body)), 0) FROM outcome WHERE job = number)
                 WHERE id = ?
                 """,
@@ -113,13 +112,12 @@ extension JobStore {
 
     /// Ends a job that has not ended.
     ///
-    /// - Returns: The job as it is now, and whether this call ended it; `nil` if there is none of that id.
+    /// - Returns: The job as it is now, and whether this call ended it; `nil` if there is no such job.
     func cancel(_ id: JobIdentifier, at date: Date = Date()) async throws -> (job: Job, didCancel: Bool)? {
         let didCancel = try await change { database, changes in
             try database.execute(
                 sql: """
-                    UPDATE job SET status = 'cancelled', finished = ?, stage = NULL, done = NULL, total = NULL,
-                        result_bytes = 0
+                    UPDATE job SET status = 'cancelled', finished = ?, \(JobSchema.noStage), result_bytes = 0
                     WHERE id = ? AND status IN ('queued', 'running')
                     """, arguments: [date.milliseconds, id.description])
             let didCancel = database.changesCount > 0
@@ -134,53 +132,22 @@ extension JobStore {
         return try await job(id).map { ($0, didCancel) }
     }
 
-    /// Puts running jobs back into the queue for the next start, as if this one had not been: the server stops on purpose.
+    /// Puts running jobs back into the queue for the next start. Because the server stops on purpose, this start does not count as an attempt.
     func putBack(_ ids: [JobIdentifier]) async throws {
         try await change { database, changes in
             for id in ids {
                 changes.add(id)
                 try database.execute(
                     sql: """
-                        UPDATE job SET status = 'queued', attempts = max(0, attempts - 1), stage = NULL, done = NULL,
-                            total = NULL
+                        UPDATE job SET status = 'queued', attempts = max(0, attempts - 1), \(JobSchema.noStage)
                         WHERE id = ? AND status = 'running'
                         """, arguments: [id.description])
             }
         }
     }
 
-    /// Forgets ended jobs, their results and their idempotency keys: those beyond the newest `keepCount`, those that ended
-    /// before `oldest`, and the oldest of those whose requests and results are more than `keepBytes` together. The newest is always
-    /// kept.
-    ///
-    /// - Returns: How many were forgotten. ``compact()`` gives their part of the disk back.
-    @discardableResult
-    func expire(keepCount: Int, keepBytes: Int = .max, endedBefore oldest: Date) async throws -> Int {
-        try await change { database, changes in
-            let forgotten = try Row.fetchAll(
-                database,
-                sql: """
-                    SELECT number, id FROM job JOIN (
-                        SELECT number AS candidate, finished AS ended,
-                            row_number() OVER newest AS place, sum(request_bytes + result_bytes) OVER newest AS bytes
-                        FROM job WHERE finished IS NOT NULL WINDOW newest AS (ORDER BY finished DESC, number DESC)
-                    ) ON number = candidate
-                    WHERE ended < ? OR place > ? OR (bytes > ? AND place > 1)
-                    """, arguments: [oldest.milliseconds, keepCount, keepBytes])
-            for row in forgotten {
-                try database.execute(sql: "DELETE FROM job WHERE number = ?", arguments: [row["number"] as Int64])
-                if let id = JobIdentifier(row["id"] as String) { changes.forget(id) }
-            }
-            return forgotten.count
-        }
-    }
-
     /// A job that has not ended.
     private static func openJob(_ id: JobIdentifier, in database: Database, file: String) throws -> Job? {
-        try Row.fetchOne(
-            database,
-            sql: "SELECT \(JobSchema.jobColumns) FROM job WHERE id = ? AND status IN ('queued', 'running')",
-            arguments: [id.description]
-        ).map { try Job(row: $0, file: file) }
+        try Job.fetch(id, where: "status IN ('queued', 'running')", in: database, file: file)
     }
 }

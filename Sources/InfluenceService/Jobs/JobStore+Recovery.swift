@@ -3,10 +3,10 @@ import Foundation
 import GRDB
 
 extension JobStore {
-    /// Queues again what a process that has ended left unfinished, less the queries that were done.
+    /// Queues the jobs again that an earlier process left unfinished, without the queries that were done.
     ///
-    /// A job that was running as many as `maximumAttempts` times when its process died has failed: it may be what kills it. A
-    /// time in which its sweep's checkpoint grew does not count.
+    /// A job that was running `maximumAttempts` times when its process died fails, because it may be the cause. An attempt in which its
+    /// sweep's checkpoint grew does not count.
     ///
     /// - Parameter checkpointBytes: The length of a sweep's checkpoint; 0 if there is none.
     func recover(
@@ -21,13 +21,11 @@ extension JobStore {
             try database.execute(
                 sql: """
                     UPDATE job SET status = 'failed', finished = ?, failure = ?, failed_query_count = query_count,
-                        stage = NULL, done = NULL, total = NULL
+                        \(JobSchema.noStage)
                     WHERE status = 'running' AND attempts >= ?
                     """, arguments: [date.milliseconds, try jsonText(abandoned), maximumAttempts])
             try database.execute(
-                sql:
-                    "UPDATE job SET status = 'queued', stage = NULL, done = NULL, total = NULL WHERE status = 'running'"
-            )
+                sql: "UPDATE job SET status = 'queued', \(JobSchema.noStage) WHERE status = 'running'")
             let numbers = try Int64.fetchAll(
                 database, sql: "SELECT number FROM job WHERE status = 'queued' ORDER BY number")
             for number in numbers {
@@ -37,7 +35,7 @@ extension JobStore {
         }
     }
 
-    /// Forgets that a sweep had begun: it will not be taken up.
+    /// Deletes the record of a sweep that will not be resumed.
     func forget(sweep: String) async throws {
         try await change { database, _ in
             try database.execute(sql: "DELETE FROM sweep WHERE id = ?", arguments: [sweep])
@@ -51,7 +49,7 @@ extension JobStore {
             let id: String = row["id"]
             let members: [SweepMember]
             do {
-                members = try JSONDecoder().decode([SweepMember].self, from: Data((row["members"] as String).utf8))
+                members = try decoded(jsonText: row["members"])
             } catch {
                 try database.execute(sql: "DELETE FROM sweep WHERE id = ?", arguments: [id])
                 recovery.faults.append(.sweep(id: id, reason: "\(error)"))
@@ -68,7 +66,7 @@ extension JobStore {
         }
     }
 
-    /// Queues a job again, or has it fail where it cannot be read.
+    /// Queues a job again, or marks it as failed if it cannot be read.
     private static func queueAgain(
         _ number: Int64, of file: String, at date: Date, in database: Database, _ recovery: inout Recovery,
         _ changes: inout JobChanges
@@ -80,15 +78,14 @@ extension JobStore {
         else { return }
         do {
             let job = try Job(row: row, file: file)
-            let request = Data((row["request"] as String).utf8)
-            let queries = try JSONDecoder().decode([InfluenceQuery].self, from: request)
+            let queries: [InfluenceQuery] = try decoded(jsonText: row["request"])
             let finished = try finishedQueries(of: number, in: database)
             let done = Set(finished.map(\.position))
-            let left = queries.waiting.filter { !done.contains($0.position) }
-            guard !left.isEmpty else { throw UnreadableJob.nothingLeft }
+            let remaining = queries.waiting.filter { !done.contains($0.position) }
+            guard !remaining.isEmpty else { throw UnreadableJob.noQueries }
             changes.add(job.id, queries: queries, finished: finished)
             recovery.jobs.append(
-                WaitingJob(id: job.id, queries: left, attempts: row["attempts"], asker: row["asker"]))
+                WaitingJob(id: job.id, queries: remaining, attempts: row["attempts"], asker: row["asker"]))
         } catch let error as DatabaseError {
             throw error
         } catch {
@@ -97,49 +94,53 @@ extension JobStore {
             try database.execute(
                 sql: """
                     UPDATE job SET status = 'failed', finished = ?, failure = ?, failed_query_count = query_count,
-                        timings = ?, stage = NULL, done = NULL, total = NULL
+                        timings = ?, \(JobSchema.noStage)
                     WHERE number = ?
                     """, arguments: [date.milliseconds, try jsonText(failure), try jsonText(JobTimings()), number])
         }
     }
 
     private enum UnreadableJob: Error {
-        /// Each query has an outcome, and the job has not ended.
-        case nothingLeft
+        /// Each query has an outcome, but the job has not ended.
+        case noQueries
     }
+}
 
-    static func finishedQueries(of number: Int64, in database: Database) throws -> [FinishedQuery] {
-        try Row.fetchAll(
-            database,
-            sql:
-                "SELECT position, CASE WHEN succeeded THEN NULL ELSE body END AS failure FROM outcome WHERE job = ? ORDER BY position",
-            arguments: [number]
-        ).map { row in
-            FinishedQuery(
-                position: row["position"],
-                failure: try (row["failure"] as Data?).map { try JSONDecoder().decode(QueryFailure.self, from: $0) })
-        }
-    }
+/// The record of a sweep, which is kept until the sweep has ended.
+struct StartedSweep: Sendable, Equatable {
+    var members: [SweepMember]
+    /// The length of its checkpoint when it began: if it was longer when the process died, the sweep had advanced.
+    var checkpointBytes: Int
+}
 
-    /// A job as clients see it, with its queries, or `nil` if there is none of that id.
-    ///
-    /// From memory where it can be; a job that has ended stays there for a while once it was asked for.
-    func snapshot(of id: JobIdentifier) async throws -> JobSnapshot? {
-        if let shown = board.snapshot(of: id) { return shown }
-        let forgotten = board.forgottenCount
-        let found = try await read { [file] database -> JobSnapshot? in
-            guard
-                let row = try Row.fetchOne(
-                    database, sql: "SELECT \(JobSchema.jobColumns), request FROM job WHERE id = ?",
-                    arguments: [id.description])
-            else { return nil }
-            // A request that this version cannot read is no reason not to show the job.
-            let queries = try? JSONDecoder().decode([InfluenceQuery].self, from: Data((row["request"] as String).utf8))
-            return JobSnapshot(
-                job: try Job(row: row, file: file), queries: queries ?? [],
-                finished: try Self.finishedQueries(of: row["number"], in: database))
-        }
-        if let found, found.job.status.isFinal { board.show(ended: found, ifForgotten: forgotten) }
-        return found
-    }
+/// The queries of one job that take part in a sweep.
+struct SweepMember: Sendable, Equatable, Codable {
+    var job: String
+    /// The queries' indices in the job's request.
+    var positions: [Int]
+}
+
+/// A sweep that had begun when the process ended.
+struct InterruptedSweep: Sendable, Equatable {
+    /// The id of its ``JobTimings/Batch``.
+    var id: String
+    var members: [SweepMember]
+}
+
+/// What an earlier process left unfinished.
+struct Recovery: Sendable, Equatable {
+    /// The queued jobs, in the order of their arrival.
+    var jobs: [WaitingJob]
+    /// The unfinished sweeps, in the order in which they began.
+    var sweeps: [InterruptedSweep]
+    /// Records that could not be read, and were replaced or failed.
+    var faults: [RecoveryFault] = []
+}
+
+/// A record of an earlier process that cannot be read.
+enum RecoveryFault: Sendable, Equatable {
+    /// The sweep's queries are unknown: they are in the queue, and are swept from the start.
+    case sweep(id: String, reason: String)
+    /// The job has failed, with this reason.
+    case job(id: String, reason: String)
 }

@@ -2,24 +2,22 @@ import Attribution
 import Foundation
 import GRDB
 
-/// Jobs and their results, in a SQLite database that survives the process's death at any moment.
+/// Jobs and their results, in a SQLite database that survives the death of the process at any moment.
 ///
-/// A job is on disk when ``add(_:isList:id:at:)`` returns. The methods suspend, and never block a thread of Swift's pool.
-/// All of them throw ``JobStoreError``.
-public final class JobStore: Sendable {
+/// A job is on disk when ``add(_:isList:id:key:asker:at:)`` returns. The methods suspend, and never block a thread of Swift's pool. All of
+/// them throw ``JobStoreError``.
+final class JobStore: Sendable {
     let database: DatabasePool
     let file: String
-    /// What clients ask for most, in memory.
+    /// The jobs that clients ask for most, in memory.
     let board = JobBoard()
-    /// Why the database of an earlier version keeps what it once took of the disk; `nil` for others.
+    /// Why an earlier version's database cannot free the disk space of deleted jobs; `nil` if it can.
     let rewritingFailure: String?
 
-    /// Opens the database, or makes it.
-    ///
-    /// Blocks while it does so.
+    /// Opens the database, or creates it. Blocks the thread meanwhile.
     ///
     /// - Throws: ``JobStoreError/cannotOpen(file:reason:)``, ``JobStoreError/newerFormat(file:)``.
-    public init(file: URL) throws(JobStoreError) {
+    init(file: URL) throws(JobStoreError) {
         self.file = file.path
         do {
             var configuration = GRDB.Configuration()
@@ -27,8 +25,8 @@ public final class JobStore: Sendable {
             configuration.busyMode = .timeout(5)
             configuration.prepareDatabase(Self.prepareForCompaction)
             database = try DatabasePool(path: file.path, configuration: configuration)
-            // GRDB opens in WAL mode with synchronous = NORMAL, which syncs at checkpoints alone: a commit could be lost
-            // with the power (sqlite.org/pragma.html#pragma_synchronous). An acknowledged job must not.
+            // GRDB opens in WAL mode with synchronous = NORMAL, which syncs only at checkpoints: a power failure could lose a commit
+            // (sqlite.org/pragma.html#pragma_synchronous). An acknowledged job must not be lost.
             try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             guard try !database.read(JobSchema.migrator.hasBeenSuperseded) else {
                 throw JobStoreError.newerFormat(file: file.path)
@@ -46,14 +44,14 @@ public final class JobStore: Sendable {
 
     // MARK: - Adding and reading
 
-    /// Keeps a new job, queued. It is committed and synced when this returns.
+    /// Writes a new, queued job. It is committed and synced when this returns.
     ///
     /// - Parameters:
     ///   - queries: At least one.
-    ///   - key: A request with a key that an earlier one had makes no second job.
-    ///   - asker: The ``Asker/id`` of who asks.
-    /// - Throws: ``SubmissionError/keyReused`` if the earlier request was another.
-    public func add(
+    ///   - key: A request with the key of an earlier request creates no second job.
+    ///   - asker: The ``Asker/id`` of the client.
+    /// - Throws: ``SubmissionError/keyReused`` if the earlier request was a different one.
+    func add(
         _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), key: IdempotencyKey?,
         asker: String? = nil, at date: Date = Date()
     ) async throws -> Submission {
@@ -81,16 +79,9 @@ public final class JobStore: Sendable {
         }
     }
 
-    /// Keeps a new job that any number of others may be like.
-    public func add(
-        _ queries: [InfluenceQuery], isList: Bool, id: JobIdentifier = JobIdentifier(), at date: Date = Date()
-    ) async throws -> Job {
-        try await add(queries, isList: isList, id: id, key: nil, at: date).job
-    }
-
-    /// The job that a request of this owner and key has made, if there was one.
+    /// The job that an earlier request of this owner and key created, if there was one.
     ///
-    /// - Throws: ``SubmissionError/keyReused`` if that request was another.
+    /// - Throws: ``SubmissionError/keyReused`` if that request was a different one.
     func job(for key: IdempotencyKey) async throws -> Job? {
         try await read { [file] database in try Self.job(for: key, in: database, file: file) }
     }
@@ -108,31 +99,26 @@ public final class JobStore: Sendable {
         return try Job(row: row, file: file)
     }
 
-    /// One job, or `nil` if there is none of that id.
-    public func job(_ id: JobIdentifier) async throws -> Job? {
-        try await read { [file] database in
-            try Row.fetchOne(
-                database, sql: "SELECT \(JobSchema.jobColumns) FROM job WHERE id = ?", arguments: [id.description]
-            ).map { try Job(row: $0, file: file) }
-        }
+    func job(_ id: JobIdentifier) async throws -> Job? {
+        try await read { [file] database in try Job.fetch(id, in: database, file: file) }
     }
 
-    /// The queries of a job as they were understood, or `nil` if there is none of that id.
-    public func queries(of id: JobIdentifier) async throws -> [InfluenceQuery]? {
+    /// The queries of a job as the server understood them; `nil` if there is no such job.
+    func queries(of id: JobIdentifier) async throws -> [InfluenceQuery]? {
         try await read { database in
             try String.fetchOne(
                 database, sql: "SELECT request FROM job WHERE id = ?", arguments: [id.description]
-            ).map { try JSONDecoder().decode([InfluenceQuery].self, from: Data($0.utf8)) }
+            ).map { try decoded(jsonText: $0) }
         }
     }
 
     /// Jobs from the newest to the oldest.
     ///
     /// - Parameters:
-    ///   - status: Only those of this status.
-    ///   - limit: How many at most.
-    ///   - cursor: The ``JobPage/next`` of the page before.
-    public func jobs(status: Job.Status? = nil, limit: Int, after cursor: Int64? = nil) async throws -> JobPage {
+    ///   - status: Only jobs of this status.
+    ///   - limit: The most jobs to return.
+    ///   - cursor: The ``JobPage/next`` of the previous page.
+    func jobs(status: Job.Status? = nil, limit: Int, after cursor: Int64? = nil) async throws -> JobPage {
         try await read { [file] database in
             var conditions = ["number < ?"]
             var arguments: StatementArguments = [cursor ?? Int64.max]
@@ -154,8 +140,8 @@ public final class JobStore: Sendable {
         }
     }
 
-    /// What has become of a job's queries, in their order; those not yet done are left out.
-    public func outcomes(of id: JobIdentifier) async throws -> [QueryOutcome] {
+    /// The outcomes of a job's queries that are done, in the order of the queries.
+    func outcomes(of id: JobIdentifier) async throws -> [QueryOutcome] {
         try await read { database in
             try Row.fetchAll(
                 database,
@@ -167,7 +153,7 @@ public final class JobStore: Sendable {
         }
     }
 
-    /// What has become of one of a job's queries, by its place in the request; `nil` if it is not done, or there is no such job.
+    /// The outcome of one of a job's queries, by its index in the request; `nil` if it is not done, or there is no such job.
     func outcome(of id: JobIdentifier, at position: Int) async throws -> QueryOutcome? {
         try await read { database in
             try Row.fetchOne(
@@ -180,7 +166,7 @@ public final class JobStore: Sendable {
         }
     }
 
-    /// How large a job's result is, or `nil` if there is none of that id.
+    /// The size of a job's result; `nil` if there is no such job.
     func resultSize(of id: JobIdentifier) async throws -> ResultSize? {
         try await read { database in
             try Row.fetchOne(
@@ -197,65 +183,139 @@ public final class JobStore: Sendable {
         }
     }
 
-    // MARK: - Access
-
-    func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
-        do {
-            return try await database.read(body)
-        } catch {
-            throw described(error)
+    func jobCounts() async throws -> [Job.Status: Int] {
+        try await read { database in
+            let rows = try Row.fetchAll(database, sql: "SELECT status, COUNT(*) FROM job GROUP BY status")
+            let pairs = rows.compactMap { row in Job.Status(rawValue: row[0]).map { ($0, row[1] as Int) } }
+            return Dictionary(uniqueKeysWithValues: pairs)
         }
     }
 
-    /// Writes, and when that is committed shows the jobs that were changed on the board.
+    static func finishedQueries(of number: Int64, in database: Database) throws -> [FinishedQuery] {
+        try Row.fetchAll(
+            database,
+            sql:
+                "SELECT position, CASE WHEN succeeded THEN NULL ELSE body END AS failure FROM outcome WHERE job = ? ORDER BY position",
+            arguments: [number]
+        ).map { row in
+            FinishedQuery(
+                position: row["position"],
+                failure: try (row["failure"] as Data?).map { try JSONDecoder().decode(QueryFailure.self, from: $0) })
+        }
+    }
+
+    /// A job as clients see it, with its queries; `nil` if there is no such job.
+    ///
+    /// It comes from the board if possible, and an ended job stays on the board for a while after this.
+    func snapshot(of id: JobIdentifier) async throws -> JobSnapshot? {
+        if let shown = board.snapshot(of: id) { return shown }
+        let forgotten = board.forgottenCount
+        let found = try await read { [file] database -> JobSnapshot? in
+            guard
+                let row = try Row.fetchOne(
+                    database, sql: "SELECT \(JobSchema.jobColumns), request FROM job WHERE id = ?",
+                    arguments: [id.description])
+            else { return nil }
+            // The job can be shown even if this version cannot read its request.
+            let queries = try? decoded(jsonText: row["request"]) as [InfluenceQuery]
+            return JobSnapshot(
+                job: try Job(row: row, file: file), queries: queries ?? [],
+                finished: try Self.finishedQueries(of: row["number"], in: database))
+        }
+        if let found, found.job.status.isFinal { board.show(ended: found, ifForgotten: forgotten) }
+        return found
+    }
+
+    // MARK: - Access
+
+    func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        try await describingErrors { try await database.read(body) }
+    }
+
+    /// Writes, and after the commit shows the changed jobs on the board.
     func change<Value: Sendable>(
         _ body: @escaping @Sendable (Database, inout JobChanges) throws -> Value
     ) async throws -> Value {
-        do {
+        try await describingErrors {
             let (value, changes) = try await database.write { [file, board] database in
                 var changes = JobChanges()
                 let value = try body(database, &changes)
-                // Writes have their turn one by one, so that the numbers go up in the order of the commits.
+                // Writes run one by one, so the numbers increase in the order of the commits.
                 try changes.read(in: database, file: file, number: board.nextChange())
                 return (value, changes)
             }
             board.show(changes)
             return value
-        } catch {
-            throw described(error)
         }
     }
 
-    /// Writes the log into the database and makes it empty.
+    /// Writes the log into the database, and truncates it.
     func checkpoint() async throws {
-        do {
+        try await describingErrors {
             try await database.writeWithoutTransaction { _ = try $0.checkpoint(.truncate) }
+        }
+    }
+
+    private func describingErrors<Value: Sendable>(
+        _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error where error is CancellationError || error is SubmissionError {
+            throw error
         } catch {
-            throw described(error)
-        }
-    }
-
-    private func described(_ error: any Error) -> any Error {
-        switch error {
-        case is CancellationError, is SubmissionError: error
-        default: JobStoreError(error, file: file)
+            throw JobStoreError(error, file: file)
         }
     }
 }
 
-/// Some jobs of a longer list.
-public struct JobPage: Sendable, Equatable {
-    public var jobs: [Job]
-    /// Where the next page starts; `nil` on the last one.
-    public var next: Int64?
+/// A page of a list of jobs.
+struct JobPage: Sendable, Equatable {
+    var jobs: [Job]
+    /// The cursor of the next page; `nil` on the last page.
+    var next: Int64?
 }
 
-/// How large a job's result is, in bytes of JSON.
+/// The size of a job's result, in bytes of JSON.
 struct ResultSize: Sendable, Equatable {
     var request: Int
-    /// The request and all outcomes.
+    /// The size of the request and all outcomes together.
     var all: Int
     var largestOutcome: Int
     /// How many queries are done.
     var outcomes: Int
+}
+
+/// Why jobs cannot be read or written.
+enum JobStoreError: Error, Equatable, CustomStringConvertible {
+    case cannotOpen(file: String, reason: String)
+    /// A later version of Tributary has written the file.
+    case newerFormat(file: String)
+    case diskFull(file: String)
+    case failed(file: String, reason: String)
+
+    var description: String {
+        switch self {
+        case .cannotOpen(let file, let reason):
+            "\(file): the job database cannot be opened: \(reason)"
+        case .newerFormat(let file):
+            "\(file): a newer version of Tributary has written these jobs: use that version, or another workspace"
+        case .diskFull(let file):
+            "\(file): the disk is full: free some space on it"
+        case .failed(let file, let reason):
+            "\(file): the job database failed: \(reason)"
+        }
+    }
+
+    init(_ error: any Error, file: String) {
+        switch error {
+        case let error as JobStoreError: self = error
+        // The connections' shared memory is a file: a full disk is noticed there first, with a code of its own.
+        case let error as DatabaseError
+        where error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_IOERR_SHMSIZE:
+            self = .diskFull(file: file)
+        case let error as DatabaseError: self = .failed(file: file, reason: error.description)
+        default: self = .failed(file: file, reason: "\(error)")
+        }
+    }
 }

@@ -1,14 +1,13 @@
 import HTTP
 import Logging
 
-/// Writes a line of log for each request that has been answered, or whose connection has ended before.
+/// Logs each request that was answered, or whose connection ended before that.
 ///
-/// Requests that monitoring sends every few seconds are for those who debug. A line has a request's path, but neither its query
-/// nor its body, which hold what users ask.
+/// The frequent requests of monitoring are logged as debugging. A line has a request's path, but neither its query items nor its body,
+/// which contain what users ask.
 struct AccessLog: ConnectionObserving {
     private let logger: Logger
 
-    /// Calls that are logged as debugging.
     private static let quietRoutes: Set = ["/healthz", "/readyz", "/metrics"]
 
     init(logger: Logger) { self.logger = logger }
@@ -30,5 +29,24 @@ struct AccessLog: ConnectionObserving {
         if let status = report.status { metadata["status"] = .stringConvertible(status.code) }
         for (name, value) in report.annotations { metadata[name] = "\(value)" }
         logger.log(level: level, "request", metadata: metadata)
+    }
+}
+
+/// The request that the current task answers: its id is in every line that the task logs.
+enum RequestScope {
+    @TaskLocal static var identifier: String?
+
+    /// Adds the request's id to the lines of a logger.
+    static let metadataProvider = Logger.MetadataProvider {
+        identifier.map { ["request_id": "\($0)"] } ?? [:]
+    }
+}
+
+extension Logger {
+    /// The same logger, whose lines have the request's id.
+    var namingRequests: Logger {
+        var logger = self
+        logger.handler.metadataProvider = RequestScope.metadataProvider
+        return logger
     }
 }

@@ -2,15 +2,15 @@ import Foundation
 import JSON
 import Logging
 
-/// Writes the log to standard error, a line an event: for people, or as JSON for programs.
+/// Writes the log to standard error, one line per event: for people, or as JSON for programs.
 ///
 ///     LoggingSystem.bootstrap { ServiceLogHandler(label: $0, settings: configuration.logging) }
 ///
 ///     2026-01-31T12:00:00.000Z info: sweep started batch_id=01J... queries=20
 ///     {"timestamp":"2026-...","level":"info","message":"sweep started","logger":"tributary","batch_id":"01J...","queries":20}
 ///
-/// In JSON, `request_id` and `job_id` name the request and the job that an event is about; numbers are numbers where the event
-/// has them as such.
+/// In JSON, `request_id` and `job_id` are the ids of the request and the job of an event; numbers are numbers if the event has them as
+/// such.
 public struct ServiceLogHandler: LogHandler {
     public var logLevel: Logger.Level
     public var metadata: Logger.Metadata = [:]
@@ -19,7 +19,7 @@ public struct ServiceLogHandler: LogHandler {
     private let format: Configuration.Logging.Format
     private let write: @Sendable (String) -> Void
 
-    /// - Parameter write: Takes each line, with its end.
+    /// - Parameter write: Receives each line, with its line break.
     public init(
         label: String, settings: Configuration.Logging,
         write: @escaping @Sendable (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
@@ -37,7 +37,7 @@ public struct ServiceLogHandler: LogHandler {
 
     public func log(event: LogEvent) {
         var all = event.metadata ?? [:]
-        // What the event says of itself goes before what is said of all.
+        // The event's own values precede those of the logger.
         if !metadata.isEmpty { all.merge(metadata) { own, _ in own } }
         if let provided = metadataProvider?.get(), !provided.isEmpty { all.merge(provided) { own, _ in own } }
         if let error = event.error { all["error"] = "\(error)" }
@@ -62,7 +62,7 @@ public struct ServiceLogHandler: LogHandler {
         }
     }
 
-    /// The ids first, and then by name.
+    /// The ids first, then by name.
     private static func order(_ key: String) -> (Int, String) {
         switch key {
         case "request_id": (0, key)
@@ -84,19 +84,19 @@ public struct ServiceLogHandler: LogHandler {
         }
     }
 
-    /// A value as it stands, or in quotes where it would not be one word.
+    /// A value as it is, or in quotes if it is not one word.
     private static func oneWord(_ value: String) -> String {
         let isWord =
             !value.isEmpty && value.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && !isControl($0) }
         return isWord ? value : JSONTree.string(value).text
     }
 
-    /// Text in which a line break cannot pass for another event.
+    /// Text in which a line break cannot look like another event.
     private static func oneLine(_ text: String) -> String {
         text.unicodeScalars.contains(where: isControl) ? oneWord(text) : text
     }
 
-    /// Whether a terminal would obey it; JSON writes it as an escape.
+    /// Whether a terminal could interpret it; JSON escapes it.
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
     }

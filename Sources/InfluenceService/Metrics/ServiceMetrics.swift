@@ -1,19 +1,20 @@
 import Attribution
+import Foundation
 import HTTP
 import HTTPTypes
 
-/// What the service counts as it goes.
+/// The counters of the service.
 final class ServiceMetrics: Sendable {
     private let requests = Counter(
-        "tributary_http_requests_total", "Requests answered, by the route that answered; \"none\" where none did.",
+        "tributary_http_requests_total", "Requests answered, by the route that answered; \"none\" if no route did.",
         by: "method", "route", "status")
     private let durations = Histogram(
         "tributary_http_request_duration_seconds",
-        "From a request's arrival to the end of its response. Event streams and Prefer: wait take as long as they are asked to.",
+        "From a request's arrival to the end of its response. Event streams and Prefer: wait last as long as the client asks.",
         bounds: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
         by: "method", "route")
     private let aborted = Counter(
-        "tributary_http_aborted_total", "Requests whose connection ended before their response did.")
+        "tributary_http_aborted_total", "Requests whose connection ended before their response was complete.")
     private let received = Counter("tributary_http_received_bytes_total", "Bytes of requests.")
     private let sent = Counter("tributary_http_sent_bytes_total", "Bytes of responses.")
     private let opened = Counter("tributary_http_connections_opened_total", "Connections accepted.")
@@ -23,20 +24,19 @@ final class ServiceMetrics: Sendable {
         "tributary_batch_queries", "Queries that shared a sweep.",
         bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024])
     private let sweepDurations = Histogram(
-        "tributary_sweep_duration_seconds", "From a sweep's start to the last result's being on disk.",
+        "tributary_sweep_duration_seconds", "From a sweep's start until its last result is on disk.",
         bounds: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600])
     private let stages = Counter(
         "tributary_stage_seconds_total", "Time that sweeps have spent in each stage.", by: "stage")
     private let queries = Counter(
-        "tributary_queries_total", "Queries that have ended, by what became of them.", by: "outcome")
+        "tributary_queries_total", "Queries that have ended, by outcome.", by: "outcome")
     private let ingested = Counter(
-        "tributary_ingested_records_total", "Records of uploads, by what became of them.", by: "outcome")
+        "tributary_ingested_records_total", "Records of uploads, by outcome.", by: "outcome")
 
-    /// Notes the end of a sweep.
-    ///
     /// - Parameters:
-    ///   - seconds: Of all of it, and of each stage.
-    ///   - outcomes: Of its queries.
+    ///   - seconds: The duration of the whole sweep.
+    ///   - stageSeconds: The duration of each stage.
+    ///   - outcomes: The outcomes of its queries.
     func sweepEnded(
         queries count: Int, seconds: Double, stages stageSeconds: [InfluenceProgress.Stage: Double],
         outcomes: some Sequence<QueryOutcome>
@@ -52,14 +52,12 @@ final class ServiceMetrics: Sendable {
         }
     }
 
-    /// Notes what an upload has added.
     func ingested(_ summary: IngestionSummary) {
         ingested.add(Double(summary.added), "added")
         ingested.add(Double(summary.duplicates), "duplicate")
         ingested.add(Double(summary.empty), "empty")
     }
 
-    /// All that is counted here.
     var families: [MetricFamily] {
         [
             requests.family, durations.family, aborted.family, received.family, sent.family, opened.family,
@@ -74,7 +72,7 @@ extension ServiceMetrics: ConnectionObserving {
     func connectionClosed(_ report: ConnectionReport) { closed.add() }
 
     func requestFinished(_ report: RequestReport) {
-        // Methods and paths that no route knows are the client's to choose: each would be kept for ever.
+        // A client can choose any method and path that no route has, and each would be kept forever.
         let method = report.routePattern == nil ? "other" : report.method?.rawValue ?? "other"
         let route = report.routePattern ?? "none"
         requests.add(1, method, route, report.status.map { String($0.code) } ?? "none")
@@ -82,5 +80,70 @@ extension ServiceMetrics: ConnectionObserving {
         received.add(Double(report.bytesReceived))
         sent.add(Double(report.bytesSent))
         if report.outcome == .aborted { aborted.add() }
+    }
+}
+
+/// The kernel's measurements of this process, under the names that Prometheus's own client libraries use.
+enum ProcessMetrics {
+    /// Measurements that cannot be read are left out.
+    static func families() -> [MetricFamily] {
+        let ticks = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
+        let fields = statusFields()
+        var families: [MetricFamily] = []
+        if let pages = fields.value(24) {
+            families.append(
+                .gauge(
+                    "process_resident_memory_bytes", "Resident memory.",
+                    value: pages * Double(sysconf(Int32(_SC_PAGESIZE)))))
+        }
+        if let bytes = fields.value(23) {
+            families.append(.gauge("process_virtual_memory_bytes", "Virtual memory.", value: bytes))
+        }
+        if let user = fields.value(14), let system = fields.value(15) {
+            families.append(
+                .counter("process_cpu_seconds_total", "CPU time of user and system.", value: (user + system) / ticks))
+        }
+        if let threads = fields.value(20) {
+            families.append(.gauge("process_threads", "Threads.", value: threads))
+        }
+        if let start = fields.value(22), let boot = bootTime() {
+            families.append(
+                .gauge(
+                    "process_start_time_seconds", "When the process started, since 1970.", value: boot + start / ticks))
+        }
+        if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+            // One of them is the open folder.
+            families.append(
+                .gauge("process_open_fds", "Open file descriptors.", value: Double(max(files.count - 1, 0))))
+        }
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+            families.append(
+                .gauge("process_max_fds", "The most file descriptors that can be open.", value: Double(limit.rlim_cur)))
+        }
+        return families
+    }
+
+    /// The fields of /proc/self/stat (proc(5)) from the third on; the manual numbers them from 1.
+    private struct StatusFields {
+        var texts: [Substring]
+
+        func value(_ number: Int) -> Double? {
+            texts.indices.contains(number - 3) ? Double(texts[number - 3]) : nil
+        }
+    }
+
+    private static func statusFields() -> StatusFields {
+        guard let text = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
+            // The second field is the program's name in parentheses, which can contain any character.
+            let end = text.lastIndex(of: ")")
+        else { return StatusFields(texts: []) }
+        return StatusFields(texts: text[text.index(after: end)...].split(separator: " "))
+    }
+
+    /// When the machine started, in seconds since 1970.
+    private static func bootTime() -> Double? {
+        guard let text = try? String(contentsOfFile: "/proc/stat", encoding: .utf8) else { return nil }
+        return text.split(separator: "\n").first { $0.hasPrefix("btime ") }.flatMap { Double($0.dropFirst(6)) }
     }
 }

@@ -7,9 +7,9 @@ struct OpenAPIDocument: Sendable {
     let tree: JSONTree
 
     /// - Parameters:
-    ///   - operations: Every call there is.
+    ///   - operations: Every call.
     ///   - needsTokens: Whether calls with a scope are refused without a token.
-    ///   - configuration: Has the defaults of queries, and limits.
+    ///   - configuration: The defaults of queries, and their limits.
     init(
         _ operations: [Operation], version: String, needsTokens: Bool, configuration: Configuration = Configuration()
     ) {
@@ -28,7 +28,7 @@ struct OpenAPIDocument: Sendable {
             "paths": Self.paths(operations, needsTokens: needsTokens),
             "components": [
                 "schemas": .object(
-                    SchemaName.allCases.map { .init(name: $0.rawValue, value: $0.schema(under: configuration).tree) }),
+                    SchemaName.allCases.map { .init(name: $0.name, value: $0.schema(under: configuration).tree) }),
                 "responses": .object(
                     Self.grouped(ProblemKind.ofEveryCall).map { status, kinds in
                         .init(name: Self.name(ofProblems: status), value: Self.response(status, kinds))
@@ -39,10 +39,10 @@ struct OpenAPIDocument: Sendable {
                     "bearer": [
                         "type": "http", "scheme": "bearer",
                         "description": .string(
-                            "A token of a scope, which includes those before it: "
+                            "A token with a scope; each scope includes the ones before it: "
                                 + Scope.allCases.map { "\($0.rawValue) (\($0.description))" }
                                 .joined(separator: ", ")
-                                + ". On a loopback address none is needed by default."),
+                                + ". On a loopback address no token is needed by default."),
                     ]
                 ],
             ],
@@ -50,14 +50,13 @@ struct OpenAPIDocument: Sendable {
     }
 
     private static let introduction = """
-        Field names are snake_case, times RFC 3339 in UTC with milliseconds, durations seconds, scores nats. Unknown fields and \
-        query items are refused. Errors are application/problem+json (RFC 9457) of a stable type, which GET /problems lists; \
-        every response has an X-Request-Id, which is the client's own where it sends one.
+        Field names are snake_case. Times are RFC 3339 in UTC with milliseconds, durations are in seconds, scores in nats. Unknown \
+        fields and query items are refused. Errors are application/problem+json (RFC 9457) with a stable type; GET /problems lists \
+        all types. Every response has an X-Request-Id: the client's own if it sent one.
         """
 
-    /// Fields that every response has.
     private static let commonHeaders = [
-        (name: "X-Request-Id", schema: Schema.string("Names the request in the server's log."))
+        (name: "X-Request-Id", schema: Schema.string("The request's id in the server's log."))
     ]
 
     // MARK: - Paths
@@ -94,7 +93,7 @@ struct OpenAPIDocument: Sendable {
                 "security",
                 operation.scope.map { scope in
                     let bearer: JSONTree = ["bearer": [.string(scope.rawValue)]]
-                    // The empty requirement: it works without, too.
+                    // The empty requirement: the call also works without a token.
                     return needsTokens ? [bearer] : [bearer, [:]]
                 } ?? []
             ),
@@ -103,7 +102,7 @@ struct OpenAPIDocument: Sendable {
 
     private static func tree(of parameter: Operation.Parameter) -> JSONTree {
         [
-            "name": .string(parameter.name), "in": .string(parameter.place.rawValue),
+            "name": .string(parameter.name), "in": .string(parameter.location.rawValue),
             "description": .string(parameter.description), "required": .boolean(parameter.isRequired),
             "schema": parameter.schema.tree,
         ]
@@ -172,15 +171,17 @@ struct OpenAPIDocument: Sendable {
         ]
     }
 
-    /// What problems of a status tell besides.
+    /// The header fields of problems of a status.
     private static let headersOfProblems: [Int: [(name: String, schema: Schema)]] = {
         let retry = [(name: "Retry-After", schema: Schema.integer("When to try again, in seconds.", from: 0))]
-        let challenge = [(name: "WWW-Authenticate", schema: Schema.string("What is wanted (RFC 6750 section 3)."))]
+        let challenge = [
+            (name: "WWW-Authenticate", schema: Schema.string("The required authentication (RFC 6750 section 3)."))
+        ]
         let forms = [
-            (name: "Accept", schema: Schema.string("The media types that are taken, where the body's is not.")),
+            (name: "Accept", schema: Schema.string("The accepted media types, if the body's is not among them.")),
             (
                 name: "Accept-Encoding",
-                schema: Schema.string("The content codings that are taken, where the body's is not.")
+                schema: Schema.string("The accepted content codings, if the body's is not among them.")
             ),
         ]
         return [401: challenge, 403: challenge, 415: forms, 429: retry, 503: retry]

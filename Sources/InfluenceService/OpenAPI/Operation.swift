@@ -1,9 +1,9 @@
 import HTTP
 import HTTPTypes
 
-/// One call of the API: where it is found, who may use it, what it takes and answers, and how that is done.
+/// One call of the API: its path, the scope that it needs, its parameters, its answers, and its handler.
 ///
-/// Routes, the list at the root, the OpenAPI document and the tests are all made of these.
+/// Routes, the list at the root, the OpenAPI document and the tests are all made from these.
 struct Operation: Sendable {
     var method: HTTPRequest.Method
     /// A path in which `{name}` stands for any one segment.
@@ -11,45 +11,25 @@ struct Operation: Sendable {
     /// Its name in generated clients, such as `listJobs`.
     var id: String
     var tag: Tag
-    /// What a client's token must allow; nil for calls that are open to all.
+    /// The scope that a client's token needs; nil for calls without a token.
     var scope: Scope?
-    /// What it does, in a few words.
     var summary: String
     var details: String?
-    var parameters: [Parameter]
+    var parameters: [Parameter] = []
     var body: Content?
     var answers: [Answer]
-    /// The problems that it may answer with, besides those that every call has, or every call with a scope.
-    var problems: [ProblemKind]
+    /// The call's own problems, besides those of every call, or of every call with a scope.
+    var problems: [ProblemKind] = []
     var handler: Route.Handler
 
-    init(
-        _ method: HTTPRequest.Method, _ pattern: String, id: String, tag: Tag, scope: Scope?, _ summary: String,
-        details: String? = nil, parameters: [Parameter] = [], body: Content? = nil, answers: [Answer],
-        problems: [ProblemKind] = [], _ handler: @escaping Route.Handler
-    ) {
-        self.method = method
-        self.pattern = pattern
-        self.id = id
-        self.tag = tag
-        self.scope = scope
-        self.summary = summary
-        self.details = details
-        self.parameters = parameters
-        self.body = body
-        self.answers = answers
-        self.problems = problems
-        self.handler = handler
-    }
-
-    /// What calls are about.
+    /// The subject of a call.
     enum Tag: String, Sendable, CaseIterable {
         case influence, jobs, corpus, model, service
 
         var description: String {
             switch self {
             case .influence: "Which training sequences made the model say something."
-            case .jobs: "What has become of questions that were asked."
+            case .jobs: "The jobs that answer queries, and their results."
             case .corpus: "The sequences that the model was trained on."
             case .model: "The model itself."
             case .service: "The server: its health, its measurements, its description."
@@ -59,37 +39,44 @@ struct Operation: Sendable {
 
     /// A part of the request outside its body.
     struct Parameter: Sendable {
-        enum Place: String, Sendable {
+        enum Location: String, Sendable {
             case path, query, header
         }
 
-        var place: Place
+        var location: Location
         var name: String
         var schema: Schema
         var isRequired: Bool
         var description: String
 
-        static func path(_ name: String, _ description: String, _ schema: Schema) -> Parameter {
-            Parameter(place: .path, name: name, schema: schema, isRequired: true, description: description)
+        static func path(_ name: String, _ description: String, schema: Schema) -> Parameter {
+            Parameter(location: .path, name: name, schema: schema, isRequired: true, description: description)
         }
 
         static func query(
-            _ name: String, _ description: String, _ schema: Schema, isRequired: Bool = false
+            _ name: String, _ description: String, schema: Schema, isRequired: Bool = false
         ) -> Parameter {
-            Parameter(place: .query, name: name, schema: schema, isRequired: isRequired, description: description)
+            Parameter(location: .query, name: name, schema: schema, isRequired: isRequired, description: description)
         }
 
-        static func header(_ name: String, _ description: String, _ schema: Schema) -> Parameter {
-            Parameter(place: .header, name: name, schema: schema, isRequired: false, description: description)
+        static func header(_ name: String, _ description: String, schema: Schema) -> Parameter {
+            Parameter(location: .header, name: name, schema: schema, isRequired: false, description: description)
         }
+
+        static let ifNoneMatch = header(
+            "If-None-Match", "The tags of what the client already has.", schema: .string("Entity tags."))
     }
 
     /// A body in one of several forms.
     struct Content: Sendable {
         var description: String
         var forms: [(mediaType: String, schema: Schema)]
-        /// The content codings that a request's body may have.
+        /// The content codings that a request's body can have.
         var codings: [String] = []
+
+        static func json(_ description: String, _ schema: SchemaName) -> Content {
+            Content(description: description, forms: [("application/json", .reference(schema))])
+        }
     }
 
     /// A response that is not a problem.
@@ -102,28 +89,32 @@ struct Operation: Sendable {
             _ description: String, _ schema: SchemaName, status: HTTPResponse.Status = .ok,
             headers: [(name: String, schema: Schema)] = []
         ) -> Answer {
-            Answer(
-                status: status,
-                content: Content(description: description, forms: [("application/json", .reference(schema))]),
-                headers: headers)
+            Answer(status: status, content: .json(description, schema), headers: headers)
         }
+
+        /// An answer without a body.
+        static func empty(_ description: String, status: HTTPResponse.Status) -> Answer {
+            Answer(status: status, content: Content(description: description, forms: []))
+        }
+
+        static let notModified = empty("The client already has it.", status: .notModified)
     }
 
-    /// All the problems that it may answer with.
+    /// All problems with which the call can be answered.
     var allProblems: [ProblemKind] {
         let own = problems + (scope == nil ? [] : ProblemKind.ofScopedCalls)
         return own + ProblemKind.ofEveryCall.filter { !own.contains($0) }
     }
 
-    /// The names of the query items that it knows.
-    var queryItems: [String] { parameters.filter { $0.place == .query }.map(\.name) }
+    /// The names of the query items that the call accepts.
+    var queryItems: [String] { parameters.filter { $0.location == .query }.map(\.name) }
 }
 
 extension Scope {
-    /// What it allows beyond the scopes before it.
+    /// What the scope allows in addition to the scopes before it.
     var description: String {
         switch self {
-        case .read: "look at jobs, results, sequences, the model and the measurements"
+        case .read: "read jobs, results, sequences, the model and the measurements"
         case .query: "ask for influence and completions, and cancel jobs"
         case .admin: "add to the corpus"
         }
@@ -131,21 +122,20 @@ extension Scope {
 }
 
 extension ProblemKind {
-    /// What calls that need a scope are answered with.
+    /// Problems of calls that need a scope.
     static let ofScopedCalls: [ProblemKind] = [
         .tokenMissing, .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests,
     ]
 
-    /// What any call may be answered with.
     static let ofEveryCall: [ProblemKind] = [
         .malformedRequest, .invalidField, .preconditionFailed, .requestTimeout, .bodyTooLarge, .targetTooLong,
         .unknownExpectation, .misdirectedRequest, .headerTooLarge, .internalError, .unknownTransferCoding, .unavailable,
         .tooManyConnections, .unsupportedVersion,
     ]
 
-    /// What calls are answered with that need the engine, while it is not there.
+    /// Problems of calls that need the engine.
     static let ofEngineCalls: [ProblemKind] = [.starting, .startFailed, .stopping, .queryFailed]
 
-    /// What calls with a JSON body are answered with.
+    /// Problems of calls with a JSON body.
     static let ofJSONBodies: [ProblemKind] = [.malformedJSON, .unsupportedMediaType, .unusableField]
 }

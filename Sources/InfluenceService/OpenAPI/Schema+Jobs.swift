@@ -1,73 +1,68 @@
 import Attribution
 
+// Jobs and their events.
 extension Schema {
     private static func time(_ description: String) -> Schema { string(description, format: "date-time") }
 
-    private static func seconds(_ description: String) -> Schema { number(description, from: 0) }
-
     static let job = object(
-        "A request for influence, and how far it has come.",
-        .required("id", string("Names the job.")),
+        "A request for influence, and its progress.",
+        .text("id", "The job's id."),
         .optional(
             "title",
             object(
-                "Its first query, in the few words that a list has room for; what is cut ends in an ellipsis.",
-                .required("prompt", string("The prompt's beginning.")),
-                .required("completion", string("The completion's beginning.")))),
-        .required("status", choice("How far it is.", of: Job.Status.self)),
-        .optional(
-            "stage", choice("What its sweep is doing, while it runs.", of: InfluenceProgress.Stage.self)),
+                "The job's first query, shortened for lists; shortened texts end in an ellipsis.",
+                .text("prompt", "The beginning of the prompt."),
+                .text("completion", "The beginning of the completion."))),
+        .required("status", choice("The state of the job.", of: Job.Status.self)),
+        .optional("stage", choice("The stage of the job's sweep while it runs.", of: InfluenceProgress.Stage.self)),
         .optional(
             "progress",
             object(
-                "Of the stage.", .required("done", integer("Steps done.", from: 0)),
-                .required("total", integer("Steps in all.", from: 0)))),
-        .required("queries", integer("How many queries it has.", from: 1)),
-        .required("failed_queries", integer("How many of them have failed.", from: 0)),
-        .required("created_at", time("When it was accepted.")),
-        .optional("started_at", time("When its first sweep began.")),
-        .optional("finished_at", time("When it ended.")),
-        .required(
-            "attempts",
-            integer("How often it was started: more than once where the server died while it ran.", from: 0)),
-        .required("timings", reference(.jobTimings)),
-        .optional("error", reference(.embeddedProblem)),
-        .optional("result", string("The path of its result, once there is one.")),
+                "The progress of the stage.", .count("done", "How many steps are done."),
+                .count("total", "How many steps the stage has."))),
+        .count("queries", "How many queries the job has.", from: 1),
+        .count("failed_queries", "How many of its queries have failed."),
+        .required("created_at", time("When the job was accepted.")),
+        .optional("started_at", time("When the job's first sweep started.")),
+        .optional("finished_at", time("When the job ended.")),
+        .count("attempts", "How often the job was started: more than once if the server died while the job ran."),
+        .required("timings", reference(.jobTimings)), .optional("error", reference(.embeddedProblem)),
+        .text("result", "The path of the job's result, as soon as it has one.").orAbsent,
         .optional(
             "request",
             oneOf(
-                "The queries as they were understood, in the shape in which they were posted; not in lists of jobs.",
+                "The queries as the server understood them, in the shape in which they were posted; absent in lists of jobs.",
                 reference(.query), array("Queries.", of: reference(.query)))))
 
     static let jobTimings = object(
-        "Where its time went, in seconds.",
-        .optional("queue", seconds("From the request to its first sweep.")),
-        .optional("total", seconds("From the request to the last result.")),
-        .optional("gradients", seconds("The queries' gradients.")),
-        .optional("candidates", seconds("The choice of candidates.")),
-        .optional("sweep", seconds("The sweep over all candidates.")),
-        .optional("rescore", seconds("Scoring the best again.")),
+        "How the job's time was spent, in seconds.",
+        .value("queue", "From the request to the start of the first sweep.", from: 0).orAbsent,
+        .value("total", "From the request to the last result.", from: 0).orAbsent,
+        .value("gradients", "Computing the queries' gradients.", from: 0).orAbsent,
+        .value("candidates", "Choosing the candidates.", from: 0).orAbsent,
+        .value("sweep", "Scoring all candidates.", from: 0).orAbsent,
+        .value("rescore", "Scoring the best candidates again.", from: 0).orAbsent,
         .optional(
             "batch",
             object(
-                "The last sweep that answered queries of the job.",
-                .required("id", string("Jobs with the same one ran together.")),
-                .required("size", integer("Queries that shared it.", from: 1)),
-                .required("number", integer("Counts the sweeps since the server's start.", from: 1)))),
-        .required("sweeps", integer("How many sweeps it took.", from: 0)))
+                "The last query batch that had queries of the job.",
+                .text("id", "The batch's id: jobs with the same id shared a sweep."),
+                .count("size", "How many queries shared the sweep.", from: 1),
+                .count("number", "The sweep's number since the server started.", from: 1))),
+        .count("sweeps", "How many sweeps the job has taken."))
 
     static let event = object(
-        "One of the events of a stream (HTML, section 9.2).",
+        "An event of a stream (HTML, section 9.2).",
         .required(
             "event",
             choice(
-                "status: the job has another status; progress: of its sweep; query: one of its queries has ended; end: the job has.",
+                "status: the job's status has changed; progress: its sweep has advanced; query: one of its queries has ended; end: "
+                    + "the job has ended.",
                 ["status", "progress", "query", "end"])),
-        .required("id", string("What to send as Last-Event-ID to go on after it.")),
-        .required("data", string("JSON: for status and end the job, as in lists of jobs.")))
+        .text("id", "The value to send as Last-Event-ID to continue after this event."),
+        .text("data", "JSON. For status and end, it is the job as lists of jobs have it."))
 
     static let jobList = object(
-        "Some jobs, the newest first.",
-        .required("jobs", array("The jobs, without their queries.", of: reference(.job))),
-        .optional("next_cursor", string("What to send as cursor for the next page; absent on the last one.")))
+        "A page of jobs, the newest first.",
+        .required("jobs", array("The jobs, without their queries.", of: reference(.job))), .nextCursor)
 }

@@ -1,0 +1,169 @@
+import Attribution
+import JSON
+import Limits
+
+// Queries, as clients send them. The limits are those of ``InfluenceQuery/Limits``; the configuration has the defaults and can lower the
+// limits.
+extension Schema {
+    private typealias Limits = InfluenceQuery.Limits
+
+    static func influenceRequest(under configuration: Configuration) -> Schema {
+        oneOf(
+            "One query, or a list of them.", reference(.query),
+            array(
+                "Queries that are answered together.", of: reference(.query),
+                within: configuration.jobs.queriesPerRequest))
+    }
+
+    static func query(under configuration: Configuration) -> Schema {
+        let defaults = configuration.query
+        return object(
+            "Which training sequences made the model continue this prompt with this completion?",
+            .optional(
+                "id", string("The client's own name for the query, returned with its result.", within: Limits.id).orNull
+            ),
+            .required("prompt", givenPrompt), .required("completion", givenCompletion),
+            .optional("spans", spans.orNull),
+            .optional("contrast", contrast.orNull),
+            .optional(
+                "top_k",
+                integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)
+                    .orNull),
+            .optional(
+                "direction",
+                choice(
+                    "positive: sequences that make the completion likelier; negative: sequences that make it less likely; both: "
+                        + "first the former, then the latter.",
+                    of: InfluenceQuery.Direction.self, default: .positive
+                ).orNull),
+            .optional("candidates", reference(.candidateSelection).orNull),
+            .optional("rank", rank(default: defaults.rank)),
+            .optional(
+                "rescore",
+                integer(
+                    "How many of the best candidates are scored again with the uncompressed gradient.",
+                    in: Limits.rescore,
+                    default: defaults.rescore
+                ).orNull),
+            .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),
+            .optional("attribution", reference(.breakdown).orNull))
+    }
+
+    private static let givenPrompt = string(
+        "The text that the model was given.", within: Limits.text, example: "The capital of France is")
+
+    private static let givenCompletion = string(
+        "The text with which the model continued the prompt. Both are joined as they are: a completion normally begins with a space.",
+        within: Limits.text, example: " Paris")
+
+    private static let contrast = string(
+        "Another completion of the same prompt: scores then show what made the completion likelier than this one.",
+        within: Limits.text, example: " Lyon")
+
+    private static let spans = array(
+        "The parts of the completion to explain, each widened to whole tokens; without them, the whole completion. The model reads the "
+            + "other parts as well, but their probability is not measured.",
+        of: reference(.completionSpan), within: Limits.spans)
+
+    private static func rank(default fallback: Int) -> Schema {
+        Schema(tree: [
+            "description":
+                "The rank to which the query's gradient is compressed for the sweep, or full for no compression.",
+            "default": .number(String(fallback)),
+            "anyOf": [
+                integer("A rank.", in: Limits.rank).tree, choice("No compression.", ["full"]).tree, ["type": "null"],
+            ],
+        ])
+    }
+
+    private static let damping = number(
+        "Replaces the default damping, which is 0.1 times the mean eigenvalue of each layer.", in: Limits.damping)
+
+    private static let estimator = choice(
+        "How the inverse curvature is estimated. ekfac: by the fitted factors; astra: by an iteration on the model's exact "
+            + "Gauss-Newton matrix, which starts from the factors' estimate and takes longer; identity: not at all, so that "
+            + "scores are inner products of gradients, and not in nats.",
+        of: InfluenceQuery.Estimator.self, default: .ekfac)
+
+    static let breakdown = object(
+        "The breakdowns of each score.",
+        .optional("layers", boolean("By tracked layer.", default: false).orNull),
+        .optional("tokens", boolean("By token.", default: false).orNull),
+        .optional(
+            "output_tokens",
+            boolean(
+                "By the tokens of the sequence that become likelier if the model moves towards the query.",
+                default: false
+            ).orNull))
+
+    static let completionSpan = object(
+        "A part of a completion, in Unicode code points.",
+        .required("start", integer("The index of its first code point, from 0.", in: Limits.spanStart)),
+        .required("end", integer("The index after its last code point.", in: Limits.spanEnd)))
+
+    static func candidateSelection(under configuration: Configuration) -> Schema {
+        object(
+            "What is scored: sequences of the corpus, or texts that come with the query.",
+            .optional(
+                "prefilter",
+                choice(
+                    "tfidf: the sequences with the highest TF-IDF scores; index: those whose influence the gradient index estimates to "
+                        + "be largest; both: those with the largest sum of the two, in standard deviations; all: every sequence.",
+                    of: CandidateSelection.Prefilter.self, default: .tfidf
+                ).orNull),
+            .optional(
+                "limit",
+                integer(
+                    "How many sequences the prefilter keeps: all of them if the corpus has fewer.",
+                    in: Limits.candidates,
+                    default: configuration.query.candidateLimit
+                ).orNull),
+            .optional(
+                "ids",
+                array(
+                    "Ids of sequences or documents: only these are scored.",
+                    of: string("An id.", within: Limits.name), within: Limits.ids
+                ).orNull),
+            .optional("source", string("Only sequences of this source.", within: Limits.name).orNull),
+            .optional(
+                "texts",
+                array(
+                    "Texts that need not be in the corpus, each scored in full as if it were a training sequence. All of them are "
+                        + "returned, whatever top_k, direction, rank and rescore say. They cannot be combined with ids, source or "
+                        + "probe.",
+                    of: string(
+                        "A text with at most as many tokens as a sequence can have.", within: configuration.query.text),
+                    within: configuration.query.texts
+                ).orNull),
+            .optional(
+                "probe",
+                integer(
+                    "How many of the other sequences, drawn at random, are scored as well, to estimate how much influence the choice "
+                        + "of candidates has missed.", in: Limits.probe
+                ).orNull),
+            .optional(
+                "probe_seed", integer("The same seed draws the same sequences.", in: Limits.seed, default: 0).orNull))
+    }
+
+    static func scoresRequest(under configuration: Configuration) -> Schema {
+        let text = string("The text.", within: configuration.query.text)
+        return object(
+            "A query, and the texts whose influence on it is computed; the other members are as in a query.",
+            .required("prompt", givenPrompt), .required("completion", givenCompletion),
+            .optional("spans", spans.orNull),
+            .optional("contrast", contrast.orNull),
+            .required(
+                "texts",
+                array(
+                    "Texts that need not be in the corpus, each with at most as many tokens as a sequence can have.",
+                    of: oneOf(
+                        "A text, alone or with a name.", text,
+                        object(
+                            "A text with a name.",
+                            .optional("id", string("The client's own name for the text.", within: Limits.id).orNull),
+                            .required("text", text))),
+                    within: configuration.query.texts)),
+            .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),
+            .optional("attribution", reference(.breakdown).orNull))
+    }
+}
