@@ -27,9 +27,18 @@ public struct MemoryBound: Sendable, Encodable {
         /// A gradient of all tracked layers.
         var gradient: Int
         /// The keys and values of a completion that fills the context.
-        var completion = 0
+        var completion: Int
         /// Memory-mapped files: their pages count as resident.
-        var mapped = 0
+        var mapped: Int
+
+        public init(
+            weights: Int, factors: Int, workers: Int, workspace: Int, gradient: Int, completion: Int = 0,
+            mapped: Int = 0
+        ) {
+            (self.weights, self.factors, self.workers) = (weights, factors, workers)
+            (self.workspace, self.gradient) = (workspace, gradient)
+            (self.completion, self.mapped) = (completion, mapped)
+        }
     }
 
     public init(of configuration: Configuration, model: Model) {
@@ -91,15 +100,4 @@ public struct MemoryBound: Sendable, Encodable {
     private static let uploadFactor = 4
     /// 64 KiB each that were read ahead, that are being written, and of a response that waits.
     private static let connectionBytes = 3 * ResponseBudget.smallBytes
-}
-
-extension MemoryBound.Model {
-    /// - Parameter mapped: The bytes of the gradient index; 0 if there is none.
-    /// - Returns: `nil` if nothing was measured, because the workspace of a pass is then unknown.
-    public init?(_ estimate: MemoryEstimate, mapped: Int = 0) {
-        guard let workspace = estimate.workspace else { return nil }
-        self.init(
-            weights: estimate.weights, factors: estimate.factors, workers: estimate.workers, workspace: workspace,
-            gradient: estimate.fullQuery, completion: estimate.completion, mapped: mapped)
-    }
 }

@@ -60,7 +60,7 @@ struct Fit: ParsableCommand {
 
     func run() throws {
         let interruption = Interruption()
-        let control = WorkControl(isCancelled: interruption.question)
+        let control = TerminalControl(isCancelled: interruption.question)
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
         let corpus = try workspace.openCorpus(for: checkpoint, control)

@@ -49,7 +49,7 @@ struct Import: ParsableCommand {
 
     func run() throws {
         let interruption = Interruption()
-        let control = WorkControl(isCancelled: interruption.question)
+        let control = TerminalControl(isCancelled: interruption.question)
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
         let corpus = try workspace.openOrCreateCorpus(for: checkpoint, sequenceLength: sequenceLength)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Corpus
 import Files
 import Foundation
+import LinearAlgebra
 import Tokenizer
 import Transformer
 import Yams

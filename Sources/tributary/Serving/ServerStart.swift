@@ -31,7 +31,7 @@ struct ServerStart: Sendable {
         begin("loading the model")
         let checkpoint = try workspace.loadModel()
         begin("opening the corpus")
-        let control = WorkControl(display: display, isCancelled: interruption.question)
+        let control = TerminalControl(display: display, isCancelled: interruption.question)
         let corpus = try workspace.openCorpus(for: checkpoint, control)
         begin("loading the factors")
         let factors = try workspace.openFactors(

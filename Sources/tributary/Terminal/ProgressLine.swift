@@ -26,7 +26,7 @@ extension ProgressDisplay {
 }
 
 /// Shows and cancels long work.
-struct WorkControl {
+struct TerminalControl {
     /// Makes the display of a step, by its title.
     var display: (_ title: String) -> any ProgressDisplay = { ProgressLine($0) }
     var isCancelled: @Sendable () -> Bool

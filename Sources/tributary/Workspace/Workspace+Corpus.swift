@@ -14,7 +14,7 @@ extension Workspace {
     ///
     /// - Throws: ``WorkspaceError/noCorpus(folder:command:)`` if nothing was imported for a model other than the embedded one;
     ///   ``CorpusError`` if the corpus was made for another tokenizer; ``CorpusImportFailure``.
-    func openCorpus(for checkpoint: Checkpoint, _ control: WorkControl) throws -> CorpusStore {
+    func openCorpus(for checkpoint: Checkpoint, _ control: TerminalControl) throws -> CorpusStore {
         guard try hasCorpus || model == .embedded else { throw noCorpus }
         let corpus = try openOrCreateCorpus(for: checkpoint, sequenceLength: nil)
         if model == .embedded { try importEmbedded(into: corpus, control) }
@@ -43,7 +43,7 @@ extension Workspace {
     @discardableResult
     func importDocuments(
         _ inputs: [CorpusInput], into corpus: CorpusStore, badRecords: CorpusImport.BadRecords = .stop,
-        source: String? = nil, title: String, _ control: WorkControl
+        source: String? = nil, title: String, _ control: TerminalControl
     ) throws -> CorpusImportSummary {
         let run = CorpusImport(into: corpus, badRecords: badRecords, defaultSource: source)
         let display = control.display(title)
@@ -64,7 +64,7 @@ extension Workspace {
     }
 
     /// Imports the corpus of the embedded model, unless an earlier import of it was completed.
-    func importEmbedded(into corpus: CorpusStore, _ control: WorkControl) throws {
+    func importEmbedded(into corpus: CorpusStore, _ control: TerminalControl) throws {
         let mark = folder.appending(path: "embedded-corpus-imported")
         guard !FileManager.default.fileExists(atPath: mark.path) else { return }
         try importDocuments(

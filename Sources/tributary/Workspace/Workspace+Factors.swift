@@ -27,7 +27,7 @@ extension Workspace {
     ///
     /// - Throws: ``WorkspaceError/noFactors(folder:command:)``; ``FactorFileError`` for factors of another model; ``FitError``.
     func openFactors(
-        for checkpoint: Checkpoint, on corpus: CorpusStore, fitting: Bool, workers: Workers, _ control: WorkControl
+        for checkpoint: Checkpoint, on corpus: CorpusStore, fitting: Bool, workers: Workers, _ control: TerminalControl
     ) throws -> EKFACFactors {
         FactorFile.recover(at: factorsFolder)
         if FactorFile.exists(at: factorsFolder) {
@@ -43,7 +43,7 @@ extension Workspace {
 
     /// Fits factors, or continues an interrupted fit with the same settings, and replaces earlier factors.
     func fitFactors(
-        for checkpoint: Checkpoint, on corpus: CorpusStore, settings: FitSettings, _ control: WorkControl
+        for checkpoint: Checkpoint, on corpus: CorpusStore, settings: FitSettings, _ control: TerminalControl
     ) throws -> EKFACFactors {
         let rowids = try corpus.rowids()
         let source = FactorFit.Source(count: rowids.count, digest: try corpus.digest()) { range in

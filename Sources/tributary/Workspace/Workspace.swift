@@ -103,7 +103,7 @@ extension Workspace {
     /// - Parameter fitting: Whether missing factors are fitted; those of the embedded model always are.
     func openContents(fitting: Bool, workers: Workers, interruption: Interruption) throws -> WorkspaceContents {
         let checkpoint = try loadModel()
-        let control = WorkControl(isCancelled: interruption.question)
+        let control = TerminalControl(isCancelled: interruption.question)
         let corpus = try openCorpus(for: checkpoint, control)
         let hadFactors = FactorFile.exists(at: factorsFolder)
         let factors = try openFactors(for: checkpoint, on: corpus, fitting: fitting, workers: workers, control)
