@@ -111,7 +111,7 @@ struct ServedHostsTests {
         "answers 421 to a request for another host before its body, says what to do, and closes",
         .timeLimit(.minutes(5)))
     func misdirected() async throws {
-        try await withServer(configuration: HTTPServerConfiguration(port: 0, threads: 2)) { port, _ in
+        try await withServer(configuration: HTTPServerConfiguration(port: 0)) { port, _ in
             let heads = [
                 "GET /hello HTTP/1.1\r\nHost: rebound.example\r\n\r\n",
                 "GET http://rebound.example:\(port)/hello HTTP/1.1\r\nHost: localhost\r\n\r\n",

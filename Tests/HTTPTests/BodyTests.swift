@@ -253,7 +253,8 @@ struct BodyScreeningTests {
         var input = InputState(parser: RequestParser(limits: RequestLimits()))
         input.append(Array("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".utf8))
         _ = try input.parse()
-        let timeouts = HTTPServerConfiguration.Timeouts(body: .seconds(30), minimumBodyRate: 1)
+        var timeouts = HTTPServerConfiguration.Timeouts()
+        timeouts.minimumBodyRate = 1
         input.expectBody(by: timeouts)
         let before = try #require(input.deadline(by: timeouts))
         input.append(Array("00000000000000000000000000000000000000000000;a=b".utf8))

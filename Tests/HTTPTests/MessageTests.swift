@@ -85,8 +85,8 @@ struct MessageTests {
     @Test("a problem is RFC 9457 JSON, whatever its text contains")
     func problem() throws {
         let problem = Problem(
-            ProblemKind("test", "A \"test\"", .conflict, ""), detail: "Line\nbreak, \u{1}, é and </script>",
-            field: "a.b", headers: [.retryAfter: "3"])
+            ProblemKind("test", title: "A \"test\"", status: .conflict, ""),
+            detail: "Line\nbreak, \u{1}, é and </script>", field: "a.b", headers: [.retryAfter: "3"])
         let response = problem.response(path: "/v1/x")
         #expect(response.status == .conflict && response.headers[.retryAfter] == "3")
         #expect(response.headers[.contentType] == "application/problem+json")

@@ -107,7 +107,9 @@ struct ServerTimeoutTests {
             }
         ]
         let configuration = Self.timeouts {
-            $0 = .init(header: .seconds(1), body: .seconds(1), idle: .seconds(1), write: .seconds(1))
+            for timeout in [\HTTPServerConfiguration.Timeouts.header, \.body, \.idle, \.write, \.linger, \.probe] {
+                $0[keyPath: timeout] = .seconds(1)
+            }
         }
         try await withServer(routes, configuration: configuration) { port, _ in
             let client = try RawClient(port: port)

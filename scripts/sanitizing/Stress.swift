@@ -50,7 +50,9 @@ enum Stress {
     /// One server's life: every other one speaks TLS.
     static func run(_ round: Int, _ certificates: Certificates, _ counter: Counter) async throws {
         let speaksTLS = round % 2 == 1
-        var configuration = HTTPServerConfiguration(port: 0, threads: 3, maximumConnections: 40)
+        var configuration = HTTPServerConfiguration(port: 0)
+        configuration.threads = 3
+        configuration.maximumConnections = 40
         configuration.maximumConnectionsPerAddress = 30
         configuration.timeouts.linger = .milliseconds(200)
         configuration.hostNames = ["a"].compactMap { HostName($0) }

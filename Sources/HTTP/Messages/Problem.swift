@@ -148,7 +148,7 @@ public struct ProblemKind: Sendable, Hashable {
     /// When the problem occurs, and what a client can do about it.
     public let explanation: String
 
-    public init(_ name: String, _ title: String, _ status: HTTPResponse.Status, _ explanation: String) {
+    public init(_ name: String, title: String, status: HTTPResponse.Status, _ explanation: String) {
         self.name = name
         self.title = title
         self.status = status
@@ -162,55 +162,55 @@ public struct ProblemKind: Sendable, Hashable {
 // The kinds that any HTTP service can have.
 extension ProblemKind {
     public static let unknownRoute = ProblemKind(
-        "unknown-route", "Unknown route", .notFound,
+        "unknown-route", title: "Unknown route", status: .notFound,
         "No call has the request's path. Check its spelling, and whether it ends with a slash.")
     public static let methodNotAllowed = ProblemKind(
-        "method-not-allowed", "Method not allowed", .methodNotAllowed,
+        "method-not-allowed", title: "Method not allowed", status: .methodNotAllowed,
         "The path does not answer the request's method. The Allow field lists the methods that it answers.")
     public static let invalidField = ProblemKind(
-        "invalid-field", "Invalid field", .badRequest,
+        "invalid-field", title: "Invalid field", status: .badRequest,
         "A query item or a header field is malformed, unknown or given twice; the member field names it.")
     public static let preconditionFailed = ProblemKind(
-        "precondition-failed", "Precondition failed", .preconditionFailed,
+        "precondition-failed", title: "Precondition failed", status: .preconditionFailed,
         "The field If-Match or If-None-Match asks for a state that the resource is not in, and nothing was done.")
     public static let internalError = ProblemKind(
-        "internal-error", "Internal error", .internalServerError,
+        "internal-error", title: "Internal error", status: .internalServerError,
         "The server failed to answer. Its log has the reason under the response's X-Request-Id.")
     public static let unavailable = ProblemKind(
-        "unavailable", "Unavailable", .serviceUnavailable,
+        "unavailable", title: "Unavailable", status: .serviceUnavailable,
         "The server is too busy at the moment. Try again after the number of seconds in Retry-After.")
     public static let tooManyConnections = ProblemKind(
-        "too-many-connections", "Too many connections", .serviceUnavailable,
+        "too-many-connections", title: "Too many connections", status: .serviceUnavailable,
         "The client's address has too many connections open. Open fewer, and send more requests on each.")
     public static let malformedRequest = ProblemKind(
-        "malformed-request", "Malformed request", .badRequest,
+        "malformed-request", title: "Malformed request", status: .badRequest,
         "The client did not send a valid HTTP/1.1 request (RFC 9112). The server closes the connection.")
     public static let targetTooLong = ProblemKind(
-        "target-too-long", "Request target too long", .uriTooLong,
+        "target-too-long", title: "Request target too long", status: .uriTooLong,
         "The path and the query together are too long. Send long input in the body.")
     public static let headerTooLarge = ProblemKind(
-        "header-too-large", "Header section too large", .requestHeaderFieldsTooLarge,
+        "header-too-large", title: "Header section too large", status: .requestHeaderFieldsTooLarge,
         "The header section has too many bytes or too many fields. Send fewer or shorter fields.")
     public static let bodyTooLarge = ProblemKind(
-        "body-too-large", "Body too large", .contentTooLarge,
+        "body-too-large", title: "Body too large", status: .contentTooLarge,
         "The body is too large, as it was sent or after decompression. Send its content in several requests.")
     public static let unknownExpectation = ProblemKind(
-        "unknown-expectation", "Unknown expectation", .expectationFailed,
+        "unknown-expectation", title: "Unknown expectation", status: .expectationFailed,
         "The Expect field has an expectation other than 100-continue. Leave the field out.")
     public static let misdirectedRequest = ProblemKind(
-        "misdirected-request", "Misdirected request", .misdirectedRequest,
+        "misdirected-request", title: "Misdirected request", status: .misdirectedRequest,
         "The request is for another scheme than the connection's, or for a host that the server does not serve. On a "
             + "loopback address it serves only localhost, the loopback addresses and the names in its configuration.")
     public static let unknownTransferCoding = ProblemKind(
-        "unknown-transfer-coding", "Unknown transfer coding", .notImplemented,
+        "unknown-transfer-coding", title: "Unknown transfer coding", status: .notImplemented,
         "The body has a transfer coding other than chunked. Send it chunked, or with a Content-Length.")
     public static let noTunnels = ProblemKind(
-        "no-tunnels", "No tunnels", .notImplemented, "The server does not implement the method CONNECT.")
+        "no-tunnels", title: "No tunnels", status: .notImplemented, "The server does not implement the method CONNECT.")
     public static let unsupportedVersion = ProblemKind(
-        "unsupported-version", "Unsupported HTTP version", .httpVersionNotSupported,
+        "unsupported-version", title: "Unsupported HTTP version", status: .httpVersionNotSupported,
         "The server supports only HTTP/1.0 and HTTP/1.1.")
     public static let requestTimeout = ProblemKind(
-        "request-timeout", "Request timeout", .requestTimeout,
+        "request-timeout", title: "Request timeout", status: .requestTimeout,
         "The request did not arrive in time. Send it all at once, without pauses.")
 
     /// All of the above.

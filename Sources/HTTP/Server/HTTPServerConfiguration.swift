@@ -8,82 +8,53 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     /// The port; 0 for any free port.
     public var port: UInt16
     /// The number of threads that read and write sockets. Handlers run elsewhere.
-    public var threads: Int
+    public var threads = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount / 2))
     /// The most connections at a time. Further ones wait in the kernel's queue until one closes.
-    public var maximumConnections: Int
+    public var maximumConnections = 4096
     /// The most connections that wait in the kernel's queue.
-    public var backlog: Int
+    public var backlog = 1024
     /// The most connections at a time from one address; 0 for no such limit. Further ones are answered with 503. Trusted proxies
     /// are exempt, because many clients connect through them.
-    public var maximumConnectionsPerAddress: Int
+    public var maximumConnectionsPerAddress = 0
     /// The reverse proxies whose X-Forwarded-For, -Proto and -Host fields are trusted.
-    public var trustedProxies: TrustedProxies
+    public var trustedProxies = TrustedProxies()
     /// The names that the server serves. A server on a loopback address serves these, localhost and the loopback addresses, so that
     /// no web page can reach it under a name of its own. A server on another address serves these and any address or, if there are
     /// none, all names. Requests for other hosts are answered with 421.
-    public var hostNames: [HostName]
+    public var hostNames: [HostName] = []
     /// The certificate and key; nil if the server does not use TLS.
     public var tls: TLSConfiguration?
-    public var limits: RequestLimits
+    public var limits = RequestLimits()
     /// The most bytes that the bodies of all current requests can have together. When they exceed it, the slowest bodies are refused
     /// if they would not arrive within ``Timeouts/body`` at their rate; otherwise the body with the excess bytes is refused. Both
     /// are answered with 503.
-    public var maximumBodyBytesInFlight: Int
-    public var timeouts: Timeouts
+    public var maximumBodyBytesInFlight = 256 << 20
+    public var timeouts = Timeouts()
 
     /// How long the server waits for a client.
     public struct Timeouts: Sendable, Equatable {
         /// For a complete header section from a request's first byte, and for the first byte of a new connection.
-        public var header: Duration
+        public var header = Duration.seconds(10)
         /// How long a client can be silent in a body, and how far it can fall behind ``minimumBodyRate``.
-        public var body: Duration
+        public var body = Duration.seconds(30)
         /// A body that stays below this rate, in bytes per second, is refused.
-        public var minimumBodyRate: Int
+        public var minimumBodyRate = 1024
         /// For the next request on a connection that has served one.
-        public var idle: Duration
+        public var idle = Duration.seconds(60)
         /// For the client to receive some bytes of a response.
-        public var write: Duration
+        public var write = Duration.seconds(30)
         /// For the client to close the connection after the last response, or to send more bytes.
-        public var linger: Duration
+        public var linger = Duration.seconds(2)
         /// How long a handler works for a client that has finished sending before an interim response probes whether the client
         /// still waits.
-        public var probe: Duration
+        public var probe = Duration.seconds(1)
 
-        public init(
-            header: Duration = .seconds(10), body: Duration = .seconds(30), minimumBodyRate: Int = 1024,
-            idle: Duration = .seconds(60), write: Duration = .seconds(30), linger: Duration = .seconds(2),
-            probe: Duration = .seconds(1)
-        ) {
-            self.header = header
-            self.body = body
-            self.minimumBodyRate = minimumBodyRate
-            self.idle = idle
-            self.write = write
-            self.linger = linger
-            self.probe = probe
-        }
+        public init() {}
     }
 
-    public init(
-        host: String = "127.0.0.1", port: UInt16 = 8080,
-        threads: Int = max(1, min(4, ProcessInfo.processInfo.activeProcessorCount / 2)),
-        maximumConnections: Int = 4096, maximumConnectionsPerAddress: Int = 0, backlog: Int = 1024,
-        trustedProxies: TrustedProxies = TrustedProxies(), hostNames: [HostName] = [], tls: TLSConfiguration? = nil,
-        limits: RequestLimits = RequestLimits(),
-        maximumBodyBytesInFlight: Int = 256 << 20, timeouts: Timeouts = Timeouts()
-    ) {
+    public init(host: String = "127.0.0.1", port: UInt16 = 8080) {
         self.host = host
         self.port = port
-        self.threads = threads
-        self.maximumConnections = maximumConnections
-        self.backlog = backlog
-        self.maximumConnectionsPerAddress = maximumConnectionsPerAddress
-        self.trustedProxies = trustedProxies
-        self.hostNames = hostNames
-        self.tls = tls
-        self.limits = limits
-        self.maximumBodyBytesInFlight = maximumBodyBytesInFlight
-        self.timeouts = timeouts
     }
 }
 

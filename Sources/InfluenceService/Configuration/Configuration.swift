@@ -210,20 +210,23 @@ extension Configuration.Server {
 extension HTTPServerConfiguration {
     /// - Throws: ``ConfigurationError`` for settings that contradict each other.
     init(_ settings: Configuration.Server) throws(ConfigurationError) {
-        self.init(
-            host: settings.host, port: UInt16(clamping: settings.port), threads: settings.ioThreads,
-            maximumConnections: settings.maximumConnections,
-            maximumConnectionsPerAddress: settings.maximumConnectionsPerAddress, backlog: settings.backlog,
-            trustedProxies: TrustedProxies(settings.trustedProxies), hostNames: settings.hostNames,
-            tls: try settings.tls,
-            limits: RequestLimits(
-                targetBytes: settings.maximumTargetBytes, headerBytes: settings.maximumHeaderBytes,
-                headerCount: settings.maximumHeaderFields, bodyBytes: settings.maximumBodyBytes),
-            maximumBodyBytesInFlight: settings.maximumBodyBytesInFlight,
-            timeouts: Timeouts(
-                header: .seconds(settings.headerTimeoutSeconds), body: .seconds(settings.bodyTimeoutSeconds),
-                minimumBodyRate: settings.minimumBodyBytesPerSecond, idle: .seconds(settings.idleTimeoutSeconds),
-                write: .seconds(settings.writeTimeoutSeconds)))
+        self.init(host: settings.host, port: UInt16(clamping: settings.port))
+        threads = settings.ioThreads
+        maximumConnections = settings.maximumConnections
+        maximumConnectionsPerAddress = settings.maximumConnectionsPerAddress
+        backlog = settings.backlog
+        trustedProxies = TrustedProxies(settings.trustedProxies)
+        hostNames = settings.hostNames
+        tls = try settings.tls
+        limits = RequestLimits(
+            targetBytes: settings.maximumTargetBytes, headerBytes: settings.maximumHeaderBytes,
+            headerCount: settings.maximumHeaderFields, bodyBytes: settings.maximumBodyBytes)
+        maximumBodyBytesInFlight = settings.maximumBodyBytesInFlight
+        timeouts.header = .seconds(settings.headerTimeoutSeconds)
+        timeouts.body = .seconds(settings.bodyTimeoutSeconds)
+        timeouts.minimumBodyRate = settings.minimumBodyBytesPerSecond
+        timeouts.idle = .seconds(settings.idleTimeoutSeconds)
+        timeouts.write = .seconds(settings.writeTimeoutSeconds)
     }
 }
 

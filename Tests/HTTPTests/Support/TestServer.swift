@@ -41,11 +41,12 @@ extension Logger {
 extension HTTPServerConfiguration {
     /// Any free port, two threads, and timeouts that are long enough for a very busy machine, with changes.
     static func with(_ change: (inout HTTPServerConfiguration) -> Void) -> HTTPServerConfiguration {
-        var configuration = HTTPServerConfiguration(port: 0, threads: 2)
+        var configuration = HTTPServerConfiguration(port: 0)
+        configuration.threads = 2
         configuration.hostNames = ["a"].compactMap { HostName($0) }
-        configuration.timeouts = Timeouts(
-            header: .seconds(120), body: .seconds(120), idle: .seconds(120), write: .seconds(120),
-            probe: .seconds(120))
+        for timeout in [\Timeouts.header, \.body, \.idle, \.write, \.probe] {
+            configuration.timeouts[keyPath: timeout] = .seconds(120)
+        }
         change(&configuration)
         return configuration
     }
