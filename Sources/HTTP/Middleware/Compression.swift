@@ -62,29 +62,73 @@ public struct Compression: Middleware {
         case .bytes(let bytes):
             guard let compressed = await compressed(bytes) else { return }
             response.body = .bytes(compressed)
-        case .stream(let pieces): response.body = .stream(GzipSequence(pieces: pieces, level: Int32(level)))
+        case .stream(let chunks): response.body = .stream(GzipSequence(chunks: chunks, level: Int32(level)))
         }
         response.headers[.contentEncoding] = "gzip"
         if let tag = response.headers[.eTag].flatMap(EntityTag.init(field:)) {
             response.headers[.eTag] = tag.gzipped.description
         }
     }
-}
 
-extension Compression {
-    /// Bytes compressed before other requests have their turn: a few milliseconds' work.
-    private static let pieceBytes = 256 << 10
+    /// The number of bytes that are compressed before other tasks run, which takes a few milliseconds.
+    private static let chunkBytes = 256 << 10
 
     private func compressed(_ bytes: [UInt8]) async -> [UInt8]? {
         guard var gzip = GzipWriter(level: Int32(level)) else { return nil }
         var output: [UInt8] = []
-        var rest = bytes[...]
-        while rest.count > Self.pieceBytes {
-            output += gzip.write(Array(rest.prefix(Self.pieceBytes)), flush: .none)
-            rest = rest.dropFirst(Self.pieceBytes)
+        var remaining = bytes[...]
+        while remaining.count > Self.chunkBytes {
+            output += gzip.write(Array(remaining.prefix(Self.chunkBytes)), flush: .none)
+            remaining = remaining.dropFirst(Self.chunkBytes)
             await Task.yield()
         }
-        return output + gzip.write(Array(rest), flush: .end)
+        return output + gzip.write(Array(remaining), flush: .end)
+    }
+}
+
+/// A stream's chunks, compressed as one gzip member. Each chunk can be decompressed when it arrives.
+struct GzipSequence: AsyncSequence, Sendable {
+    typealias Element = [UInt8]
+    typealias Failure = any Error
+
+    let chunks: any AsyncSequence<[UInt8], any Error> & Sendable
+    let level: Int32
+
+    func makeAsyncIterator() -> Iterator {
+        Iterator(chunks: chunks.makeAsyncIterator(), compressor: Compressor(level: level))
+    }
+
+    struct Iterator: AsyncIteratorProtocol {
+        var chunks: any AsyncIteratorProtocol<[UInt8], any Error>
+        let compressor: Compressor?
+
+        mutating func next() async throws -> [UInt8]? {
+            guard let compressor else { throw GzipError.noMemory }
+            while let chunk = try await chunks.next(isolation: nil) {
+                // An empty chunk has nothing to flush.
+                if !chunk.isEmpty { return compressor.write(chunk) }
+            }
+            return compressor.end()
+        }
+    }
+
+    /// A compressor that an iterator and its copies share.
+    final class Compressor {
+        private var gzip: GzipWriter
+        private var hasEnded = false
+
+        init?(level: Int32) {
+            guard let gzip = GzipWriter(level: level) else { return nil }
+            self.gzip = gzip
+        }
+
+        func write(_ chunk: [UInt8]) -> [UInt8] { gzip.write(chunk, flush: .chunk) }
+
+        func end() -> [UInt8]? {
+            guard !hasEnded else { return nil }
+            hasEnded = true
+            return gzip.write([], flush: .end)
+        }
     }
 }
 
