@@ -121,7 +121,7 @@ struct SpecialTokenTests {
             error("LlamaTokenizerFast", "B-", ["add_bos_token": false])?.description
                 == "tokenizer_config.json: add_bos_token is false for the tokenizer_class LlamaTokenizer, but post_processor "
                 + "in tokenizer.json puts the tokens [800] before a text. Versions of Hugging Face transformers differ in "
-                + "which they follow. Let both say what the model was trained with.")
+                + "which they follow. Change both files to what the model was trained with.")
         #expect(
             error("GemmaTokenizer", "B-", ["add_eos_token": true])
                 == .contradictoryTemplate(

@@ -380,7 +380,7 @@ struct CheckpointRefusalTests {
         for count in [whole.count - 1, whole.count / 2, 100] {
             try scratch.write(whole[..<count])
             let message = refusal()
-            #expect(message.hasPrefix("model.safetensors: is \(count) bytes long; its header asks for"))
+            #expect(message.hasPrefix("model.safetensors: is \(count) bytes long; its header says"))
         }
         try scratch.write(Data())
         #expect(refusal().hasPrefix("model.safetensors: is 0 bytes long"))

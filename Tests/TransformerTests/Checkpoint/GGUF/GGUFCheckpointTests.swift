@@ -147,7 +147,7 @@ struct GGUFCheckpointTests {
                 $0.add("blk.0.ffn_up.weight", shape: [2, 4], floats: Array(repeating: 1, count: 8))
             }
         }
-        #expect(shape.contains("\"blk.0.ffn_up.weight\" is [2, 4]; its metadata ask for [3, 4]"))
+        #expect(shape.contains("\"blk.0.ffn_up.weight\" is [2, 4]; its metadata says [3, 4]"))
         let finite = try refusal {
             $0["blk.0.ffn_norm"] = { $0.add("blk.0.ffn_norm.weight", shape: [4], floats: [1, 1, .nan, 1]) }
         }
