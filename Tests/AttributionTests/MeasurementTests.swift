@@ -71,7 +71,7 @@ struct MeasurementTests {
 
     @Test("a contrast that is empty, or the completion itself, is refused by its name")
     func contrastRefusals() {
-        for (contrast, words) in [("", "empty"), (Self.completion, "the completion's")] {
+        for (contrast, words) in [("", "empty"), (Self.completion, "those of the completion")] {
             #expect {
                 try tiny.engine.validate(query(contrast: contrast))
             } throws: { error in

@@ -78,9 +78,9 @@ struct UnreadTensorTests {
     @Test(
         "tell what they belong to where their names do",
         arguments: [
-            ("score.weight", "reward model's or classifier's"),
-            ("v_head.summary.weight", "reward model's or classifier's"),
-            ("model.layers.0.self_attn.q_proj.lora_A.weight", "adapter's: merge it"),
+            ("score.weight", "reward model or classifier"),
+            ("v_head.summary.weight", "reward model or classifier"),
+            ("model.layers.0.self_attn.q_proj.lora_A.weight", "belong to an adapter: merge it"),
         ])
     func owners(name: String, words: String) throws {
         let checkpoint = try CheckpointScratch(copying: "llama-grouped-tied")
