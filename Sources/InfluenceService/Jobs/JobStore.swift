@@ -79,26 +79,6 @@ final class JobStore: Sendable {
         }
     }
 
-    /// The job that an earlier request of this owner and key created, if there was one.
-    ///
-    /// - Throws: ``SubmissionError/keyReused`` if that request was a different one.
-    func job(for key: IdempotencyKey) async throws -> Job? {
-        try await read { [file] database in try Self.job(for: key, in: database, file: file) }
-    }
-
-    private static func job(for key: IdempotencyKey, in database: Database, file: String) throws -> Job? {
-        guard
-            let row = try Row.fetchOne(
-                database,
-                sql: """
-                    SELECT \(JobSchema.jobColumns), request_digest FROM job WHERE key_owner = ? AND idempotency_key = ?
-                    """,
-                arguments: [key.owner, key.text])
-        else { return nil }
-        guard row["request_digest"] as Data? == key.requestDigest else { throw SubmissionError.keyReused }
-        return try Job(row: row, file: file)
-    }
-
     func job(_ id: JobIdentifier) async throws -> Job? {
         try await read { [file] database in try Job.fetch(id, in: database, file: file) }
     }

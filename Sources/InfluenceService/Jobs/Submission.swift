@@ -1,17 +1,6 @@
 import Attribution
 import Foundation
 
-/// A client's own name for a request, with which it can send the request again without a second job.
-///
-/// (draft-ietf-httpapi-idempotency-key-header, section 2.)
-struct IdempotencyKey: Sendable, Equatable {
-    var text: String
-    /// The ``Asker/id`` of the client, because two clients can choose the same text; empty without a token.
-    var owner = ""
-    /// Distinguishes the request from others that wrongly have the same key.
-    var requestDigest: Data
-}
-
 /// The answer to a request for a job.
 struct Submission: Sendable, Equatable {
     var job: Job
