@@ -14,15 +14,15 @@ public struct ScoreDistribution: Sendable, Equatable, Codable {
     public var counts: [Int]
     /// The power law of the strongest proponents; absent if there are too few, and in results of earlier versions.
     public var powerLaw: PowerLawTail?
-    /// The share of positive influence that the strongest sequences hold, for several numbers of these, the smallest first. Empty if there is
-    /// no positive influence, and absent in results of earlier versions.
+    /// The share of positive influence that the strongest sequences hold, for several numbers of these, the smallest first. Empty if there
+    /// is no positive influence, and absent in results of earlier versions.
     public var shares: [Share]?
 
     /// The share of all positive influence that the strongest sequences hold.
     public struct Share: Sendable, Equatable, Codable {
         /// These sequences as a fraction of all that were scored: 0.01 for the top hundredth.
         public var part: Double
-        /// How many these sequences are.
+        /// The number of these sequences.
         public var sequences: Int
         /// Their fraction of the sum of all scores above zero.
         public var share: Double
@@ -76,8 +76,8 @@ public struct ScoreDistribution: Sendable, Equatable, Codable {
 /// A power law fitted to the upper tail of positive values (Clauset, Shalizi and Newman 2009, section 3).
 ///
 /// From ``from`` on, values have the density `p(s) = (α - 1) / from · (s / from)^-α`, and the share of them above `s` is
-/// `(s / from)^(1 - α)`. The exponent is `α`, as in that paper; other works call `α - 1` the exponent. The lower it is, the fewer values hold
-/// most of the sum. An unbounded law with an exponent below 2 has no mean.
+/// `(s / from)^(1 - α)`. The exponent is `α`, as in that paper; other works call `α - 1` the exponent. The lower it is, the fewer values
+/// hold most of the sum. An unbounded law with an exponent below 2 has no mean.
 public struct PowerLawTail: Sendable, Equatable, Codable {
     /// The `α` of greatest likelihood: `1 + n / Σ ln(s / from)`.
     public var exponent: Double
