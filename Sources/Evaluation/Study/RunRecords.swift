@@ -7,8 +7,8 @@ import Synchronization
 /// The finished parts of a long run, kept in a file as they are found, so that an interrupted run continues where it stopped.
 ///
 /// The file has JSON lines: the first is the run's ``RunIdentity``, each further one `{"key", "value"}`. A line is synced before
-/// ``append(_:_:)`` returns. A line that a crash cut short is dropped when the file is opened again, and one that a full disk
-/// cut short at once.
+/// ``append(_:_:)`` returns. A line that a crash cut short is dropped when the file is opened again. One that a full disk cut short is
+/// dropped at once.
 public final class RunRecords<Record: Codable & Sendable>: Sendable {
     /// Guards the records and the turn to write. Nobody writes or waits while it is locked.
     private let state: Mutex<State>
