@@ -18,7 +18,7 @@ typedef struct {
     int is_half, adds;
 } shape;
 
-/// A product that is ready to be run; empty where there is no primitive.
+/// A product that is ready to be run; empty if there is no primitive.
 typedef struct {
     shape key;
     dnnl_primitive_t primitive;

@@ -9,7 +9,7 @@ void gotoblas_dynamic_quit(void) __attribute__((weak));
 void gotoblas_dynamic_init(void) __attribute__((weak));
 
 static const char choice[] = "OPENBLAS_CORETYPE";
-/// The family that OpenBLAS assumes for a processor newer than itself; it had no more than SSE3.
+/// The family that OpenBLAS assumes for a processor newer than itself. Prescott had no more than SSE3.
 static const char unknown[] = "Prescott";
 
 const char *tributary_blas_kernels(void) { return openblas_get_corename(); }
@@ -25,7 +25,8 @@ const char *tributary_suitable_blas_kernels(void) {
     return NULL;
 }
 
-/// OpenBLAS chooses by the processor's model, not by its features. Once the program runs, another thread might read the environment.
+/// Chooses kernels by the processor's features, because OpenBLAS chooses by the processor's model. This sets an environment variable, and
+/// therefore happens before the program begins: later, another thread might read the environment.
 __attribute__((constructor)) static void choose(void) {
     // The workers provide the parallelism, each with its own micro-batch: OpenBLAS's threads collapse when a core is contended, and make
     // a product's rounding depend on the machine.

@@ -37,7 +37,7 @@ TRIBUTARY_INLINE float fast_exp(float x) {
 }
 
 TRIBUTARY_INLINE float fast_tanh(float x) {
-    // exp of a bounded argument: tanh is 1 to Float32 beyond 10.
+    // The argument of exp is bounded: in Float32, tanh is 1 beyond 10.
     const float limited = x < -10.0f ? -10.0f : (x > 10.0f ? 10.0f : x);
     return 1.0f - 2.0f / (fast_exp(2.0f * limited) + 1.0f);
 }

@@ -9,7 +9,7 @@ TRIBUTARY_INLINE float row_maximum(const float *x, size_t count) {
     size_t c = 0;
     for (; c + LANES <= count; c += LANES)
         for (size_t l = 0; l < LANES; l++) lanes[l] = x[c + l] > lanes[l] ? x[c + l] : lanes[l];
-    // Halved repeatedly: in sequence, each would wait for the previous one.
+    // The lanes are halved repeatedly: one after another, each comparison would wait for the previous one.
     for (size_t half = LANES / 2; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++) lanes[l] = lanes[l + half] > lanes[l] ? lanes[l + half] : lanes[l];
     float maximum = lanes[0];
@@ -41,7 +41,7 @@ void tributary_causal_softmax(float *x, size_t stride, float scale, size_t rows,
             sum += e;
         }
         const float reciprocal = 1.0f / sum;
-        // Before they are multiplied: the smallest exponentials would become denormal, which is slow.
+        // These are set to zero before they are multiplied: the smallest exponentials would become denormal, which is slow.
         for (size_t c = limit; c < width; c++) row[c] = 0;
         for (size_t c = 0; c < end; c++) row[c] *= reciprocal;
     }

@@ -21,8 +21,8 @@ public struct LayerFactors: Sendable {
     /// The damping `λ` that is used unless another is given: 0.1 times the mean of `Λ`. Zero for a layer without curvature.
     public private(set) var defaultDamping: Double
 
-    /// Whether any gradient of the fit reached the layer, as far as Float32 can tell. If `Λ` is zero throughout, the default damping is zero
-    /// as well, and nothing is left to divide by. Such a layer has no influence: `(Λ + λ)⁻¹` counts as zero whatever damping is given.
+    /// Whether any gradient of the fit reached the layer, as far as Float32 can tell. If `Λ` is zero throughout, the default damping is
+    /// zero as well, and nothing is left to divide by. Such a layer has no influence: `(Λ + λ)⁻¹` counts as zero whatever damping is given.
     public var hasCurvature: Bool { Float(defaultDamping) > 0 }
 
     public init(
@@ -42,7 +42,7 @@ public struct LayerFactors: Sendable {
         return 0.1 * sum / Double(max(eigenvalues.count, 1))
     }
 
-    /// Out × in zeros, for a layer without influence.
+    /// A matrix of zeros, out × in, for a layer without influence.
     public var zero: Matrix { Matrix(rows: eigenvalues.rows, columns: eigenvalues.columns) }
 
     /// Rotates a matrix from the eigenbasis back into the layer's own coordinates: `Qs M Qaᵀ`, out × in.

@@ -22,7 +22,8 @@ import Transformer
 public enum FactorFile {
     private static let provenanceKey = "tributary"
 
-    /// Writes a folder in place of the one before, or leaves that one unchanged, as ``AtomicFolder`` does. Equal factors make equal bytes.
+    /// Writes a folder in place of an earlier one, or leaves the earlier one unchanged, as ``AtomicFolder`` does. Equal factors give equal
+    /// bytes.
     ///
     /// When this returns, the factors outlast a power failure.
     ///
@@ -199,7 +200,7 @@ public enum FactorFile {
         throw FactorFileError.ofAnotherModel(
             folder: folder,
             difference: "they name layers such as \"\(names.sorted().first ?? "none")\" (\(names.count) in "
-                + "all), and this model's are such as \"\(expected)\"")
+                + "all), and this model has layers such as \"\(expected)\"")
     }
 }
 
@@ -207,7 +208,8 @@ public enum FactorFile {
 public enum FactorFileError: Error, Equatable, CustomStringConvertible {
     case missingFile(String, folder: String)
     case ofAnotherModel(folder: String, difference: String)
-    /// The factors' layers are neither those of every MLP, nor those of attention, nor both. The numbers of layers of either follow.
+    /// The factors' layers are neither those of every MLP, nor those of attention, nor both. `feedForward` and `attention` are the numbers
+    /// of such layers in the model.
     case ofSomeLayers(folder: String, found: Int, feedForward: Int, attention: Int)
     case notFinite(layer: String, folder: String)
 

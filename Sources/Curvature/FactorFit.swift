@@ -55,7 +55,7 @@ public struct FactorFit: Sendable {
     /// Seconds between saved states.
     let saveInterval: Double
 
-    /// The default for the most tokens of a micro-batch. The Float64 sums are added to once per micro-batch.
+    /// The default for the most tokens of a micro-batch. The Float64 sums are updated once per micro-batch.
     public static let batchTokens = 1_024
 
     /// - Parameters:
@@ -156,7 +156,7 @@ public struct FactorFit: Sendable {
         if case .eigenvalues(let savedBases, let taps, let next) = saved {
             (bases, eigenvalueTaps, eigenvalueStart) = (savedBases, taps, next)
         } else {
-            // Each worker makes its own: zeroing a large model's sums takes seconds.
+            // Each worker makes its own tap: zeroing a large model's sums takes seconds.
             var taps = try workers.run { _ in CovarianceTap(tracked, largestBlock: identity.largestBlock) }
             var start = 0
             if case .covariances(let savedTaps, let next) = saved { (taps, start) = (savedTaps, next) }
@@ -201,7 +201,7 @@ public struct FactorFit: Sendable {
     ///
     /// - Parameters:
     ///   - taps: Consumed, as their sums are most of a fit's memory and must not be copied when they are added to.
-    ///   - save: Saves the state, and returns why it could not, if it could not. The state is the last one of this run if `isLast`.
+    ///   - save: Saves the state, and returns the reason if it could not be saved. The state is the last one of this run if `isLast`.
     private func sweep<Tap: GradientTap & Sendable>(
         _ stage: Stage, taps: consuming [Tap], from start: Int, progress: (Progress) -> Void, isCancelled: () -> Bool,
         save: (_ taps: [Tap], _ next: Int, _ isLast: Bool) -> String?
@@ -228,7 +228,7 @@ public struct FactorFit: Sendable {
             var failure: String?
             if isInterrupted || start > nextSave {
                 failure = save(slots.map { $0.withState { $0.tap } }, next, isInterrupted)
-                // Writing a large model's sums takes seconds.
+                // The interval starts at the end of a save, as writing a large model's sums takes seconds.
                 let end = Date()
                 nextSave = end + max(saveInterval, Self.timeBetweenSaves * end.timeIntervalSince(start))
             }

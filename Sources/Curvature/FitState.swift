@@ -3,9 +3,10 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// The saved state of an unfinished fit: each worker's unrounded sums, so that a resumed fit gives the same factors as an undisturbed one.
+/// The saved state of an unfinished fit: each worker's unrounded sums, so that a resumed fit gives the same factors as an uninterrupted
+/// one.
 ///
-/// It is a safetensors file with a checksum of its content: damaged sums would silently make wrong factors.
+/// It is a safetensors file with a checksum of its content: damaged sums would silently give wrong factors.
 struct FitState {
     enum Saved {
         case covariances([CovarianceTap], next: Int)
@@ -228,7 +229,8 @@ struct FitStateKeeper {
 
     /// Saves a state in place of the one before.
     ///
-    /// While the fit goes on, a state is not allowed to take the space that the factors will need. When the fit is interrupted, it is.
+    /// A state that is saved while the fit goes on must leave the space that the factors will need. The state of an interrupted fit can
+    /// take that space.
     ///
     /// - Parameter isLast: Whether the fit ends here.
     /// - Returns: Why the state could not be saved; nil if it was saved, or if no state is kept.

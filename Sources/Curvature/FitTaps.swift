@@ -108,9 +108,9 @@ struct EigenvalueTap: GradientTap, Sendable {
 
 /// A layer's two eigendecompositions.
 struct Eigenbasis: Sendable {
-    /// That of the mean over tokens of `a aᵀ`.
+    /// The eigendecomposition of the mean over tokens of `a aᵀ`.
     let activations: BlockEigen
-    /// That of the mean over tokens of `d dᵀ`.
+    /// The eigendecomposition of the mean over tokens of `d dᵀ`.
     let gradients: BlockEigen
 }
 

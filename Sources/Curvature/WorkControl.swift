@@ -1,12 +1,12 @@
-/// Observes, pauses and cancels work that takes long. Its closures are called from several threads at a time.
+/// Observes, pauses and cancels long-running work. Its closures are called from several threads at a time.
 public struct WorkControl<Progress: Sendable>: Sendable {
-    /// Receives each step of the progress.
+    /// Receives the progress whenever some of the work is done.
     public var progress: @Sendable (Progress) -> Void
-    /// Says whether one of the queries that the work serves is no longer wanted, by its index. Asked before each micro-batch: the others
-    /// go on without it. Work for a single asker does not ask.
+    /// Whether one of the queries that the work serves, given by its index, is cancelled. A sweep calls this before each micro-batch, and
+    /// goes on with the other queries. Work that serves a single caller does not call it.
     public var isCancelled: @Sendable (_ query: Int) -> Bool
-    /// Called before each micro-batch, on the thread that computes it. The micro-batch begins when this returns, so that the work
-    /// pauses while this blocks. What it throws ends the work.
+    /// Called before each micro-batch or other short step of the work, on the thread that computes it. The step begins when this returns,
+    /// so that the work pauses while this blocks. An error that it throws ends the work.
     public var step: @Sendable () throws -> Void
 
     public init(
@@ -20,9 +20,9 @@ public struct WorkControl<Progress: Sendable>: Sendable {
     }
 }
 
-/// How much of a piece of work is done.
+/// How much of some work is done.
 public struct WorkProgress: Sendable, Equatable {
-    /// Iterations of a solve, or candidates of a sweep.
+    /// Iterations of a solve or a minimisation, or sequences of a pass such as a sweep.
     public let done: Int
     public let total: Int
 

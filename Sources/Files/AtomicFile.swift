@@ -4,13 +4,13 @@ import Glibc
 /// A file that appears at its path only when it is complete.
 ///
 /// The bytes go to a temporary file in the same folder, which ``commit()`` syncs and renames: after a crash, the path has the old file or
-/// the new one. A temporary file without a commit is removed, at once or, after a crash, when the file is next written.
+/// the new one. A temporary file that is not committed is removed: at once or, after a crash, when the file is next written.
 public struct AtomicFile: ~Copyable {
     private let path: String
     private let temporaryPath: String
     private var descriptor: Int32?
 
-    /// Opens a temporary file in the folder of `path`, and so on the same file system.
+    /// Opens a temporary file in the folder of `path`, so that both are on the same file system.
     ///
     /// - Parameter permissions: The permissions of the file, restricted by the process's mask.
     /// - Throws: ``AtomicFileError``, for example if the folder is missing or not writable.

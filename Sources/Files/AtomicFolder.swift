@@ -52,7 +52,7 @@ public struct AtomicFolder: ~Copyable {
 
     /// Syncs every file, moves the folder to its path, and then removes the old folder.
     ///
-    /// - Throws: ``AtomicFileError``, also if the path is a file's. The old folder, if any, is then still at the path.
+    /// - Throws: ``AtomicFileError``, also if there is a file at the path. The old folder, if any, is then still at the path.
     public mutating func commit() throws {
         try commit(exchanging: FileSystem.exchange)
     }
@@ -65,7 +65,7 @@ public struct AtomicFolder: ~Copyable {
         self.descriptor = nil
         defer { close(descriptor) }
         try FileSystem.syncFolder(of: path)
-        // Only now: until the parent folder is synced, a power failure can bring the old folder back.
+        // The old folder is removed only now: until the parent folder is synced, a power failure can bring it back.
         if let old { try? FileManager.default.removeItem(atPath: old) }
     }
 
@@ -113,7 +113,7 @@ public struct AtomicFolder: ~Copyable {
     /// Replaces the folder by two renames, between which the path has no folder.
     private func stepAside() throws -> String {
         let old = contents + Self.oldSuffix
-        // Claimed, so that no process removes it as a leftover meanwhile; a link cannot be claimed.
+        // The old folder is claimed, so that no process removes it as a leftover meanwhile. A link cannot be claimed.
         let claim = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         defer { if claim >= 0 { close(claim) } }
         if claim >= 0 { _ = Leftovers.claim(claim) }
@@ -154,9 +154,9 @@ public struct AtomicFolder: ~Copyable {
 
 /// Files of one folder that belong together, such as a model's weights and its configuration, and are replaced as one.
 ///
-/// They are written into a temporary folder inside, and moved out of it when all of them are complete. One file is the *mark*, without
-/// which readers do not accept the folder: the old mark is removed first, and the new one moved last. A crash thus leaves the old files,
-/// the new ones, or, between the renames, no mark; readers never accept a mixture. Other files in the folder do not change.
+/// They are written into a temporary folder inside that folder, and moved out of it when all of them are complete. One file is the *mark*,
+/// without which readers do not accept the folder: the old mark is removed first, and the new one moved last. A crash thus leaves the old
+/// files, the new ones, or, between the renames, no mark; readers never accept a mixture. Other files in the folder do not change.
 public struct AtomicFileSet: ~Copyable {
     private let folder: String
     private let mark: String

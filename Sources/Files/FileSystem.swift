@@ -122,7 +122,7 @@ struct Leftovers {
         folder.appendingPathComponent("\(prefix)writing-\(UUID().uuidString)").path
     }
 
-    /// Locks a file or folder that was just made at such a path.
+    /// Locks a file or folder that was just made at a temporary path.
     ///
     /// - Returns: Whether it still exists: another process may have removed it as a leftover before it was locked.
     static func claim(_ descriptor: Int32) -> Bool {

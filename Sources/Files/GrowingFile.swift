@@ -1,11 +1,11 @@
 import Foundation
 import Glibc
 
-/// A file that grows at its end, for records that are too many to rewrite for each new one.
+/// A file that grows at its end, for records that are too many to be rewritten whenever one is added.
 ///
 /// No rename makes it complete. Its owner therefore finds out from the contents how much of the file is valid, by a count in a header, a
 /// hash or the end of a line. Bytes after that come from an interrupted write, and are cut off when the file is opened.
-public struct GrowingFile: ~Copyable {
+public struct GrowingFile: ~Copyable, Sendable {
     private let path: String
     private let descriptor: Int32
     /// The number of bytes that are written and synced.

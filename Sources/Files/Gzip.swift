@@ -165,7 +165,7 @@ public struct GzipWriter: ~Copyable {
         case none
         /// At once, so that the reader can decompress everything written so far.
         case chunk
-        /// At once, and the member ends. Nothing may be written after it.
+        /// At once, and the member ends. Nothing can be written after it.
         case end
 
         fileprivate var mode: Int32 {

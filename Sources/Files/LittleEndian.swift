@@ -1,6 +1,6 @@
 import Foundation
 
-/// Reads little-endian numbers, one behind the other.
+/// Reads little-endian numbers, one after another.
 public struct LittleEndianReader: Sendable {
     private let data: Data
     /// The offset of the next number from the start of the data.
@@ -21,7 +21,7 @@ public struct LittleEndianReader: Sendable {
     /// The next Float64; nil if it would end past the data's end.
     public mutating func double() -> Double? { number(UInt64.self).map(Double.init(bitPattern:)) }
 
-    /// Passes over some bytes.
+    /// Skips some bytes.
     public mutating func skip(_ count: Int) { position += count }
 }
 
@@ -37,7 +37,7 @@ extension RawSpan {
 }
 
 extension Data {
-    /// The little-endian numbers that the bytes hold one behind the other; bytes that do not make a whole number are ignored.
+    /// The little-endian numbers in the data, one after another. Bytes at the end that do not make up a whole number are ignored.
     @inlinable
     public func littleEndianNumbers<Number: FixedWidthInteger & BitwiseCopyable>(_ type: Number.Type) -> [Number] {
         let bytes = bytes

@@ -99,7 +99,7 @@ public struct JSONReader {
         }
     }
 
-    /// The mistake of a missing value.
+    /// The mistake to report where a value is missing.
     private var noValue: Mistake {
         if let word = scanner.notANumber {
             return scanner.mistake("\(word) is not JSON\(path): write null, or leave it out")

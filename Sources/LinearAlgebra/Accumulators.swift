@@ -165,7 +165,7 @@ public struct ScoreTable: Sendable {
         values.append(contentsOf: repeatElement(0, count: rows * columns))
     }
 
-    /// Adds to each row, in consecutive columns, the dot products of the segments of the two rows.
+    /// For each row, adds the dot products of the segments of `left` with those of `right` to consecutive columns.
     ///
     /// - Parameters:
     ///   - left: rows × (segments · width)

@@ -114,7 +114,7 @@ extension HalfMatrix {
     /// Whether this processor multiplies bfloat16 values in hardware. That is not always faster.
     public static let isSupported = tributary_has_bfloat16_products() != 0
 
-    /// Whether such a product works in this process: oneDNN generates its code at run time, which a system can forbid.
+    /// Whether products of bfloat16 values work in this process: oneDNN generates its code at run time, which a system can forbid.
     public static func canMultiply() -> Bool {
         let order = 32
         let factor = HalfMatrix(Matrix(rows: order, columns: order))
@@ -179,7 +179,8 @@ extension Matrix {
         }
         let remaining = (done ?? 0)..<left.rows
         guard !remaining.isEmpty else { return }
-        // Memory ran out, there are no values, or oneDNN has no such product for this processor: slower, with the same result.
+        // Float32 takes over if memory ran out, there are no values, or oneDNN has no such product for this processor. It is slower, with
+        // the same result.
         setBlock(
             row: row + remaining.lowerBound, column: column,
             toProduct: HalfMatrix(Matrix(left[rows: remaining])).singles.slice, Matrix(right).slice, adding: adding)

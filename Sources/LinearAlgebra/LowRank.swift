@@ -31,9 +31,9 @@ public struct LowRank: Sendable {
         approximating matrix: Matrix, rank: Int, oversampling: Int = 24, iterations: Int = 0
     ) throws(EigenError) {
         precondition(rank > 0, "rank \(rank)")
-        // Whole vectors of the processor: products with 64 columns take no longer than with 56.
+        // Rounded up to whole vectors of the processor: products with 64 columns take no longer than with 56.
         let width = (rank + oversampling + 15) / 16 * 16
-        // For a matrix that is not much wider than that, the Gram matrix's eigenvectors are as fast.
+        // For a matrix that is not much wider than that, finding the Gram matrix's eigenvectors is as fast.
         guard 2 * width < min(matrix.rows, matrix.columns) else {
             try self.init(truncating: matrix, to: rank)
             return
@@ -135,11 +135,11 @@ extension Matrix {
         return gram.elements.map(Double.init)
     }
 
-    /// Below this share of the largest squared column, values are only rounding errors.
+    /// Below this share of the largest squared column norm, values are only rounding errors.
     private static let negligible = 1e-13
 
-    /// The matrix that makes columns orthonormal when they are multiplied by it, and columns that depend on others zero. It is order ×
-    /// order, so that products have the same shapes whatever the rank; nil if all columns are zero.
+    /// The matrix by which columns are multiplied to make them orthonormal. Columns that depend on others become zero. It is order × order,
+    /// so that products have the same shapes whatever the rank; nil if all columns are zero.
     ///
     /// - Parameter gram: The Gram matrix of the columns, order × order.
     private static func orthonormalizing(_ gram: [Double], order: Int) -> Matrix? {

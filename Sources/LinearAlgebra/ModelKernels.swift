@@ -65,7 +65,8 @@ extension Matrix {
         kernel(x.pointer, x.columns, uniquePointer(), columns, x.rows, x.columns)
     }
 
-    /// - Parameter kernel: Takes the gradients, their stride, the inputs, their stride, the results, their stride, the rows and the columns.
+    /// - Parameter kernel: Takes the gradients, their stride, the inputs, their stride, the results, their stride, the rows and the
+    ///   columns.
     private mutating func formGradient(
         _ outputGradients: Matrix, inputs x: Matrix,
         by kernel: (Values, Int, Values, Int, Results, Int, Int, Int) -> Void

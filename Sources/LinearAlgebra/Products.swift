@@ -68,7 +68,8 @@ extension Matrix {
             Int32(max(right.stride, 1)), keep, destination + done * stride, Int32(stride))
     }
 
-    /// A single row times a matrix. Memory speed bounds it, and a product of matrices would read the matrix twice to rearrange it.
+    /// Multiplies a single row by a matrix. Memory speed bounds this, and a general product of matrices would read the matrix twice, to
+    /// rearrange it.
     private static func multiplyRow(
         _ row: MatrixSlice, _ right: MatrixSlice, scale: Float, keep: Float,
         into destination: UnsafeMutablePointer<Float>

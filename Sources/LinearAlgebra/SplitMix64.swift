@@ -27,7 +27,7 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
 
     /// A value in [0, 1) that depends only on the seed and the keys.
     public static func uniform(seed: UInt64, keys: UInt64...) -> Float {
-        // Mixed before the first key is added: otherwise seed 1 with key 2 would equal seed 2 with key 1.
+        // The seed is mixed before the first key is added: otherwise seed 1 with key 2 would equal seed 2 with key 1.
         var hash = mix(seed &+ 0x9E37_79B9_7F4A_7C15)
         for key in keys { hash = mix(hash &+ 0x9E37_79B9_7F4A_7C15 &+ key) }
         return Float(hash >> 40) * 0x1p-24

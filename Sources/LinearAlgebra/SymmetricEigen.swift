@@ -74,7 +74,7 @@ public struct SymmetricEigenSolver: Sendable {
     static let leastInBlocks = 256
     /// The number of reflections in a block.
     private static let blockSize = 128
-    /// Outside this range, LAPACK's squares of entries could overflow or vanish.
+    /// Outside this range, the squares of entries that LAPACK computes could overflow or underflow.
     private static let ordinary = 1e-100...1e100
 
     /// LAPACK's `tau`, one per reflection `I - tau v vᵀ`.
@@ -84,7 +84,7 @@ public struct SymmetricEigenSolver: Sendable {
     private var tridiagonalVectors: [Double] = []
     private var work: [Double] = []
     private var integerWork: [Int32] = []
-    /// `T` of a block, as LAPACK has it.
+    /// `T` of a block, as LAPACK stores it.
     private var triangle: [Double] = []
     /// `Vᵀ`, `-T`, `Vᵀ Z` and `-T Vᵀ Z`.
     private var reflections = Matrix()

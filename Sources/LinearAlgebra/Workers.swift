@@ -5,7 +5,7 @@ import Synchronization
 /// The workers that compute in parallel, by default one per core.
 public struct Workers: Sendable, Equatable {
     public let count: Int
-    /// The numbers that a user can choose.
+    /// The numbers of workers that a user can choose.
     public static let limit = 1...4_096
     /// How far the workers yield to the machine's other threads, as in nice(2): from 0, not at all, to 19.
     public let niceness: Int
@@ -115,7 +115,7 @@ public final class SparePool<State: Sendable>: Sendable {
     }
 }
 
-/// A body that threads share. They no longer hold it once they have run it, as a thread ends later than its work.
+/// A body that threads share. It is released as soon as all of them have run it, because a thread ends later than its work.
 private final class SharedWork: Sendable {
     private let body: Mutex<(@Sendable (Int) -> Void)?>
 

@@ -159,7 +159,7 @@ struct InfluenceAPITests {
             ("{\"prompt\": \"a\"}", "completion", "missing"),
             (
                 "{\"prompt\": \"a\", \"completion\": \"b\", \"topk\": 3}", "topk",
-                "unknown field; known here are id, prompt"
+                "unknown field; the known fields are id, prompt"
             ),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"top_k\": 1.5}", "top_k", "found 1.5"),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"top_k\": 0}", "top_k", "from 1 to 10000"),

@@ -199,7 +199,7 @@ struct ScoresAPITests {
             ("\"texts\": [{\"id\": \"a\"}]", "texts[0].text", "texts[0].text"),
             ("\"texts\": [\"a\"], \"top_k\": 3", "top_k", "unknown field"),
             ("\"texts\": [\"a\"], \"spans\": [{\"start\": 1, \"end\": 9}]", "spans", "within the completion's 2"),
-            ("\"texts\": [\"a\"], \"contrast\": \" b\"", "contrast", "another completion"),
+            ("\"texts\": [\"a\"], \"contrast\": \" b\"", "contrast", "differs from the query's own"),
         ])
     func refusals(members: String, field: String, words: String) async throws {
         try await TestServer.run {

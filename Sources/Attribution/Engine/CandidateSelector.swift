@@ -6,8 +6,8 @@ import LinearAlgebra
 struct CandidateSelector: Sendable {
     let corpus: CorpusStore
     let index: IndexAvailability
-    /// Only the first sequences of the corpus take part, this many, so that all queries of a batch choose from the same sequences while
-    /// others are added.
+    /// How many of the corpus's first sequences can be chosen. All queries of a batch thus choose from the same sequences while others are
+    /// added.
     let corpusSequences: Int
     let workers: Workers
 
@@ -21,8 +21,8 @@ struct CandidateSelector: Sendable {
 
     /// The candidates of each query. All queries that need the index share one pass over it.
     ///
-    /// - Returns: For each query its rowids, ascending, and none if it comes with ad-hoc texts; or the error of the query:
-    ///   ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have, and if there is no index.
+    /// - Returns: For each query, its rowids in ascending order, or none if it comes with ad-hoc texts; or the query's error, which is
+    ///   ``QueryError/unusable(field:reason:)`` if the corpus does not have its ids, or there is no index.
     func candidates(for requests: [Request]) -> [Result<[Int64], any Error>] {
         let indexed = Result { try searchIndex(for: requests) }
         // Queries that ask for all sequences of the same source, or of the corpus, share one list.
@@ -133,7 +133,7 @@ extension CandidateSelection {
 
 /// The ad-hoc texts of a query batch, which are scored as if they were sequences of the corpus.
 ///
-/// As candidates they have rowids below zero, where the corpus's sequences have rowids above zero.
+/// As candidates they have negative rowids, while the corpus's sequences have positive ones.
 struct AdHocTexts: Sendable {
     struct Text: Sendable {
         /// The text's index among its query's texts.

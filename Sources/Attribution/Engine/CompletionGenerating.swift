@@ -5,7 +5,7 @@ public protocol CompletionGenerating: Sendable {
     /// Samples a completion. Blocks the calling thread.
     ///
     /// - Parameters:
-    ///   - deadline: When to return the tokens that there are by then; `nil` to set no limit.
+    ///   - deadline: When to stop and return the tokens sampled so far; `nil` for no limit.
     ///   - isCancelled: Asked before each token, and now and then while the prompt is read.
     /// - Throws: ``QueryError``; ``QueryError/cancelled`` if `isCancelled` returned true.
     func complete(
@@ -33,7 +33,7 @@ public struct CompletionRequest: Sendable, Equatable, Codable {
     public enum Limits {
         public static let prompt = InfluenceQuery.Limits.text
         public static let maximumTokens = 1...4_096
-        /// All tokens become equally likely far below the upper bound.
+        /// Temperatures far below the upper bound already make all tokens equally likely.
         public static let temperature = NumberLimit.from(0, to: 100)
         public static let seed = InfluenceQuery.Limits.seed
     }

@@ -13,7 +13,7 @@ public protocol InfluenceAnswering: Sendable {
 
     /// Answers queries together, with one sweep over the union of their candidates.
     ///
-    /// Blocks the calling thread. The workers run on Dispatch.
+    /// Blocks the calling thread. The workers run on Dispatch, or on threads of their own if they yield to others (``Workers/niceness``).
     ///
     /// - Parameters:
     ///   - queries: At least one.

@@ -70,7 +70,8 @@ extension InfluenceEngine {
     /// gradient must have its solution.
     ///
     /// - Parameter step: Called before each layer of each query, on the thread that computes it; what it throws ends the work.
-    /// - Returns: For each query its preconditioned gradient, or the error why it has none, which does not affect other queries.
+    /// - Returns: For each query, its preconditioned gradient, or the error because of which it has none. The error does not affect other
+    ///   queries.
     public func precondition(
         _ gradients: [QueryGradient], for queries: [InfluenceQuery], step: @Sendable () throws -> Void = {}
     ) throws -> [Result<PreconditionedQuery, QueryError>] {

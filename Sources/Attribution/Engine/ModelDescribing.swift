@@ -2,7 +2,7 @@
 public protocol ModelDescribing: Sendable {
     func describe() throws -> ModelSummary
 
-    /// What has been done so far, for monitoring. Takes little time.
+    /// Measures the work that has been done so far, for monitoring. Takes little time.
     func measurements() throws -> EngineMeasurements
 }
 

@@ -71,8 +71,8 @@ struct Ranking {
         1 + entries.count - entries.partitioningIndex { $0.score.total < probe.score.total }
     }
 
-    /// The sequences that a query returns, each with its rank: the strongest proponents, and then the strongest opponents. Of ad-hoc texts
-    /// all are returned, those that are not opponents first.
+    /// The sequences that a query returns, each with its rank: the strongest proponents, and then the strongest opponents. All ad-hoc texts
+    /// are returned, those that are not opponents first.
     func returned(to query: InfluenceQuery) -> [(rank: Int, entry: Entry)] {
         var (up, down): ([Entry], [Entry]) = ([], [])
         if query.candidates.texts != nil {

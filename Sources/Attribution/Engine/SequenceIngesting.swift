@@ -42,7 +42,7 @@ public struct SequenceUpload: Sendable {
 public struct IngestionSummary: Sendable, Equatable, Codable {
     /// The number of new documents.
     public var added: Int
-    /// Records whose text the corpus already had, or an earlier record of the upload.
+    /// Records whose text was already in the corpus or in an earlier record of the upload.
     public var duplicates: Int
     /// Records whose text gives no tokens; these are not kept.
     public var empty: Int

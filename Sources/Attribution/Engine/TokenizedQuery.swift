@@ -41,7 +41,7 @@ extension InfluenceEngine {
         let contrast = try query.contrast.map { try tokenize(query.prompt, $0, field: "contrast") }
         guard contrast?.tokens != completion.tokens else {
             throw QueryError.unusable(
-                field: "contrast", reason: "its tokens are those of the completion, from which it would not differ")
+                field: "contrast", reason: "its tokens are the same as those of the completion")
         }
         return TokenizedQuery(
             completion: completion, contrast: contrast,

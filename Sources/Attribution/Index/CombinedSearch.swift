@@ -2,9 +2,9 @@ import Corpus
 
 /// The estimates of all sequences for one query, as the parts of a pass found them.
 struct Estimates: Sendable {
-    /// Those of neighbouring sequences.
+    /// The estimates of neighbouring sequences.
     struct Part: Sendable {
-        /// The first one's index among all sequences.
+        /// The index of the first of them among all sequences.
         let start: Int
         private(set) var values: [Float] = []
 
@@ -30,14 +30,15 @@ struct Estimates: Sendable {
 /// Finds the sequences of highest ``CombinedScores`` for one query.
 ///
 /// TF-IDF scores come stretch by stretch, and are computed again for each of their three uses: for their spread, for the shortlist, and for
-/// the sequences on it. Only the estimates of all sequences are kept; all else is of one stretch.
+/// the sequences on it. Only the estimates are kept for all sequences; everything else is kept for one stretch at a time.
 struct CombinedSearch {
     let estimates: Estimates
     let overlap: LexicalOverlap
 
-    /// The length of the shortlist, as a multiple of the sequences to find. Its sequences are read from the corpus to look for pairs of tokens.
+    /// The length of the shortlist, as a multiple of the number of sequences to find. Its sequences are read from the corpus to look for
+    /// pairs of tokens.
     static let shortlist = 4
-    /// Sequences that are scored at a time where none shares a term.
+    /// The number of sequences that are scored at a time where none shares a term with the query.
     private static let stretch = 1 << 15
 
     func insert(into matches: inout DirectedMatches, for query: GradientIndex.Query) throws {
@@ -49,7 +50,8 @@ struct CombinedSearch {
             shortlist.insert(
                 scores.map(\.proponent), opponents: scores.map(\.opponent), firstRowid: Int64(start) + 1)
         }
-        // Pairs only add to a score, so that sequences off the shortlist stay below enough others even if these have no pairs.
+        // Pairs only add to a score: a sequence that is not on the shortlist could be among the best only because of its own pairs, which
+        // are not looked for.
         let chosen = shortlist.rowids
         let pairs = try overlap.pairCounts(in: chosen)
         var next = 0
@@ -103,9 +105,9 @@ struct CombinedSearch {
 
 /// Combines estimates of influence with lexical overlap.
 ///
-/// An estimate is the influence plus a random error. Lexical overlap has errors of its own, so that the sum of both, each in its own standard
-/// deviations over the corpus, finds more than either alone. Sequences that overlap with a query have large influence of either sign: for
-/// opponents, the estimate counts with the opposite sign and the overlap with the same.
+/// An estimate is the influence plus a random error. Lexical overlap has errors of its own, so that the sum of both, each in its own
+/// standard deviations over the corpus, finds more than either alone. Sequences that overlap with a query have large influence of either
+/// sign: for opponents, the estimate counts with the opposite sign and the overlap with the same.
 struct CombinedScores {
     /// The weight of a standard deviation of TF-IDF scores, in standard deviations of the estimates.
     static let weightOfTFIDF = 0.5
@@ -157,7 +159,7 @@ struct Moments: Sendable {
         merge(part)
     }
 
-    /// Adds the values of another (Chan, Golub and LeVeque 1979).
+    /// Adds the values behind other moments (Chan, Golub and LeVeque 1979).
     private mutating func merge(_ other: Moments) {
         let total = count + other.count
         guard total > 0 else { return }

@@ -84,7 +84,7 @@ public final class GradientIndex: Sendable {
     /// Indexes the sequences of the corpus that are not indexed yet, with one forward and backward pass each.
     ///
     /// Each round is kept as soon as it is done, so that an extension that ends early resumes where it was. Several extensions can run at a
-    /// time, and none waits for another's computing. Each starts a round from the sequences that are indexed by then, and drops the
+    /// time, and none waits for another's computation. Each starts a round from the sequences that are indexed by then, and drops the
     /// remainder of a round that another extension has indexed meanwhile. This wastes part of a round, but an extension whose `step` blocks
     /// never delays another.
     ///
@@ -191,8 +191,8 @@ public final class GradientIndex: Sendable {
     ///
     /// - Parameter count: Only this many first sequences of the corpus are searched.
     /// - Returns: For each query its rowids, ascending.
-    /// - Complexity: One pass over the index. A query with lexical overlap keeps an estimate of four bytes per sequence until the end of the
-    ///   pass. If these would take more than a gibibyte together, there are several passes.
+    /// - Complexity: One pass over the index. A query with lexical overlap keeps an estimate of four bytes per sequence until the end of
+    ///   the pass. If these would take more than a gibibyte together, there are several passes.
     public func search(_ queries: [Query], asOf count: Int, workers: Workers) throws -> [[Int64]] {
         let (records, indexed) = state.withLock { $0 }
         let sequences = min(indexed, count)

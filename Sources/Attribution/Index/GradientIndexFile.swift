@@ -30,7 +30,7 @@ import Transformer
 /// | layers · signs / 8 | layer by layer the signs of ``LayerSketch``'s entries, 1 for plus, the first in the lowest bit of a byte |
 ///
 /// The last two parts are the record of ``SignSketch``. Records are written and synced before the number of sequences is. Bytes after the
-/// last counted record are of an extension that did not end, and are removed by the next extension.
+/// last counted record come from an extension that did not finish, and the next extension removes them.
 struct GradientIndexFile {
     static let headerBytes = 128
     private static let magic = Array("TRIBIDX".utf8) + [1]
@@ -78,7 +78,7 @@ struct GradientIndexFile {
             path: path, layout: SketchLayout(leading: Int(leading), signs: Int(signs), seed: seed),
             layers: Int(layers), identity: Array(data[32..<(32 + identityBytes)]))
         guard Int(recordBytes) == file.recordBytes else {
-            throw GradientIndexError.damaged(file: name, reason: "its records are of another size than its layout says")
+            throw GradientIndexError.damaged(file: name, reason: "the size of its records does not match its layout")
         }
         return (file, Int(sequences))
     }

@@ -4,9 +4,9 @@ import Transformer
 
 /// How gradients are compressed for an index.
 public struct SketchLayout: Sendable, Equatable {
-    /// The most leading eigenvectors of each side of a layer's factors into which its gradient is rotated.
+    /// The largest number of leading eigenvectors, on each side of a layer's factors, into which the layer's gradient is rotated.
     public var leading: Int
-    /// The signs that are kept per layer.
+    /// The number of signs that are kept per layer.
     public var signs: Int
     /// The seed of the rotation's random choices.
     public var seed: UInt64
@@ -63,8 +63,8 @@ struct GradientSketch: Sendable {
 ///
 /// Tokens are rotated for the whole micro-batch at once, and inputs once for all layers that read them.
 ///
-/// - Complexity: Beside the passes through the model, `T leading (in + out + leading)` multiply-adds per layer for T tokens, and a transform
-///   of leading² coordinates per layer and sequence.
+/// - Complexity: Beside the passes through the model, `T leading (in + out + leading)` multiply-adds per layer for T tokens, and a
+///   transform of leading² coordinates per layer and sequence.
 struct SketchTap: GradientTap, Sendable {
     /// One record per sequence of the last micro-batch, in its order.
     private(set) var records: [[UInt8]] = []
@@ -116,10 +116,10 @@ struct SketchTap: GradientTap, Sendable {
 
 /// Rotates one layer's gradients to entries whose signs preserve influence.
 ///
-/// The coordinates of a gradient `G = Dᵀ A` in the leading eigenvectors of the layer's factors are `C = (D Qs)ᵀ (A Qa)`, a
-/// leading × leading block. Influence is `sum C_query C_sequence / (Λ + λ)` over all coordinates, which is the inner product of the
-/// whitened coordinates `C / sqrt(Λ + λ)` of both sides. Each whitened coordinate then gets a random sign, and a Walsh-Hadamard transform, which
-/// is a rotation, makes all coordinates of similar size. Some of them are kept (Ailon and Chazelle 2009).
+/// The coordinates of a gradient `G = Dᵀ A` in the leading eigenvectors of the layer's factors are `C = (D Qs)ᵀ (A Qa)`, a leading ×
+/// leading block. Influence is `sum C_query C_sequence / (Λ + λ)` over all coordinates, which is the inner product of the whitened
+/// coordinates `C / sqrt(Λ + λ)` of both sides. Each whitened coordinate then gets a random sign, and a Walsh-Hadamard transform, which is
+/// a rotation, makes all coordinates of similar size. Some of them are kept (Ailon and Chazelle 2009).
 struct LayerSketch: Sendable {
     /// in × leading
     let activationVectors: Matrix

@@ -38,7 +38,7 @@ public enum GradientIndexError: Error, Equatable, CustomStringConvertible {
     private static let rebuild = "Make it again with \"tributary index --rebuild\"."
 }
 
-/// Whether an engine has a gradient index, and why not.
+/// Whether an engine has a gradient index, and if not, why.
 public enum IndexAvailability: Sendable {
     case ready(GradientIndex)
     case missing

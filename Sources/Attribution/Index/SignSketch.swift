@@ -4,9 +4,9 @@ import Files
 /// Compresses vectors of segments to bits that are compared quickly: the sign of each entry, and one scale per segment.
 ///
 /// A record is the Float32 scale of each segment, and then a bit for each entry, 1 for plus, the first entry in the lowest bit of the first
-/// byte. Entries should be of similar size, as after a random rotation. Of a segment `x` the signs times `|x|² / |x|₁` are kept, whose inner
-/// product with a query equals that of `x` in expectation (as in RaBitQ, Gao and Long 2024). A query, which is not kept, has four bits per
-/// entry: the error of that rounding is small beside the error of a record's single bit.
+/// byte. Entries should be of similar size, as after a random rotation. For a segment `x` the scale is `|x|² / |x|₁`: the inner product of
+/// a query with the signs, times this scale, equals that with `x` in expectation (as in RaBitQ, Gao and Long 2024). A query, which is not
+/// kept, has four bits per entry: the error of that rounding is small compared with the error of a record's single bit.
 public struct SignSketch: Sendable, Equatable {
     public let segments: Int
     /// Entries per segment.
@@ -112,7 +112,7 @@ public struct SignSketch: Sendable, Equatable {
     /// The inner products of records with a query.
     ///
     /// - Parameters:
-    ///   - records: Every record is preceded by as many bytes as `stride` exceeds ``recordBytes``.
+    ///   - records: Each record follows `stride` - ``recordBytes`` other bytes.
     ///   - scores: Becomes one score per record.
     public func scores(of records: RawSpan, stride: Int, with query: Query, into scores: inout [Float]) {
         let lead = stride - recordBytes
@@ -133,7 +133,7 @@ public struct SignSketch: Sendable, Equatable {
 }
 
 extension MutableSpan<Float> {
-    /// Replaces the values by their Walsh-Hadamard transform, scaled so that lengths and inner products stay.
+    /// Replaces the values by their Walsh-Hadamard transform, scaled so that lengths and inner products do not change.
     ///
     /// - Precondition: The count is a power of two.
     mutating func rotateByHadamard() {

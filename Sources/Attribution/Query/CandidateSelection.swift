@@ -10,7 +10,7 @@ public struct CandidateSelection: Sendable, Equatable, Codable {
     /// If given, only sequences of this source are scored.
     public var source: String?
     /// Ad-hoc texts, which need not be in the corpus. Each is scored in full as if it were a training sequence, and returned whatever its
-    /// score, the query's ``InfluenceQuery/topK`` and its ``InfluenceQuery/direction``. They exclude ``ids`` and ``source``.
+    /// score and the query's ``InfluenceQuery/topK`` and ``InfluenceQuery/direction``. They exclude ``ids`` and ``source``.
     public var texts: [String]?
     /// How many of the sequences that were not chosen are drawn at random and scored beside the candidates, to estimate what the choice
     /// has missed: ``PrefilterBias``.

@@ -16,7 +16,7 @@ extension InfluenceQuery {
         public static let topK = 1...10_000
         public static let rank = 1...4_096
         public static let rescore = 0...10_000
-        /// Factors are divided by it in Float32, in which a smaller number is zero and a larger one infinite.
+        /// Gradients are divided by eigenvalues plus this number in Float32, in which a smaller number is zero and a larger one infinite.
         public static let damping = NumberLimit.from(
             Double(Float.leastNonzeroMagnitude), to: Double(Float.greatestFiniteMagnitude),
             "a positive number that Float32 can hold,")
@@ -33,7 +33,7 @@ extension InfluenceQuery {
         public static let seed = UInt64.min...UInt64.max
     }
 
-    /// Checks the query's numbers, lists and texts, whatever the model, as its decoder does.
+    /// Checks the query's numbers, lists and texts as its decoder does, without regard to the model.
     ///
     /// - Returns: The path of the first member at fault, and why it is refused; nil if all are allowed.
     func refusal() -> (field: String, reason: String)? {
@@ -66,7 +66,7 @@ private struct AnyCodingKey: CodingKey {
 }
 
 extension Swift.Decoder {
-    /// Refuses an object that has keys beside the known ones: otherwise a misspelt option would be silently ignored.
+    /// Refuses an object that has keys other than the known ones: otherwise a misspelt option would be silently ignored.
     ///
     /// - Throws: `DecodingError.dataCorrupted` whose coding path ends in the unknown key.
     public func refuseUnknownKeys<Key: CodingKey & CaseIterable>(of type: Key.Type) throws {
@@ -76,7 +76,7 @@ extension Swift.Decoder {
             throw DecodingError.dataCorrupted(
                 DecodingError.Context(
                     codingPath: codingPath + [key],
-                    debugDescription: "unknown field; known here are \(known.joined(separator: ", "))"))
+                    debugDescription: "unknown field; the known fields are \(known.joined(separator: ", "))"))
         }
     }
 }

@@ -144,7 +144,8 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         }
         guard contrast?.hasSameBytes(as: completion) != true else {
             throw DecodingError.dataCorruptedError(
-                forKey: .contrast, in: container, debugDescription: "expected another completion than the query's own")
+                forKey: .contrast, in: container,
+                debugDescription: "expected a completion that differs from the query's own")
         }
     }
 }
@@ -154,15 +155,15 @@ extension InfluenceQuery {
     public enum Estimator: String, Sendable, Codable, CaseIterable {
         /// The fitted factors' own inverse (George et al. 2018; Grosse et al. 2023).
         case ekfac
-        /// An iteration on the model's exact Gauss-Newton matrix, with the factors as its preconditioner (Wang et al. 2025). It adds step by
-        /// step the curvature that the factors omit, such as that between layers.
+        /// An iteration on the model's exact Gauss-Newton matrix, with the factors as its preconditioner (Wang et al. 2025). It adds step
+        /// by step the curvature that the factors omit, such as that between layers.
         case astra
         /// No curvature: scores are inner products of gradients, and not in nats.
         case identity
     }
 }
 
-/// A part of a completion, counted in Unicode code points, as Python's strings and most others are.
+/// A part of a completion, counted in Unicode code points, as in Python's strings.
 public struct CompletionSpan: Sendable, Equatable, Codable {
     /// The index of the first code point, from 0.
     public var start: Int

@@ -4,15 +4,15 @@ import JSON
 /// The answer to one query: training sequences, ranked by their influence on the completion.
 public struct InfluenceResult: Sendable, Equatable, Codable {
     public var query: UnderstoodQuery
-    /// Seconds per stage; those of the sweep are the whole query batch's.
+    /// Seconds per stage, for the whole query batch.
     public var timings: Timings
     public var candidates: CandidateSummary
     /// Absent in results of earlier versions, which only had EK-FAC.
     public var method: Method?
     /// The distribution of all scores; absent if there are none, and in results of earlier versions.
     public var distribution: ScoreDistribution?
-    /// The influence of all scored sequences, summed by source, the largest sums first; at most ``SourceInfluence/limit``. Absent in results of
-    /// earlier versions.
+    /// The influence of all scored sequences, summed by source, the largest sums first; at most ``SourceInfluence/limit``. Absent in
+    /// results of earlier versions.
     public var sources: [SourceInfluence]?
     /// All other sources together; absent if there are none.
     public var otherSources: SourceInfluence.Others?
@@ -40,7 +40,7 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
         public var completionStartsInsideToken: Bool
         /// The whole completion's log-probability given the prompt, in nats.
         public var logProbability: Double
-        /// The explained parts of the completion, if the query names some; ``QueryToken/measured`` tells which tokens they have.
+        /// The explained parts of the completion, if the query names some; ``QueryToken/measured`` marks their tokens.
         public var spans: [CompletionSpan]?
         /// The other completion, if there is one.
         public var contrast: Continuation?
@@ -150,20 +150,20 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     public var metadata: JSONTree?
     /// The influence `grad fᵀ (G + λI)⁻¹ grad log p(z)`, in nats. If positive, training on the sequence makes the completion likelier.
     public var score: Double
-    /// The score over the number of training sequences: the first-order change of the completion's log-probability if one more
-    /// copy of the sequence were added to the training set.
+    /// The score divided by the number of training sequences: the first-order change of the completion's log-probability if one more copy
+    /// of the sequence were added to the training set.
     public var natsPerCopy: Double
     /// Whether nearly all of the influence is in one token: the L2 norm of the token scores over their L1 norm exceeds 2/3
     /// (Grosse et al. 2023, section 5.3).
     public var spurious: Bool
     /// The influence through each tracked layer, if asked for. These add up to the score.
     public var layers: [LayerScore]?
-    /// The influence of each token, if asked for. These add up to the score. The text is that of the token whose position carries the gradient,
-    /// which predicts the next token.
+    /// The influence of each token, if asked for. These add up to the score. The text is that of the token whose position carries the
+    /// gradient, which predicts the next token.
     public var tokens: [TokenScore]?
-    /// By how much each token of the sequence becomes likelier if the model moves towards the query, if asked for: the derivative of the token's
-    /// log-probability along `(G + λI)⁻¹ grad f` (Grosse et al. 2023, appendix B). These add up to the score with the full gradient. The text
-    /// is that of the predicted token. Also absent if a derivative is not finite.
+    /// By how much each token of the sequence becomes likelier if the model moves towards the query, if asked for: the derivative of the
+    /// token's log-probability along `(G + λI)⁻¹ grad f` (Grosse et al. 2023, appendix B). These add up to the score with the full
+    /// gradient. The text is that of the predicted token. Also absent if a derivative is not finite.
     public var outputTokens: [TokenScore]?
 
     public struct LayerScore: Sendable, Equatable, Codable {
@@ -221,8 +221,8 @@ public struct SourceInfluence: Sendable, Equatable, Codable {
 
     /// Sums scores by source.
     ///
-    /// - Returns: The sources of largest magnitude, in which positive and negative influence count alike, the largest first; and the sum of the
-    ///   others, if there are any.
+    /// - Returns: The sources of largest magnitude, in which positive and negative influence count alike, the largest first; and the sum of
+    ///   the others, if there are any.
     static func sums(of scores: [(source: String?, score: Double)]) -> (sources: [SourceInfluence], others: Others?) {
         var sums: [ExactString?: SourceInfluence] = [:]
         for (source, score) in scores {

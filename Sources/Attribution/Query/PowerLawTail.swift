@@ -3,8 +3,8 @@ import Foundation
 /// A power law fitted to the upper tail of positive values (Clauset, Shalizi and Newman 2009, section 3).
 ///
 /// From ``from`` on, values have the density `p(s) = (α - 1) / from · (s / from)^-α`, and the share of them above `s` is
-/// `(s / from)^(1 - α)`. The exponent is `α`, as in that paper; other works call `α - 1` the exponent. The lower it is, the fewer values hold
-/// most of the sum. An unbounded law with an exponent below 2 has no mean.
+/// `(s / from)^(1 - α)`. The exponent is `α`, as in that paper; other works call `α - 1` the exponent. The lower it is, the fewer values
+/// hold most of the sum. An unbounded law with an exponent below 2 has no mean.
 public struct PowerLawTail: Sendable, Equatable, Codable {
     /// The `α` of greatest likelihood: `1 + n / Σ ln(s / from)`.
     public var exponent: Double

@@ -1,7 +1,7 @@
 /// The influence that the choice of candidates has missed, estimated from a random sample of the other sequences.
 ///
-/// The sample is scored as the candidates are. If a few sequences hold most of the influence, a sample without any of them estimates both the
-/// missed influence and its standard error too low.
+/// The sample is scored as the candidates are. If a few sequences hold most of the influence, a sample without any of them estimates both
+/// the missed influence and its standard error too low.
 public struct PrefilterBias: Sendable, Equatable, Codable {
     /// How many sequences were drawn.
     public var sampled: Int

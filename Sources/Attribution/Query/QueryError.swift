@@ -6,7 +6,7 @@ public enum QueryError: Error, Equatable, CustomStringConvertible {
     /// Something on our side failed.
     case failed(reason: String)
 
-    /// Any error as one with which a query ends.
+    /// Converts any error to one with which a query ends.
     init(_ error: any Error) {
         self = error as? QueryError ?? .failed(reason: String(describing: error))
     }

@@ -14,15 +14,15 @@ public struct ScoreDistribution: Sendable, Equatable, Codable {
     public var counts: [Int]
     /// The power law of the strongest proponents; absent if there are too few, and in results of earlier versions.
     public var powerLaw: PowerLawTail?
-    /// The share of positive influence that the strongest sequences hold, for several numbers of these, the smallest first. Empty if there is
-    /// no positive influence, and absent in results of earlier versions.
+    /// The share of positive influence that the strongest sequences hold, for several numbers of these, the smallest first. Empty if there
+    /// is no positive influence, and absent in results of earlier versions.
     public var shares: [Share]?
 
     /// The share of all positive influence that the strongest sequences hold.
     public struct Share: Sendable, Equatable, Codable {
         /// These sequences as a fraction of all that were scored: 0.01 for the top hundredth.
         public var part: Double
-        /// How many these sequences are.
+        /// The number of these sequences.
         public var sequences: Int
         /// Their fraction of the sum of all scores above zero.
         public var share: Double

@@ -45,7 +45,7 @@ public struct CandidateSweep: Sendable {
         self.tokens = tokens
     }
 
-    /// The parts of scores that are computed beside their totals.
+    /// The parts of scores that are computed in addition to their totals.
     public struct Breakdown: OptionSet, Sendable {
         public let rawValue: Int
         public init(rawValue: Int) { self.rawValue = rawValue }
@@ -61,18 +61,18 @@ public struct CandidateSweep: Sendable {
     /// The influence of each candidate on each query's completion.
     ///
     /// A score is the same to the last bit whenever its candidate shares a micro-batch with the same others, as its products then have the
-    /// same shapes. Micro-batches are the same when a sweep resumes from a checkpoint. In different micro-batches scores differ by rounding:
-    /// relative to the largest by less than 1e-6 with AVX-512, and by less than 2e-6 with AVX2.
+    /// same shapes. Micro-batches are the same when a sweep resumes from a checkpoint. In different micro-batches scores differ by
+    /// rounding: relative to the largest by less than 1e-6 with AVX-512, and by less than 2e-6 with AVX2.
     ///
     /// - Parameters:
     ///   - candidates: Sequences to score; order is kept in the result.
     ///   - queries: Preconditioned gradients, all of this model and one set of factors.
     ///   - wanted: For each query its candidates, by their indices; `nil` if each query wants all.
-    ///   - control: Receives how many candidates are done. Candidates that only cancelled queries want are passed over.
+    ///   - control: Receives how many candidates are done. Candidates that only cancelled queries want are skipped.
     /// - Returns: For each candidate, one score per query, in nats and not divided by the number of training sequences. Unwanted pairs are
     ///   not scored: ``SequenceScore/isScored``. If the model overflows on a candidate, its scores are not finite.
-    /// - Throws: ``QueryError/cancelled`` at the next micro-batch after all queries are cancelled, the error of `control.step`, or the error
-    ///   of reading the tokens.
+    /// - Throws: ``QueryError/cancelled`` at the next micro-batch after all queries are cancelled, the error of `control.step`, or the
+    ///   error of reading the tokens.
     public func scores(
         of candidates: [Int64], queries: [PreconditionedQuery], breakdown: Breakdown = [], wanted: [[Int]]? = nil,
         checkpoint: Checkpoint? = nil, control: WorkControl<WorkProgress> = WorkControl()

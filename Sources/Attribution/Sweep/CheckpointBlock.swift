@@ -150,7 +150,7 @@ struct CheckpointContents: Sendable {
     private var locations: [ContentKey: [Location]] = [:]
 
     private struct QueryList {
-        /// The number of queries. If the same query is in the list twice, its scores are the same.
+        /// The number of queries. If a key is in the list twice, ``columns`` has the last of the two.
         var width: Int
         var columns: [ContentKey: Int]
     }

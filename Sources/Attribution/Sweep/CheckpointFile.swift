@@ -4,9 +4,9 @@ import Synchronization
 
 /// A query batch's checkpoint, as a file that grows while the batch is under way.
 ///
-/// Scores are gathered in memory, and written and synced when the interval has passed. A batch that is shorter than that never makes a file.
-/// One worker at a time writes, while the others go on gathering. The file is read when the batch runs again, up to the first block that is
-/// cut short or damaged. ``CheckpointBlock`` describes it byte by byte.
+/// Scores are gathered in memory, and written and synced when the interval has passed. A batch that is shorter than that never makes a
+/// file. One worker at a time writes, while the others go on gathering. The file is read when the batch runs again, up to the first block
+/// that is cut short or damaged. ``CheckpointBlock`` describes it byte by byte.
 public final class CheckpointFile: SweepCheckpoint {
     /// Events for the log.
     public enum Event: Sendable, Equatable {

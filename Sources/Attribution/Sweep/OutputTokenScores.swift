@@ -4,9 +4,10 @@ import Transformer
 /// Scores the tokens of training sequences by how much they become likelier if the model moves towards a query (Grosse et al. 2023,
 /// appendix B).
 ///
-/// For a step along `P = (G + λI)⁻¹ grad f`, the score of a token is the derivative of its log-probability, `∂/∂ε log p(z_t | z_<t; θ + ε P)`.
-/// The sum over a sequence is `grad fᵀ (G + λI)⁻¹ grad log p(z)`, its influence. The paper takes the difference of two forward passes. Here the
-/// derivative is taken by forward differentiation, with a forward and a tangent pass, and thus has no step size and no error from one.
+/// For a step along `P = (G + λI)⁻¹ grad f`, the score of a token is the derivative of its log-probability,
+/// `∂/∂ε log p(z_t | z_<t; θ + ε P)`. The sum over a sequence is `grad fᵀ (G + λI)⁻¹ grad log p(z)`, its influence. The paper takes the
+/// difference of two forward passes. Here the derivative is taken by forward-mode differentiation, with a forward and a tangent pass, and
+/// thus has no step size and no error from one.
 struct OutputTokenScores: Sendable {
     let decoder: DecoderModel
     let tracked: TrackedLayers
@@ -22,7 +23,7 @@ struct OutputTokenScores: Sendable {
         fileprivate var tangents = TangentWorkspace()
     }
 
-    /// The score of each token of a sequence. That of the first token is zero, as nothing predicts it.
+    /// The score of each token of a sequence. The first token's score is zero, as nothing predicts it.
     ///
     /// Positions are taken in blocks whose logits fit in memory, with one pass per block.
     ///

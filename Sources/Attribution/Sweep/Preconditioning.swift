@@ -2,9 +2,9 @@ import Curvature
 import LinearAlgebra
 
 /// One layer of a preconditioned query gradient, `P = (G + λI)⁻¹ grad f` under the layer's EK-FAC factors, out × in:
-/// `P = Qs [ (Qsᵀ G Qa) / (Λ + λ) ] Qaᵀ`.
+/// `P = Qs [ (Qsᵀ G Qa) / (Λ + λ) ] Qaᵀ`. In the second equation, G is the layer's gradient, not the Gauss-Newton matrix.
 public enum PreconditionedLayer: Sendable {
-    /// The best approximation of the rank: `left` (out × rank) times the transpose of `right` (in × rank).
+    /// A nearly optimal approximation of the rank: `left` (out × rank) times the transpose of `right` (in × rank).
     case lowRank(LowRank)
     case full(Matrix)
 

@@ -1,17 +1,17 @@
 import LinearAlgebra
 import Transformer
 
-/// The gradient of a query's measurement `f`, as thin factors. The measurement is `log p(completion | prompt)`, the part of it that some tokens
-/// contribute, or the difference between two completions.
+/// The gradient of a query's measurement `f`, as thin factors. The measurement is `log p(completion | prompt)`, the part of it that some
+/// tokens contribute, or the difference between two completions.
 ///
-/// For each tracked layer the gradient is `G = Dᵀ A`, whose rank is at most the number of tokens, including those of a contrast. `G` itself is
-/// not kept. The sign is that of the loss, as in the gradients of training sequences, so that the signs cancel in an influence.
+/// For each tracked layer the gradient is `G = Dᵀ A`, whose rank is at most the number of tokens, including those of a contrast. `G` itself
+/// is not kept. The sign is that of the loss, as in the gradients of training sequences, so that the signs cancel in an influence.
 public struct QueryGradient: Sendable {
     /// `A` and `D` of each tracked layer: tokens × in and tokens × out.
     public private(set) var layers: [Factors]
     /// Log-probability of each completion token, in nats.
     public let logProbabilities: [Double]
-    /// Those of the contrast, if there is one.
+    /// The log-probability of each token of the contrast, if there is one.
     private(set) var contrastLogProbabilities: [Double]?
     /// `f`, in nats.
     var measurement: Double

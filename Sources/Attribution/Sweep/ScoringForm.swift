@@ -15,7 +15,7 @@ struct ScoringCost: Sendable {
     var tokens: Double
     /// The sum of the ranks of all low-rank queries.
     var totalRank = 0
-    /// The number of queries in full that want a sequence, on average.
+    /// The mean number of full queries that want a sequence.
     var fullQueries = 0.0
     var queries: Int
     /// Inputs and outputs of each tracked layer.
@@ -23,7 +23,7 @@ struct ScoringCost: Sendable {
 
     /// The cost of a multiply-add of the inner products, whose matrices have few rows and columns.
     static let thinProduct = 4.0
-    /// The most memory that whole queries take.
+    /// The most memory that multiplied-out queries take.
     static let gradientBytes = 1 << 29
 
     var tokenForm: Double {
@@ -119,7 +119,8 @@ struct TokenProducts: Sendable {
 
 /// Takes the inner product of each sequence's gradient with every query: `<Dᵀ A, P>`.
 ///
-/// Some rows of all gradients are formed at a time, and multiplied with the same rows of the queries while they are in the processor's cache.
+/// Some rows of all gradients are formed at a time, and multiplied with the same rows of the queries while they are in the processor's
+/// cache.
 ///
 /// - Complexity: `T in out` multiply-adds per layer for the gradient of T tokens, whatever the number of queries, and `in out` per query.
 struct GradientProducts: Sendable {

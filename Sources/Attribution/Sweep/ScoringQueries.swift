@@ -5,7 +5,7 @@ import Transformer
 struct ScoringQueries: Sendable {
     /// Low-rank queries of the same width, side by side.
     struct Group: Sendable {
-        /// The first query's column among all.
+        /// The first query's column among those of all queries.
         let column: Int
         let width: Int
         /// For each layer: out × (queries · width).

@@ -2,12 +2,13 @@
 ///
 /// A sweep holds one score per pair of a candidate and a query, so that a score must be small: 24 bytes in an array.
 public struct SequenceScore: Sendable, Equatable {
-    /// In nats. If positive, training on the sequence makes the completion likelier. Not finite if the model's activations or gradients leave
-    /// the range of Float32 on the sequence: ``isFinite``.
+    /// In nats. If positive, training on the sequence makes the completion likelier. Not finite if the model's activations or gradients
+    /// leave the range of Float32 on the sequence: ``isFinite``.
     public let total: Double
     /// Nil if the score was not broken down, as most are not.
     private let breakdown: Breakdown?
-    /// ``tokenConcentration``, or a negative number for nil. Float32 suffices for a value between 0 and 1 that is compared with a threshold.
+    /// ``tokenConcentration``, or a negative number for nil. Float32 suffices for a value between 0 and 1 that is compared with a
+    /// threshold.
     private let concentration: Float
     /// Whether the sequence was scored for the query. If not, the query did not want it or was cancelled, and all else here is empty.
     public let isScored: Bool

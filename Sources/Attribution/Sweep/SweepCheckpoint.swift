@@ -3,7 +3,7 @@ import Files
 
 /// Keeps the scores of a query batch while its sweeps are under way, so that a process that dies loses only the last few seconds.
 ///
-/// Scores are kept under names that are made of all on which they depend, the query and the sequence, and not by their position in a sweep.
+/// Scores are kept under names made from everything that they depend on, the query and the sequence, and not by their position in a sweep.
 /// They stay valid if the corpus or the batch changes meanwhile. Called from several threads at a time.
 public protocol SweepCheckpoint: Sendable {
     /// The scores that were kept for a sequence.
@@ -44,7 +44,7 @@ public struct ContentKey: Sendable, Hashable {
         self.init(digest)
     }
 
-    /// The key of the query that comes again, this many times after the first.
+    /// The key of a query before which this many equal queries come in its batch.
     fileprivate func repeated(_ count: Int) -> ContentKey {
         guard count > 0 else { return self }
         var digest = ContentDigest()
@@ -54,8 +54,8 @@ public struct ContentKey: Sendable, Hashable {
 }
 
 extension [ContentKey] {
-    /// The same keys, with each repeated key replaced by one of its own: equal queries in one batch can have scores that differ in their last
-    /// bits.
+    /// The same keys, with each repeated key replaced by one of its own: equal queries in one batch can have scores that differ in their
+    /// last bits.
     func distinguishingRepeated() -> [ContentKey] {
         var counts: [ContentKey: Int] = [:]
         return map { key in
@@ -82,7 +82,8 @@ extension ContentDigest {
 extension EKFACFactors {
     /// The digest of the model, the factors and the layers that they track, on which every score depends.
     ///
-    /// Beside their provenance, which factors of other programs lack, the factors take part by the default damping of each layer.
+    /// In addition to their provenance, which factors of other programs lack, the digest covers the factors by the default damping of each
+    /// layer.
     func scoringDigest(modelDigest: String) -> ContentDigest {
         var digest = ContentDigest()
         digest.update(counted: modelDigest)

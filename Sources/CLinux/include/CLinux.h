@@ -27,7 +27,7 @@ int tributary_epoll_create(void);
 int tributary_epoll_add(int epoll, int descriptor, uint32_t interest, uint64_t token);
 int tributary_epoll_modify(int epoll, int descriptor, uint32_t interest, uint64_t token);
 int tributary_epoll_remove(int epoll, int descriptor);
-/// Fills at most min(capacity, 256) events. A timeout of -1 milliseconds waits without end.
+/// Fills at most min(capacity, 256) events. A timeout of -1 milliseconds waits indefinitely.
 int tributary_epoll_wait(int epoll, tributary_epoll_event *events, int capacity, int timeout_milliseconds);
 
 int tributary_accept(int listener, struct sockaddr_storage *address, socklen_t *length);

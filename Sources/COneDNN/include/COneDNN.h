@@ -21,7 +21,8 @@ typedef struct {
 /// Sets y (rows x columns, row-major) to left (rows x inner) times right (inner x columns), or adds the product to it. Runs only on
 /// the calling thread.
 ///
-/// The code for a shape is generated at its first use, in a fraction of a millisecond, and kept. All numbers of rows share a few shapes.
+/// The code for a shape is generated at its first use, in a fraction of a millisecond, and kept. Whatever their numbers of rows, products
+/// share a few shapes.
 ///
 /// Returns the number of leading rows that it computed: all rows, unless memory is short or the system forbids generating code.
 size_t tributary_float_product(tributary_factor left, tributary_factor right, float *y, size_t y_stride, size_t rows,

@@ -10,7 +10,7 @@ public struct CorpusIngestion: Sendable {
     public enum Form: Sendable, Equatable {
         /// One JSON object per line.
         case lines
-        /// One JSON object, on however many lines.
+        /// One JSON object, on any number of lines.
         case object
     }
 

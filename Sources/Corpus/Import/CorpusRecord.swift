@@ -127,7 +127,8 @@ extension RawRecord {
 extension JSONTree {
     fileprivate var string: String? { if case .string(let text) = self { text } else { nil } }
 
-    /// A whole number as an identifier, of any length, without fraction and exponent.
+    /// A whole number as an identifier: its digits, without a fraction or an exponent. They can be of any length if they were sent in this
+    /// form.
     fileprivate var wholeDigits: String? {
         guard case .number(let digits) = self else { return nil }
         let isWhole = !digits.utf8.contains {

@@ -6,7 +6,7 @@ import JSON
 /// A record that is ready to be written: all slow work is done.
 struct PreparedDocument: Sendable {
     enum Content: Sendable {
-        /// The corpus had the text already when the record was prepared, in this document.
+        /// The corpus already had the text, in this document, when the record was prepared.
         case known(document: Int64)
         /// The document's tokens, without the prefix.
         case tokens([Int32])

@@ -12,7 +12,7 @@ public struct ForeignFormat: Sendable, Equatable {
 
     /// The format that begins with these bytes.
     ///
-    /// - Returns: Nil if they begin no known foreign format, as text and gzip do not.
+    /// - Returns: Nil if they begin no known foreign format. Text and gzip are not foreign formats.
     public init?(head: some Collection<UInt8>) {
         let head = Array(head.prefix(Self.headSize))
         guard let format = Self.signed.first(where: { $0.matches(head) })?.format ?? Self.unsigned(head) else {

@@ -42,7 +42,7 @@ struct ImportRun {
             failure = error
         }
         // The records before a failure are kept, and their own failures come first. After a cancellation they are not prepared, as that
-        // could take long.
+        // could take a long time.
         if failure as? CorpusImportError != .cancelled {
             do { try prepareSlice() } catch { failure = error }
         }

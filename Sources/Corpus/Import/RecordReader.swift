@@ -83,8 +83,8 @@ extension UInt8 {
 
 /// Splits a stream of bytes into lines.
 ///
-/// A line ends with a line feed, or a carriage return and a line feed, or at the end of the stream; neither is part of it.
-/// The reader holds at most one chunk and one line.
+/// A line ends with a line feed, with a carriage return and a line feed, or at the end of the stream. The characters that end it are not
+/// part of it. The reader holds at most one chunk and one line.
 struct LineReader {
     let source: any ByteSource
     /// The name of the stream in errors.
@@ -96,7 +96,8 @@ struct LineReader {
     private var position = 0
     /// The part of the current line from earlier chunks.
     private var beginning: [UInt8] = []
-    /// Whether the current line has bytes, even if only its line end: the last line of a stream may have none.
+    /// Whether the current line has any bytes so far. If it has some when the stream ends, they are the last line, which need not have a
+    /// line end.
     private var isBegun = false
     /// The number of the last line that was read, from 1.
     private(set) var lineNumber = 0

@@ -6,7 +6,7 @@ import GRDB
 public struct CorpusSequence: Sendable, Equatable, Identifiable {
     /// The number of the sequence in the store. Rowids start at 1 and have no gaps; later sequences have larger ones.
     public let rowid: Int64
-    /// The public identifier: the document's where the document has one piece, otherwise `document#piece`.
+    /// The public identifier: that of the document if it has one piece, otherwise `document#piece`.
     public let id: String
     /// The external identifier of the document that the sequence is a piece of.
     public let documentID: String
@@ -61,7 +61,7 @@ extension CorpusStore {
         }
     }
 
-    /// The rowids of the sequences that are named, each name being that of a sequence or of a document, in the order of the names.
+    /// The rowids of the named sequences, in the order of the names. Each name is that of a sequence or of a document.
     ///
     /// - Throws: ``CorpusError/unknownIdentifiers(_:)`` with all unknown names.
     /// - Complexity: Linear in the number of names, a few microseconds per name.

@@ -46,7 +46,7 @@ public struct CorpusTokenizationIdentity: Sendable, Equatable {
     /// See ``CorpusTokenization/prefix``.
     public let prefix: [Int32]
 
-    /// The number of a document's own tokens that fit into one sequence, beside the prefix.
+    /// The number of a document's own tokens that fit into one sequence, in addition to the prefix.
     public var pieceLength: Int { sequenceLength - prefix.count }
 
     /// The ranges into which a document's tokens are split: ``pieceLength`` tokens each, the last one perhaps fewer.

@@ -76,7 +76,7 @@ struct PostingBlock: Equatable {
         return true
     }
 
-    /// The block's bits, one for each rowid of the stretch; nil if it has rowids beyond them.
+    /// The block's bits, one for each rowid of the stretch; nil if the block has rowids beyond the stretch.
     func bits() -> [UInt8]? {
         var bits = Self.noBits
         return set(in: &bits, from: 0, size: bits.count) ? bits : nil

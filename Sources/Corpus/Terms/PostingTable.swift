@@ -9,9 +9,10 @@ import JSON
 ///
 ///     key      token × 2³² + n for the rowids from n × 2¹⁵ up to, and without, (n + 1) × 2¹⁵: a token's rows are neighbours
 ///     count    the number of these sequences that have the token, at least one
-///     rowids   which of them, in the form of ``PostingBlock``
+///     rowids   the rowids of those sequences, in the form of ``PostingBlock``
 ///
-/// n_t is the sum of `count`. Nothing else must be kept in step: a table that was dropped can be rebuilt from the sequences.
+/// The number of sequences that have a token (n_t in ``TermIndex``) is the sum of `count` over the token's rows. Nothing else must be kept
+/// in step: a table that was dropped can be rebuilt from the sequences.
 struct PostingTable {
     /// The text of a new sequence.
     struct Addition {
@@ -116,7 +117,7 @@ struct PostingTable {
         guard let block = PostingBlock(count: row[1], rowids: [UInt8](row[2] as Data)) else {
             throw DatabaseError(
                 resultCode: .SQLITE_CORRUPT,
-                message: "postings of token \((row[0] as Int64) >> 32) are not as they are written")
+                message: "the postings of token \((row[0] as Int64) >> 32) are not as they were written")
         }
         return block
     }
@@ -188,7 +189,7 @@ struct SourceTable {
         }
     }
 
-    /// For each rowid of a stretch a bit that says whether the sequence belongs to the source; nil if none does.
+    /// For each rowid of a stretch, a bit that says whether the sequence belongs to the source; nil if no sequence does.
     func bits(of source: String, stretch: Int) throws -> [UInt8]? {
         guard !source.isCutBySQLite else { return nil }
         let row = try Row.fetchOne(
@@ -198,7 +199,7 @@ struct SourceTable {
             guard let bits = PostingBlock(count: row[0], rowids: [UInt8](row[1] as Data))?.bits() else {
                 throw DatabaseError(
                     resultCode: .SQLITE_CORRUPT,
-                    message: "the sequences of source \(source) are not as they are written")
+                    message: "the sequences of source \(source) are not as they were written")
             }
             return bits
         }

@@ -12,15 +12,15 @@ import GRDB
 /// equation 28 is the same for all tokens and sequences, and is omitted. The tokenization's prefix, which every sequence has,
 /// is not part of its text and is not indexed.
 ///
-/// The ``PostingTable`` stores the postings, as bits where many sequences have a token. A search reads those of the query's tokens and
-/// adds up the scores of all sequences, thirty-two at a time. It skips nothing by bounds: the ranking follows the equations to the last
-/// bit, and frequent tokens take no longer than rare ones. Nothing is kept in memory between searches.
+/// The ``PostingTable`` stores the postings, as bits where many sequences have a token. A search reads those of the query's tokens and adds
+/// up the scores of all sequences, thirty-two at a time. It skips no sequence by a bound on its score: the ranking follows the equations to
+/// the last bit, and frequent tokens take no longer than rare ones. Nothing is kept in memory between searches.
 public struct TermIndex: Sendable {
     /// A sequence that shares tokens with a query, or is similar to it in another way.
     public struct Match: Sendable, Equatable {
         public let rowid: Int64
 
-        /// In nats, where the score is the lexical overlap; it is then more than 0.
+        /// In nats and more than 0, if the score is the lexical overlap.
         public let score: Double
 
         public init(rowid: Int64, score: Double) {
@@ -115,7 +115,8 @@ public struct TermIndex: Sendable {
         let table = PostingTable(db: db)
         var postings = WeightedPostings(last: corpusSize)
         let repeats = Dictionary(queryTokens.map { ($0, 1) }, uniquingKeysWith: +)
-        // In ascending order, so that the same tokens give the same sum to the last bit, whatever their order.
+        // Tokens are visited in ascending order, so that the same tokens give the same sum to the last bit, whatever their order in the
+        // query.
         for (token, repeats) in repeats.sorted(by: { $0.key < $1.key }) {
             var sequencesWithToken = 0
             try table.forEachBlock(of: token) { stretch, block in
@@ -179,7 +180,8 @@ public struct TermScores: Sendable {
 
 extension CorpusError {
     fileprivate static func damagedPostings(of range: Range<Int>, file: String) -> CorpusError {
-        .damaged(file: file, reason: "postings of sequences \(range.lowerBound) and later are not as written")
+        .damaged(
+            file: file, reason: "the postings of sequences \(range.lowerBound) and later are not as they were written")
     }
 }
 
@@ -193,7 +195,7 @@ public struct TopMatches: Sendable {
         self.limit = limit
     }
 
-    /// The score that a further match must exceed to be kept, if it comes after the others: 0 until `limit` matches are kept.
+    /// The score that a further match with a higher rowid must exceed to be kept: 0 until `limit` matches are kept.
     var threshold: Double { heap.count < limit ? 0 : heap[0].score }
 
     public mutating func insert(_ match: TermIndex.Match) {

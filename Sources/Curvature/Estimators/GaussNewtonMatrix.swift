@@ -31,7 +31,7 @@ public struct GaussNewtonMatrix: Sendable {
         }
     }
 
-    /// The amount that was run through the model.
+    /// The amount of data that was run through the model.
     package struct Work: Sendable {
         package var sequences: Int
         package var tokens: Int
@@ -53,7 +53,7 @@ public struct GaussNewtonMatrix: Sendable {
         self.batchTokens = batchTokens
     }
 
-    /// How many sequences there are.
+    /// The number of sequences in the source.
     public var count: Int { source.count }
 
     /// `G v` of each vector, where G is the mean over some sequences.

@@ -61,7 +61,7 @@ public enum SolveError: Error, Equatable, CustomStringConvertible {
     /// The factors do not say how many tokens they were fitted on.
     case unknownTokenCount
     case notFinite
-    /// The loss of a sequence does not depend on the tracked parameters, as that of a single token.
+    /// The loss of a sequence does not depend on the tracked parameters, as for a sequence of a single token.
     case withoutGradient
 
     public var description: String {

@@ -3,7 +3,7 @@ import Transformer
 
 /// The inverse of Kronecker-factored curvature, layer by layer: `Qs [ (Qsᵀ V Qa) / (Λ + λ) ] Qaᵀ`.
 ///
-/// Λ is that of EK-FAC (George et al. 2018) or that of K-FAC (Martens and Grosse 2015). The latter is the products of the two
+/// Λ is that of EK-FAC (George et al. 2018) or that of K-FAC (Martens and Grosse 2015). The entries of the latter are products of the two
 /// covariances' eigenvalues, times the mean number of tokens per sequence, as if tokens were independent.
 public struct KroneckerInverse: InverseCurvature {
     private let factors: EKFACFactors

@@ -9,10 +9,10 @@ import Transformer
 /// (Wang et al. 2025, "Better Training Data Attribution via Better Inverse Hessian-Vector Products"), which starts from EK-FAC's answer
 /// and removes its error.
 ///
-/// If no step size is given, it is one over the largest eigenvalue of `P⁻¹ (G_B + λI)`, at most 1, found by power iteration over a few
-/// batches. If the residual grows, or the iterate exceeds the norm that any solution can have, `‖v‖ / λ`, the step size is halved and the
-/// iteration starts again. If a batch does not have all sequences, the result is the mean of the second half of the iterates
-/// (Polyak and Juditsky 1992), in which the batches' noise averages out.
+/// If no step size is given, it is one over the largest eigenvalue of `P⁻¹ (G_B + λI)`, found by power iteration over a few batches, and at
+/// most 1 with EK-FAC for P. If the residual grows to more than four times the first one, or the iterate to more than four times the norm
+/// that any solution can have, `‖v‖ / λ`, the step size is halved and the iteration starts again. If a batch does not have all sequences,
+/// the result is the mean of the second half of the iterates (Polyak and Juditsky 1992), in which the batches' noise averages out.
 public struct NeumannIteration: InverseCurvature {
     public struct Options: Sendable, Equatable {
         public var iterations: Int
@@ -41,7 +41,8 @@ public struct NeumannIteration: InverseCurvature {
     private static let powerIterations = 8
     /// How often the step size is halved before the iteration gives up.
     private static let halvings = 6
-    /// The largest ratio of a residual to the first one. Residuals differ between batches; one that grows further shows too large a step size.
+    /// The largest ratio of a residual to the first one. Residuals differ between batches; one that grows further shows too large a step
+    /// size.
     private static let growth = 4.0
 
     /// LiSSA.
@@ -161,7 +162,7 @@ public struct NeumannIteration: InverseCurvature {
     }
 }
 
-/// Batches of sequences: all of them in a random order, and then all again in another order.
+/// Batches of sequences in a random order. When too few remain for a batch, all sequences are shuffled again.
 struct SequenceOrder {
     private let count: Int
     private let batchSize: Int

@@ -12,7 +12,7 @@ public struct SanityResult: EvaluationResult, Codable, Equatable {
     public struct Agreement: Sendable, Codable, Equatable {
         /// Each query's Spearman correlation over all sequences; `nil` if scores do not vary.
         public var spearmanPerQuery: [Double?]
-        /// For each query, the share of the usual top sequences that are also at the other's top.
+        /// For each query, the share of the usual top sequences that are also at the top of the other.
         public var overlapPerQuery: [Double]
         /// Means over queries, with their bootstrap intervals over queries.
         public var spearman: Estimate?

@@ -11,8 +11,7 @@ public struct TailPatch: EvaluationStudy {
         /// How many of a query's top sequences are examined.
         public var count = 10
         public var estimators: [EstimatorKind] = [.ekfac, .identity, .cosine, .tfidf]
-        /// How far a step moves all parameters, as a share of their norm, in the mean over sequences; all steps have one learning
-        /// rate.
+        /// How far a step moves all parameters, as a share of their norm, on average over sequences; all steps have one learning rate.
         public var stepShare = 1e-3
         public var solving = EstimatorSettings()
         public var seed: UInt64 = 0

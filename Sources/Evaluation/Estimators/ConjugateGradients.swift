@@ -17,7 +17,7 @@ struct ConjugateGradients: InverseCurvature {
     /// - Parameters:
     ///   - sequences: The matrix's sequences over which G is the mean; all by default.
     ///   - damping: λ of each layer.
-    ///   - preconditioner: The method needs a fixed, symmetric positive definite inverse, which this type is.
+    ///   - preconditioner: The method needs a fixed, symmetric positive definite inverse, as this type is.
     ///   - iterations: The most iterations.
     ///   - tolerance: The `‖v - (G + λI) x‖ / ‖v‖` at which a vector counts as solved.
     init(

@@ -76,7 +76,7 @@ struct TopSequences {
         indices = Array(order.prefix(count))
     }
 
-    /// The indices of as many sequences drawn at random for each of some queries.
+    /// For each of some queries, the indices of `count` sequences drawn at random.
     static func random(for queries: Int, from sequences: Int, count: Int, seed: UInt64) -> [[Int]] {
         (0..<queries).map { query in
             var generator = SplitMix64(seed: seed &+ 0x7A4D_04 &* UInt64(query + 1))

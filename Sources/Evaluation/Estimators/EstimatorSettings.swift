@@ -15,7 +15,7 @@ public enum EstimatorKind: String, Sendable, Codable, CaseIterable {
     /// Lexical overlap: no gradients.
     case tfidf
 
-    /// Whether it multiplies by the Gauss-Newton matrix, which takes long.
+    /// Whether it multiplies by the Gauss-Newton matrix, which takes a long time.
     public var iterates: Bool { self == .lissa || self == .conjugateGradients || self == .astra }
 }
 
@@ -75,7 +75,7 @@ public struct EstimatorCost: Sendable, Codable, Equatable {
     public var setupSeconds: Double
     /// Per query, from its gradient to the vector that scores its candidates.
     public var secondsPerQuery: Double
-    /// Held for all queries and for each query under way.
+    /// The memory that is held for all queries and for each query under way.
     public var bytes: Int
     /// Means over queries, for estimators that iterate.
     public var iterations: Double?

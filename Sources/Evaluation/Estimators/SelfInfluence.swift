@@ -2,8 +2,8 @@ import Curvature
 import LinearAlgebra
 import Transformer
 
-/// Finds each sequence's influence on its own loss, `gᵀ (G + λI)⁻¹ g` under EK-FAC factors. It is high for sequences that the remainder of
-/// the corpus does not help to predict, such as mislabelled or garbled ones (Koh and Liang 2017, section 5.4).
+/// Finds each sequence's influence on its own loss, `gᵀ (G + λI)⁻¹ g` under EK-FAC factors. It is high for sequences that the other
+/// sequences of the corpus do not help to predict, such as mislabelled or garbled ones (Koh and Liang 2017, section 5.4).
 struct SelfInfluenceTap: GradientTap, Sendable {
     /// In nats, one per sequence of the last micro-batch.
     private(set) var scores: [Double] = []

@@ -6,7 +6,7 @@ import JSON
 public struct FindingsQuestions: Sendable, Codable, Equatable {
     /// Queries of several kinds, such as memorised ones and translations.
     public var kinds: [KindOfQuery]
-    /// Completions, each with texts that say the same, with the completion's words after the prompt's and before them.
+    /// Completions, each with texts that say the same. Some texts have the completion's words after the prompt's words, others before them.
     public var wordOrder: [GivenTextQuestion]
     /// Dialogues, each with texts on the same subject: dialogues and descriptions.
     public var register: [GivenTextQuestion]

@@ -60,7 +60,7 @@ extension FindingsResult {
             Self.verdict(
                 $0 > 0.1,
                 "influence is concentrated, yet distributed over many sequences: the top 1 % of them hold \(Figure.percent($0)) of "
-                    + "the positive influence, in the mean over queries.")
+                    + "the positive influence, on average over queries.")
         }
     }
 

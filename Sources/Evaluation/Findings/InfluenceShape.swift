@@ -6,7 +6,7 @@ public struct InfluenceConcentration: Sendable, Codable, Equatable {
     public var shares: [Share]
 
     public struct Share: Sendable, Codable, Equatable {
-        /// The share of all sequences, those with the highest scores.
+        /// The sequences with the highest scores, as a share of all sequences.
         public var top: Double
         /// How many sequences these are.
         public var count: Int

@@ -4,8 +4,8 @@ import LinearAlgebra
 
 extension PowerLawTail {
     /// How well the law describes the tail (Clauset et al. 2009, section 4): the share of samples that are farther from their own fits than
-    /// these values are from theirs. Samples are drawn from the law above ``from``, and from the values themselves below. If the share is at
-    /// most 0.1, the law is not credible. Its standard error is at most `1 / (2 √samples)`.
+    /// these values are from theirs. Samples are drawn from the law above ``from``, and from the values themselves below. If the share is
+    /// at most 0.1, the law is not credible. Its standard error is at most `1 / (2 √samples)`.
     ///
     /// - Parameters:
     ///   - values: The values to which the tail was fitted.

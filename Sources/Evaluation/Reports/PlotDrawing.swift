@@ -113,7 +113,7 @@ struct PlotDrawing {
                 }
             }
             if series.count > 1 {
-                // Below the axis: anywhere within the plot it would cover points.
+                // The key is below the axis: anywhere within the plot it would cover points.
                 let v = Self.height + 4 + Double(index) * Self.keyHeight
                 marks.append(
                     "<circle class=\"s\(colour)\" cx=\"\(number(Self.left + 4))\" cy=\"\(number(v - 4))\" r=\"4\"/>"

@@ -9,19 +9,19 @@ import Transformer
 ///
 ///     θ(ε) = argmin  mean over sequences of Σ KL(p_base ‖ p_θ)  +  Σ_l λ_l / 2 ‖θ_l - θ_base,l‖²  +  ε L(z, θ)
 ///
-/// The divergence's curvature at the trained parameters is ``GaussNewtonMatrix``, and its gradient there is zero. To first order, therefore,
-/// `θ(ε) - θ_base = -ε (G + λI)⁻¹ ∇L(z)`, and a measurement f changes by `ε ∇fᵀ (G + λI)⁻¹ ∇log p(z)`, which is ε times the influence of
-/// z. An estimator's score is compared with `(f(θ(ε)) - f(θ_base)) / ε`, which is found by training and without any inverse.
+/// The divergence's curvature at the trained parameters is ``GaussNewtonMatrix``, and its gradient there is zero. To first order,
+/// therefore, `θ(ε) - θ_base = -ε (G + λI)⁻¹ ∇L(z)`, and a measurement f changes by `ε ∇fᵀ (G + λI)⁻¹ ∇log p(z)`, which is ε times the
+/// influence of z. An estimator's score is compared with `(f(θ(ε)) - f(θ_base)) / ε`, which is found by training and without any inverse.
 ///
 /// The objective is minimised by limited-memory BFGS from the trained parameters, over the same sequences at each step, until its gradient
-/// has all but vanished. The divergence of a model that has learned its corpus is far steeper in some directions than in others. With
-/// steps of one length for all directions, as Adam's, the minimum is thousands of steps away, and batches disagree about it by more than the
+/// has all but vanished. The divergence of a model that has learned its corpus is far steeper in some directions than in others. With steps
+/// of one length for all directions, such as Adam's, the minimum is thousands of steps away, and batches disagree about it by more than the
 /// length of a step. The approximation of the inverse Hessian starts with EK-FAC, which decides how soon the minimum is reached but not
 /// where it is. ``Response/residual`` tells how near the minimum is.
 struct ProximalBregmanResponse: Sendable {
     struct Options: Sendable, Equatable, Codable {
-        /// `ε`: the weight of the sequence's loss beside the mean over all sequences; not zero. One over the number of sequences is one
-        /// more copy of the sequence.
+        /// `ε`: the weight of the sequence's loss, which is added to the mean over all sequences; not zero. One over the number of
+        /// sequences stands for one more copy of the sequence.
         var weight: Double
         /// The most steps.
         var iterations: Int
@@ -57,9 +57,10 @@ struct ProximalBregmanResponse: Sendable {
 
     /// Steps that limited-memory BFGS remembers.
     static let memory = 40
-    /// The largest slope at the end of a step, relative to that at its start. A looser bound takes fewer gradients per step, and more steps.
+    /// The largest slope at the end of a step, relative to that at its start. A looser bound takes fewer gradients per step, and more
+    /// steps.
     private static let mostSlope = 0.7
-    /// The most gradients in search of a step's length.
+    /// The most gradients that the search for a step's length takes.
     private static let trials = 8
 
     /// - Parameters:

@@ -116,7 +116,7 @@ extension ResponseResult {
             return .plot(
                 kind == .ekfac
                     ? "One point per sequence and query: EK-FAC's score and the response"
-                    : "The same for the inner product of gradients, which has another unit than the response",
+                    : "The same for the inner product of gradients, whose unit is not that of the response",
                 .scatter(
                     series(of: own),
                     x: Plot.Axis("score by \(kind.rawValue)\(unit)"), y: Plot.Axis("response, nats")))
@@ -157,8 +157,8 @@ extension ResponseResult {
         var findings: [String] = []
         if median > Self.mostResidual {
             findings.append(
-                "Warning: the responses have not reached the minimum. In the median, \(Figure.number(median, 2)) of their initial gradient "
-                    + "remains: give more --iterations before you read anything else here.")
+                "Warning: the responses have not reached the minimum. In the median response, \(Figure.number(median, 2)) of the initial "
+                    + "gradient remains: give more --iterations before you read anything else here.")
         }
         findings.append("EK-FAC's scores correlate \(Figure.estimate(own)) (Pearson) with the responses.")
         if let difference = estimators.first(where: { $0.name == .identity })?.pearsonAboveEKFAC {

@@ -51,9 +51,9 @@ public struct MislabelDetection: EvaluationStudy {
             subject: EvaluatedSubject(subject), settings: settings, corrupted: corpus.corrupted.count,
             seconds: Date().timeIntervalSince(start),
             curves: [
-                curve("self-influence a token", zip(found, tokens).map { $0.influence / $1 }),
+                curve("self-influence per token", zip(found, tokens).map { $0.influence / $1 }),
                 curve("self-influence", found.map(\.influence)),
-                curve("loss a token", zip(found, tokens).map { $0.loss / $1 }),
+                curve("loss per token", zip(found, tokens).map { $0.loss / $1 }),
             ])
     }
 

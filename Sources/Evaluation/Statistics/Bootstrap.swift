@@ -26,7 +26,7 @@ public struct Bootstrap: Sendable {
         return estimate(figure(Array(0..<count))) { figure(Self.draw(count, &generator)) }
     }
 
-    /// A figure of two kinds of items, each drawn independently, such as queries, and the subsets that models were trained on.
+    /// A figure of two kinds of items, each drawn independently, such as queries and the subsets that models were trained on.
     public func estimate(over first: Int, _ second: Int, _ figure: ([Int], [Int]) -> Double?) -> Estimate? {
         var generator = SplitMix64(seed: seed)
         return estimate(figure(Array(0..<first), Array(0..<second))) {

@@ -8,7 +8,7 @@ import Synchronization
 public protocol EvaluationStudy: Sendable {
     associatedtype Result: EvaluationResult
 
-    /// What the study's command and files are called, such as "lds".
+    /// The name of the study's command and files, such as "lds".
     static var name: String { get }
 
     /// Answers the question.
@@ -41,9 +41,9 @@ public struct EvaluationControl: Sendable {
     public var records: String?
     /// The seconds that a run is allowed to take, by an estimate that is made before the long work; `nil` for any time.
     public var limit: Double?
-    /// Receives each step.
+    /// Receives the progress after each step.
     public var progress: @Sendable (Progress) -> Void
-    /// Called before each micro-batch.
+    /// Whether to end the evaluation; called before each micro-batch.
     public var isCancelled: @Sendable () -> Bool
 
     public struct Progress: Sendable, Equatable {

@@ -7,13 +7,13 @@ import Synchronization
 /// The finished parts of a long run, kept in a file as they are found, so that an interrupted run continues where it stopped.
 ///
 /// The file has JSON lines: the first is the run's ``RunIdentity``, each further one `{"key", "value"}`. A line is synced before
-/// ``append(_:_:)`` returns. A line that a crash cut short is dropped when the file is opened again, and one that a full disk
-/// cut short at once.
+/// ``append(_:_:)`` returns. A line that a crash cut short is dropped when the file is opened again. One that a full disk cut short is
+/// dropped at once.
 public final class RunRecords<Record: Codable & Sendable>: Sendable {
     /// Guards the records and the turn to write. Nobody writes or waits while it is locked.
     private let state: Mutex<State>
-    /// Used only by the thread that has the turn to write; `nil` for records in memory.
-    private nonisolated(unsafe) var file: GrowingFile?
+    /// Guards the handing over of the file. The thread that has the turn to write takes it; `nil` for records in memory.
+    private let file: Mutex<GrowingFile?>
 
     private struct State {
         var records: [String: Record] = [:]
@@ -71,14 +71,14 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
                 }
                 records[record.key] = record.value
             }
-            file = try GrowingFile(path: path, keeping: whole.count)
+            file = Mutex(try GrowingFile(path: path, keeping: whole.count))
         } else if let path {
             try FileSystem.makeFolder(at: URL(fileURLWithPath: path).deletingLastPathComponent().path)
             let line = try Self.line(identity)
             try AtomicFile.write(line, to: path)
-            file = try GrowingFile(path: path, keeping: line.count)
+            file = Mutex(try GrowingFile(path: path, keeping: line.count))
         } else {
-            file = nil
+            file = Mutex(nil)
         }
         state = Mutex(State(records: records))
     }
@@ -94,7 +94,10 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
         let line = try Self.line(Line(key: key, value: record))
         while let turn = state.withLock({ $0.beginWrite() }) { turn.wait() }
         defer { for waiting in state.withLock({ $0.endWrite() }) { waiting.signal() } }
-        try file?.append(line.bytes)
+        var taken: GrowingFile?
+        file.withLock { swap(&$0, &taken) }
+        defer { file.withLock { swap(&$0, &taken) } }
+        try taken?.append(line.bytes)
         state.withLock { $0.records[key] = record }
     }
 

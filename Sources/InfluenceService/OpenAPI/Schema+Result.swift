@@ -113,8 +113,8 @@ extension Schema {
         .optional("measured", boolean("Whether the token is explained; present if only parts of the completion are.")))
 
     static let timings = object(
-        "Seconds of each stage; all queries of a batch share the sweep's.",
-        .value("gradients", "Computing the query's gradients.", from: 0),
+        "Seconds of each stage, for all queries of the batch together.",
+        .value("gradients", "Computing the queries' gradients.", from: 0),
         .value("candidates", "Choosing the candidates.", from: 0), .value("sweep", "Scoring all candidates.", from: 0),
         .value("rescore", "Scoring the best candidates again.", from: 0),
         .count("batch_size", "How many queries shared the sweep.", from: 1))
