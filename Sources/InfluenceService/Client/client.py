@@ -470,7 +470,7 @@ class Result:
 
     @property
     def contrast(self) -> str | None:
-        """The completion that `completion` is compared with."""
+        """The other completion, with which `completion` is compared."""
         other = self.document["query"].get("contrast")
         return other["completion"] if other else None
 
@@ -533,7 +533,7 @@ class Result:
         return Fragment(_styled(heading + _paragraph(_heat(tokens, tip=_likelier))), _marked(tokens))
 
     def spread(self) -> str:
-        """How influence is distributed over the scored sequences, and what may be missing, in sentences."""
+        """Describes in sentences how influence is distributed over the scored sequences, and what may be missing."""
         return " ".join(_spread(self.document))
 
     def layers(self, index: int | None = None) -> Fragment:
@@ -646,7 +646,9 @@ def _spread(document: dict[str, Any]) -> Iterator[str]:
     total = sum(row["positive"] for row in sources)
     if len(sources) > 1 and total > 0:
         first = max(sources, key=lambda row: row["positive"])
-        yield f"Of {len(sources)} sources, {first['source'] or 'the one without a name'} holds {first['positive'] / total:.0%} of it."
+        yield (
+            f"Of {len(sources)} sources, {first['source'] or 'the one without a name'} holds {first['positive'] / total:.0%} of the "
+            "positive influence.")
     bias = document.get("prefilter_bias")
     if bias and "missed_share" in bias:
         yield (
@@ -829,7 +831,7 @@ class _NotebookDisplay(_Display):
 
 
 def _measurement(completion: str, contrast: str | None, spans: None | Span | Iterable[Span]) -> dict[str, Any]:
-    """The API's fields for what to explain. Spans are in code points, like Python's slices."""
+    """The API's fields that say what to explain. Spans are in code points, like Python's slices."""
     measurement: dict[str, Any] = {}
     if contrast is not None:
         measurement["contrast"] = contrast
