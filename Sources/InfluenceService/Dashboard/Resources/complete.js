@@ -10,8 +10,8 @@ import { codePoints } from "./spans.js";
  *
  * @param {{prompt: string}} draft
  * @param {AbortSignal} signal
- * @param {(prompt: string, completion: string, spans: import("./spans.js").Span[]) => void} choose Takes what is to be
- *   explained: a completion with what stands before it, and the parts of it, none for all.
+ * @param {(prompt: string, completion: string, spans: import("./spans.js").Span[]) => void} choose Takes the
+ *   question: the prompt, the completion, and the parts of the completion to explain, or no parts to explain all of it.
  */
 export function chooseSpan(draft, signal, choose) {
   const controls = {
@@ -23,7 +23,7 @@ export function chooseSpan(draft, signal, choose) {
   const button = h("button", { type: "button", onclick: run }, "Let the model continue");
   return h("div", { class: "continue" },
     h("div", { class: "actions" }, button,
-      h("details", {}, h("summary", {}, "How"),
+      h("details", {}, h("summary", {}, "Settings"),
         h("div", { class: "row" },
           field("Temperature", controls.temperature, "0 always picks the likeliest token."),
           field("Seed", controls.seed), field("Tokens", controls.length)))),

@@ -11,7 +11,7 @@ const together = 8;
  *
  * @param {{id: string}} here
  * @param {HTMLElement} place
- * @param {HTMLButtonElement} button What asked for it; it goes when there is nothing more.
+ * @param {HTMLButtonElement} button The button that was pressed; it is removed when the chunks are shown.
  */
 export async function documentPieces(here, place, button) {
   button.disabled = true;

@@ -6,8 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
  * An element with its attributes and children.
  *
  * Names that begin with "on" are listeners, `dataset` and `style` are objects (a style's names may be custom
- * properties),
- * booleans set or leave out an attribute, and null leaves it out.
+ * properties), booleans set or leave out an attribute, and null leaves it out.
  *
  * @param {string} name
  * @param {Object<string, any>} [attributes]

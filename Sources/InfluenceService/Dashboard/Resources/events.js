@@ -8,8 +8,8 @@ import { call, CallError, job as look } from "./api.js";
  * @param {string} id
  * @param {{job: (job: object) => void, progress: (progress: object) => void,
  *   silence: (isSilent: boolean) => void}} listener
- *   `job` gets the job whenever its status changes, `progress` what its stage has done, `silence` whether the server is
- *   gone.
+ *   `job` gets the job whenever its status changes, `progress` the progress of its stage, and `silence` whether the
+ *   server has stopped answering.
  * @param {AbortSignal} signal
  * @returns {Promise<object>} The job as it has ended.
  */

@@ -7,16 +7,16 @@ import { score, visible } from "./format.js";
 /** @typedef {{text: string, score: number, next?: string}} Token */
 
 /**
- * What marks stand for.
+ * What the marks mean.
  *
  * @typedef {object} Reading
  * @property {string} member  The member of a sequence that has its tokens.
- * @property {string} mark  A class that tells these marks from others.
+ * @property {string} mark  A class that distinguishes these marks from others.
  * @property {(token: Token) => string} meaning  What a token's score says, in words.
  * @property {[string, (token: Token) => string][]} columns  What a table of tokens has before the score.
  */
 
-/** Where a sequence's influence comes in: at the token from which another is predicted. @type {Reading} */
+/** Where the influence comes from: a score belongs to the token that predicts the next one. @type {Reading} */
 export const learned = {
   member: "tokens", mark: "", meaning,
   columns: [["At", (token) => visible(token.text)], ["predicting", (token) => next(token)]],
@@ -33,7 +33,7 @@ export const likelier = {
 const steps = [0.06, 0.18, 0.4, 0.7];
 
 /**
- * Tokens as they are shown: one whose character is spelled together with the next joins that one.
+ * Tokens as they are shown: a token that has only part of a character is joined with the next one.
  *
  * @param {Token[]} tokens
  * @returns {Token[]} Each with the text of the token that it predicts.

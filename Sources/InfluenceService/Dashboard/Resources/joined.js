@@ -6,9 +6,9 @@ import { titleOf } from "./sequence.js";
  * @typedef {object} Pair
  * @property {string} id
  * @property {string} title
- * @property {object|null} left   The sequence in the first ranking; null where it is not in it.
+ * @property {object|null} left   The sequence in the first ranking; null if that ranking does not have it.
  * @property {object|null} right
- * @property {number|null} difference  The first score less the second; null where one is unknown.
+ * @property {number|null} difference  The first score minus the second; null if one is unknown.
  */
 
 /** Every sequence of either ranking, those with the greatest score first. @returns {Pair[]} */

@@ -12,7 +12,7 @@ import { go, link } from "./router.js";
 /**
  * A field for a text, and below it the scores of the texts so far, latest first.
  *
- * @param {{name: string, result: object}[]} questions The results whose questions it is held against.
+ * @param {{name: string, result: object}[]} questions The results for whose questions the text is scored.
  * @param {AbortSignal} signal
  */
 export function ownTexts(questions, signal) {

@@ -7,17 +7,17 @@ import { spansFrom, spansText } from "./spans.js";
  * @property {string} prompt
  * @property {string} completion
  * @property {string} spans  The parts of the completion to explain, as {@link spansText} writes them; empty for all.
- * @property {string} contrast  Another completion to hold the first against; empty for none.
+ * @property {string} contrast  Another completion to compare the first with; empty for none.
  * @property {string} direction  positive, negative or both.
  * @property {string} prefilter  tfidf, index, both or all.
  * @property {string} limit
  * @property {string} source
- * @property {string} top  How many sequences each way.
+ * @property {string} top  How many sequences to show in each direction.
  * @property {string} rank
  * @property {string} rescore
  * @property {string} damping
  * @property {string} estimator  ekfac, astra or identity.
- * @property {string} probe  How many others are scored too, drawn at random; empty for none.
+ * @property {string} probe  How many other sequences to score as well, drawn at random; empty for none.
  * @property {string} outputs  yes or no: whether to report which tokens of a sequence become likelier.
  */
 

@@ -95,7 +95,7 @@ export async function showWatch(main, { path, items }, signal) {
       bar.max = progress.total;
       bar.value = progress.done;
       measure.textContent = `${count(progress.done)} of ${count(progress.total)}`
-        + (progress.seconds_left ? `, ${seconds(progress.seconds_left)} left` : "");
+        + (progress.seconds_left ? `, ${seconds(progress.seconds_left)} remaining` : "");
     });
   }
 
