@@ -9,8 +9,8 @@ struct Fit: ParsableCommand {
         discussion: """
             A fit makes two passes over the sequences, with an eigendecomposition between them. An interrupted fit keeps its state: \
             the same command continues from there, and gives the same factors as an undisturbed fit. Existing factors are replaced \
-            when the new ones are complete. A fit goes on where its state cannot be saved, and starts again where the saved state \
-            is damaged.
+            when the new ones are complete. If its state cannot be saved, the fit continues; if the saved state is damaged, the \
+            fit starts from the beginning.
             """)
 
     @OptionGroup var location: WorkspaceOptions

@@ -9,7 +9,7 @@ struct Import: ParsableCommand {
             JSON lines have one object per line: {"text", and optionally "id", "source", "metadata"}. Plain text has one document per \
             paragraph, with blank lines between them. Both can be compressed with gzip; other containers, JSON arrays and CSV are \
             refused by name. Documents longer than the sequence length are split into several sequences. A text that the corpus \
-            already has is counted and not kept twice, so that importing a file again after an interruption continues where it stopped.
+            already has is counted and not stored twice, so importing a file again after an interruption continues where it stopped.
 
               tributary import --model M corpus.jsonl.gz
               zcat *.gz | tributary import --model M --format jsonl -

@@ -4,7 +4,7 @@ import Attribution
 /// `tributary index`: the gradient index of a workspace's corpus.
 struct Index: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Index the corpus by its gradients, to find candidates by influence itself.",
+        abstract: "Index the corpus by its gradients, to find candidates by estimated influence.",
         discussion: """
             One pass over the sequences stores each one's gradient in a few kilobytes. Queries with --candidates index or both \
             then also find sequences without lexical overlap. An interrupted run keeps what is done: the same command continues \

@@ -17,7 +17,7 @@ struct Query: ParsableCommand {
               tributary query --queries questions.jsonl --format ndjson > answers.ndjson
 
             A table marks the tokens that carry most of a sequence's influence; each stands before the token that it predicts. JSON \
-            has the same form as the server's.
+            output has the same form as the server's results.
             """)
 
     @OptionGroup(title: "Model") var location: WorkspaceOptions
@@ -25,11 +25,11 @@ struct Query: ParsableCommand {
     @Option(help: "The text that the model was given.")
     var prompt: String?
 
-    @Option(help: "The text that the model continued it with.")
+    @Option(help: "The text with which the model continued the prompt.")
     var completion: String?
 
     @Option(
-        help: "Another completion of the same prompt: scores then tell what made --completion likelier than this one.")
+        help: "Another completion of the same prompt: scores then say what made --completion likelier than this one.")
     var contrast: String?
 
     @Option(

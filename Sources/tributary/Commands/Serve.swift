@@ -58,8 +58,8 @@ struct Serve: AsyncParsableCommand {
 
     @Flag(
         help: """
-            Accept requests without tokens on an address that other machines can reach. Whoever reaches it can then ask, and add to \
-            the corpus.
+            Accept requests without tokens on an address that other machines can reach. Anyone who reaches it can then ask questions \
+            and add to the corpus.
             """)
     var insecure = false
 

@@ -41,7 +41,7 @@ extension Token {
         static let configuration = CommandConfiguration(
             abstract: "Create a token and print it, once.",
             discussion: """
-                Only the token goes to standard output. It cannot be shown again: the server keeps no more than its hash.
+                Only the token goes to standard output. It cannot be shown again, because the server keeps only its hash.
                 """)
 
         @OptionGroup var location: Location

@@ -8,7 +8,7 @@ struct EvaluatePBRF: ParsableCommand {
         abstract:
             "Train the model with more weight on single sequences, and see whether scores predict the effect.",
         discussion: """
-            Finds the proximal Bregman response to some sequences: the parameters that more weight on a sequence would lead to, \
+            Finds the proximal Bregman response to some sequences: the parameters to which more weight on a sequence would lead, \
             while the model otherwise stays close to its own outputs and parameters. The change of each query's log-probability is \
             then correlated with the scores of every estimator. Any checkpoint will do. Responses are recorded, and an interrupted \
             run continues after them.
@@ -29,7 +29,7 @@ struct EvaluatePBRF: ParsableCommand {
     @Option(
         help: """
             How much weight to add to a sequence, in copies of it. Influence predicts the effect of a small weight; the effect of \
-            too small a one is lost in rounding.
+            a weight that is too small is lost in rounding.
             """)
     var copies = ResponseComparison.Settings().copies
 
@@ -39,12 +39,12 @@ struct EvaluatePBRF: ParsableCommand {
     @Option(help: "The share of the objective's initial gradient at which the minimum counts as reached.")
     var tolerance = ResponseComparison.Settings().tolerance
 
-    @Option(help: "How many sequences, evenly spread, keep the model close to its outputs. (default: all)")
+    @Option(help: "On how many sequences, evenly spread, the model is kept close to its outputs. (default: all)")
     var held: Int?
 
     @Option(
         parsing: .upToNextOption,
-        help: "The number of LiSSA iterations. Each of several numbers is an estimator of its own. (default: 200)")
+        help: "The number of LiSSA iterations. If several are given, each is an estimator of its own. (default: 200)")
     var lissaIterations: [Int] = []
 
     @Option(help: "The damping of the curvature. (default: 0.1 times the mean eigenvalue of each layer)")

@@ -41,7 +41,7 @@ struct InspectionText {
             + (note.isEmpty ? "" : "  " + style.styled(note, .dim))
     }
 
-    /// A row with a number, and a note behind it.
+    /// A row with a number, and a note after it.
     private func amount(_ label: String, _ value: String, _ note: String = "") -> String {
         row(label, value.rightAligned(in: 11), note)
     }
@@ -56,7 +56,7 @@ struct InspectionText {
                     "corpus",
                     "\(corpus.documents) documents, \(corpus.sequences) sequences of at most \(corpus.sequenceLength) tokens"
                 ),
-                row("", "\(corpus.tokens) tokens, \(corpus.duplicates) duplicates met"),
+                row("", "\(corpus.tokens) tokens, \(corpus.duplicates) duplicates found"),
                 row("its tokenizer", String(corpus.tokenizerDigest.prefix(12))),
             ]
         } else {
@@ -105,7 +105,7 @@ struct InspectionText {
         ]
         if !special.isEmpty { lines.append(row("", special.joined(separator: ", "))) }
         if !tokenizer.prefix.isEmpty {
-            lines.append(row("", "in front of every text: " + tokenizer.prefix.map(Self.named).joined(separator: " ")))
+            lines.append(row("", "before every text: " + tokenizer.prefix.map(Self.named).joined(separator: " ")))
         }
         let blocks = model.largestBlock.map { " in blocks of at most \($0) rows" } ?? ""
         lines += [

@@ -7,8 +7,8 @@ import LinearAlgebra
 struct PrecisionOptions: ParsableArguments {
     @Option(
         help: """
-            The precision of a sweep's products: fp32, or bf16, which is several times as fast on some processors and not \
-            supported by others (`tributary inspect` measures both). The best candidates are scored again in fp32. (default: fp32)
+            The precision of a sweep's products: fp32, or bf16, which is faster on some processors and not supported by \
+            others (`tributary inspect` measures both). The best candidates are scored again in fp32. (default: fp32)
             """)
     var precision: SweepPrecision?
 

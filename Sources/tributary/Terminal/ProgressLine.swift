@@ -7,7 +7,7 @@ protocol ProgressDisplay: Sendable {
     ///
     /// - Parameters:
     ///   - total: The final value of `done`; `nil` if it is unknown.
-    ///   - note: Shown behind the numbers.
+    ///   - note: Shown after the numbers.
     func update(_ done: Int, of total: Int?, unit: String, note: String)
 
     /// Shows a warning while the work goes on.
