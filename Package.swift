@@ -25,7 +25,7 @@ let package = Package(
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
-        // Floor 1: files, JSON, limits of input, numerics, storage and the wire; the last three know nothing of each other.
+        // Floors 1 and 2: files, JSON, limits of input and numerics; storage, HTTP and tokenizers, which know nothing of each other.
         .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib"]),
         .target(name: "JSON"),
         .target(name: "Limits"),
@@ -45,13 +45,13 @@ let package = Package(
 
         .target(name: "Tokenizer", dependencies: ["Files", "JSON"]),
 
-        // Floor 2: the model.
+        // Floor 3: the model.
         .target(name: "Transformer", dependencies: ["Tokenizer", "LinearAlgebra", "Files", "JSON", "Limits"]),
 
-        // Floor 3: the factors.
+        // Floor 4: the factors.
         .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra", "Files"]),
 
-        // Floor 4: influence.
+        // Floor 5: influence.
         .target(
             name: "Attribution",
             dependencies: [
@@ -59,7 +59,7 @@ let package = Package(
                 "CVectorKernels",
             ]),
 
-        // Floor 5: the service, the only room where HTTP and the numerics meet.
+        // Floor 6: the service, the only module in which HTTP and the numerics meet.
         .target(
             name: "InfluenceService",
             dependencies: [
@@ -72,14 +72,14 @@ let package = Package(
             ],
             resources: [.copy("Dashboard/Resources"), .copy("Client/client.py")]),
 
-        // Floor 5 too: what scores are worth.
+        // Floor 6 too: the studies of what scores are worth.
         .target(
             name: "Evaluation",
             dependencies: [
                 "Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
             ]),
 
-        // Floor 6: the command line.
+        // Floor 7: the command line.
         .executableTarget(
             name: "tributary",
             dependencies: [
@@ -92,7 +92,7 @@ let package = Package(
             ],
             resources: [.copy("Resources/default")]),
 
-        // What scripts/bench measures with.
+        // The program with which scripts/bench measures.
         .executableTarget(
             name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "CLinux"],
             path: "scripts/bench/Benchmarks"),

@@ -35,7 +35,7 @@ func tokenizer(file: [UInt8]) -> Tokenizer? {
     }
 }
 
-/// Tokens of a GGUF file, one a line behind a letter for its type and one for its score.
+/// Tokens of a GGUF file, one per line, each after one letter for its type and one for its score.
 func tokenizer(metadata input: [UInt8]) -> Tokenizer? {
     let lines = input.split(separator: 0x0A).map(Array.init)
     var metadata = GGUFTokenizerMetadata(model: "llama", tokens: (UInt8.min...UInt8.max).map(CharacterSymbols.name))

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Stands in for Synchronization's, which waits on futexes that ThreadSanitizer does not know.
+/// Replaces the Mutex of Synchronization, which waits on futexes that ThreadSanitizer does not know.
 final class Mutex<Value: ~Copyable>: @unchecked Sendable {
     private var value: Value
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>

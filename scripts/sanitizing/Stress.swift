@@ -7,7 +7,7 @@ import HTTPTypes
 import Logging
 import Synchronization
 
-/// Counts what it is told, so that observers are part of what is watched.
+/// Counts the reports that it receives, so that the sanitizers also watch observers.
 final class Counter: ConnectionObserving {
     let opened = Atomic<Int>(0)
     let closed = Atomic<Int>(0)

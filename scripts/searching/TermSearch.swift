@@ -4,8 +4,8 @@ import Foundation
 // The term index on its own, for scripts/bench/terms.
 //
 //     TermSearch import FOLDER FILE.jsonl    documents whose text is token ids, one sequence each
-//     TermSearch search FOLDER               a query a line from standard input: LIMIT SOURCE COUNT TOKEN ..., with - for no source or
-//                                            count; answers MILLISECONDS MATCHES and the scores' bits, and the rowids, on two lines
+//     TermSearch search FOLDER               one query per line from standard input: LIMIT SOURCE COUNT TOKEN ..., with - for no source
+//                                            or count; answers with two lines: MILLISECONDS and the scores' bits, then the rowids
 
 @main
 struct TermSearch {

@@ -1,14 +1,14 @@
 import LinearAlgebra
 import Transformer
 
-/// What it takes to continue a text, beside passes over its tokens one by one, each as if it stood alone.
+/// Measures a completion, compared with forward passes over each of its tokens alone.
 struct CompletionCost {
     private static let tokens = 256
     private static let prompt: [Int32] = [3, 14, 15, 92, 65, 35, 89, 79]
 
     let decoder: DecoderModel
 
-    /// One completion, and then as many passes over a single token as it has tokens.
+    /// Times one completion, and then one pass over each of its tokens alone.
     func measure() -> Measurement {
         var workspace = DecoderWorkspace()
         var text: [Int32] = []

@@ -4,30 +4,30 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// What one command measured: seconds by name, and what they are to be divided by.
+/// The result of one command: seconds by name, and the amounts of work that rates are computed from.
 struct Measurement: Encodable {
     var seconds: [String: Double]
     var tokens: Int?
     var operations: Double?
-    /// A token's operations in products, by what they are for.
+    /// The operations of products per token, by their purpose.
     var products: [String: Double]?
-    /// Moved through memory, by the names of the seconds.
+    /// Bytes moved through memory, under the same names as the seconds.
     var bytes: [String: Double]?
-    /// Blocks of memory for matrices.
+    /// How many blocks of memory were allocated for matrices.
     var allocations: Int?
     var residentBytes: Int?
     var peakBytes: Int?
 }
 
 extension Setting {
-    /// Four a parameter and token: what a pass, forward and backward to the inputs, cannot do without.
+    /// The operations that a pass, forward and backward to the inputs, cannot do without: four per parameter and token.
     private var operationsPerToken: Double {
         let positions = decoder.positionEmbedding?.count ?? 0
         let lookedUp = positions + (decoder.untiedHead == nil ? 0 : decoder.tokenEmbedding.count)
         return 4 * Double(decoder.parameterCount - lookedUp)
     }
 
-    /// The products of a pass alone, of the very shapes, on operands that are there already: what the machine can do at most.
+    /// Measures only the products of a pass, in the same shapes, on operands that are already in memory: the most that the machine can do.
     func products(workers: Int) throws -> Measurement {
         let rows = input.batchTokens ?? decoder.microBatchTokens
         let head = decoder.untiedHead ?? decoder.tokenEmbedding
@@ -81,8 +81,8 @@ extension Setting {
         ) { ids in ids.map { sequences[Int($0)] } }
     }
 
-    /// How many more blocks of memory a sweep over all sequences twice takes than one over them once: none, if workspaces are sized
-    /// once.
+    /// How many more blocks of memory a sweep over all sequences twice allocates than a sweep over them once: none, if workspaces keep
+    /// their size.
     func allocations(_ queries: [PreconditionedQuery], workers: Int) throws -> Measurement {
         let once = input.sequences.indices.map(Int64.init)
         let sweep = candidateSweep(decoder, workers: workers)
@@ -94,15 +94,15 @@ extension Setting {
         return Measurement(seconds: [:], allocations: try count(once + once) - count(once))
     }
 
-    /// Seven products of a head's width a pair of tokens: two forward and, the scores being found again, five backward.
+    /// Seven products of a head's width per pair of tokens: two forward, and five backward, because the scores are computed again.
     private var attentionOperationsPerToken: Double {
         let description = decoder.description
         let length = input.sequences.reduce(0) { max($0, $1.count) }
         return Double(7 * 2 * length * description.layers * description.heads * description.headWidth)
     }
 
-    /// Of every tracked layer's inputs and output gradients with all queries' thin factors, or to each sequence's gradient and of that
-    /// with the queries: whichever is less, as the sweep has it.
+    /// The products of every tracked layer's inputs and output gradients with all queries' thin factors; or those that form each
+    /// sequence's gradient, and the inner products of the gradient with the queries. The smaller number counts, as the sweep chooses it.
     private var scoringOperationsPerToken: Double {
         let width = input.queries.count * input.rank
         let length = Double(input.sequences.reduce(0) { max($0, $1.count) })
@@ -116,7 +116,7 @@ extension Setting {
         return min(byTokens, byGradients)
     }
 
-    /// Finds the gradients of all queries, and preconditions and compresses them.
+    /// Computes the gradients of all queries, and preconditions and compresses them.
     func queries(workers: Int) throws -> Measurement {
         let workers = Workers(count: workers)
         var gradients: [QueryGradient] = []
@@ -132,7 +132,7 @@ extension Setting {
             seconds: try Self.fit(decoder, input, workers: Workers(count: workers)).seconds, tokens: tokens)
     }
 
-    /// Memory now, and at its highest.
+    /// The present and the peak resident memory.
     func memory() -> Measurement {
         Measurement(seconds: [:], residentBytes: Self.status("VmRSS"), peakBytes: Self.status("VmHWM"))
     }
@@ -162,7 +162,7 @@ extension Setting {
         return gradients.indices.map { query in PreconditionedQuery(layers: layers.map { $0[query] }) }
     }
 
-    /// A line of /proc/self/status, in bytes.
+    /// The value of a line of /proc/self/status, in bytes.
     private static func status(_ name: String) -> Int? {
         let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         let line = text?.split(separator: "\n").first { $0.hasPrefix(name + ":") }

@@ -2,7 +2,7 @@ import Attribution
 import LinearAlgebra
 import Transformer
 
-/// One query against a million of the gradient index's records, which are made by repeating some, and a copy of memory beside it.
+/// Measures one query against a million records of the gradient index, made by repeating a few, and a plain copy of memory.
 struct RecordScan {
     private static let block = 256
     private static let blocks = 1_000_000 / block
@@ -44,13 +44,13 @@ struct RecordScan {
             bytes: ["scan": Double(records.count), "copy": copied.bytes])
     }
 
-    /// A plain copy of memory by all workers at once; what is read and what is written counts.
+    /// A plain copy of memory by all workers at once; reads and writes both count.
     private func copy(_ team: Workers) throws -> (seconds: Double, bytes: Double) {
         let source = Matrix(rows: 1 << 16, columns: 1 << 10)
         let copies = 4
         let times = try team.run { _ in
             var target = Matrix(rows: source.rows, columns: source.columns)
-            // The first writes are to pages that are not there yet.
+            // The first write to each page makes the system allocate it, so it is not timed.
             target.copyValues(of: source)
             return seconds { for _ in 0..<copies { target.copyValues(of: source) } }
         }

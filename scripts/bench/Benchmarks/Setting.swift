@@ -4,12 +4,12 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-/// What is measured with: a model, its factors, and the very tokens that another program is given.
+/// The setting of a measurement: a model, its factors, and the same tokens that the other program gets.
 struct Setting {
-    /// As the driving script writes it.
+    /// The setting in the form that the calling script writes.
     struct Input: Decodable {
         let model: String
-        /// A factor folder; one is made there if there is none.
+        /// The folder with the factors; if it does not exist, factors are fitted and written there.
         let factors: String
         let sequences: [[Int32]]
         let queries: [Query]
@@ -50,7 +50,7 @@ struct Setting {
         }
     }
 
-    /// Fits factors, and tells the seconds of each stage.
+    /// Fits factors, and returns the seconds of each stage.
     static func fit(
         _ decoder: DecoderModel, _ input: Input, workers: Workers
     ) throws -> (factors: EKFACFactors, seconds: [String: Double]) {

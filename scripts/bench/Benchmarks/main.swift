@@ -3,13 +3,13 @@ import Foundation
 import LinearAlgebra
 import Transformer
 
-// Measures on request, so that a script can let another program measure the same in between: reads a setting from the file
-// named as the argument, then commands from the standard input, a line each ("sweep 2": the measurement and the workers), and
-// answers each with a line of JSON.
+// Measures on request, so that a script can let another program measure the same in between. Reads a setting from the file that the
+// argument names, then one command per line from standard input ("sweep 2": the measurement and the number of workers), and answers
+// each with a line of JSON.
 
-// "completions" and a model in place of the setting's file need no factors, and measure one thing at each line of input.
+// With the arguments "completions" and a model, no setting and no factors are needed: each line of input starts one measurement.
 
-// As a server is, which also gives memory back every few seconds.
+// Memory is handled as in a server, which also returns freed memory to the system every few seconds.
 tributary_keep_little_freed_memory()
 let encoder = JSONEncoder()
 func answer(_ text: Data) throws { try FileHandle.standardOutput.write(contentsOf: text + Data("\n".utf8)) }
@@ -24,7 +24,7 @@ let setting = try Setting(JSONDecoder().decode(Setting.Input.self, from: Data(co
 let allWorkers = Workers(count: setting.input.workers)
 let queries = try setting.preconditioned(setting.gradients(workers: allWorkers), workers: allWorkers)
 tributary_return_freed_memory()
-// Four gigabytes, made when they are first asked for.
+// Its records take four gigabytes, and are made only when the first scan is requested.
 var scan: RecordScan?
 try answer(Data("ready".utf8))
 while let line = readLine() {
