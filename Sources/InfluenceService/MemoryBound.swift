@@ -1,10 +1,10 @@
 import Foundation
 
-/// An upper bound of a server's resident memory, whatever it is asked: what each limit of its configuration allows, plus what the model
-/// takes.
+/// An upper bound on a server's resident memory under any load: the memory that each limit of its configuration allows, plus the memory of
+/// the model.
 ///
-/// Each part is an upper bound of its own, so a server seldom comes near the sum. Only the sweep's part uses an average: it takes the
-/// corpus's texts to have average length.
+/// Each part is an upper bound of its own, so a server seldom comes near the sum. Only the sweep's part uses an average: it assumes texts
+/// of the corpus's average length.
 public struct MemoryBound: Sendable, Encodable {
     public struct Part: Sendable, Encodable {
         public let name: String
@@ -54,7 +54,7 @@ public struct MemoryBound: Sendable, Encodable {
             Part(name: "mapped files", bytes: model.mapped, reason: "the gradient index"),
             Part(
                 name: "scratch",
-                // A sweep and one that overtakes it; each may iterate for the inverse product of a query.
+                // A sweep and one that overtakes it; each can iterate for a query's inverse product.
                 bytes: 2 * model.workers * model.workspace
                     + 2 * (model.workers + Self.solverVectors) * model.gradient,
                 reason: "workspaces of \(model.workers) workers for two sweeps"),
@@ -96,8 +96,8 @@ public struct MemoryBound: Sendable, Encodable {
     private static let solverVectors = 8
     /// How many bytes one byte of a body takes as a tree of JSON values, at worst: in an array of one-digit numbers.
     private static let treeFactor = 32
-    /// How often an upload is in memory: as bytes, records and tokens.
+    /// How many times its size an upload takes in memory: as bytes, records and tokens.
     private static let uploadFactor = 4
-    /// 64 KiB each that were read ahead, that are being written, and of a response that waits.
+    /// 64 KiB each for bytes read ahead, for bytes being written, and for a response that waits.
     private static let connectionBytes = 3 * ResponseBudget.smallBytes
 }

@@ -76,7 +76,7 @@ public final class Service: Sendable {
 
     /// Starts to listen.
     ///
-    /// - Returns: The addresses; with port 0 in the configuration, they have the port that was free.
+    /// - Returns: The addresses. If the configured port is 0, they have the port that the system chose.
     /// - Throws: ``HTTPServerError``.
     @discardableResult
     public func start() async throws -> [SocketAddress] { try await server.start() }
@@ -109,10 +109,10 @@ public final class Service: Sendable {
         logger.error("the engine did not start", metadata: ["error": "\(error)"])
     }
 
-    /// Stops: accepts no new queries, after the configuration's drain time no new requests, and gives running requests and the running
-    /// sweep `grace` to finish.
+    /// Stops the server. It accepts no new queries from now on, and no new requests after the configured drain time. Running requests and
+    /// the running sweep have `grace` to finish.
     ///
-    /// Jobs that are then not finished run again at the next start.
+    /// Jobs that have not finished by then run again at the next start.
     public func shutdown(grace: Duration) async {
         let isFirst = readiness.become(.stopping)
         logger.info("stopping", metadata: ["grace": "\(grace)"])

@@ -1,7 +1,7 @@
 /// The bytes of each token, by id.
 ///
 /// An added token stands for its text. One that also occurs in words, such as a byte's symbol that was added again, stands for its
-/// bytes. Where a character stands for spaces in tokens, as in SentencePiece, it is a space here.
+/// bytes. If the vocabulary writes spaces as another character, as SentencePiece does, that character is decoded as a space here.
 struct DecodedTokens: Sendable {
     private var buffer: [UInt8] = []
     private var ends: [Int] = []
@@ -65,7 +65,7 @@ extension Tokenizer {
     /// belongs to the last of them; the texts of the others are often empty.
     ///
     /// Bytes decide what belongs to a character. A U+FFFD in the text is a character like any other; as in ``decode(_:)``, it also
-    /// stands for an incomplete character, such as one that a document's end cuts.
+    /// stands for an incomplete character, such as one that is cut off at a document's end.
     ///
     /// - Complexity: Linear in the bytes.
     public func tokenTexts(_ tokens: [Int32]) -> [String] {

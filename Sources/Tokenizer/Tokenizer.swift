@@ -149,8 +149,8 @@ public final class Tokenizer: Sendable {
     ///
     /// - Parameters:
     ///   - border: The index in `text` at which a completion starts; nil if that does not matter.
-    ///   - append: Appends the tokens of one segment. It receives the segment, whether that starts `text`, and the border in it if
-    ///     it is the first segment that holds any of the completion.
+    ///   - append: Appends the tokens of one segment. It receives the segment, whether the segment starts `text`, and the border
+    ///     within the segment if it is the first one that holds any of the completion.
     /// - Returns: The completion's first token.
     private func appendSegments(
         of text: Span<UInt8>, by matcher: AddedTokenMatcher, border: Int?, to tokens: inout [Int32],
@@ -295,6 +295,6 @@ public final class Tokenizer: Sendable {
         try TokenizerFileWriter(description: description).write(to: folder)
     }
 
-    /// Ids must be below this.
+    /// Ids must be below this limit.
     public static let identifierLimit = TokenizerDescription.identifierLimit
 }

@@ -139,7 +139,7 @@ extension DecoderModel {
         let values = blocks.reduce(0) { sum, block in
             let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
             let inner = block.feedForward.up.outputWidth + (block.feedForward.gate?.outputWidth ?? 0)
-            // And two residual streams.
+            // Two residual streams are kept as well.
             return sum + 2 * description.width + projected + inner
         }
         return values * MemoryLayout<Float>.stride
@@ -153,8 +153,8 @@ extension DecoderModel {
 
     /// The bytes of the logits that exist at a time in a pass over this many tokens.
     ///
-    /// - Parameter samplesLabels: Sampling labels needs the logits of all tokens together; other passes need one part of the vocabulary
-    ///   at a time.
+    /// - Parameter samplesLabels: Sampling labels needs the logits of the whole vocabulary together; other passes need one part of it at a
+    ///   time.
     public func logitBytes(tokens: Int, samplesLabels: Bool) -> Int {
         TokenLoss.logitBytes(positions: tokens, vocabulary: description.vocabulary, samplesLabels: samplesLabels)
     }

@@ -29,7 +29,7 @@ public struct Generation: Sendable {
 
     public struct Continuation: Sendable {
         public var tokens: [Int32] = []
-        /// Of each token given everything before it, in nats and at temperature 1.
+        /// The log-probability of each token given everything before it, in nats and at temperature 1.
         public var logProbabilities: [Double] = []
         public var finishReason = FinishReason.length
     }

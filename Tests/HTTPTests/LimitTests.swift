@@ -71,7 +71,7 @@ struct LimitTests {
     @Test(
         "of time is answered with the part that did not arrive",
         arguments: [
-            ("GET / HT", "The request's header section did not arrive in time: send it at once after connecting."),
+            ("GET / HT", "The request's header section did not arrive in time: send it right after connecting."),
             (
                 "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf",
                 "The request's body did not arrive in time: send it without pauses."

@@ -104,7 +104,7 @@ struct ServerSettingsTests {
         settings.tlsCertificate = "/etc/tls/fullchain.pem"
         #expect(
             throws: ConfigurationError.wrongValue(
-                key: "server.tls_key", origin: .caller, expected: "a path where server.tls_certificate is set",
+                key: "server.tls_key", origin: .caller, expected: "a path if server.tls_certificate is set",
                 found: "null")
         ) { try HTTPServerConfiguration(settings) }
         settings = Configuration.Server()

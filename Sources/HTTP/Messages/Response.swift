@@ -9,8 +9,8 @@ public typealias RequestScreen = @Sendable (Request) async -> Response?
 
 /// The response to a request.
 ///
-/// The connection adds Date, Connection, X-Request-Id and the body's framing. It does not send fields of these names that are
-/// set here.
+/// The connection adds Date, Connection, X-Request-Id and the body's framing. Fields of these names that a handler sets are not
+/// sent.
 public struct Response: Sendable {
     public enum Body: Sendable {
         case bytes([UInt8])

@@ -22,8 +22,8 @@ final class BodyBudget: Sendable {
     }
 
     fileprivate let limit: Int
-    /// The rate, in bytes per second, from which on a body is not displaced. The server sets it to the rate at which a body of the
-    /// largest size arrives within the time that a client can be silent.
+    /// A body that arrives at this rate, in bytes per second, or faster is not displaced. The server sets it to the rate at which
+    /// a body of the largest size arrives within the time that a client can be silent.
     fileprivate let safeRate: Double
     fileprivate let state = Mutex(State())
 
@@ -120,10 +120,10 @@ final class BodyHold: Sendable {
 
 /// The deadline by which more of a body must arrive.
 ///
-/// A client starts with an account of seconds, which run out. Every `rate` bytes earn it one second, up to the amount it started with.
-/// So a body that arrives at `rate` or faster is never refused, however long it is. Bytes that were sent early allow no longer
-/// silence: a client that stops is refused after the account's seconds at the latest. A body of n bytes takes at most
-/// n / rate seconds and the account.
+/// A client starts with an account of seconds, which run out. Every `rate` bytes earn it one second, up to the amount it started
+/// with. So a body that arrives at `rate` or faster is never refused, however long it is. A client cannot earn a longer silence
+/// by sending bytes early: one that stops is refused after the account's seconds at the latest. A body of n bytes takes at most
+/// n / rate seconds, plus the account.
 struct BodyPace: Sendable, Equatable {
     /// When the account is empty.
     private(set) var deadline: ContinuousClock.Instant

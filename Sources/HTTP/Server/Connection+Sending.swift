@@ -82,7 +82,8 @@ extension Connection {
     /// Finds out whether a client that has finished sending still waits for its response.
     ///
     /// A client that has only finished sending skips the interim response (RFC 9110 section 15.2). If the client has closed its
-    /// socket, its kernel answers with a reset, which cancels the handler. The status is 100, because some clients skip no other.
+    /// socket, its kernel answers with a reset, which cancels the handler. The status is 100, because some clients skip no other
+    /// interim response.
     func probe(_ exchange: Exchange) {
         // RFC 9110 section 15.2: HTTP/1.0 has no interim responses.
         guard exchange.context.version == .http11 else { return }

@@ -39,7 +39,7 @@ actor Connection: EventHandler {
 
     var transport: Transport?
     var phase = Phase.receiving
-    /// When the client has taken too long. While a handler is running, when the client is probed.
+    /// The time from which the client has taken too long or, while a handler is running, at which the client is probed.
     var deadline: ContinuousClock.Instant?
     var input: InputState
     var output = OutputBuffer()

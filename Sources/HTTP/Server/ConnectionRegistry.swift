@@ -27,7 +27,7 @@ final class ConnectionRegistry: Sendable {
     /// Whether the limit allows one more connection.
     var hasCapacity: Bool { count < limit }
 
-    /// Calls back once, from any thread, when a connection has closed.
+    /// Calls `notify` once, from any thread, when a connection has closed.
     ///
     /// - Parameter token: Identifies the caller. A later call with the same token replaces this one.
     func whenOneCloses(token: UInt64, notify: @escaping @Sendable () -> Void) {

@@ -54,8 +54,8 @@ final class RequestIdentifiers: Sendable {
         "\(prefix)-\(last.add(1, ordering: .relaxed).newValue)"
     }
 
-    /// The identifier that the client sent as X-Request-Id, so that the logs of both sides can be joined. A new one if the client
-    /// sent none, or one that is not fit for a log line.
+    /// The identifier that the client sent as X-Request-Id, so that the logs of both sides can be joined. It is a new one if the
+    /// client sent none, or one that is not fit for a log line.
     func identifier(in fields: HTTPFields) -> String {
         guard let sent = fields.first(where: { $0.name.canonicalName == "x-request-id" })?.value,
             sent.utf8.count <= 64, Array(sent.utf8)[...].isToken

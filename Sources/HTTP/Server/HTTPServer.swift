@@ -204,7 +204,8 @@ public actor HTTPServer {
         addresses = []
         let open = registry.all
         for connection in open { await connection.drain() }
-        // Only after all are draining: a client that sees one connection end can rely on no other to answer more requests.
+        // Idle connections are closed only after all are draining: once a client sees one connection end, its others answer no
+        // more than their current request.
         for connection in open { await connection.closeIfIdle() }
         let deadline = Task.detached { [registry] in
             try await Task.sleep(for: grace)

@@ -18,9 +18,9 @@ public struct HTTPServerConfiguration: Sendable, Equatable {
     public var maximumConnectionsPerAddress = 0
     /// The reverse proxies whose X-Forwarded-For, -Proto and -Host fields are trusted.
     public var trustedProxies = TrustedProxies()
-    /// The names that the server serves. A server on a loopback address serves these, localhost and the loopback addresses, so that
-    /// no web page can reach it under a name of its own. A server on another address serves these and any address or, if there are
-    /// none, all names. Requests for other hosts are answered with 421.
+    /// The names that the server serves. A server on a loopback address serves these, localhost and the loopback addresses, so
+    /// that no web page can reach it under a name of its own. A server on another address serves these and any address; if no
+    /// names are configured, it serves every host. Requests for other hosts are answered with 421.
     public var hostNames: [HostName] = []
     /// The certificate and key; nil if the server does not use TLS.
     public var tls: TLSConfiguration?

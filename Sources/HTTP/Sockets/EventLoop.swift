@@ -150,7 +150,7 @@ final class EventLoop: SerialExecutor, Sendable {
         }
     }
 
-    /// The timeout of the next wait: 0 if there is work, and -1, which is none, if no handler has deadlines.
+    /// The timeout of the next wait: 0 if there is work, and -1 (no timeout) if no handler has deadlines.
     private func beginWaiting() -> Int32 {
         state.withLock { state in
             guard state.jobs.isEmpty, !state.isStopping else { return 0 }

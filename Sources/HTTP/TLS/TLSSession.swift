@@ -3,7 +3,7 @@ import Glibc
 
 /// The server's side of one TLS connection over a non-blocking socket.
 ///
-/// Every call returns at once, and reports `.wouldBlock` instead of waiting. ``readInterest`` and ``writeInterest`` then have the
+/// Every call returns at once, and reports `.wouldBlock` instead of waiting. ``readInterest`` and ``writeInterest`` then name the
 /// event to wait for: TLS has messages of its own, so a read can have to write first, and a write to read.
 ///
 /// Invariant: only the thread of the connection that owns the session uses it.
@@ -20,7 +20,7 @@ final class TLSSession: @unchecked Sendable {
     }
 
     private let ssl: OpaquePointer
-    /// Keeps the method alive that the connection's BIO uses.
+    /// Keeps alive the method that the connection's BIO uses.
     private let context: TLSContext
     private(set) var isEstablished = false
     /// After a fatal error nothing more can be sent, not even close_notify (SSL_shutdown(3)).

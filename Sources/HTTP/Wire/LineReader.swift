@@ -50,7 +50,7 @@ struct LineReader: Sendable {
         return false
     }
 
-    /// Starts the next line. Only the memory of a short line is kept for it, so that idle connections hold little.
+    /// Starts the next line. The line's memory is kept for it only if the line was short, so that idle connections hold little.
     mutating func reset() {
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1024)
     }

@@ -57,7 +57,7 @@ extension RequestRejection: CustomStringConvertible {
         case .unsupportedVersion(let version):
             "\(version) is not supported: send HTTP/1.1 or HTTP/1.0."
         case .timedOut(.header):
-            "The request's header section did not arrive in time: send it at once after connecting."
+            "The request's header section did not arrive in time: send it right after connecting."
         case .timedOut(.body):
             "The request's body did not arrive in time: send it without pauses."
         case .tooManyConnections(let limit):

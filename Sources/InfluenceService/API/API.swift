@@ -4,7 +4,7 @@ import HTTP
 import HTTPTypes
 import Logging
 
-/// Everything with which the calls work.
+/// The parts of the server that the handlers of all calls share.
 struct API: Sendable {
     let configuration: Configuration
     let workspace: URL
@@ -21,12 +21,12 @@ struct API: Sendable {
     let responses: ResponseBudget
     /// For lookups by the engine.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
-    /// For checks of queries, which look up each of possibly many ids: other lookups must not wait for them.
+    /// For checks of queries. A query can have many ids, each of which is looked up, and other lookups must not wait for that.
     let validations = BlockingLane("tributary.validations", width: 2, qualityOfService: .userInitiated)
     let completions: CompletionLane
     /// For converting results into the form that a client asks for.
     let resultMaking = BlockingLane("tributary.results", width: 2, qualityOfService: .userInitiated)
-    /// For additions to the corpus, which have to wait for each other.
+    /// For additions to the corpus, which run one at a time.
     let ingestions = BlockingLane("tributary.ingestions", width: 1, qualityOfService: .default)
 
     /// How long a stream of events is silent before it sends a comment.
@@ -96,7 +96,7 @@ struct API: Sendable {
             })
     }
 
-    /// The job that a request has in its path, or has created, for the log.
+    /// The job that a request names in its path or has created, for the log.
     private func job(of request: Request, _ response: Response) -> String? {
         let start = "/v1/jobs/"
         let paths = [response.headers[.location], response.headers[.contentLocation], request.path]

@@ -8,7 +8,7 @@ extension API {
         [
             Operation(
                 method: .post, pattern: "/v1/sequences", id: "addSequences", tag: .corpus, scope: .admin,
-                summary: "Add documents to the corpus: all of the request, or none",
+                summary: "Add all documents of the request to the corpus, or none",
                 details: """
                     The documents are on disk when the answer is sent, and all later queries use them; running queries continue \
                     without them. A text that the corpus already has is counted and stored once, so repeating a request adds \

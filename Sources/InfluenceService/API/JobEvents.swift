@@ -5,8 +5,8 @@ import Synchronization
 
 /// The part of a job's history that a client has already received; later changes are sent as events.
 ///
-/// An event's id contains it, so that a client that reconnects, even to another process, receives every missed event once: the last
-/// status, the number of finished queries, and a count of events, as in `running-3-17`.
+/// An event's id contains it, so that a client that reconnects, even to another process, receives every missed event once: the last status,
+/// the number of finished queries, and a count of events, as in `running-3-17`. The last event's id also ends in `-end`.
 struct JobEvents: Sendable, Equatable {
     private var status: Job.Status?
     private var queries = 0
@@ -176,7 +176,7 @@ struct JobEventStream: AsyncSequence, Sendable {
             begin()
         }
 
-        /// Follows the job if it is on the board. A job of an earlier process comes there when the engine is ready.
+        /// Follows the job if it is on the board. A job of an earlier process is put there when the engine is ready.
         func begin() {
             guard number.withLock({ $0 }) == nil, let new = board.follow(job, continuation) else { return }
             number.withLock { $0 = new }

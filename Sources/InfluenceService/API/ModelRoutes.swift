@@ -12,7 +12,7 @@ extension API {
                 details: """
                     A completion that takes too long ends early, with the finish_reason time_limit; one whose client has \
                     disconnected ends at once. A few run at a time, and others wait for their turn, but not for long: see the \
-                    section completions of the configuration.
+                    completions section of the configuration.
                     """,
                 body: .json("The prompt.", .completionRequest),
                 answers: [.json("The continuation.", .completion)],

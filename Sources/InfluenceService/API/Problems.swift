@@ -52,7 +52,7 @@ extension Problem {
     static func jobNotFinished(_ job: Job) -> Problem {
         Problem(
             .jobNotFinished,
-            detail: "The job is still \(job.status.rawValue): ask for its result when its status is succeeded.",
+            detail: "The job is still \(job.status.rawValue): ask for its result when it has ended.",
             headers: [.retryAfter: "1"])
     }
 
@@ -68,7 +68,7 @@ extension Problem {
     static func completionsBusy(running: Int) -> Problem {
         Problem(
             .completionsBusy,
-            detail: "\(running) completions are running, and none ended while this one waited: try again later.",
+            detail: "\(running) completions are running, and none ended while this request waited: try again later.",
             headers: [.retryAfter: "5"])
     }
 
@@ -127,22 +127,22 @@ extension Problem {
                 Problem(
                     .queueFull,
                     detail: """
-                        The queue is full: \(queries) queries are waiting, of at most \(limit). Try again when some of them have \
-                        finished.
+                        The queue is full: \(queries) queries are waiting or running, of at most \(limit). Try again when some of them \
+                        have finished.
                         """, headers: retry)
             case .memoryFull(let bytes, let adding, let limit):
                 Problem(
                     .queueFull,
                     detail: """
-                        The queries that are waiting take \(bytes) bytes of memory, these would take \(adding), and all together at \
-                        most \(limit) are allowed (jobs.maximum_queued_bytes): try again when some have finished.
+                        The waiting and running queries take \(bytes) bytes of memory, and these would take \(adding) more, but all \
+                        together are allowed at most \(limit) (jobs.maximum_queued_bytes): try again when some have finished.
                         """, headers: retry)
             case .tooLarge(let bytes, let limit):
                 Problem(
                     .bodyTooLarge,
                     detail: """
-                        The queries would take \(bytes) bytes of memory while they wait, and all waiting queries at most \(limit) \
-                        (jobs.maximum_queued_bytes): send them in parts, or with shorter texts.
+                        The queries would take \(bytes) bytes of memory while they wait and run, and all waiting and running queries \
+                        together are allowed at most \(limit) (jobs.maximum_queued_bytes): send them in parts, or with shorter texts.
                         """)
             case .tooCostly(_, let excess): .unusableField("", excess.reason)
             case .stopping: .stopping
@@ -156,7 +156,8 @@ extension Problem {
                 Problem(
                     .tooManyQueries,
                     detail: """
-                        \(waiting) queries of this token are waiting, of at most \(limit): try again when some of them have finished.
+                        \(waiting) queries of this token are waiting or running, of at most \(limit): try again when some of them have \
+                        finished.
                         """, headers: retry)
             }
     }

@@ -31,12 +31,13 @@ extension Request {
         return coding == "x-gzip" ? "gzip" : coding
     }
 
-    /// The body without its Content-Encoding.
+    /// The decompressed body.
     ///
-    /// Its growth counts among the bodies of all running requests.
+    /// The bytes that decompression adds count towards the limit on the bodies of all running requests.
     ///
     /// - Parameter limit: The most bytes of the decompressed body.
-    /// - Throws: A ``Problem``: 400 if the body is damaged, 413 if it is too long, 503 if it is too long at present.
+    /// - Throws: A ``Problem``: 400 if the body is damaged, 413 if it is too long, 503 if the other running requests leave too little
+    ///   memory for it.
     func decompressedBody(limit: Int) throws -> [UInt8] {
         do {
             if contentCoding == "gzip" {
@@ -50,7 +51,7 @@ extension Request {
         } catch GzipError.corrupt(let reason) {
             throw Problem.malformedCompression("\(reason).")
         } catch GzipError.truncated {
-            throw Problem.malformedCompression("it ends before its data does.")
+            throw Problem.malformedCompression("the compressed data is incomplete.")
         }
     }
 }

@@ -134,8 +134,8 @@ enum ContentNegotiation {
 extension Request {
     /// Answers with a handler, if the conditions of If-Match and If-None-Match are met (RFC 9110 section 13).
     ///
-    /// A safe request is answered first, and the state of the resource is taken from that answer. For other requests the state is looked
-    /// up before; if that fails, the request would fail too, so the lookup's problem is the answer (section 13.2.1).
+    /// A safe request is answered first, and the state of the resource is taken from that answer. For other requests the state is looked up
+    /// first; if that fails, the request would fail too, so the lookup's problem is the answer (section 13.2.1).
     ///
     /// - Parameters:
     ///   - handler: Answers the request.

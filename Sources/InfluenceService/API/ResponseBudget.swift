@@ -3,7 +3,7 @@ import Synchronization
 
 /// Limits the memory of all large responses that are being made or sent, so that many slow clients cannot exhaust it.
 ///
-/// A response that is the only one can be larger than the budget.
+/// A single response is allowed to exceed the budget while no other one is counted.
 final class ResponseBudget: Sendable {
     /// Responses up to this size are not counted, because a connection has only one at a time.
     static let smallBytes = 65_536
@@ -44,7 +44,7 @@ final class ResponseBudget: Sendable {
 
     fileprivate func end(_ bytes: Int) { leased.withLock { $0 -= bytes } }
 
-    /// Ends when the last reference to it goes.
+    /// Counts the bytes until the last reference to it is released.
     final class Lease: Sendable {
         private let bytes: Int
         private let budget: ResponseBudget

@@ -22,7 +22,7 @@ public struct ResultDocument: Sendable {
 
         var contentType: String { self == .csv ? "text/csv; charset=utf-8; header=present" : mediaType }
 
-        /// What is before, between and after the queries' entries.
+        /// The text before, between and after the queries' entries.
         fileprivate func frame(isList: Bool) -> (start: String, separator: String, end: String) {
             switch self {
             case .json: isList ? ("{\"results\":[", ",", "]}\n") : ("", "", "\n")
@@ -168,9 +168,9 @@ struct ResultStream: AsyncSequence, Sendable {
 
 /// Comma-separated values (RFC 4180) that are safe to open in a spreadsheet.
 ///
-/// Spreadsheets run a cell as a formula if it begins with `=`, `+`, `-` or `@`, also after a tab or a line break. Texts and ids of a
-/// corpus must never run: a text that begins like this gets an apostrophe in front, and so does one that begins with apostrophes and
-/// then like this. A reader that removes one apostrophe there has the original text. Numbers do not change.
+/// Spreadsheets run a cell as a formula if it begins with `=`, `+`, `-` or `@`, also after a tab or a line break. Texts and ids of a corpus
+/// must never run: a text that begins like this gets an apostrophe in front, and so does one in which only apostrophes precede such a
+/// beginning. A reader that removes one apostrophe there has the original text. Numbers do not change.
 enum CSVTable {
     enum Cell {
         /// A number or a word of our own.

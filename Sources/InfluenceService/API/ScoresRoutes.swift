@@ -13,7 +13,7 @@ extension API {
                 summary: "Score ad-hoc texts, and wait for the scores",
                 details: """
                     The texts need not be in the corpus. They are scored with the uncompressed gradient. The request waits in the \
-                    same queue as all other queries, in which such small ones go first. Nothing of it is written to disk. While it \
+                    same queue as all other queries, in which small queries go first. Nothing of it is written to disk. While it \
                     waits and runs, GET /v1/jobs lists it without its texts. When it has ended, or its client has closed the \
                     connection, the server forgets it. The same request gives the same scores again.
                     """,
@@ -88,7 +88,7 @@ struct ScoresRequest {
         try limits.refuseTooMany(texts.map(\.text), field: "texts")
     }
 
-    /// All accepted members, and the one that is read here.
+    /// All members that the body can have. Only `texts` is read here.
     private struct Members: Decodable {
         var texts: [Text]
 

@@ -4,8 +4,8 @@ import Limits
 
 /// A bearer token in the form in which it is stored: enough to recognise its secret, not enough to use it.
 ///
-/// The token itself, shown once when it is created, is `trb_ID_SECRET`. The secret has 256 random bits and cannot be guessed, so one
-/// salted SHA-256 protects it, and no slow hash is needed.
+/// The token itself, shown once when it is created, is `trb_ID_SECRET`. The secret has 260 random bits and cannot be guessed, so one salted
+/// SHA-256 protects it, and no slow hash is needed.
 public struct AccessToken: Sendable, Equatable, Codable {
     /// The token's public name in lists and logs: ten letters and digits.
     public let id: String

@@ -89,7 +89,8 @@ final class Authenticator: Sendable {
             logger.error(
                 "the tokens could not be read; the server keeps the ones it has", metadata: ["error": "\(error)"])
         }
-        // If an older reading is stored last, its stamp is not the file's, and the next request reads the file again.
+        // If a request that read an older file stores its tokens last, their stamp differs from the file's, and the next request reads the
+        // file again.
         state.withLock { $0 = State(stamp: stamp, tokens: tokens) }
         rates.keep(Set(tokens.keys))
         return tokens
@@ -145,8 +146,8 @@ final class RateLimiter: Sendable {
 
     /// Takes one request from a token's bucket.
     ///
-    /// - Parameter counting: Whether the request is taken; if not, this only checks that there is one.
-    /// - Returns: Nil if there was one, otherwise after how many seconds there will be one.
+    /// - Parameter counting: Whether to take the request. Otherwise this only checks whether one is available.
+    /// - Returns: Nil if a request was available, otherwise the number of seconds until one will be.
     func take(
         _ id: String, perMinute limit: Int, counting: Bool = true, now: ContinuousClock.Instant = .now
     ) -> Double? {

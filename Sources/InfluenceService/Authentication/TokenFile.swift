@@ -33,7 +33,7 @@ public struct TokenFile: Sendable {
         try change { $0.append(token) }
     }
 
-    /// - Parameter name: The token's id, or its name if no other token has the same.
+    /// - Parameter name: The token's id, or its name if no other token has that name.
     /// - Returns: The revoked token.
     /// - Throws: ``TokenFileError``, or `AtomicFileError`.
     @discardableResult
@@ -70,7 +70,7 @@ public struct TokenFile: Sendable {
         guard FileManager.default.fileExists(atPath: url.path) else { return Content() }
         do {
             let data = try Data(contentsOf: url)
-            // Foundation's decoder takes a member that appears twice, and does not say where a mistake is.
+            // Foundation's decoder accepts a member that appears twice, and does not say where a mistake is.
             _ = try JSONReader.read(Array(data))
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601

@@ -1,6 +1,6 @@
 import Attribution
 
-/// Admits queries within the limits of memory and number, holds them until a sweep takes them, and decides which go next.
+/// Admits queries within the limits on their number and memory, holds them until a sweep takes them, and decides which go next.
 ///
 /// A job is *open* from its admission until it has ended: it counts towards the limits. It *waits* while it has queries that no sweep has
 /// taken. The queue is a value that the ``QueryRunner`` owns, so that each decision is made in one step of that actor.
@@ -122,7 +122,7 @@ struct QueryQueue {
     /// The next sweep that can start now, or that can overtake another.
     ///
     /// - Parameters:
-    ///   - running: All batches that are running: a job of theirs has to wait until they end.
+    ///   - running: All batches that are running. Further queries of their jobs have to wait until they end.
     ///   - paused: The running batch to overtake; `nil` for a sweep in its turn.
     /// - Returns: `nil` if there is none.
     func next(beside running: [RunningBatch], overtaking paused: RunningBatch? = nil) -> Choice? {
@@ -158,7 +158,8 @@ struct QueryQueue {
 
     // MARK: - Sweeps of an earlier process
 
-    /// Has sweeps of an earlier process resumed before any other, the cheapest first: in their own process they had overtaken the others.
+    /// Queues sweeps of an earlier process to be resumed before any other. The cheapest come first, because they had overtaken the others
+    /// in that process.
     mutating func resume(_ sweeps: [InterruptedSweep]) {
         interrupted = sweeps.sorted { estimatedCost(of: $0) < estimatedCost(of: $1) }
     }
@@ -180,7 +181,7 @@ struct QueryQueue {
             guard let index = waiting.firstIndex(where: { $0.job.id.description == member.job }) else { continue }
             var slice = waiting[index].job
             slice.queries.removeAll { !member.positions.contains($0.position) }
-            // A job that was running more than once when the process died runs alone.
+            // A job during which the process died more than once runs alone.
             guard !slice.queries.isEmpty, slice.attempts <= 1 || sweep.members.count == 1 else { continue }
             slices.append(slice)
             waiting[index].job.queries.removeAll { member.positions.contains($0.position) }
@@ -190,7 +191,7 @@ struct QueryQueue {
     }
 }
 
-/// How much is waiting and running.
+/// The queries that wait and run, and the limits on them.
 struct QueueLoad: Sendable, Equatable {
     /// Queries that no sweep has taken yet.
     var waitingQueries: Int

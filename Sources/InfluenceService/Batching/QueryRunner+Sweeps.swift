@@ -78,7 +78,7 @@ extension QueryRunner {
                 do {
                     try await store.forget(sweep: id)
                 } catch {
-                    logger.warning("a sweep could not be forgotten", metadata: ["error": "\(error)"])
+                    logger.warning("the record of a sweep could not be deleted", metadata: ["error": "\(error)"])
                 }
             }
         }
@@ -94,7 +94,7 @@ extension QueryRunner {
         }
     }
 
-    /// Learns the sizes of the corpus and the model, from which the queue estimates costs.
+    /// Reads the sizes of the corpus and the model, from which the queue estimates costs.
     func countCorpus() async {
         guard let engine else { return }
         do {

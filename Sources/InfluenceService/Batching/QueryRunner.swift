@@ -8,7 +8,7 @@ import Logging
 /// query batch runs in several, and its results are kept after each. The ``QueryQueue`` decides which queries go next: one sweep runs in
 /// the order of arrival, and at most one other runs beside it, having overtaken it.
 ///
-/// This file has what requests ask of the runner. `QueryRunner+Sweeps.swift` has what it does by itself.
+/// This file has the methods that requests call. `QueryRunner+Sweeps.swift` has the loops that run the sweeps.
 actor QueryRunner {
     let store: JobStore
     let jobs: Configuration.Jobs
@@ -35,7 +35,7 @@ actor QueryRunner {
     var sweepCount = 0
     private(set) var isStopping = false
     private var loops: [Task<Void, Never>] = []
-    /// Removes old jobs in a moment.
+    /// The removal of old jobs that is due in a moment.
     private var removal: Task<Void, Never>?
     private var sleepers = Sleepers<Event>()
 
@@ -47,7 +47,7 @@ actor QueryRunner {
         case retry
     }
 
-    /// What has become of a passing job.
+    /// The state of a passing job's answer.
     private enum PassingAnswer: Sendable, Equatable {
         case awaited
         /// The job has ended; its request has not taken the answer yet.
@@ -82,8 +82,8 @@ actor QueryRunner {
     /// Keeps a job and queues it. The job is on disk when this returns.
     ///
     /// - Parameters:
-    ///   - key: A request with a key that an earlier request had gets that request's job, even if no new job would be accepted.
-    ///   - asker: The client, whose own limit counts beside the limit of all clients.
+    ///   - key: If an earlier request had the same key, its job is returned, even if no new job would be accepted.
+    ///   - asker: The client, whose own limit applies in addition to the limit of all clients.
     /// - Throws: ``SubmissionError``, ``JobStoreError``.
     func submit(
         _ queries: [InfluenceQuery], isList: Bool, key: IdempotencyKey? = nil, asker: Asker? = nil
@@ -163,8 +163,8 @@ actor QueryRunner {
 
     /// Answers a query in its turn, while the caller waits. Nothing of the job is written.
     ///
-    /// The job waits among all others. It is listed while it waits and runs, without its query. Nothing of it remains when it has ended,
-    /// when the caller has gone, or when the process has died.
+    /// The job waits among all others. Lists of jobs include it while it waits and runs, without its query. Nothing of it remains when it
+    /// has ended, when the caller has disconnected, or when the process has died.
     ///
     /// - Returns: `nil` if the time is up, the calling task is cancelled or the server stops before there is an answer; the query has
     ///   then left the queue, or leaves the running sweep at its next micro-batch.
@@ -178,7 +178,7 @@ actor QueryRunner {
             passing: Job(
                 id: id, status: .queued, isList: false, queryCount: 1, failedQueryCount: 0,
                 created: Date().inMilliseconds, attempts: 0, timings: JobTimings()))
-        logger.info("query queued, of which nothing is kept", metadata: ["job_id": "\(id)"])
+        logger.info("query queued, without keeping its job", metadata: ["job_id": "\(id)"])
         enqueue(WaitingJob(id: id, queries: [query].waiting, attempts: 0, asker: asker?.id, isKept: false))
         await sleep(until: .end(of: id), seconds: seconds)
         defer { store.board.remove(passing: id) }

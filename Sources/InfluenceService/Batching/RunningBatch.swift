@@ -13,7 +13,7 @@ final class RunningBatch: Sendable {
     /// The jobs that the store has.
     let keptJobs: [JobIdentifier]
     let cost: SweepCost
-    /// Whether one of its jobs may be why the process died earlier: nothing else should run beside it.
+    /// Whether one of its jobs may have caused the death of an earlier process. If so, nothing else should run beside it.
     let isSuspect: Bool
     /// Pauses the sweep at its next micro-batch while it is closed.
     let gate = Gate()

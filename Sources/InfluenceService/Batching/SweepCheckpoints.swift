@@ -41,7 +41,8 @@ struct SweepCheckpoints: Sendable {
         return file
     }
 
-    /// The length of a sweep's checkpoint; 0 if there is none, or if it cannot be read: its growth then does not count for the sweep.
+    /// The length of a sweep's checkpoint; 0 if there is none or it cannot be read, in which case its growth does not count in the sweep's
+    /// favour.
     func bytes(of sweep: String) -> Int {
         let attributes = try? FileManager.default.attributesOfItem(atPath: url(of: sweep).path)
         return (attributes?[.size] as? NSNumber)?.intValue ?? 0

@@ -1,12 +1,12 @@
 import Attribution
 import Foundation
 
-/// Which waiting queries share the next sweep, and which of them can overtake a running one.
+/// Decides which waiting queries share the next sweep, and which of them can overtake a running one.
 ///
 /// Jobs take turns in the order of their arrival, with three exceptions. A sweep takes jobs of similar cost, because a small one would
 /// otherwise wait for the candidates of a large one. A sweep that costs little compared with what a running one has still to do runs at
 /// once, while the running one is paused; between two such sweeps the running one continues for a time, so that it always has its share.
-/// And a job that was running more than once when the process died runs alone.
+/// And a job during which the process died more than once runs alone.
 struct SweepPolicy: Sendable, Equatable {
     var maximumQueries = 64
     /// The most scores of one sweep: queries times candidates. A job that has more is swept in parts. A query that alone has more is not
@@ -14,13 +14,13 @@ struct SweepPolicy: Sendable, Equatable {
     var maximumScores = 20_000_000
     /// The most memory of one sweep, to which the same rules apply.
     var maximumBytes = 4_294_967_296
-    /// A sweep overtakes if its cost is at most this part of the running sweep's remaining cost.
+    /// A sweep overtakes if its cost is at most this share of the running sweep's remaining cost.
     var overtakingPart = 0.25
-    /// The part of the time that a running sweep has, however many sweeps overtake it.
+    /// The share of the time that a running sweep always gets, however many sweeps overtake it.
     var guaranteedShare = 0.25
-    /// Jobs are similar if neither costs more than this many times the other,
+    /// Jobs are similar if neither costs more than this many times as much as the other.
     var similarity = 8
-    /// or if neither costs more than this many sequences.
+    /// Jobs are also similar if neither costs more than this many sequences.
     var smallCost = 2_000
 
     /// A job in the queue.
@@ -108,7 +108,7 @@ struct SweepPolicy: Sendable, Equatable {
 }
 
 extension QueryExcess {
-    /// Names the largest part of a cost that is too large.
+    /// Names the largest part of a cost that exceeds the limits.
     init(of cost: SweepCost, _ policy: SweepPolicy, _ jobs: Configuration.Jobs) {
         let others = cost.bytes - cost.resultBytes
         let gradients = cost.gradientBytes
@@ -237,9 +237,9 @@ struct SweepCost: Sendable, Equatable {
 struct SweepShape: Sendable, Equatable {
     /// The most tokens of a query.
     var contextLength = 0
-    /// The average tokens of a sequence of the corpus.
+    /// The average number of tokens of the corpus's sequences.
     var sequenceTokens = 0
-    /// The tracked layers, for their inputs and outputs.
+    /// The tracked layers, with their numbers of inputs and outputs.
     var layers: [ModelSummary.Layer] = []
     var workers = ProcessInfo.processInfo.activeProcessorCount
 
@@ -291,7 +291,7 @@ struct SweepShape: Sendable, Equatable {
     ///
     /// - Parameter sequences: How many sequences the result has.
     func resultBytes(of query: InfluenceQuery, sequences: Int) -> Int {
-        // Both forms of a text of about five bytes per token, of the id and of the metadata; both forms of a score with the text of its
+        // A text of about five bytes per token, the id and the metadata count in both forms, and so does each score with the text of its
         // token or the name of its layer.
         let text = 2_048 + 12 * sequenceTokens
         let tokens = (query.attribution.tokens ? 1 : 0) + (query.attribution.outputTokens ? 1 : 0)

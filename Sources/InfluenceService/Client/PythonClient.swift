@@ -3,7 +3,7 @@ import Foundation
 import HTTP
 import HTTPTypes
 
-/// The client for Python, one file that needs only Python, which the service gives to everyone.
+/// The client for Python: one file that needs only Python's standard library. Clients can fetch it without a token.
 struct PythonClient: Sendable {
     let source: [UInt8]
     private let tag: EntityTag

@@ -123,7 +123,7 @@ public struct Configuration: Sendable, Equatable {
         public var maximumWaitSeconds = 300.0
         /// The most bytes of large responses that are being made or sent.
         public var maximumResponseBytesInFlight = 268_435_456
-        /// How often a job is started if the process dies each time while it runs.
+        /// How many times a job is started if the process dies each time while the job runs.
         public var maximumAttempts = 3
         /// How many finished jobs are kept.
         public var keepCount = 10_000
@@ -195,13 +195,13 @@ extension Configuration.Server {
             case (nil, _?), (_?, nil):
                 let (missing, other) = tlsKey == nil ? ("tls_key", "tls_certificate") : ("tls_certificate", "tls_key")
                 throw .wrongValue(
-                    key: "server.\(missing)", origin: .caller, expected: "a path where server.\(other) is set",
+                    key: "server.\(missing)", origin: .caller, expected: "a path if server.\(other) is set",
                     found: "null")
             }
         }
     }
 
-    /// The middleware, the outermost first: the permission to read a response covers all that follows.
+    /// The middleware, the outermost first. Cross-origin permission is the outermost, so that it covers every response.
     var middleware: [any Middleware] {
         [CrossOrigin(origins: corsOrigins)] + (compression == .gzip ? [Compression()] : [])
     }

@@ -51,7 +51,7 @@ extension Configuration {
     /// Reads values from environment variables such as `TRIBUTARY__SERVER__PORT`: the key in capitals, with two underscores before
     /// each part.
     ///
-    /// Two, because keys contain single ones, and because Kubernetes itself sets `TRIBUTARY_SERVER_PORT` if a service has the name
+    /// There are two because keys contain single ones, and because Kubernetes itself sets `TRIBUTARY_SERVER_PORT` if a service has the name
     /// "tributary-server".
     ///
     /// - Throws: ``ConfigurationError`` with the variable's name if there is no such key or the value has the wrong type.

@@ -15,7 +15,7 @@ public struct ConfigurationSetting: Sendable {
     public let expected: String
     /// Whether the text of a scalar is used as it is even if it looks like a number.
     let isText: Bool
-    /// Whether a file can have a YAML list. As one text, its elements are separated by commas.
+    /// Whether the value can be a YAML list in a file. As one text, its elements are separated by commas.
     let isList: Bool
 
     private let assign: @Sendable (inout Configuration, String?) -> Bool
@@ -120,7 +120,7 @@ extension ConfigurationSetting {
     private typealias Property<Value> = WritableKeyPath<Configuration, Value> & Sendable
 
     /// - Parameters:
-    ///   - parse: Reads the text of a value; nil for text that is not what is expected.
+    ///   - parse: Reads the text of a value; nil for text that is not accepted.
     ///   - text: The value's text, which `parse` would read as the same value.
     private init<Value>(
         _ key: String, _ property: Property<Value>, expected: String, isText: Bool, isList: Bool = false,

@@ -16,7 +16,7 @@ struct Job: Sendable, Equatable {
     var created: Date
     var started: Date?
     var finished: Date?
-    /// How often the job was started: more than once if the process died while it ran.
+    /// How many times the job was started: more than once if the process died while it ran.
     var attempts: Int
     /// Why the job failed; for a list, why its first failed query did.
     var failure: QueryFailure?
@@ -36,7 +36,7 @@ struct Job: Sendable, Equatable {
 }
 
 extension Job {
-    /// Records that a sweep has begun that has queries of the job.
+    /// Records that a sweep with queries of the job has begun.
     mutating func begin(in batch: JobTimings.Batch, at date: Date) {
         timings.batch = batch
         timings.sweeps += 1
@@ -120,7 +120,7 @@ struct JobIdentifier: Sendable, Hashable, CustomStringConvertible {
 
     private static let alphabet = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
 
-    /// - Returns: `nil` if the text has not the form of an identifier. Lower-case letters are accepted.
+    /// - Returns: `nil` if the text does not have the form of an identifier. Lower-case letters are accepted.
     init?(_ text: some StringProtocol) {
         let capitals = text.uppercased()
         guard capitals.utf8.count == 26, capitals.utf8.allSatisfy(Self.alphabet.contains) else { return nil }

@@ -5,17 +5,17 @@ import Synchronization
 
 /// The jobs that clients ask for, in memory: all that have not ended, and small ones that ended or were asked for recently.
 ///
-/// The store shows each change here after its commit. A request for a job on the board waits for no disk, and followers of the job are
-/// notified of its changes. Passing jobs, of which nothing is written, are only here, and only until they end.
+/// The store shows each change here after its commit. A request for a job on the board does not wait for the disk, and followers of the job
+/// are notified of its changes. Passing jobs, of which nothing is written, are only here, and only until they end.
 final class JobBoard: Sendable {
-    /// Notified that a job has changed; finished when the server lets go of the follower.
+    /// Notified that a job has changed; finished when the server dismisses the follower.
     typealias Follower = AsyncStream<Void>.Continuation
 
     private struct Entry {
         var snapshot: JobSnapshot
         /// Whether the store does not have the job.
         var isPassing = false
-        /// The number of the write whose state it shows.
+        /// The number of the write whose state this entry shows.
         var number: Int
         /// The snapshot as bytes, after the first request for them.
         var document: [UInt8]?
@@ -37,9 +37,10 @@ final class JobBoard: Sendable {
         var lastFollower = 0
     }
 
-    /// The default number of ended jobs that stay.
+    /// The default number of ended jobs that stay on the board.
     static let endedLimit = 256
-    /// The most bytes of an ended job that stays: its queries, and why any of them failed. Larger ones are read from the store.
+    /// The most bytes of an ended job that stays: its queries, and the reasons for which any of them failed. Larger ones are read from the
+    /// store.
     static let endedBytes = 16_384
     /// The most bytes of a document that is kept to be sent again.
     static let documentLimit = 4_096
@@ -95,7 +96,7 @@ final class JobBoard: Sendable {
 
     func followerCount(of id: JobIdentifier) -> Int { state.withLock { $0.entries[id]?.followers.count ?? 0 } }
 
-    /// Lets go of the followers of jobs that will not end in this process.
+    /// Dismisses the followers of jobs that will not end in this process.
     func dismissFollowers(of ids: some Sequence<JobIdentifier>) {
         let followers = state.withLock { state in
             ids.flatMap { id -> [Follower] in
@@ -123,7 +124,7 @@ final class JobBoard: Sendable {
         return snapshots.sorted { ($0.job.created, $0.job.id.description) > ($1.job.created, $1.job.id.description) }
     }
 
-    /// Shows that a sweep has begun that has passing jobs.
+    /// Shows that a sweep with passing jobs has begun.
     func begin(passing ids: [JobIdentifier], in batch: JobTimings.Batch, at date: Date = Date()) {
         change(
             ids, where: \.isPassing,

@@ -8,10 +8,10 @@ import JSON
 /// `job` has one row per request; `number` is the order of arrival and is never used twice, so it can serve as a cursor. Times are
 /// milliseconds since 1970. `request` is the JSON of the queries with all defaults filled in, `timings` that of ``JobTimings``, `failure`
 /// that of ``QueryFailure``, `title` that of ``JobTitle``. `outcome` has one row per query that is done, with its index in the request:
-/// `body` is the JSON of an ``InfluenceResult`` if `succeeded` is 1, otherwise of a ``QueryFailure``. `result_bytes` is the total length
-/// of a job's bodies, `request_bytes` that of its request. `idempotency_key`, `key_owner` and `request_digest` are those of an
-/// ``IdempotencyKey``; `asker` is the id of the token with which it came, if any. `sweep` has one row per unfinished sweep: its queries
-/// as the JSON of ``SweepMember``s, and the length of its checkpoint when it began.
+/// `body` is the JSON of an ``InfluenceResult`` if `succeeded` is 1, otherwise of a ``QueryFailure``. `result_bytes` is the total length of
+/// a job's bodies, `request_bytes` that of its request. `idempotency_key`, `key_owner` and `request_digest` are those of an
+/// ``IdempotencyKey``; `asker` is the id of the token with which the request came, if any. `sweep` has one row per unfinished sweep: its
+/// queries as the JSON of ``SweepMember``s, and the length of its checkpoint when it began.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
         var migrator = DatabaseMigrator()

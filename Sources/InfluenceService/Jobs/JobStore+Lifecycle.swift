@@ -2,7 +2,7 @@ import Attribution
 import Foundation
 import GRDB
 
-/// What one sweep has done for one job.
+/// The outcomes of one sweep for one job.
 struct JobOutcomes: Sendable {
     var id: JobIdentifier
     /// By the query's index in the request.
@@ -132,7 +132,8 @@ extension JobStore {
         return try await job(id).map { ($0, didCancel) }
     }
 
-    /// Puts running jobs back into the queue for the next start. Because the server stops on purpose, this start does not count as an attempt.
+    /// Puts running jobs back into the queue for the next start. Because the server stops on purpose, the interrupted run does not count as
+    /// an attempt.
     func putBack(_ ids: [JobIdentifier]) async throws {
         try await change { database, changes in
             for id in ids {

@@ -3,10 +3,10 @@ import Foundation
 import GRDB
 
 extension JobStore {
-    /// Queues the jobs again that an earlier process left unfinished, without the queries that were done.
+    /// Queues again the jobs that an earlier process left unfinished, without their queries that were done.
     ///
-    /// A job that was running `maximumAttempts` times when its process died fails, because it may be the cause. An attempt in which its
-    /// sweep's checkpoint grew does not count.
+    /// A job during which the process died `maximumAttempts` times fails, because it may be the cause. An attempt in which its sweep's
+    /// checkpoint grew does not count.
     ///
     /// - Parameter checkpointBytes: The length of a sweep's checkpoint; 0 if there is none.
     func recover(
@@ -127,7 +127,7 @@ struct InterruptedSweep: Sendable, Equatable {
     var members: [SweepMember]
 }
 
-/// What an earlier process left unfinished.
+/// The jobs and sweeps that an earlier process left unfinished.
 struct Recovery: Sendable, Equatable {
     /// The queued jobs, in the order of their arrival.
     var jobs: [WaitingJob]

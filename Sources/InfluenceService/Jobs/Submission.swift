@@ -18,9 +18,9 @@ struct Asker: Sendable, Equatable {
 /// Why a job is not accepted.
 enum SubmissionError: Error, Equatable {
     case queueFull(queries: Int, limit: Int)
-    /// The waiting queries take too much memory for more.
+    /// The waiting and running queries leave too little memory for these.
     case memoryFull(bytes: Int, adding: Int, limit: Int)
-    /// These queries alone take more memory than all waiting queries are allowed to.
+    /// These queries alone take more memory than all waiting and running queries are allowed together.
     case tooLarge(bytes: Int, limit: Int)
     /// A query, given by its index in the request, alone takes more than a sweep is allowed to.
     case tooCostly(query: Int, QueryExcess)

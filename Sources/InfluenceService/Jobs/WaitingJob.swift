@@ -53,7 +53,7 @@ struct OpenJob: Sendable, Equatable {
     static let overhead = 2_048 + JobBoard.documentLimit
 
     var queries: Int
-    /// The memory of its queries.
+    /// The memory of its queries, and ``overhead``.
     var bytes: Int
     /// The ``Asker/id`` of the client, if it is known.
     var asker: String?

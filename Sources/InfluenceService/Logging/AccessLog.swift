@@ -3,8 +3,8 @@ import Logging
 
 /// Logs each request that was answered, or whose connection ended before that.
 ///
-/// The frequent requests of monitoring are logged as debugging. A line has a request's path, but neither its query items nor its body,
-/// which contain what users ask.
+/// The frequent requests of monitoring are logged at the level debug. A line has a request's path, but neither its query items nor its
+/// body, which contain what users ask.
 struct AccessLog: ConnectionObserving {
     private let logger: Logger
 

@@ -96,7 +96,7 @@ public struct ServiceLogHandler: LogHandler {
         text.unicodeScalars.contains(where: isControl) ? oneWord(text) : text
     }
 
-    /// Whether a terminal could interpret it; JSON escapes it.
+    /// Whether a terminal could interpret the character. JSON escapes such characters.
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
     }

@@ -27,7 +27,7 @@ struct MetricFamily: Sendable, Equatable {
 }
 
 extension MetricFamily {
-    /// A measurement that is taken for each request.
+    /// A measurement that is taken whenever a client requests the measurements.
     static func gauge(_ name: String, _ help: String, value: Double) -> MetricFamily {
         MetricFamily(name: name, help: help, kind: .gauge, samples: [Sample(value: value)])
     }
@@ -41,7 +41,7 @@ extension MetricFamily {
             samples: values.map { Sample(labels: [Label(name: label, value: $0.label)], value: $0.value) })
     }
 
-    /// A count from elsewhere.
+    /// A count that is kept elsewhere.
     static func counter(_ name: String, _ help: String, value: Double) -> MetricFamily {
         MetricFamily(name: name, help: help, kind: .counter, samples: [Sample(value: value)])
     }

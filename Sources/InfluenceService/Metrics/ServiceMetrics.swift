@@ -72,7 +72,7 @@ extension ServiceMetrics: ConnectionObserving {
     func connectionClosed(_ report: ConnectionReport) { closed.add() }
 
     func requestFinished(_ report: RequestReport) {
-        // A client can choose any method and path that no route has, and each would be kept forever.
+        // A client can send any number of methods and paths that no route has, and each would be kept forever.
         let method = report.routePattern == nil ? "other" : report.method?.rawValue ?? "other"
         let route = report.routePattern ?? "none"
         requests.add(1, method, route, report.status.map { String($0.code) } ?? "none")
@@ -112,7 +112,7 @@ enum ProcessMetrics {
                     "process_start_time_seconds", "When the process started, since 1970.", value: boot + start / ticks))
         }
         if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-            // One of them is the open folder.
+            // One of them is the folder that is being listed.
             families.append(
                 .gauge("process_open_fds", "Open file descriptors.", value: Double(max(files.count - 1, 0))))
         }

@@ -25,7 +25,7 @@ extension Schema {
         .required("created_at", time("When the job was accepted.")),
         .optional("started_at", time("When the job's first sweep started.")),
         .optional("finished_at", time("When the job ended.")),
-        .count("attempts", "How often the job was started: more than once if the server died while the job ran."),
+        .count("attempts", "How many times the job was started: more than once if the server died while the job ran."),
         .required("timings", reference(.jobTimings)), .optional("error", reference(.embeddedProblem)),
         .text("result", "The path of the job's result, as soon as it has one.").orAbsent,
         .optional(
@@ -60,7 +60,7 @@ extension Schema {
                     + "the job has ended.",
                 ["status", "progress", "query", "end"])),
         .text("id", "The value to send as Last-Event-ID to continue after this event."),
-        .text("data", "JSON. For status and end, it is the job as lists of jobs have it."))
+        .text("data", "JSON. For status and end, it is the job in the form that lists of jobs have."))
 
     static let jobList = object(
         "A page of jobs, the newest first.",

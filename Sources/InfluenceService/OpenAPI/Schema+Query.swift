@@ -108,7 +108,8 @@ extension Schema {
                 "prefilter",
                 choice(
                     "tfidf: the sequences with the highest TF-IDF scores; index: those whose influence the gradient index estimates to "
-                        + "be largest; both: those with the largest sum of the two, in standard deviations; all: every sequence.",
+                        + "be largest; both: those with the largest sum of score and estimate, each in standard deviations; all: "
+                        + "every sequence.",
                     of: CandidateSelection.Prefilter.self, default: .tfidf
                 ).orNull),
             .optional(

@@ -120,7 +120,7 @@ extension Schema {
         .count("batch_size", "How many queries shared the sweep.", from: 1))
 
     static let method = object(
-        "How the query's gradient was multiplied by the inverse curvature. Only an iteration has more than the estimator.",
+        "How the query's gradient was multiplied by the inverse curvature. Only an iteration has members other than estimator.",
         .required("estimator", choice("The estimator, as in the query.", of: InfluenceQuery.Estimator.self)),
         .count("iterations", "How many steps the iteration took.").orAbsent,
         .count("sequences", "How many sequences the iteration ran through the model; repeated ones count again.")

@@ -9,8 +9,8 @@ extension Schema {
 
     static let sequence = object(
         "A training sequence: a document, or a chunk of one.",
-        .text("id", "The document's id; for one of several chunks followed by # and its number."),
-        .text("document_id", "The document's id."), .count("piece", "Which chunk of its document it is, from 0."),
+        .text("id", "The document's id, followed by # and the chunk's number if the document has several chunks."),
+        .text("document_id", "The document's id."), .count("piece", "The chunk's index in its document, from 0."),
         .count("token_offset", "How many tokens of the document come before it."),
         .count("token_count", "How many tokens it has, including those that the tokenizer adds."),
         .text("text", "Its text."), .text("source", "The source of its document.").orAbsent,
@@ -40,7 +40,7 @@ extension Schema {
             Schema(tree: [
                 "description": .string(
                     "The document's id, in at most \(nameBytes) bytes of UTF-8, and not . or ..; without one, its id comes from its "
-                        + "content. A whole number is read as its digits, however many."),
+                        + "content. A whole number of any length is read as its digits."),
                 "anyOf": [
                     ["type": "string", "minLength": 1, "maxLength": .number(nameBytes)], ["type": "integer"],
                     ["type": "null"],

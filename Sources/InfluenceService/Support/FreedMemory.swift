@@ -8,7 +8,7 @@ import Synchronization
 final class FreedMemory: ConnectionObserving {
     private let activity = Atomic<Int>(0)
     private let giveBack: @Sendable () -> Void
-    /// Returning memory takes milliseconds, in which other threads may wait for memory.
+    /// Returning memory takes milliseconds, during which other threads may have to wait for memory.
     private let lane = BlockingLane("tributary.memory", width: 1, qualityOfService: .utility)
 
     init(giveBack: @escaping @Sendable () -> Void = { tributary_return_freed_memory() }) {

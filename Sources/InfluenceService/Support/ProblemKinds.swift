@@ -29,7 +29,7 @@ extension ProblemKind {
         "The body has more records than the server accepts in one request, and none was added. Send them in several requests."
     )
     static let unknownJob = ProblemKind(
-        "unknown-job", title: "Unknown job", status: .notFound, "The id is wrong, or the job's result has expired.")
+        "unknown-job", title: "Unknown job", status: .notFound, "The id is wrong, or the job has expired.")
     static let unknownSequence = ProblemKind(
         "unknown-sequence", title: "Unknown sequence", status: .notFound,
         "The corpus has no sequence of this id. A slash in an id is sent as %2F.")
@@ -38,7 +38,7 @@ extension ProblemKind {
         "There is no kind of problem with this name. GET /problems lists them all.")
     static let jobNotFinished = ProblemKind(
         "job-not-finished", title: "Job not finished", status: .conflict,
-        "The job is queued or running: ask for its result when its status is succeeded.")
+        "The job is queued or running: ask for its result when it has ended.")
     static let jobCancelled = ProblemKind(
         "job-cancelled", title: "Job cancelled", status: .conflict,
         "The job was cancelled and has no result. Post the query again.")
@@ -54,7 +54,8 @@ extension ProblemKind {
     )
     static let jobAbandoned = ProblemKind(
         "job-abandoned", title: "Job abandoned", status: .internalServerError,
-        "The server stopped unexpectedly each time it ran the job, so it does not run it again. Its log may say why.")
+        "The server stopped unexpectedly each time it ran the job, so it does not run the job again. Its log may say why."
+    )
     static let idempotencyKeyReused = ProblemKind(
         "idempotency-key-reused", title: "Idempotency key reused", status: .unprocessableContent,
         "Another request was sent with the same Idempotency-Key. Send each request with a key of its own.")
@@ -64,7 +65,7 @@ extension ProblemKind {
             + "Retry-After.")
     static let completionsBusy = ProblemKind(
         "completions-busy", title: "Completions busy", status: .serviceUnavailable,
-        "The server is computing the most completions that its configuration allows, and none of them ended while this one waited. "
+        "The server is computing the most completions that its configuration allows, and none of them ended while this request waited. "
             + "Try again after the number of seconds in Retry-After.")
     static let starting = ProblemKind(
         "starting", title: "Starting", status: .serviceUnavailable,
@@ -73,7 +74,7 @@ extension ProblemKind {
     static let startFailed = ProblemKind(
         "start-failed", title: "Start failed", status: .serviceUnavailable,
         "The server could not load the model, its factors or its corpus. The detail says why; an operator has to correct that and "
-            + "restart it."
+            + "restart the server."
     )
     static let stopping = ProblemKind(
         "stopping", title: "Stopping", status: .serviceUnavailable,
@@ -103,7 +104,8 @@ extension ProblemKind {
         "The token has reached its limit of requests per minute. Try again after the number of seconds in Retry-After.")
     static let tooManyQueries = ProblemKind(
         "too-many-queries", title: "Too many queries", status: .tooManyRequests,
-        "The token has reached its limit of waiting queries. Try again after the number of seconds in Retry-After.")
+        "The token has reached its limit of waiting and running queries. Try again after the number of seconds in Retry-After."
+    )
 
     static let service: [ProblemKind] = [
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,

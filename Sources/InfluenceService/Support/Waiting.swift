@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Lets a number of tasks run at a time; the others wait for their turn, in the order in which they came.
+/// Lets a limited number of tasks run at a time; the others wait for their turn, in the order in which they came.
 actor Turns {
     private var free: Int
     private var waiting: [(ticket: Int, task: CheckedContinuation<Bool, Never>)] = []

@@ -238,7 +238,8 @@ struct GGUFTokenizerLoader {
 /// Any two neighbouring tokens that make a third are merged, those with the highest score first, and the leftmost among equals
 /// (Kudo and Richardson 2018). Every way of cutting a token in two is therefore a merge, ranked by the token's score.
 struct ScoredMerges {
-    /// Merges make no longer tokens: reading a file of a few long tokens would take time quadratic in their length.
+    /// No merge makes a token longer than this: otherwise, reading a file with a few long tokens would take time quadratic in their
+    /// length.
     static let longestToken = 256
 
     /// In order of rank.

@@ -199,7 +199,7 @@ struct TokenizerComponents {
         var sequences = 0
         for (index, item) in items.enumerated() {
             if let name = item.specialToken?.id {
-                // A dictionary takes a name in another Unicode normalization form for the same name.
+                // A dictionary also finds names that differ only in their Unicode normalization form.
                 guard let token = component?.specialTokens?[name], (token.id ?? name).utf8.elementsEqual(name.utf8)
                 else {
                     throw missing("\(field).special_tokens.\(name)")
@@ -227,7 +227,7 @@ struct TokenizerComponents {
 
     // MARK: Decoder
 
-    /// How tokens are written, which the decoder tells.
+    /// How tokens are written, as the decoder implies.
     func spelling(
         _ component: TokenizerFile.Component?, preTokenizer: PreTokenizer
     ) throws(TokenizerError) -> TokenSpelling {

@@ -254,9 +254,9 @@ struct MergeReader {
 ///
 /// Most classes of Hugging Face transformers follow the template alone. In transformers 4, five classes replaced it by a template
 /// made from `add_bos_token` and `add_eos_token`. In transformers 5, three of these follow the template, and two
-/// (`CodeLlamaTokenizer`, `GPTNeoXTokenizer`) use their defaults whatever the files say. Tributary therefore follows the template.
-/// Where the options of such a class contradict it, nobody can tell from the files what the model was trained with, and the
-/// tokenizer is refused.
+/// (`CodeLlamaTokenizer`, `GPTNeoXTokenizer`) use their defaults whatever the files say. Tributary therefore follows the template. If
+/// the options of such a class contradict the template, the files do not show what the model was trained with, so the tokenizer is
+/// refused.
 struct SpecialTokenOptions {
     private let file: String
     /// Without the suffix `Fast`; nil where the file names no class.

@@ -18,7 +18,7 @@ struct BytePairModel: Sendable {
         let table: ByteStringTable
         /// The token of each string of the table.
         let tokens: [Int32]
-        /// In bytes.
+        /// The length of the longest string, in bytes.
         let longest: Int
     }
 
@@ -155,7 +155,7 @@ struct WordCache: Sendable {
     static let longestWord = 128
 
     private static let slotCount = 1 << 16
-    /// The most slots that are tried for a word, from the one that its hash gives.
+    /// The most slots that are tried for a word, starting with the one that its hash gives.
     private static let probes = 8
     /// When the cached words have this many bytes, all are dropped.
     private static let capacity = 1 << 20

@@ -1,10 +1,10 @@
 /// Merges a long word in chunks. The tokens are the same as those of merging the whole word at once.
 ///
-/// Merging always takes the pair of the lowest rank, and the leftmost of equal pairs. Cut a word in two and merge each part alone. Then
-/// take the last token of the first part and the first token of the second, and merge the symbols of both together. If the result is
-/// these two tokens again, no merge crosses the cut in the whole word either: up to the first merge that did, the merges within the two
-/// tokens would be the same, in the same order, as when the two stand alone, and there no merge crosses. So the tokens of the parts are
-/// those of the whole word, whatever the ranks and the tokens are.
+/// Merging always takes the pair of the lowest rank, and the leftmost of equal pairs. Cut a word in two and merge each part alone.
+/// Then take the last token of the first part and the first token of the second, and merge the symbols of both together. If the
+/// result is these two tokens again, no merge crosses the cut in the whole word either. Suppose that one did: up to the first such
+/// merge, the merges within the two tokens would be the same, in the same order, as when the two are merged by themselves, where no
+/// merge crosses. So the tokens of the parts are those of the whole word, whatever the ranks and the tokens are.
 ///
 /// Conversely, every border between two tokens of the whole word is such a cut. A chunk is therefore cut at one of its own token borders
 /// some way before its end, which later symbols hardly ever move, and the cut is checked as above. If the check fails, the whole word
@@ -13,7 +13,7 @@
 /// - Complexity: Time linear in the word, and memory for a chunk (100 bytes per symbol), besides the tokens. If a check fails, memory
 ///   for the word.
 struct LongWordMerger: Sendable {
-    /// In symbols. Words of at most this many bytes are not long.
+    /// The length of a chunk in symbols. Words of at most this many bytes are merged whole.
     let chunkLength: Int
     /// The number of a chunk's symbols that follow its cut.
     private let overlap: Int
@@ -92,7 +92,7 @@ struct LongWordMerger: Sendable {
 
 /// The positions at which no merge can cross: between two characters that are neighbours in no token.
 ///
-/// A merge across such a position would make a token that holds both characters. Most SentencePiece tokenizers take a whole text for
+/// A merge across such a position would make a token that holds both characters. Most SentencePiece tokenizers treat a whole text as
 /// one word; cut at these positions, it falls into short chunks that recur.
 struct MergeBorders: Sendable {
     /// A bit for each hash of a pair of characters. It is set if a token holds the pair, and for a few other pairs.

@@ -2,15 +2,15 @@
 struct AddedToken: Sendable, Equatable {
     var identifier: Int32
     var content: String
-    /// Marks control tokens such as the end of text; they are found in text like the others.
+    /// Whether the token is a control token, such as the end of text. Such tokens are found in text like the others.
     var isSpecial = true
-    /// Includes the white space before it.
+    /// Whether the token includes the white space before it.
     var stripsLeft = false
-    /// Includes the white space after it.
+    /// Whether the token includes the white space after it.
     var stripsRight = false
-    /// Is not found next to a word character.
+    /// Whether the token is found only where it touches no word character.
     var isSingleWord = false
-    /// Is found in the normalized text rather than in the original text.
+    /// Whether the token is found in the normalized text rather than in the original text.
     var isNormalized = false
 }
 
@@ -84,7 +84,8 @@ struct AddedTokenMatcher: Sendable {
             let token = tokens[match.token]
             if token.isSingleWord, touchesWord(range, in: text) { continue }
             if token.stripsLeft {
-                // White space that belongs to the token before is not available; a token that is only white space is not found again.
+                // White space that the preceding token includes is not available. A token that consists of such white space is not
+                // found.
                 guard cursor.covered < range.upperBound else { continue }
                 range = max(cursor.covered, startOfSpaces(before: range.lowerBound, in: text))..<range.upperBound
             }

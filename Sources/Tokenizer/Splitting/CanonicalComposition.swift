@@ -36,7 +36,7 @@ struct CanonicalComposition: Sendable {
         }
         var composites: [UInt64: UInt32] = [:]
         var seconds: Set<UInt32> = []
-        // A composite of three characters composes one of two with a third, so shorter ones come first.
+        // A composite of three characters is composed of a composite of two and a third character, so shorter ones come first.
         for (composite, parts) in composable.sorted(by: { $0.decomposition.count < $1.decomposition.count }) {
             guard let first = parts.first, let last = parts.last else { continue }
             let start = parts.dropFirst().dropLast().reduce(first) { composites[Self.pair($0, $1)] ?? $0 }

@@ -19,7 +19,7 @@ struct PreTokenizer: Sendable, Equatable {
     /// The stages and the Metaspace's own cut as single steps, at least one.
     private let cuts: [Cut]
 
-    /// The number of words in a batch, which can have a few more.
+    /// The number of words in a batch; a batch can have a few more.
     static let batchSize = 1 << 14
 
     init(metaspace: Metaspace? = nil, stages: [Stage]) {
@@ -42,7 +42,7 @@ struct PreTokenizer: Sendable, Equatable {
         self.cuts = cuts.isEmpty ? [.none] : cuts
     }
 
-    /// GPT-2's, which only cuts by its pattern.
+    /// GPT-2's pre-tokenizer, which only cuts by its pattern.
     static let gpt2 = PreTokenizer(stages: [.byteLevel(addsPrefixSpace: false, splits: true)])
 
     /// Starts on `text`, to which ``metaspace`` has been applied.

@@ -101,7 +101,8 @@ extension CharacterClasses {
         return endOfSpaces(at: start, in: bytes, limit: limit, stopsAfterLineBreak: true)
     }
 
-    /// `'s|'t|'re|'ve|'m|'ll|'d`, after an apostrophe; in any case if asked. By Unicode's case folding, `ſ` (U+017F) is then an s too.
+    /// `'s|'t|'re|'ve|'m|'ll|'d`, after an apostrophe. With `anyCase`, the letters can be of either case; by Unicode's case folding,
+    /// `ſ` (U+017F) is then an s too.
     private func endOfContraction(at start: Int, in bytes: Span<UInt8>, limit: Int, anyCase: Bool) -> Int? {
         guard start + 1 < limit else { return nil }
         let caseBit: UInt8 = anyCase ? 0x20 : 0

@@ -2,7 +2,7 @@ import Files
 
 /// Everything that determines the ids of a text, checked. Readers of file formats and the trainer make it; the writer writes it.
 struct TokenizerDescription: Sendable, Equatable {
-    /// Ids must be below this: far beyond any vocabulary, and small enough for a table by id.
+    /// Ids must be below this limit, which is far beyond any vocabulary, and small enough for a table by id.
     static let identifierLimit = 1 << 22
 
     /// The model's tokens by id; nil for ids without a token. Ids of added tokens can be higher.

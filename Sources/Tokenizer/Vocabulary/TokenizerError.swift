@@ -20,7 +20,7 @@ public enum TokenizerError: Error, Equatable {
     case unknownToken(file: String, field: String, token: String)
     /// A vocabulary too small for its byte symbols and special tokens.
     case vocabularyTooSmall(requested: Int, minimum: Int)
-    /// A special token that cannot be told from another token of the vocabulary to be trained.
+    /// A special token that cannot be distinguished from another token of the vocabulary to be trained.
     case ambiguousSpecialToken(String)
 }
 

@@ -8,7 +8,7 @@ public struct Attention: Sendable {
     public var queryNorm: QueryKeyNormalization?
     public var keyNorm: QueryKeyNormalization?
     let layout: AttentionLayout
-    /// The factor of scores.
+    /// The factor by which scores are multiplied.
     let scale: Float
     let scoreCap: Float?
     let projectionLimit: Float?
@@ -36,7 +36,7 @@ public struct Attention: Sendable {
         var weights = Matrix()
         var cappedScores = Matrix()
         var weightGradients = Matrix()
-        /// tokens × queries: the weighted values of all heads, and a column of 1 if the output layer has a bias. The backward pass
+        /// tokens × queries: the weighted values of all heads, and a column of ones if the output layer has a bias. The backward pass
         /// computes them again if they are needed, which saves keeping them for every block.
         var mixed = Matrix()
         /// tokens × queries

@@ -20,7 +20,7 @@ public struct DecoderWorkspace: Sendable {
     // Shared by all blocks; they belong to the block that was read last.
     var attentionInputs = Normalization.Activations()
     var feedForwardInputs = Normalization.Activations()
-    /// Of a norm between attention or MLP and the residual stream.
+    /// The activations of a norm between attention or MLP and the residual stream.
     var branchOutputs = Normalization.Activations()
 
     // Shared by all blocks.

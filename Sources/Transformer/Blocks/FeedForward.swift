@@ -16,7 +16,7 @@ public struct FeedForward: Sendable {
 
     /// Intermediate results, shared by all blocks; each is tokens × inner width.
     struct Scratch {
-        /// tokens × inner width, and a column of 1 if the last layer has a bias. The backward pass computes it again, which saves
+        /// tokens × inner width, and a column of ones if the last layer has a bias. The backward pass computes it again, which saves
         /// keeping it for every block.
         var activated = Matrix()
         var activatedGradients = Matrix()

@@ -15,7 +15,7 @@ public struct Normalization: Sendable {
 
     /// The values of a forward pass that the backward pass needs.
     struct Activations {
-        /// tokens × width, and a column of 1 if the layers that read it have a bias.
+        /// tokens × width, and a column of ones if the layers that read them have a bias.
         var outputs = Matrix()
         var statistics = Matrix()
     }

@@ -2,7 +2,7 @@ import LinearAlgebra
 
 /// Cross-entropy of the positions that carry loss, computed in blocks: the logits of a batch never exist all at once.
 struct TokenLoss {
-    /// The rows whose logits exist at a time, if the logits of all tokens are needed together.
+    /// The rows whose logits exist at a time, if those of the whole vocabulary are needed together.
     static let block = 128
     /// Products have a multiple of this many rows: for other numbers, oneDNN allocates copies, each as large as a block's logits.
     private static let rowStep = 16
@@ -50,7 +50,7 @@ struct TokenLoss {
         return result
     }
 
-    /// Computes the logits of all tokens for some rows at a time, so that labels can be sampled and the head's gradient computed.
+    /// Computes the logits of the whole vocabulary for some rows at a time, so that labels can be sampled and the head's gradient computed.
     static func evaluateRows<Tap: GradientTap>(
         _ positions: [Int], head: OutputHead, batch: TokenBatch, _ scratch: inout Scratch, wantsGradients: Bool,
         tap: inout Tap, into result: inout TokenLosses

@@ -27,9 +27,9 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
         case .malformedConfiguration(let field, let expected, let found):
             "config.json: \(field): expected \(expected), found \(found)."
         case .unsupportedArchitecture(let found, let supported):
-            "config.json: model_type is \"\(found)\"; supported are \(supported.joined(separator: ", "))."
+            "config.json: model_type is \"\(found)\"; the supported ones are \(supported.joined(separator: ", "))."
         case .unsupportedOption(let field, let found, let supported):
-            "config.json: \(field) is \(found); supported is \(supported)."
+            "config.json: \(field) is \(found); Tributary supports \(supported)."
         case .unsupportedPart(let part, let field, let found):
             "config.json: \(field) is \(found): the model needs \(part), which is not supported."
         case .missingTensor(let name, let folder):

@@ -110,7 +110,7 @@ extension DecoderDescription {
         return fields
     }
 
-    /// All fields in which descriptions can differ, as JSON: `config.json` where that can be written, and every field otherwise.
+    /// All fields in which descriptions can differ, as JSON: those of `config.json` if that can be written, and every field otherwise.
     ///
     /// A model's digest includes them. A field that is added here must be omitted at its default; otherwise the digest changes, and
     /// existing factors count as those of another model.

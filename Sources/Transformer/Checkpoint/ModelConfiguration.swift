@@ -93,7 +93,7 @@ struct ModelConfiguration {
         try positive(name) ?? Float(fallback)
     }
 
-    /// A dimension: at least 1, and far above any model's at most.
+    /// A dimension: at least 1, and at most a number far above any model's.
     func dimension(_ name: String, default fallback: Int? = nil) throws -> Int {
         guard let value = try number(name) else {
             guard let fallback else { throw malformed(name, expected: "a number") }

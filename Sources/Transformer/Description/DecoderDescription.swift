@@ -29,7 +29,7 @@ public struct DecoderDescription: Sendable, Equatable {
     public var feedForwardBias: Bool
     /// Whether a block's MLP reads the residual stream before attention rather than after it.
     public var isParallel = false
-    /// The factor of a token's embedding.
+    /// The factor by which a token's embedding is multiplied.
     public var embeddingScale: Float = 1
     /// Whether the output head is the token embedding.
     public var isHeadTied: Bool
@@ -76,7 +76,7 @@ public struct DecoderDescription: Sendable, Equatable {
 
     /// Differences from attention with a softmax of `q·k / √head width` over all earlier tokens.
     public struct AttentionOptions: Sendable, Equatable {
-        /// The factor of scores; nil for 1 / √head width.
+        /// The factor by which scores are multiplied; nil for 1 / √head width.
         public var scale: Float?
         /// A soft limit on the magnitude of scores.
         public var scoreCap: Float?

@@ -3,9 +3,9 @@ import LinearAlgebra
 /// The matrices of one worker's tangent passes, which are reused for each micro-batch. A tangent is the derivative of a value along
 /// a direction of the tracked parameters.
 public struct TangentWorkspace: Sendable {
-    /// tokens × width: of the residual stream, at the point that the pass has reached.
+    /// tokens × width: the tangents of the residual stream, at the point that the pass has reached.
     var residual = Matrix()
-    /// tokens × width: of the inputs and outputs of attention and MLP.
+    /// tokens × width: the tangents of the inputs and outputs of attention and MLP.
     var attentionInputs = Matrix()
     var feedForwardInputs = Matrix()
     var branch = Matrix()

@@ -76,8 +76,8 @@ public struct GradientSumTap: GradientTap, Sendable {
 extension DecoderModel {
     /// The same model with its tracked parameters moved by `scale · direction`; both models share all other parameters.
     ///
-    /// For the effect of a change of parameters on the model's outputs, as in appendix B of Grosse et al. 2023, and for optimisers of
-    /// the tracked parameters only. In Float32: half-precision copies of weights do not change.
+    /// Use it to measure the effect of a change of parameters on the model's outputs, as in appendix B of Grosse et al. 2023, and in
+    /// optimisers of the tracked parameters only. Only the weights in Float32 move: their half-precision copies do not change.
     ///
     /// - Parameter direction: Has the shapes of `tracked`; the last column of a layer with a bias is the bias.
     public func displaced(along direction: ParameterVector, tracked: TrackedLayers, by scale: Double) -> DecoderModel {

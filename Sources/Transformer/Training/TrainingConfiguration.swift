@@ -25,7 +25,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
     public var beta1 = 0.9
     public var beta2 = 0.95
     public var epsilon = 1e-8
-    /// The largest norm of the gradient, which is scaled down to it; 0 for no limit.
+    /// The largest norm of the gradient, to which a longer gradient is scaled down; 0 for no limit.
     public var gradientClip = 1.0
     /// Determines the initial weights and the order of sequences.
     public var seed: UInt64 = 0
@@ -69,7 +69,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         public static let epsilon = NumberLimit.above(0, to: 1)
         public static let gradientClip = NumberLimit.from(0, to: 1e30)
         public static let seed = UInt64.min...UInt64.max
-        /// Of the whole model. Training takes at least 16 bytes per parameter.
+        /// The parameters of the whole model. Training takes at least 16 bytes per parameter.
         public static let parameters = 1...4_000_000_000
     }
 
@@ -117,7 +117,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
         ]
         for case (let key, let refusal?) in refusals { return "\(key.rawValue): \(refusal)" }
         if width % heads != 0 || (width / heads) % 2 != 0 {
-            return "heads: expected a divisor of width (\(width)) that leaves an even head, found \(heads)"
+            return "heads: expected a divisor of width (\(width)) that makes the width of a head even, found \(heads)"
         }
         if heads % keyValueHeads != 0 {
             return "key_value_heads: expected a divisor of heads (\(heads)), found \(keyValueHeads)"

@@ -85,7 +85,8 @@ struct CheckpointRefusalTests {
         ]
         #expect(
             try refusal("gpt2", ["model_type": "abacus"])
-                == "config.json: model_type is \"abacus\"; supported are \(supported.joined(separator: ", ")).")
+                == "config.json: model_type is \"abacus\"; the supported ones are \(supported.joined(separator: ", "))."
+        )
         #expect(try refusal("gpt2", ["model_type": 7]) == "config.json: model_type: expected a string, found 7.")
         #expect(throws: CheckpointError.unsupportedArchitecture(found: "abacus", supported: supported)) {
             try Checkpoint.loadDecoder(folder: scratch.folder(with: "{\"model_type\": \"abacus\"}"))
@@ -138,19 +139,20 @@ struct CheckpointRefusalTests {
             "config.json: tie_word_embeddings: expected true or false, found \"no\"."),
         Malformed(
             "gpt2", "activation_function", "\"relu\"",
-            "config.json: activation_function is \"relu\"; supported is gelu_new or gelu_pytorch_tanh."),
+            "config.json: activation_function is \"relu\"; Tributary supports gelu_new or gelu_pytorch_tanh."),
         Malformed(
             "gpt2", "activation_function", "true", "config.json: activation_function: expected a string, found true."),
         Malformed(
-            "gpt2", "scale_attn_weights", "false", "config.json: scale_attn_weights is false; supported is true."),
+            "gpt2", "scale_attn_weights", "false", "config.json: scale_attn_weights is false; Tributary supports true."),
         Malformed(
             "gpt2", "scale_attn_by_inverse_layer_idx", "true",
-            "config.json: scale_attn_by_inverse_layer_idx is true; supported is false."),
+            "config.json: scale_attn_by_inverse_layer_idx is true; Tributary supports false."),
         Malformed(
-            "gpt2", "add_cross_attention", "true", "config.json: add_cross_attention is true; supported is false."),
+            "gpt2", "add_cross_attention", "true", "config.json: add_cross_attention is true; Tributary supports false."
+        ),
         Malformed(
             "llama-biases-untied", "hidden_act", "\"gelu\"",
-            "config.json: hidden_act is \"gelu\"; supported is silu or swish."),
+            "config.json: hidden_act is \"gelu\"; Tributary supports silu or swish."),
         Malformed(
             "llama-biases-untied", "num_key_value_heads", "3",
             "config.json: num_key_value_heads: expected a divisor of num_attention_heads (4), found 3."),
@@ -205,7 +207,8 @@ struct CheckpointRefusalTests {
             "config.json: layer_types: expected one entry for each of 3 layers, found 1."),
         Malformed(
             "gemma3", "layer_types", "[\"full_attention\", \"full_attention\", \"chunked_attention\"]",
-            "config.json: layer_types is \"chunked_attention\"; supported is full_attention or sliding_attention."),
+            "config.json: layer_types is \"chunked_attention\"; Tributary supports full_attention or sliding_attention."
+        ),
         Malformed(
             "gemma3", "layer_types", "[1, 2, 3]", "config.json: layer_types: expected a list of strings, found a list."),
         Malformed("gemma3", "sliding_window", nil, "config.json: sliding_window: expected a number, found nothing."),
@@ -249,7 +252,7 @@ struct CheckpointRefusalTests {
             ["rope_scaling", "rope_parameters"].map { object in
                 Unsupported(
                     "llama-biases-untied", "{\"\(object)\": {\"\(field)\": \"\(kind)\", \"factor\": 4.0}}",
-                    "\(object).\(field) is \"\(kind)\"; supported is default or linear or llama3.")
+                    "\(object).\(field) is \"\(kind)\"; Tributary supports default or linear or llama3.")
             }
         }
     }
@@ -282,14 +285,15 @@ struct CheckpointRefusalTests {
                 "num_local_experts is 8: the model needs mixture-of-experts layers, which is not supported."),
             Unsupported(
                 "gpt-neo", "{\"activation_function\": \"relu\"}",
-                "activation_function is \"relu\"; supported is gelu_new or gelu_pytorch_tanh or gelu_fast or gelu."),
-            Unsupported("phi", "{\"qk_layernorm\": true}", "qk_layernorm is true; supported is false."),
+                "activation_function is \"relu\"; Tributary supports gelu_new or gelu_pytorch_tanh or gelu_fast or gelu."
+            ),
+            Unsupported("phi", "{\"qk_layernorm\": true}", "qk_layernorm is true; Tributary supports false."),
             Unsupported(
                 "gemma2", "{\"hidden_activation\": \"gelu\"}",
-                "hidden_activation is \"gelu\"; supported is gelu_pytorch_tanh."),
+                "hidden_activation is \"gelu\"; Tributary supports gelu_pytorch_tanh."),
             Unsupported(
                 "gemma3", "{\"use_bidirectional_attention\": true}",
-                "use_bidirectional_attention is true; supported is false."),
+                "use_bidirectional_attention is true; Tributary supports false."),
         ]
 
     @Test(

@@ -110,7 +110,7 @@ struct ComputationFieldTests {
         let error = #expect(throws: CheckpointError.self) {
             try Checkpoint.decoder(from: GGUFCheckpoint(file: builder.file()))
         }
-        #expect(error?.description.contains("is 0.5; supported is") == true)
+        #expect(error?.description.contains("is 0.5; Tributary supports") == true)
     }
 
     @Test(
@@ -120,7 +120,9 @@ struct ComputationFieldTests {
             ("gpt-neo", "hidden_act", "gelu"), ("gemma2", "hidden_act", "silu"), ("phi", "activation_function", "silu"),
         ])
     func activations(model: String, field: String, value: String) throws {
-        #expect(try refusal(model, [field: value]).hasPrefix("config.json: \(field) is \"\(value)\"; supported is "))
+        #expect(
+            try refusal(model, [field: value]).hasPrefix(
+                "config.json: \(field) is \"\(value)\"; Tributary supports "))
         #expect(try refusal(model, [field: nil]) == "" || model == "gemma2")
     }
 
@@ -214,10 +216,10 @@ struct RotaryConfigurationTests {
     func partial() throws {
         #expect(
             try refusal("llama-grouped-tied", ["partial_rotary_factor": 0.5])
-                == "config.json: partial_rotary_factor is 0.5; supported is 1.")
+                == "config.json: partial_rotary_factor is 0.5; Tributary supports 1.")
         #expect(
             try refusal("mistral", ["rope_parameters": ["rope_theta": 100, "partial_rotary_factor": 0.5]])
-                == "config.json: rope_parameters.partial_rotary_factor is 0.5; supported is 1.")
+                == "config.json: rope_parameters.partial_rotary_factor is 0.5; Tributary supports 1.")
         #expect(try refusal("llama-grouped-tied", ["partial_rotary_factor": 1]) == "")
         guard
             case .rotary(let phi, _) = try configuration("phi", ["rope_parameters": nil, "partial_rotary_factor": 1])

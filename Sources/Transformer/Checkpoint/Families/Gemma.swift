@@ -4,7 +4,7 @@ extension ModelConfiguration {
     fileprivate func gemmaLike(
         _ architecture: String, rotary positions: (fields: RotaryFields, layerType: String?) = (RotaryFields(), nil)
     ) throws -> DecoderDescription {
-        // The hidden_act of the first generation names another activation than the one it was trained with.
+        // In the first generation, hidden_act does not name the activation that the model was trained with.
         let field =
             try string("hidden_activation") == nil && architecture == "gemma" ? "hidden_act" : "hidden_activation"
         let both = ["gelu", "gelu_pytorch_tanh"]
@@ -37,7 +37,7 @@ extension ModelConfiguration {
 }
 
 extension TensorNames {
-    /// With norms before and after attention and MLP.
+    /// Llama's names, with norms before and after attention and MLP.
     fileprivate static let secondGemma: TensorNames = {
         var names = TensorNames.llama
         names.attentionOutputNorm = "post_attention_layernorm"

@@ -100,7 +100,7 @@ extension ModelFamily {
             return description
         }, names: .llama)
 
-    /// With norms after attention and MLP, and none before.
+    /// OLMo 2 has norms after attention and MLP, and none before.
     static let olmo2 = ModelFamily(
         name: "olmo2", causalClass: "Olmo2ForCausalLM", follows: llamaFields,
         describe: { configuration in

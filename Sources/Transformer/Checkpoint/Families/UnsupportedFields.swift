@@ -1,4 +1,4 @@
-/// Fields of `config.json` that change what a model computes, in one family or another.
+/// Fields of `config.json` that change a model's computation in one family or another.
 ///
 /// A field that the family does not follow must have the value that changes nothing. Any other value is refused, even if the family's
 /// reference code ignores the field, since its author expected an effect. Fields that no family's code reads, or that only affect

@@ -117,9 +117,9 @@ extension Span<UInt8> {
 
 /// Blocks of 256 values in groups of 16 or 32, which have their own scales and minima of few bits.
 ///
-///     Q2_K   16 bytes: scale and minimum of 4 bits a group of 16; 64 bytes q; d, dmin       d s q - dmin m
+///     Q2_K   16 bytes: scale and minimum of 4 bits per group of 16; 64 bytes q; d, dmin     d s q - dmin m
 ///     Q3_K   32 bytes: third bits; 64 bytes q; 12 bytes: scales of 6 bits; d                d (s - 32) (q - 4 where unset)
-///     Q4_K   d, dmin; 12 bytes: scale and minimum of 6 bits a group of 32; 128 bytes q      d s q - dmin m
+///     Q4_K   d, dmin; 12 bytes: scale and minimum of 6 bits per group of 32; 128 bytes q    d s q - dmin m
 ///     Q5_K   d, dmin; 12 bytes as Q4_K; 32 bytes: fifth bits; 128 bytes q                   d s q - dmin m
 ///     Q6_K   128 bytes: low four bits; 64 bytes: high two; 16 signed scales; d              d s (q - 32)
 extension Dequantization {

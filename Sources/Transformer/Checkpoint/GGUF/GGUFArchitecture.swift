@@ -4,7 +4,7 @@ struct GGUFArchitecture: Sendable {
     let name: String
     /// `model_type` of a `config.json`.
     let modelType: String
-    /// Metadata that become fields of `config.json` unchanged.
+    /// The keys of metadata that become fields of `config.json` unchanged, with the names of those fields.
     let fields: [String: String]
     /// Fields that are constant for the architecture and absent from GGUF.
     var constants: [String: String] = [:]

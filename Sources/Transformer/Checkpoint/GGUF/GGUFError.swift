@@ -50,9 +50,9 @@ extension GGUFError: CustomStringConvertible, LocalizedError {
         case .notGGUF(let file):
             return "\(file): does not begin with \"GGUF\". It is not a GGUF file, or the download is incomplete."
         case .bigEndian(let file):
-            return "\(file): is a big-endian GGUF file; little-endian ones are supported. Convert the model again."
+            return "\(file): is a big-endian GGUF file; only little-endian ones are supported. Convert the model again."
         case .unsupportedVersion(let file, let version):
-            return "\(file): has GGUF version \(version); supported is version \(GGUFFile.version). "
+            return "\(file): has GGUF version \(version); only version \(GGUFFile.version) is supported. "
                 + "Convert the model again with a current converter."
         case .truncated(let file, let byte, let part):
             return "\(file): ends at byte \(byte), inside \(part). The download is incomplete: download it again."
@@ -64,19 +64,19 @@ extension GGUFError: CustomStringConvertible, LocalizedError {
             return "\(file): tensor \(SafetensorsError.quoted(tensor)) \(problem). \(damaged)"
 
         case .split(let file, let count):
-            return "\(file): is one of \(count) parts; one whole file is supported. "
+            return "\(file): is one of \(count) parts; only a whole file is supported. "
                 + "Join the parts with llama.cpp's \"llama-gguf-split --merge\"."
         case .missingKey(let key, let file):
             return "\(file): has no \(key), which its model needs. Convert the model again with a current converter."
         case .wrongValue(let key, let file, let expected, let found):
             return "\(file): \(key): expected \(expected), found \(found)."
         case .unsupportedArchitecture(let file, let found, let supported):
-            return "\(file): general.architecture is \(SafetensorsError.quoted(found)); supported are "
+            return "\(file): general.architecture is \(SafetensorsError.quoted(found)); the supported ones are "
                 + "\(supported.joined(separator: ", "))."
         case .unsupportedFeature(let file, let feature):
             return "\(file): the model has \(feature)."
         case .unsupportedType(let tensor, let file, let found):
-            return "\(file): tensor \(SafetensorsError.quoted(tensor)) is stored as \(found); supported are "
+            return "\(file): tensor \(SafetensorsError.quoted(tensor)) is stored as \(found); the supported types are "
                 + "\(GGUFTensorType.supported.map(\.name).joined(separator: ", ")). Use another file of the model."
         case .missingTensor(let tensor, let file):
             return "\(file): there is no tensor \(SafetensorsError.quoted(tensor)), which its metadata requires. "

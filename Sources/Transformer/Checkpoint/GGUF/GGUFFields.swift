@@ -9,7 +9,7 @@ struct GGUFFields {
     let keyValueHeads: Int
     let headWidth: Int
 
-    /// Reads the dimensions on which others depend, and refuses options that no supported model has.
+    /// Reads the dimensions on which other fields depend, and refuses options that no supported model has.
     ///
     /// - Throws: ``GGUFError``.
     init(file: GGUFFile, architecture: GGUFArchitecture) throws {
@@ -105,7 +105,7 @@ struct GGUFFields {
             if factor != 1 { parameters.merge(["rope_type": "linear", "factor": factor]) { $1 } }
         default:
             throw file.unsupported(
-                "rotary positions scaled by \(SafetensorsError.quoted(scaling)); supported are none and linear")
+                "rotary positions scaled by \(SafetensorsError.quoted(scaling)); only none and linear are supported")
         }
         if let frequencies = try Llama3Scaling(file: file, base: base, headWidth: headWidth) {
             guard scaling == "none" || factor == 1 else {
@@ -114,7 +114,7 @@ struct GGUFFields {
             parameters.merge(frequencies.parameters) { $1 }
         }
         for name in ["rope_factors_long.weight", "rope_factors_short.weight"] where file.tensors[name] != nil {
-            throw file.unsupported("rotary positions scaled by \"longrope\"; supported are none and linear")
+            throw file.unsupported("rotary positions scaled by \"longrope\"; only none and linear are supported")
         }
         if architecture.modelType == "gemma3_text" {
             let localBase = try file.number(key("freq_base_swa")) ?? 10_000

@@ -13,9 +13,9 @@ import LinearAlgebra
 ///               the values from the start of the data
 ///     data      from the next multiple of `general.alignment` (32), as is each tensor
 ///
-/// Opening only reads metadata and directory, and checks that everything they refer to lies in the file. Memory for a count is only
-/// allocated if the file is long enough for it. Metadata are mapped, so the file must not be shortened in place; values are read on
-/// request. (ggml-org/ggml, docs/gguf.md)
+/// Opening a file reads only the metadata and the directory, and checks that everything they refer to lies in the file. Memory for a count
+/// is allocated only if the file is long enough for that many entries. Metadata are mapped, so the file must not be shortened in place;
+/// values are read on request. (ggml-org/ggml, docs/gguf.md)
 public struct GGUFFile: Sendable {
     public static let version: UInt32 = 3
     static let magic = Array("GGUF".utf8)
@@ -28,7 +28,7 @@ public struct GGUFFile: Sendable {
     public let tensors: [String: GGUFTensor]
     private let contents: FileContents
 
-    /// Opens a file and checks metadata and directory, without touching the values.
+    /// Opens a file and checks the metadata and the directory, without touching the values.
     ///
     /// - Throws: ``GGUFError``.
     public init(path: String) throws {
@@ -140,7 +140,7 @@ public struct GGUFFile: Sendable {
             }
             let shape = dimensions.reversed().compactMap { Int(exactly: $0) }
             guard shape.count == dimensions.count, shape.allSatisfy({ $0 > 0 }) else {
-                throw invalid("has a dimension of 0 or of more than an integer holds")
+                throw invalid("has a dimension that is 0 or too large for an integer")
             }
             entries.append(Entry(name: name, type: type, shape: shape, offset: offset))
         }
@@ -154,7 +154,7 @@ public struct GGUFFile: Sendable {
             }
             guard let byteCount = entry.type.byteCount(shape: entry.shape) else {
                 throw invalid(
-                    "is \(SafetensorsError.shown(entry.shape)), which is no whole number of \(entry.type.name) blocks a row"
+                    "is \(SafetensorsError.shown(entry.shape)), which is not a whole number of \(entry.type.name) blocks per row"
                 )
             }
             guard tensors[entry.name] == nil else { throw invalid("occurs twice") }

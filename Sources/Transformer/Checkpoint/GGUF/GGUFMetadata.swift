@@ -291,10 +291,10 @@ struct GGUFCursor {
         return byte == 1
     }
 
-    /// Reads over an array and checks that it lies in the file; its elements are decoded on request.
+    /// Skips an array after checking that it lies in the file; its elements are decoded on request.
     private mutating func array(in part: String, depth: Int) throws -> GGUFArray {
         guard depth <= Self.depthLimit else {
-            throw problem("\(part) has arrays in arrays, \(depth) deep; supported are \(Self.depthLimit)")
+            throw problem("\(part) has arrays in arrays, \(depth) deep; at most \(Self.depthLimit) are supported")
         }
         let type = try valueType(in: part)
         let count = try count(unit: type.leastByteCount, in: part)

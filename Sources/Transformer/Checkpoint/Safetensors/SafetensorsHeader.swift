@@ -87,7 +87,7 @@ struct SafetensorsHeader: Equatable {
         }
         let range = offsets[0]..<offsets[1]
         guard let byteCount = SafetensorsTensor.byteCount(of: dtype, shape: shape) else {
-            throw invalid("has a shape of no possible size, \(SafetensorsError.shown(shape)) of \(dtype.rawValue)")
+            throw invalid("has an impossible size, \(SafetensorsError.shown(shape)) of \(dtype.rawValue)")
         }
         guard byteCount == range.count else {
             throw invalid(

@@ -11,7 +11,7 @@ public struct SafetensorsWriter: Sendable {
         case matrix(Matrix, NumberFormat)
         case doubles([Double])
         case integers([Int64])
-        /// Of all bytes before it.
+        /// The checksum of all bytes before it.
         case checksum
 
         var count: Int {

@@ -114,13 +114,13 @@ struct GGUFCheckpointTests {
         try add("rotary positions in 1 of a head's 2 values") { $0.add("llama.rope.dimension_count", 1) }
         try add("is one of 3 parts") { $0.add("split.count", 3) }
         try add("values of another width (4) than its keys (2)") { $0.add("llama.attention.value_length", 4) }
-        try add("is stored as IQ4_XS; supported are F32") {
+        try add("is stored as IQ4_XS; the supported types are F32") {
             $0.add("output.weight", shape: [1, 256], .iq4XS, bytes: Array(repeating: 0, count: 136))
         }
         let message = try refusal {
             $0["general.architecture"] = { $0.add("general.architecture", "mamba") }
         }
-        #expect(message.contains("general.architecture is \"mamba\"; supported are llama"))
+        #expect(message.contains("general.architecture is \"mamba\"; the supported ones are llama"))
     }
 
     @Test("is refused for what is missing, of the wrong shape or not finite, by its name")
