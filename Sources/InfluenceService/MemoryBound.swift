@@ -44,7 +44,7 @@ public struct MemoryBound: Sendable, Encodable {
     public init(of configuration: Configuration, model: Model) {
         let (server, jobs) = (configuration.server, configuration.jobs)
         let cores = ProcessInfo.processInfo.activeProcessorCount
-        let policy = SweepPolicy()
+        let policy = SchedulingPolicy()
         let parts: [Part] = [
             Part(
                 name: "program", bytes: Self.program + Self.threadBytes * (model.workers + cores),

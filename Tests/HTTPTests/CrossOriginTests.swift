@@ -23,7 +23,8 @@ struct CrossOriginTests {
         #expect(response.status == .notFound, "problems can be read, too")
         #expect(response.headers[.accessControlAllowOrigin] == "http://localhost:8888")
         #expect(
-            response.headers[.accessControlExposeHeaders] == "ETag, Location, Retry-After, X-Request-Id")
+            response.headers[.accessControlExposeHeaders]
+                == "Content-Location, ETag, Idempotent-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id")
         #expect(response.headers[.vary] == "Accept, Origin")
         #expect(response.headers[.accessControlAllowCredentials] == nil)
     }

@@ -25,18 +25,6 @@ struct AppendOutcome: Sendable {
 }
 
 extension CorpusStore {
-    /// For each of these texts that the corpus has, the document with the text.
-    func documents(withHashes hashes: [ContentHash]) throws -> [ContentHash: Int64] {
-        try read { db in
-            let statement = try db.cachedStatement(sql: "SELECT id FROM documents WHERE content_hash = ?")
-            var documents: [ContentHash: Int64] = [:]
-            for hash in hashes {
-                documents[hash] = try Int64.fetchOne(statement, arguments: [Data(hash.bytes)])
-            }
-            return documents
-        }
-    }
-
     /// Adds documents, their sequences and their postings, in one transaction.
     ///
     /// - Parameter skippingRefused: Whether to continue after a refused record. Otherwise the batch ends there, and all records before it
@@ -74,14 +62,14 @@ extension CorpusStore {
 }
 
 /// Adds documents within one transaction.
-private struct CorpusWriter {
-    private let db: Database
+struct CorpusWriter {
+    let db: Database
     private let identity: CorpusTokenizationIdentity
-    private let identifiers: IdentifierTable
-    private var state: CorpusState
+    let identifiers: IdentifierTable
+    var state: CorpusState
     private var postings: [PostingTable.Addition] = []
     private var sources: [ExactString: [ClosedRange<Int64>]] = [:]
-    private(set) var outcome = AppendOutcome()
+    var outcome = AppendOutcome()
 
     init(_ db: Database, identity: CorpusTokenizationIdentity) throws {
         self.db = db
@@ -106,11 +94,6 @@ private struct CorpusWriter {
         try PostingTable(db: db).append(postings)
         for (source, ranges) in sources { try SourceTable(db: db).append(ranges, of: source.text) }
         try state.save(db)
-    }
-
-    private func existingDocument(_ hash: ContentHash) throws -> Int64? {
-        try Int64.fetchOne(
-            db.cachedStatement(sql: "SELECT id FROM documents WHERE content_hash = ?"), arguments: [Data(hash.bytes)])
     }
 
     private mutating func appendNew(_ document: PreparedDocument, tokens: [Int32]) throws {
@@ -148,37 +131,6 @@ private struct CorpusWriter {
         outcome.summary.tokens += tokenCount
     }
 
-    private mutating func appendCopy(_ document: PreparedDocument, of id: Int64) throws {
-        let isNewCopy: Bool
-        if let name = document.record.id {
-            if let holder = try identifiers.document(named: name) {
-                guard holder.id == id else { return refuse(document) }
-                isNewCopy = false
-            } else {
-                let pieces = try Int64.fetchOne(
-                    db.cachedStatement(sql: "SELECT pieces FROM documents WHERE id = ?"), arguments: [id])
-                guard try !identifiers.isTaken(name, pieces: pieces ?? 1) else { return refuse(document) }
-                try identifiers.insert(name, document: id, isFirst: false)
-                isNewCopy = true
-            }
-        } else {
-            try db.cachedStatement(
-                sql: """
-                    INSERT OR IGNORE INTO occurrences
-                    SELECT id, ?2 FROM documents WHERE id = ?1 AND origin <> ?2
-                    """
-            ).execute(arguments: [id, document.record.location.description])
-            isNewCopy = db.changesCount > 0
-        }
-
-        outcome.summary.duplicates += 1
-        if isNewCopy {
-            try db.cachedStatement(sql: "UPDATE documents SET copies = copies + 1 WHERE id = ?")
-                .execute(arguments: [id])
-            state.statistics.duplicates += 1
-        }
-    }
-
     /// The record's own identifier, or one made from its hash; nil if the name is already in use.
     private func freeName(for document: PreparedDocument, pieces: Int64) throws -> String? {
         let candidates =
@@ -187,7 +139,7 @@ private struct CorpusWriter {
         return try candidates.first { try !identifiers.isTaken($0, pieces: pieces) }
     }
 
-    private mutating func refuse(_ document: PreparedDocument) {
+    mutating func refuse(_ document: PreparedDocument) {
         outcome.refused.append(
             .identifierTaken(location: document.record.location, id: document.record.id ?? document.hash.hexadecimal))
     }

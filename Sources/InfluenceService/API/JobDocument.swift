@@ -26,6 +26,7 @@ struct JobDocument: Encodable {
     var request: Request?
 
     struct Progress: Encodable {
+        var stage: InfluenceProgress.Stage
         var done: Int
         var total: Int
     }
@@ -64,7 +65,7 @@ struct JobDocument: Encodable {
         status = job.status
         if job.status == .running, let progress = progress ?? job.progress {
             stage = progress.stage
-            self.progress = Progress(done: progress.done, total: progress.total)
+            self.progress = Progress(stage: progress.stage, done: progress.done, total: progress.total)
         }
         self.queries = job.queryCount
         failedQueries = job.failedQueryCount

@@ -5,7 +5,7 @@ import Attribution
 /// A job is *open* from its admission until it has ended: it counts towards the limits. It *waits* while it has queries that no sweep has
 /// taken. The queue is a value that the ``QueryRunner`` owns, so that each decision is made in one step of that actor.
 struct QueryQueue {
-    let policy: SweepPolicy
+    let policy: SchedulingPolicy
     private let limits: Configuration.Jobs
     /// How long a sweep waits for further queries after its first job arrived.
     private let window: Duration
@@ -31,7 +31,7 @@ struct QueryQueue {
     }
 
     init(batching: Configuration.Batching, limits: Configuration.Jobs) {
-        var policy = SweepPolicy()
+        var policy = SchedulingPolicy()
         policy.maximumQueries = batching.maximumQueries
         policy.maximumScores = batching.maximumScores
         policy.maximumBytes = batching.maximumSweepBytes
@@ -129,7 +129,7 @@ struct QueryQueue {
         let taken = Set(interrupted.flatMap { $0.members.map(\.job) })
         let swept = Set(running.flatMap(\.jobs))
         let entries = waiting.map {
-            SweepPolicy.Entry(
+            SchedulingPolicy.Entry(
                 job: $0.job, isBusy: swept.contains($0.job.id) || taken.contains($0.job.id.description))
         }
         let parts = policy.next(

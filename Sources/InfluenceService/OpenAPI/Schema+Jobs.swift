@@ -18,7 +18,9 @@ extension Schema {
         .optional(
             "progress",
             object(
-                "The progress of the stage.", .count("done", "How many steps are done."),
+                "The progress of the stage.",
+                .required("stage", choice("The stage.", of: InfluenceProgress.Stage.self)),
+                .count("done", "How many steps are done."),
                 .count("total", "How many steps the stage has."))),
         .count("queries", "How many queries the job has.", from: 1),
         .count("failed_queries", "How many of its queries have failed."),

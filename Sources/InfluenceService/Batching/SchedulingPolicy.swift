@@ -7,7 +7,7 @@ import Foundation
 /// otherwise wait for the candidates of a large one. A sweep that costs little compared with what a running one has still to do runs at
 /// once, while the running one is paused; between two such sweeps the running one continues for a time, so that it always has its share.
 /// And a job during which the process died more than once runs alone.
-struct SweepPolicy: Sendable, Equatable {
+struct SchedulingPolicy: Sendable, Equatable {
     var maximumQueries = 64
     /// The most scores of one sweep: queries times candidates. A job that has more is swept in parts. A query that alone has more is not
     /// admitted; if it has more because the corpus has grown since its admission, it runs alone.
@@ -109,7 +109,7 @@ struct SweepPolicy: Sendable, Equatable {
 
 extension QueryExcess {
     /// Names the largest part of a cost that exceeds the limits.
-    init(of cost: SweepCost, _ policy: SweepPolicy, _ jobs: Configuration.Jobs) {
+    init(of cost: SweepCost, _ policy: SchedulingPolicy, _ jobs: Configuration.Jobs) {
         let others = cost.bytes - cost.resultBytes
         let gradients = cost.gradientBytes
         let resultLimit = min(jobs.maximumResponseBytesInFlight, policy.maximumBytes)
@@ -127,8 +127,10 @@ extension QueryExcess {
 
 /// The estimated cost of a sweep for some queries: how many sequences run through the model, and how much memory it takes.
 struct SweepCost: Sendable, Equatable {
-    /// The candidates of all queries; one that several queries share counts for each.
+    /// The candidates of all queries from the corpus; one that several queries share counts for each.
     private(set) var candidates = 0
+    /// The ad-hoc texts of all queries. They are not in the corpus, so its size does not limit their number.
+    private(set) var texts = 0
     /// Candidates that are scored again.
     private(set) var rescored = 0
     /// Sequences that iterations for the queries' inverse products run before the sweep.
@@ -171,9 +173,13 @@ struct SweepCost: Sendable, Equatable {
             case (nil, .tfidf), (nil, .index), (nil, .both): selection.limit
             case (nil, .all): corpusSequences
             }
-        let own = min(asked, corpusSequences)
+        let own = selection.texts?.count ?? min(asked, corpusSequences)
         let directions = query.direction == .both ? 2 : 1
-        candidates += min(own + (selection.probe ?? 0), corpusSequences)
+        if selection.texts != nil {
+            texts += own
+        } else {
+            candidates += min(own + (selection.probe ?? 0), corpusSequences)
+        }
         rescored += selection.texts != nil ? own : min(own, directions * query.rescore)
         if query.attribution.outputTokens {
             // Two forward passes and a tangent pass; scoring takes a forward pass and half a backward pass.
@@ -190,6 +196,7 @@ struct SweepCost: Sendable, Equatable {
 
     mutating func add(_ other: SweepCost) {
         candidates += other.candidates
+        texts += other.texts
         rescored += other.rescored
         solved += other.solved
         keptBytes += other.keptBytes
@@ -200,7 +207,7 @@ struct SweepCost: Sendable, Equatable {
     }
 
     /// Sequences of the first pass, at most.
-    var swept: Int { min(candidates, corpusSequences) }
+    var swept: Int { min(candidates, corpusSequences) + texts }
 
     /// Sequences of all passes.
     var sequences: Int { solved + swept + rescored }

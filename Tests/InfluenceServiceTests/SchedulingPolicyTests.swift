@@ -4,22 +4,22 @@ import Testing
 @testable import InfluenceService
 
 @Suite("The order of sweeps")
-struct SweepPolicyTests {
-    private var policy = SweepPolicy()
+struct SchedulingPolicyTests {
+    private var policy = SchedulingPolicy()
     private let corpus = 100_000
 
     /// A job of queries with so many candidates each.
     private func entry(_ candidates: Int, queries: Int = 1, attempts: Int = 0, isBusy: Bool = false)
-        -> SweepPolicy.Entry
+        -> SchedulingPolicy.Entry
     {
         let query = InfluenceQuery(
             prompt: "a", completion: "x", candidates: CandidateSelection(limit: candidates), rescore: 0)
         let waiting = (0..<queries).map { WaitingQuery(position: $0, query: query) }
-        return SweepPolicy.Entry(
+        return SchedulingPolicy.Entry(
             job: WaitingJob(id: JobIdentifier(), queries: waiting, attempts: attempts), isBusy: isBusy)
     }
 
-    private func next(_ waiting: [SweepPolicy.Entry], left: Int? = nil) -> [[Int]] {
+    private func next(_ waiting: [SchedulingPolicy.Entry], left: Int? = nil) -> [[Int]] {
         policy.next(of: waiting, corpusSequences: corpus, overtaking: left).map { [$0.index, $0.queries] }
     }
 
@@ -38,6 +38,7 @@ struct SweepPolicyTests {
             rescore: 0)
         let cost = SweepCost(of: [query], corpusSequences: corpus)
         #expect(cost.swept == 3 && cost.sequences == 6)
+        #expect(SweepCost(of: [query], corpusSequences: 1).swept == 3, "texts are not in the corpus")
     }
 
     @Test("does not make a small job wait for the candidates of a large one")
@@ -72,7 +73,7 @@ struct SweepPolicyTests {
                 prompt: "a", completion: "x", candidates: CandidateSelection(limit: 10), rescore: 0)
             change(&query)
             let waiting = (0..<10).map { WaitingQuery(position: $0, query: query) }
-            let entry = SweepPolicy.Entry(job: WaitingJob(id: JobIdentifier(), queries: waiting, attempts: 0))
+            let entry = SchedulingPolicy.Entry(job: WaitingJob(id: JobIdentifier(), queries: waiting, attempts: 0))
             return policy.next(of: [entry], corpusSequences: corpus, shape: shape).map { [$0.index, $0.queries] }
         }
         shape.workers = 1
