@@ -24,7 +24,8 @@ struct CrossOriginTests {
         #expect(response.headers[.accessControlAllowOrigin] == "http://localhost:8888")
         #expect(
             response.headers[.accessControlExposeHeaders]
-                == "Content-Location, ETag, Idempotent-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id")
+                == "Content-Location, ETag, Idempotent-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id"
+        )
         #expect(response.headers[.vary] == "Accept, Origin")
         #expect(response.headers[.accessControlAllowCredentials] == nil)
     }

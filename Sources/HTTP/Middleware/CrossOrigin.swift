@@ -13,7 +13,8 @@ public struct CrossOrigin: Middleware {
     private static let requestFields =
         "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id"
     /// Response fields that pages can read besides the few that need no permission.
-    private static let exposedFields = "Content-Location, ETag, Idempotent-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id"
+    private static let exposedFields =
+        "Content-Location, ETag, Idempotent-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id"
     /// How long a browser can remember the permission, in seconds.
     private static let maximumAge = "600"
 
