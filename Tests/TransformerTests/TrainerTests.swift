@@ -276,7 +276,7 @@ struct TrainerTests {
         #expect(problem { $0.heads = 0 }.hasPrefix("heads:"))
         #expect(problem { $0.heads = -6 }.hasPrefix("heads:"))
         #expect(problem { $0.heads = 5 }.hasPrefix("heads:"))
-        #expect(problem { $0.heads = 64 }.contains("even head"))
+        #expect(problem { $0.heads = 64 }.contains("width of a head even"))
         #expect(problem { $0.keyValueHeads = 0 }.hasPrefix("key_value_heads:"))
         #expect(problem { $0.keyValueHeads = 4 }.hasPrefix("key_value_heads:"))
         #expect(problem { $0.width = 0 }.hasPrefix("width:"))
