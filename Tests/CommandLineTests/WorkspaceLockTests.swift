@@ -23,16 +23,13 @@ struct WorkspaceLockTests {
     }
 
     @Test("is kept between processes, and ends with a process that is killed")
-    func otherProcess() throws {
+    func otherProcess() async throws {
         let path = folder.url.appending(path: WorkspaceLock.fileName).path
-        let holder = Process()
-        holder.executableURL = URL(filePath: "/usr/bin/flock")
         // The shell reports when it has the lock, and keeps it until it is killed.
-        holder.arguments = [path, "/bin/sh", "-c", "echo $$ > '\(path)'; echo locked; exec sleep 1000"]
-        let output = Pipe()
-        holder.standardOutput = output
-        try holder.run()
-        #expect(output.fileHandleForReading.availableData == Data("locked\n".utf8))
+        let script = "echo $$ > '\(path)'; echo locked >&2; exec sleep 1000"
+        let holder = try Program(
+            [path, "/bin/sh", "-c", script], of: URL(filePath: "/usr/bin/flock"), in: folder)
+        try await holder.wait(forError: "locked")
         let owner = try #require(
             Int32(try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)))
 
@@ -41,9 +38,8 @@ struct WorkspaceLockTests {
         #expect(error?.description.contains("in use by process \(owner)") == true)
 
         kill(owner, SIGKILL)
-        kill(holder.processIdentifier, SIGKILL)
-        holder.waitUntilExit()
-        _ = output.fileHandleForReading.readDataToEndOfFile()
+        holder.send(SIGKILL)
+        _ = try await holder.outcome()
         _ = try WorkspaceLock(folder: folder.url)
     }
 

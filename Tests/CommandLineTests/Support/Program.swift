@@ -1,7 +1,12 @@
 import Foundation
+import Glibc
+import Synchronization
 import Testing
 
 /// The built program, run as a user runs it.
+///
+/// Foundation's `Process` is not used: it reads past the end of a directory's entry, and crashes now and then where tests have more than
+/// a thousand descriptors open.
 final class Program: Sendable {
     /// How a run ended.
     struct Outcome {
@@ -17,9 +22,15 @@ final class Program: Sendable {
     private static let file = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appending(path: "tributary")
 
-    private let process = Process()
+    let processIdentifier: Int32
+    private let ending = Ending()
     private let streams: TemporaryFolder
     private let end: AsyncStream<Void>
+
+    private final class Ending: Sendable {
+        /// Guards the exit status; `nil` while the program runs.
+        let status = Mutex<Int32?>(nil)
+    }
 
     /// Runs the program to its end.
     ///
@@ -45,29 +56,64 @@ final class Program: Sendable {
         streams = try TemporaryFolder()
         let (end, continuation) = AsyncStream.makeStream(of: Void.self)
         self.end = end
-        process.executableURL = file
-        process.arguments = arguments
-        process.environment = ["XDG_DATA_HOME": folder.path("data"), "PATH": "/usr/bin:/bin"]
-            .merging(environment) { $1 }
-        process.standardInput = try FileHandle(
-            forReadingFrom: URL(fileURLWithPath: try streams.write(input, to: "input")))
-        process.standardOutput = try FileHandle(
-            forWritingTo: URL(fileURLWithPath: try streams.write("", to: "output")))
-        process.standardError = try FileHandle(
-            forWritingTo: URL(fileURLWithPath: try streams.write("", to: "error")))
-        process.terminationHandler = { _ in continuation.finish() }
-        try process.run()
+        let all = ["XDG_DATA_HOME": folder.path("data"), "PATH": "/usr/bin:/bin"].merging(environment) { $1 }
+        let files = [
+            (try streams.write(input, to: "input"), O_RDONLY), (try streams.write("", to: "output"), O_WRONLY),
+            (try streams.write("", to: "error"), O_WRONLY),
+        ]
+        let identifier = try Self.spawn([file.path] + arguments, all.map { "\($0)=\($1)" }, files)
+        processIdentifier = identifier
+        Thread.detachNewThread { [ending] in
+            var code: Int32 = 0
+            while waitpid(identifier, &code, 0) == -1, errno == EINTR {}
+            // A process that a signal ended has its number, as in a shell.
+            let signal = code & 0x7f
+            ending.status.withLock { [code] in $0 = signal == 0 ? (code >> 8) & 0xff : 128 + signal }
+            continuation.finish()
+        }
     }
 
-    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    /// - Parameter files: What standard input, output and error are.
+    private static func spawn(
+        _ arguments: [String], _ environment: [String], _ files: [(path: String, flags: Int32)]
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (descriptor, file) in files.enumerated() {
+            posix_spawn_file_actions_addopen(&actions, Int32(descriptor), file.path, file.flags, 0)
+        }
+        try closeOthers(from: Int32(files.count), in: &actions)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // A group of its own: what ends the tests' group does not end it half-way.
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        let words = arguments.map { strdup($0) }
+        let variables = environment.map { strdup($0) }
+        defer { for text in words + variables { free(text) } }
+        var identifier = pid_t()
+        let code = posix_spawn(&identifier, arguments[0], &actions, &attributes, words + [nil], variables + [nil])
+        try #require(code == 0, "\(arguments[0]) cannot be started: \(String(cString: strerror(code)))")
+        return identifier
+    }
 
-    var processIdentifier: Int32 { process.processIdentifier }
-    var isRunning: Bool { process.isRunning }
+    /// Has the program inherit no descriptors from here on: the sockets of other tests would not close.
+    private static func closeOthers(from first: Int32, in actions: inout posix_spawn_file_actions_t) throws {
+        // The header hides it from Swift.
+        typealias Function = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        let symbol = try #require(dlsym(nil, "posix_spawn_file_actions_addclosefrom_np"))
+        try #require(unsafeBitCast(symbol, to: Function.self)(&actions, first) == 0)
+    }
+
+    deinit { if isRunning { kill(processIdentifier, SIGKILL) } }
+
+    var isRunning: Bool { ending.status.withLock { $0 == nil } }
 
     /// What it has written to standard error so far.
     var errorSoFar: String { text("error") }
 
-    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    func send(_ signal: Int32) { if isRunning { kill(processIdentifier, signal) } }
 
     /// Sends a signal as soon as a text is on standard error, from a thread of its own: tests that compute may hold all others.
     func send(_ signal: Int32, onError text: String) {
@@ -82,10 +128,7 @@ final class Program: Sendable {
     /// Waits until it has ended.
     func outcome() async throws -> Outcome {
         for await _ in end {}
-        process.waitUntilExit()
-        // A process that a signal ended has its number, as in a shell.
-        let status =
-            process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+        let status = try #require(ending.status.withLock { $0 })
         return Outcome(status: status, output: text("output"), error: text("error"))
     }
 
