@@ -114,7 +114,7 @@ struct SweepCheckpointTests {
         #expect(try sequences(resumed) == undisturbed)
     }
 
-    @Test("that is none at all is written anew", arguments: ["", "TRIB", "something else altogether"])
+    @Test("that is none at all is written again", arguments: ["", "TRIB", "something else altogether"])
     func foreignFile(text: String) throws {
         try Data(text.utf8).write(to: file)
         #expect(try resume(checkpoint()).scored > 60)

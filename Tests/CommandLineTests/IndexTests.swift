@@ -47,7 +47,7 @@ struct IndexTests {
         #expect(rebuilt.output.hasPrefix("indexed: "))
     }
 
-    @Test("is refused after a new fit, and made anew with --rebuild")
+    @Test("is refused after a new fit, and made again with --rebuild")
     func staleness() async throws {
         try await workspace.runToSuccess(["index", "--workers", "1"])
         try await workspace.runToSuccess(["fit", "--workers", "1", "--seed", "9"])

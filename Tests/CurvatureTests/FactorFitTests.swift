@@ -97,7 +97,7 @@ struct FactorFitTests {
         let resumed = try fit(batchTokens: 256, largestBlock: largestBlock).run(
             statePath: folder.file("state.safetensors"), progress: { firstProgress = firstProgress ?? $0 })
         #expect(resumed.isIdentical(to: undisturbed))
-        #expect((firstProgress?.done ?? 0) > 0 || firstProgress?.stage != .covariances, "it did not start anew")
+        #expect((firstProgress?.done ?? 0) > 0 || firstProgress?.stage != .covariances, "it did not start again")
     }
 
     @Test("does not take up the state of another fit")

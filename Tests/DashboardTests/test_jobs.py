@@ -24,7 +24,7 @@ def test_a_job_is_cancelled(page, server):
     page.press("cancelled")
     page.wait_for_address(r"status=cancelled")
     page.wait_for("table.jobs tbody tr")
-    # Read at once: the list is made anew as jobs go on.
+    # Read at once: the list is made again as jobs go on.
     statuses = page.script("return [...document.querySelectorAll('table.jobs td .status')].map((status) => status.innerText)")
     assert set(statuses) == {"cancelled"}
     page.reload()

@@ -6,7 +6,7 @@ import Transformer
 
 @testable import Evaluation
 
-@Suite("Training anew")
+@Suite("Retraining")
 struct RetrainingTests {
     private let trained: TrainedSubject
     private var subject: EvaluationSubject { trained.subject }

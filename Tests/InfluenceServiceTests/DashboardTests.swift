@@ -54,7 +54,7 @@ struct DashboardTests {
         }
     }
 
-    @Test("is asked for anew, and its parts once")
+    @Test("is asked for again, and its parts once")
     func caching() async throws {
         try await TestServer.run { server in
             let page = try await server.client.get("/", headers: Self.browser)

@@ -123,7 +123,7 @@ struct FairnessTests {
         await process.runner.stop(grace: 600)
     }
 
-    @Test("counts towards that limit also after the server has been started anew")
+    @Test("counts towards that limit also after the server has been started again")
     func recoveredAskers() async throws {
         let query = InfluenceQuery(prompt: "a", completion: "x")
         let asker = Asker(id: "t", queryLimit: 2)

@@ -75,7 +75,7 @@ struct JobStoreTests {
         #expect(try await store.recover(maximumAttempts: 3).jobs.map(\.id) == [kept.id])
     }
 
-    @Test("names the jobs of an earlier version too, but for one that it cannot read")
+    @Test("names the jobs of an earlier version too, except for one that it cannot read")
     func oldTitles() async throws {
         let (kept, broken) = (
             try await store.add([query("a")], isList: false), try await store.add([query("b")], isList: false)
@@ -295,7 +295,7 @@ struct JobStoreTests {
         try await store.compact()
     }
 
-    @Test("is written anew once where an earlier version has made it, with keys that have an owner")
+    @Test("is written again once where an earlier version has made it, with keys that have an owner")
     func earlierVersion() async throws {
         let old = folder.url.appending(path: "old.sqlite")
         do {

@@ -92,7 +92,7 @@ struct ResumptionTests {
         }
     }
 
-    @Test("starts anew, and says so, if what was kept is of something else")
+    @Test("starts again, and says so, if what was kept is of something else")
     func foreign() async throws {
         try await die(at: 30, with: ["a"]) { process, ids in
             try await process.store.database.write { database in

@@ -8,7 +8,7 @@ struct SchedulingPolicyTests {
     private var policy = SchedulingPolicy()
     private let corpus = 100_000
 
-    /// A job of queries with so many candidates each.
+    /// A job of queries with this many candidates each.
     private func entry(_ candidates: Int, queries: Int = 1, attempts: Int = 0, isBusy: Bool = false)
         -> SchedulingPolicy.Entry
     {

@@ -29,7 +29,7 @@ struct WorkersTests {
     }
 
     @Test(
-        "stand back behind other threads where asked to, each time anew, and leave the caller's as it is",
+        "stand back behind other threads where asked to, each time again, and leave the caller's as it is",
         arguments: [1, 3])
     func niceness(count: Int) throws {
         @Sendable func current() -> Int32 { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }

@@ -37,7 +37,7 @@ struct RotaryTests {
         #expect(kinds.count == 3)
     }
 
-    @Test("are tabulated as far as a batch asks, and anew for another embedding")
+    @Test("are tabulated as far as a batch asks, and again for another embedding")
     func tables() {
         var table = RotaryTable()
         let embedding = RotaryEmbedding(base: 10, width: 2)

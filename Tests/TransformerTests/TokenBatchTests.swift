@@ -56,7 +56,7 @@ struct TokenBatchTests {
             batch([7, 8, 9], .nextTokensFrom(first)).targets == [first <= 1 ? 8 : none, first <= 2 ? 9 : none, none])
     }
 
-    @Test("predicts the labels it is given in place of the tokens, but for negative ones")
+    @Test("predicts the labels it is given in place of the tokens, except for negative ones")
     func given() {
         #expect(batch([7, 8, 9], .given([1, 2, 3])).targets == [2, 3, none])
         #expect(batch([7, 8, 9], .given([1, -100, 3])).targets == [none, 3, none])

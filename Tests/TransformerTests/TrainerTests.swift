@@ -146,7 +146,7 @@ struct TrainerTests {
 
         var changed = Self.sequences
         changed[3][4] = 1
-        // The same token but for its upper half, and the same tokens cut differently.
+        // The same token except for its upper half, and the same tokens cut differently.
         var distant = Self.sequences
         distant[0][0] += 1 << 16
         var cut = Self.sequences

@@ -2,7 +2,7 @@ import Synchronization
 
 @testable import Evaluation
 
-/// Interrupts an evaluation after so many questions whether it is interrupted.
+/// Interrupts an evaluation when it has been asked this many times whether it is interrupted.
 final class Interrupter: Sendable {
     private let left: Mutex<Int>
 

@@ -28,7 +28,7 @@ struct GGUFCheckpointTests {
 
     /// Converters add 1 to gains, which rounds them; and the fixtures' scales of attention are not those of any published size.
     @Test(
-        "of Gemma's kind has its checkpoint's parameters but for the rounding of gains",
+        "of Gemma's kind has its checkpoint's parameters except for the rounding of gains",
         arguments: ["gemma", "gemma2", "gemma3"])
     func gemma(name: String) throws {
         let converted = try Checkpoint.loadDecoder(folder: Self.path(name))
