@@ -29,11 +29,12 @@ let package = Package(
         .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib"]),
         .target(name: "JSON"),
         .target(name: "Limits"),
+        .target(name: "Sequences"),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: [
-                "Files", "JSON", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
+                "Files", "JSON", "Sequences", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .target(
             name: "HTTP",
@@ -43,20 +44,22 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
-        .target(name: "Tokenizer", dependencies: ["Files", "JSON"]),
+        .target(name: "Tokenizer", dependencies: ["Files", "JSON", "Sequences"]),
 
         // Floor 3: the model.
-        .target(name: "Transformer", dependencies: ["Tokenizer", "LinearAlgebra", "Files", "JSON", "Limits"]),
+        .target(
+            name: "Transformer",
+            dependencies: ["Tokenizer", "LinearAlgebra", "Files", "JSON", "Limits", "Sequences"]),
 
         // Floor 4: the factors.
-        .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra", "Files"]),
+        .target(name: "Curvature", dependencies: ["Transformer", "LinearAlgebra", "Files", "Sequences"]),
 
         // Floor 5: influence.
         .target(
             name: "Attribution",
             dependencies: [
                 "Curvature", "Transformer", "Tokenizer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
-                "CVectorKernels",
+                "Sequences", "CVectorKernels",
             ]),
 
         // Floor 6: the service, the only module in which HTTP and the numerics meet.
@@ -77,6 +80,7 @@ let package = Package(
             name: "Evaluation",
             dependencies: [
                 "Attribution", "Curvature", "Transformer", "LinearAlgebra", "Corpus", "Files", "JSON", "Limits",
+                "Sequences",
             ]),
 
         // Floor 7: the command line.
@@ -85,7 +89,7 @@ let package = Package(
             dependencies: [
                 "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Tokenizer",
                 "LinearAlgebra",
-                "Corpus", "Files", "JSON", "Limits", "CLinux",
+                "Corpus", "Files", "JSON", "Limits", "Sequences", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
@@ -94,12 +98,13 @@ let package = Package(
 
         // The program with which scripts/bench measures.
         .executableTarget(
-            name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "CLinux"],
+            name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Sequences", "CLinux"],
             path: "scripts/bench/Benchmarks"),
 
         .testTarget(name: "FilesTests", dependencies: ["Files"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
+        .testTarget(name: "SequencesTests", dependencies: ["Sequences"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib"]),
@@ -112,7 +117,8 @@ let package = Package(
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService", "TestSupport"]),
         .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
         .target(
-            name: "TestSupport", dependencies: ["Attribution", "Corpus", "Curvature", "Transformer", "LinearAlgebra"],
+            name: "TestSupport",
+            dependencies: ["Attribution", "Corpus", "Curvature", "Transformer", "LinearAlgebra", "Sequences"],
             path: "Tests/TestSupport"),
     ],
     swiftLanguageModes: [.v6]

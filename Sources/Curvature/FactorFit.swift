@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// Fits EK-FAC factors: covariances of activations and output gradients over the sequences, their eigenvectors, and then the
@@ -15,13 +16,15 @@ public struct FactorFit: Sendable {
         public let count: Int
         /// A digest of the sequences.
         public let digest: String
-        /// Reads the tokens of some sequences, by their indices.
-        public let tokens: @Sendable (Range<Int>) throws -> [[Int32]]
+        /// Reads some sequences, by their indices.
+        public let sequences: @Sendable (Range<Int>) throws -> [TrainingSequence]
 
-        public init(count: Int, digest: String, tokens: @escaping @Sendable (Range<Int>) throws -> [[Int32]]) {
+        public init(
+            count: Int, digest: String, sequences: @escaping @Sendable (Range<Int>) throws -> [TrainingSequence]
+        ) {
             self.count = count
             self.digest = digest
-            self.tokens = tokens
+            self.sequences = sequences
         }
     }
 
@@ -248,7 +251,7 @@ public struct FactorFit: Sendable {
         var next = start
         reading: while next < source.count {
             let end = min(next + 64, source.count)
-            for sequence in try source.tokens(next..<end) {
+            for sequence in try source.sequences(next..<end) {
                 if !batch.tokens.isEmpty, batch.tokens.count + sequence.count > batchTokens {
                     batches.append(batch)
                     batch = TokenBatch()
@@ -300,9 +303,9 @@ extension FactorFit.Source {
         guard let maximum, maximum < count, maximum > 0 else { return self }
         let all = self
         return FactorFit.Source(count: maximum, digest: digest) { range in
-            try range.map { index in
+            try range.flatMap { index in
                 let chosen = index * all.count / maximum
-                return try all.tokens(chosen..<(chosen + 1)).first ?? []
+                return try all.sequences(chosen..<(chosen + 1))
             }
         }
     }

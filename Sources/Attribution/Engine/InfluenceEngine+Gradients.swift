@@ -43,7 +43,7 @@ extension InfluenceEngine {
         let corpus = corpus
         let rowids = try corpus.rowids(asOf: corpusSequences)
         let source = FactorFit.Source(count: rowids.count, digest: try corpus.digest()) { range in
-            try corpus.tokens(rowids: Array(rowids[range]))
+            try corpus.trainingSequences(rowids: Array(rowids[range]))
         }
         return GaussNewtonMatrix(
             decoder: decoder, tracked: factors.tracked, source: source, workers: workers, batchTokens: batchTokens)

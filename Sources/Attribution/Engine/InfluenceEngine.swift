@@ -1,6 +1,7 @@
 import Corpus
 import Curvature
 import LinearAlgebra
+import Sequences
 import Tokenizer
 import Transformer
 
@@ -51,13 +52,13 @@ public final class InfluenceEngine: Sendable {
 
     /// - Parameters:
     ///   - precision: The engine's own, or a higher one.
-    ///   - tokens: Reads the tokens of sequences, in the order of the rowids.
+    ///   - sequences: Reads sequences, in the order of the rowids.
     func sweep(
-        in precision: SweepPrecision, _ tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]
+        in precision: SweepPrecision, _ sequences: @escaping @Sendable ([Int64]) throws -> [TrainingSequence]
     ) -> CandidateSweep {
         CandidateSweep(
             decoder: precision == .float32 ? decoder : sweepDecoder, tracked: factors.tracked, workers: workers,
-            batchTokens: batchTokens, tally: tally, tokens: tokens)
+            batchTokens: batchTokens, tally: tally, sequences: sequences)
     }
 
     /// Chooses candidates from the first sequences of the corpus.

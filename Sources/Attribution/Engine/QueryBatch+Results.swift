@@ -83,7 +83,7 @@ extension QueryBatch {
         if members.contains(where: \.asked.attribution.tokens) { breakdown.insert(.tokens) }
         let indices = members.map(\.index)
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
-        let scores = try engine.sweep(in: .float32, tokens).scores(
+        let scores = try engine.sweep(in: .float32, sequences).scores(
             of: union, queries: members.map(\.preconditioned), breakdown: breakdown,
             wanted: entries.map { entry in entry.rowids.compactMap { rows[$0] } },
             checkpoint: sweepCheckpoint(of: indices, as: members.map(\.asked), breakdown: breakdown, corpusSequences),
@@ -134,7 +134,7 @@ extension QueryBatch {
         let output = OutputTokenScores(
             decoder: engine.decoder, tracked: engine.factors.tracked,
             direction: ParameterVector(member.preconditioned))
-        let sequences = try tokens(rowids)
+        let sequences = try sequences(rowids)
         let slots = (0..<engine.workers.count).map { _ in WorkerSlot(OutputTokenScores.Buffers()) }
         return try engine.workers.map(sequences.indices) { worker, index in
             defer { scored() }
@@ -248,7 +248,7 @@ extension QueryBatch {
         let isAdHoc = query.candidates.texts != nil
         let descriptions = isAdHoc ? [] : try engine.describe(rowids: rowids)
         let needsTokens = query.attribution.tokens || query.attribution.outputTokens
-        let tokens = needsTokens ? try tokens(rowids) : []
+        let sequences = needsTokens ? try sequences(rowids) : []
         return entries.indices.map { index in
             let score = entries[index].score
             let description = isAdHoc ? nil : descriptions[index]
@@ -265,8 +265,8 @@ extension QueryBatch {
                         }
                     } : nil,
                 tokens: query.attribution.tokens
-                    ? score.tokens.map { scored(tokens[index], $0) } : nil,
-                outputTokens: outputTokens[rowids[index]].map { scored(tokens[index], $0) })
+                    ? score.tokens.map { scored(sequences[index].tokens, $0) } : nil,
+                outputTokens: outputTokens[rowids[index]].map { scored(sequences[index].tokens, $0) })
         }
     }
 

@@ -2,6 +2,7 @@ import Corpus
 import Curvature
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// The queries that share a sweep.
@@ -35,11 +36,15 @@ struct QueryBatch {
         return query
     }
 
-    /// The tokens of sequences of the corpus and of ad-hoc texts, in the order of the rowids.
-    func tokens(_ rowids: [Int64]) throws -> [[Int32]] {
-        guard rowids.contains(where: AdHocTexts.isText) else { return try engine.corpus.tokens(rowids: rowids) }
-        var kept = try engine.corpus.tokens(rowids: rowids.filter { !AdHocTexts.isText($0) }).makeIterator()
-        return rowids.compactMap { adHoc[$0]?.tokens ?? kept.next() }
+    /// Sequences of the corpus and ad-hoc texts, in the order of the rowids.
+    func sequences(_ rowids: [Int64]) throws -> [TrainingSequence] {
+        guard rowids.contains(where: AdHocTexts.isText) else {
+            return try engine.corpus.trainingSequences(rowids: rowids)
+        }
+        var kept = try engine.corpus.trainingSequences(rowids: rowids.filter { !AdHocTexts.isText($0) }).makeIterator()
+        return rowids.compactMap { rowid in
+            adHoc[rowid].map { TrainingSequence(tokens: $0.tokens) } ?? kept.next()
+        }
     }
 
     func isCancelled(_ query: Int) -> Bool { control.isCancelled(query) }
@@ -247,7 +252,7 @@ struct QueryBatch {
         let (union, wanted) = arrange(active.map { (candidates[$0], probes[$0].rowids) })
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         report(.sweep, 0, union.count)
-        let scores = try engine.sweep(in: engine.precision, tokens).scores(
+        let scores = try engine.sweep(in: engine.precision, sequences).scores(
             of: union, queries: members.map(\.preconditioned), wanted: wanted,
             checkpoint: sweepCheckpoint(of: active, as: members.map(\.asked), breakdown: [], corpusSequences),
             control: sweepControl(for: active) { report(.sweep, $0, union.count) })

@@ -4,6 +4,7 @@ import Dispatch
 import Files
 import Foundation
 import LinearAlgebra
+import Sequences
 import Synchronization
 import Transformer
 
@@ -71,9 +72,9 @@ public final class GradientIndex: Sendable {
             throw GradientIndexError.ofAnotherCorpus(file: file.path, sequence: Int64(count))
         }
         let rowids = Set((0...16).map { Int64(1 + $0 * (count - 1) / 16) }).sorted()
-        for (rowid, tokens) in zip(rowids, try corpus.tokens(rowids: rowids)) {
+        for (rowid, sequence) in zip(rowids, try corpus.trainingSequences(rowids: rowids)) {
             var reader = LittleEndianReader(records, at: Int(rowid - 1) * file.recordBytes)
-            guard reader.number(UInt32.self) == GradientIndexFile.hash(of: tokens) else {
+            guard reader.number(UInt32.self) == GradientIndexFile.hash(of: sequence) else {
                 throw GradientIndexError.ofAnotherCorpus(file: file.path, sequence: rowid)
             }
         }
@@ -104,13 +105,13 @@ public final class GradientIndex: Sendable {
             guard done < total else { return }
             try step()
             let rowids = Array(Int64(done + 1)...Int64(min(done + Self.round, total)))
-            let tokens = try corpus.tokens(rowids: rowids)
-            let batches = Self.batches(tokens, upTo: batchTokens ?? decoder.microBatchTokens)
+            let sequences = try corpus.trainingSequences(rowids: rowids)
+            let batches = Self.batches(sequences, upTo: batchTokens ?? decoder.microBatchTokens)
             let records = try workers.map(batches.indices) { worker, index in
                 try step()
                 // Another extension has indexed this round: the remainder of it would be wasted.
-                guard sequences == done else { return [UInt8]() }
-                return slots[worker].withState { $0.records(of: tokens[batches[index]], decoder, file) }
+                guard self.sequences == done else { return [UInt8]() }
+                return slots[worker].withState { $0.records(of: sequences[batches[index]], decoder, file) }
             }
             try add(Array(records.joined()), behind: done)
         }
@@ -123,7 +124,7 @@ public final class GradientIndex: Sendable {
 
         /// The records of a micro-batch's sequences, one after another.
         mutating func records(
-            of sequences: ArraySlice<[Int32]>, _ decoder: DecoderModel, _ file: GradientIndexFile
+            of sequences: ArraySlice<TrainingSequence>, _ decoder: DecoderModel, _ file: GradientIndexFile
         ) -> [UInt8] {
             var batch = TokenBatch()
             for sequence in sequences { batch.append(sequence) }
@@ -145,18 +146,18 @@ public final class GradientIndex: Sendable {
         state.withLock { $0 = (mapped, end) }
     }
 
-    private static func batches(_ tokens: [[Int32]], upTo limit: Int) -> [Range<Int>] {
+    private static func batches(_ sequences: [TrainingSequence], upTo limit: Int) -> [Range<Int>] {
         var batches: [Range<Int>] = []
         var start = 0
         var count = 0
-        for (index, sequence) in tokens.enumerated() {
+        for (index, sequence) in sequences.enumerated() {
             if index > start, count + sequence.count > limit {
                 batches.append(start..<index)
                 (start, count) = (index, 0)
             }
             count += sequence.count
         }
-        if start < tokens.count { batches.append(start..<tokens.count) }
+        if start < sequences.count { batches.append(start..<sequences.count) }
         return batches
     }
 

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// The file of a gradient index.
@@ -133,16 +134,17 @@ struct GradientIndexFile {
     }
 
     /// A sequence's record as the file has it.
-    func record(of tokens: [Int32], sketch: [UInt8]) -> [UInt8] {
+    func record(of sequence: TrainingSequence, sketch: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(recordBytes)
-        bytes.append(littleEndian: Self.hash(of: tokens))
+        bytes.append(littleEndian: Self.hash(of: sequence))
         return bytes + sketch
     }
 
     /// A hash of 32 bits that tells sequences apart.
-    static func hash(of tokens: [Int32]) -> UInt32 {
-        let hash = CheckpointBlock.hash(tokens.littleEndianBytes)
+    static func hash(of sequence: TrainingSequence) -> UInt32 {
+        let spans = (sequence.loss.spans ?? []).flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] }
+        let hash = CheckpointBlock.hash((sequence.tokens + spans).littleEndianBytes)
         return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))
     }
 }

@@ -1,5 +1,6 @@
 import Curvature
 import LinearAlgebra
+import Sequences
 import Synchronization
 import Transformer
 
@@ -14,8 +15,8 @@ public struct CandidateSweep: Sendable {
     /// The most tokens of a micro-batch, which has at least one sequence.
     let batchTokens: Int
     let tally: SweepTally
-    /// Reads the tokens of sequences, in the order of the rowids.
-    let tokens: @Sendable ([Int64]) throws -> [[Int32]]
+    /// Reads sequences, in the order of the rowids.
+    let sequences: @Sendable ([Int64]) throws -> [TrainingSequence]
 
     /// The candidates that a worker takes at a time. Chunks become smaller towards the end, so that all workers end at about the same time.
     /// They depend only on the number of candidates, so that the same candidates share a micro-batch whatever the number of workers.
@@ -35,14 +36,14 @@ public struct CandidateSweep: Sendable {
 
     public init(
         decoder: DecoderModel, tracked: TrackedLayers, workers: Workers = Workers(), batchTokens: Int? = nil,
-        tally: SweepTally = SweepTally(), tokens: @escaping @Sendable ([Int64]) throws -> [[Int32]]
+        tally: SweepTally = SweepTally(), sequences: @escaping @Sendable ([Int64]) throws -> [TrainingSequence]
     ) {
         self.decoder = decoder
         self.tracked = tracked
         self.workers = workers
         self.batchTokens = batchTokens ?? decoder.microBatchTokens
         self.tally = tally
-        self.tokens = tokens
+        self.sequences = sequences
     }
 
     /// The parts of scores that are computed in addition to their totals.
@@ -88,7 +89,7 @@ public struct CandidateSweep: Sendable {
         let scored = try workers.map(0..<chunks.count) { worker, index in
             try slots[worker].withState { state in
                 var chunk = Chunk(
-                    start: chunks[index].lowerBound, tokens: try tokens(Array(candidates[chunks[index]])),
+                    start: chunks[index].lowerBound, sequences: try sequences(Array(candidates[chunks[index]])),
                     queries: queries.count, wanted: wanted, checkpoint: checkpoint)
                 while !chunk.isDone {
                     try control.step()
@@ -117,7 +118,7 @@ public struct CandidateSweep: Sendable {
         of candidates: [Int64], breakdown: Breakdown
     ) throws -> @Sendable ([PreconditionedQuery], _ wantedShare: Double) -> ScoringForm {
         guard breakdown.isDisjoint(with: [.tokens, .concentration]) else { return { _, _ in .tokens } }
-        let sample = try tokens(Array(candidates.prefix(Self.sampled)))
+        let sample = try sequences(Array(candidates.prefix(Self.sampled)))
         let mean = Double(sample.reduce(0) { $0 + $1.count }) / Double(max(sample.count, 1))
         return { [tracked] queries, share in
             ScoringCost(queries, tracked: tracked, tokens: mean, wantedShare: share).cheapest
@@ -150,7 +151,7 @@ private struct Chunk {
     private(set) var scores: [[SequenceScore]]
 
     private let start: Int
-    private let tokens: [[Int32]]
+    private let sequences: [TrainingSequence]
     private let checkpoint: CandidateSweep.Checkpoint?
     private let keys: [ContentKey]
     private var isScored: [Bool]
@@ -163,19 +164,20 @@ private struct Chunk {
     ///   - start: The index of the first sequence among all candidates.
     ///   - wanted: Which queries want which candidates, before any was cancelled.
     init(
-        start: Int, tokens: [[Int32]], queries: Int, wanted: WantedPairs?, checkpoint: CandidateSweep.Checkpoint?
+        start: Int, sequences: [TrainingSequence], queries: Int, wanted: WantedPairs?,
+        checkpoint: CandidateSweep.Checkpoint?
     ) {
         self.start = start
-        self.tokens = tokens
+        self.sequences = sequences
         self.checkpoint = checkpoint
         let none = [SequenceScore](repeating: .unscored, count: queries)
         guard let checkpoint else {
             keys = []
-            isScored = [Bool](repeating: false, count: tokens.count)
-            scores = [[SequenceScore]](repeating: none, count: tokens.count)
+            isScored = [Bool](repeating: false, count: sequences.count)
+            scores = [[SequenceScore]](repeating: none, count: sequences.count)
             return
         }
-        keys = tokens.map(ContentKey.init(sequence:))
+        keys = sequences.map(ContentKey.init(sequence:))
         let kept = keys.enumerated().map { index, key -> [SequenceScore]? in
             guard let scores = checkpoint.store.scores(of: key, for: checkpoint.queries) else { return nil }
             // In an earlier batch a query may have wanted other candidates than it wants now.
@@ -188,7 +190,7 @@ private struct Chunk {
         scores = kept.map { $0 ?? none }
     }
 
-    var isDone: Bool { position == tokens.count && reported == tokens.count }
+    var isDone: Bool { position == sequences.count && reported == sequences.count }
 
     /// Packs the next sequences that are wanted and not yet scored.
     ///
@@ -196,9 +198,9 @@ private struct Chunk {
     mutating func next(upTo limit: Int, wantedBy current: SweepInterest.Current) -> TokenBatch? {
         var batch = TokenBatch()
         members = []
-        while position < tokens.count {
+        while position < sequences.count {
             if !isScored[position], current.wants(start + position) {
-                let sequence = tokens[position]
+                let sequence = sequences[position]
                 if !batch.sequences.isEmpty, batch.tokens.count + sequence.count > limit { break }
                 batch.append(sequence)
                 members.append(position)

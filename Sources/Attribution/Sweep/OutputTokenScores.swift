@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// Scores the tokens of training sequences by how much they become likelier if the model moves towards a query (Grosse et al. 2023,
@@ -23,22 +24,26 @@ struct OutputTokenScores: Sendable {
         fileprivate var tangents = TangentWorkspace()
     }
 
-    /// The score of each token of a sequence. The first token's score is zero, as nothing predicts it.
+    /// The score of each token of a sequence. The first token's score is zero, as nothing predicts it, and so are those of tokens
+    /// without loss.
     ///
     /// Positions are taken in blocks whose logits fit in memory, with one pass per block.
     ///
     /// - Parameter step: Called before each pass; what it throws ends the work.
-    func scores(of sequence: [Int32], in buffers: inout Buffers, step: () throws -> Void = {}) throws -> [Double] {
+    func scores(of sequence: TrainingSequence, in buffers: inout Buffers, step: () throws -> Void = {}) throws
+        -> [Double]
+    {
         var batch = TokenBatch()
         batch.append(sequence)
         let block = max(1, Self.logitLimit / decoder.description.vocabulary)
         var scores = [Double](repeating: 0, count: sequence.count)
-        for start in stride(from: 0, to: sequence.count - 1, by: block) {
+        let predicting = batch.lossPositions
+        for start in stride(from: 0, to: predicting.count, by: block) {
             try step()
-            let positions = Array(start..<min(start + block, sequence.count - 1))
+            let positions = Array(predicting[start..<min(start + block, predicting.count)])
             var table = ScoreTable(rows: positions.count, columns: 1)
             var gradients = decoder.logits(of: batch, at: positions, in: &buffers.workspace)
-            var labels = positions.map { sequence[$0 + 1] }
+            var labels = positions.map { sequence.tokens[$0 + 1] }
             var losses = [Float](repeating: 0, count: positions.count)
             gradients.applySoftmaxCrossEntropy(labels: &labels, uniforms: nil, losses: &losses)
             let changes = decoder.logitTangents(

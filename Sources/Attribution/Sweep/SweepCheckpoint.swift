@@ -1,5 +1,6 @@
 import Curvature
 import Files
+import Sequences
 
 /// Keeps the scores of a query batch while its sweeps are under way, so that a process that dies loses only the last few seconds.
 ///
@@ -37,10 +38,14 @@ public struct ContentKey: Sendable, Hashable {
         low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    /// Names a sequence by its tokens.
-    init(sequence tokens: [Int32]) {
+    /// Names a sequence by its tokens, and by which of them carry loss if some do not.
+    init(sequence: TrainingSequence) {
         var digest = ContentDigest()
-        digest.update(tokens)
+        digest.update(sequence.tokens)
+        if let spans = sequence.loss.spans {
+            digest.update(counted: "loss")
+            digest.update(spans.flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] })
+        }
         self.init(digest)
     }
 

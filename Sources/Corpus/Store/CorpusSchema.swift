@@ -7,7 +7,9 @@ import GRDB
 ///     documents    one row per text; its sequences have the ids first_sequence ..< first_sequence + pieces
 ///     identifiers  every name of a document
 ///     occurrences  the locations where a text was found again without a name
-///     sequences    one row per sequence; ids start at 1 without gaps; tokens are little-endian 32-bit integers, without the prefix
+///     sequences    one row per sequence; ids start at 1 without gaps; tokens are little-endian 32-bit integers, without the prefix;
+///                  loss has the start and end of each range of tokens with loss, counted in the stored tokens, NULL for all tokens;
+///                  is_whole is 1 if the prefix does not belong in front of the tokens
 ///
 /// Rows are only ever added: the rowid and the tokens of a sequence never change.
 enum CorpusSchema {
@@ -31,6 +33,11 @@ enum CorpusSchema {
         migrator.registerMigration("3", foreignKeyChecks: .immediate) { db in
             try db.execute(sql: "DELETE FROM source_sequences")
             try SourceTable(db: db).build()
+        }
+        // Sequences had loss on every token.
+        migrator.registerMigration("4", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: "ALTER TABLE sequences ADD COLUMN loss BLOB")
+            try db.execute(sql: "ALTER TABLE sequences ADD COLUMN is_whole INTEGER NOT NULL DEFAULT 0")
         }
         return migrator
     }

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import GRDB
+import Sequences
 
 /// One training sequence: a document, or a piece of one, as the model sees it.
 public struct CorpusSequence: Sendable, Equatable, Identifiable {
@@ -20,6 +21,10 @@ public struct CorpusSequence: Sendable, Equatable, Identifiable {
     public let source: String?
     /// The token ids: the tokenization's prefix, then the piece.
     public let tokens: [Int32]
+    /// The tokens on which training took its loss.
+    public let loss: LossMask
+
+    public var trainingSequence: TrainingSequence { TrainingSequence(tokens: tokens, loss: loss) }
 }
 
 /// One document of a corpus. It is stored once, however often its text was imported.
@@ -88,15 +93,33 @@ extension CorpusStore {
         try read { db in try sequences(rowids: rowids, db) }
     }
 
-    /// The token ids of the sequences with these rowids, prefix included, in the order of the list: all that a sweep needs.
+    /// The sequences with these rowids as the model reads them, prefix included, in the order of the list: all that a sweep needs.
+    ///
+    /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.
+    public func trainingSequences(rowids: [Int64]) throws -> [TrainingSequence] {
+        try read { db in
+            try Self.rows(of: rowids, sql: "SELECT tokens, loss, is_whole FROM sequences WHERE id = ?", db) { row in
+                sequence(tokens: row[0], loss: row[1], isWhole: row[2])
+            }
+        }
+    }
+
+    /// The token ids of the sequences with these rowids, prefix included, in the order of the list.
     ///
     /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.
     public func tokens(rowids: [Int64]) throws -> [[Int32]] {
         try read { db in
-            try Self.rows(of: rowids, sql: "SELECT tokens FROM sequences WHERE id = ?", db) { row in
-                tokenization.prefix + (row[0] as Data).littleEndianNumbers(Int32.self)
+            try Self.rows(of: rowids, sql: "SELECT tokens, is_whole FROM sequences WHERE id = ?", db) { row in
+                sequence(tokens: row[0], loss: nil, isWhole: row[1]).tokens
             }
         }
+    }
+
+    /// A sequence as it is stored, with the prefix in front of it unless its tokens are complete without.
+    private func sequence(tokens: Data, loss: Data?, isWhole: Bool) -> TrainingSequence {
+        let prefix = isWhole ? [] : tokenization.prefix
+        return TrainingSequence(
+            tokens: prefix + tokens.littleEndianNumbers(Int32.self), loss: LossMask(stored: loss).behind(prefix.count))
     }
 
     /// The rowids of all sequences, or of those of one source, ascending.
@@ -240,7 +263,8 @@ extension CorpusStore {
         try Self.rows(
             of: rowids,
             sql: """
-                SELECT sequences.id - first_sequence, token_offset, tokens, external_id, source, pieces, sequences.id
+                SELECT sequences.id - first_sequence, token_offset, tokens, external_id, source, pieces, sequences.id,
+                    loss, is_whole
                 FROM sequences JOIN documents ON documents.id = document
                 WHERE sequences.id = ?
                 """, db
@@ -248,6 +272,7 @@ extension CorpusStore {
             let piece: Int = row[0]
             let documentID: String = row[3]
             let pieceCount: Int = row[5]
+            let sequence = sequence(tokens: row[2], loss: row[7], isWhole: row[8])
             return CorpusSequence(
                 rowid: row[6],
                 id: pieceCount == 1 ? documentID : "\(documentID)#\(piece)",
@@ -256,7 +281,8 @@ extension CorpusStore {
                 pieceCount: pieceCount,
                 tokenOffset: row[1],
                 source: row[4],
-                tokens: tokenization.prefix + (row[2] as Data).littleEndianNumbers(Int32.self))
+                tokens: sequence.tokens,
+                loss: sequence.loss)
         }
     }
 
@@ -273,5 +299,24 @@ extension CorpusStore {
             }
             return value(row)
         }
+    }
+}
+
+extension LossMask {
+    /// A mask as the corpus stores it: the bounds of its spans as little-endian 32-bit integers; nothing for a mask of all tokens.
+    init(stored data: Data?) {
+        guard let bounds = data?.littleEndianNumbers(Int32.self) else {
+            self = .all
+            return
+        }
+        self.init(
+            stride(from: 0, to: bounds.count - 1, by: 2).compactMap { index in
+                let (start, end) = (Int(bounds[index]), Int(bounds[index + 1]))
+                return start < end ? start..<end : nil
+            })
+    }
+
+    var stored: Data? {
+        spans.map { Data($0.flatMap { [Int32($0.lowerBound), Int32($0.upperBound)] }.littleEndianBytes) }
     }
 }

@@ -1,6 +1,8 @@
 import Files
 import Foundation
 import GRDB
+import JSON
+import Sequences
 
 /// How a corpus turns documents into sequences.
 ///
@@ -18,6 +20,8 @@ public struct CorpusTokenization: Sendable {
     /// end each document are included where the tokenizer's files ask for some, and a text without tokens of its own gives none.
     /// Called from several threads at once.
     public let encode: @Sendable (String) throws -> [Int32]
+    /// How rows with a loss mask are tokenised; nil if only plain text can be.
+    public var rows: RowTokenization?
 
     /// ``CorpusStore/init(folder:tokenization:)`` checks the values.
     public init(
@@ -34,6 +38,28 @@ public struct CorpusTokenization: Sendable {
     public var identity: CorpusTokenizationIdentity {
         CorpusTokenizationIdentity(
             tokenizerDigest: tokenizerDigest, sequenceLength: sequenceLength, prefix: prefix)
+    }
+}
+
+/// How rows whose loss is not on every token are tokenised. Its functions are called from several threads at once.
+public struct RowTokenization: Sendable {
+    /// Returns the tokens of a text that follow the tokenization's prefix, with loss on those that hold any of the given bytes of the text's
+    /// UTF-8 form. No token is added at the end.
+    public let encode: @Sendable (_ text: String, _ loss: [Range<Int>]) throws -> TrainingSequence
+    /// Returns the text that the model's chat template makes of messages, and its tokens with the special tokens that the template writes
+    /// and no others.
+    public let chat: @Sendable (_ messages: [JSONTree], RowFields.Loss) throws -> (String, TrainingSequence)
+    /// Returns the text that tokens spell. Throws if the model does not have one of them.
+    public let decode: @Sendable ([Int32]) throws -> String
+
+    public init(
+        encode: @escaping @Sendable (_ text: String, _ loss: [Range<Int>]) throws -> TrainingSequence,
+        chat: @escaping @Sendable (_ messages: [JSONTree], RowFields.Loss) throws -> (String, TrainingSequence),
+        decode: @escaping @Sendable ([Int32]) throws -> String
+    ) {
+        self.encode = encode
+        self.chat = chat
+        self.decode = decode
     }
 }
 

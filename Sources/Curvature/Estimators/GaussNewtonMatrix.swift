@@ -119,12 +119,12 @@ public struct GaussNewtonMatrix: Sendable {
         var batches: [TokenBatch] = []
         var batch = TokenBatch()
         for sequence in sequences {
-            for tokens in try source.tokens(sequence..<(sequence + 1)) {
-                if !batch.tokens.isEmpty, batch.tokens.count + tokens.count > batchTokens {
+            for own in try source.sequences(sequence..<(sequence + 1)) {
+                if !batch.tokens.isEmpty, batch.tokens.count + own.count > batchTokens {
                     batches.append(batch)
                     batch = TokenBatch()
                 }
-                batch.append(tokens, labels: labels(sequence))
+                batch.append(own, labels: labels(sequence))
             }
         }
         if !batch.tokens.isEmpty { batches.append(batch) }

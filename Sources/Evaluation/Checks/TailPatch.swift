@@ -75,10 +75,10 @@ public struct TailPatch: EvaluationStudy {
             try slots[worker].withState { workspace in
                 let before = measurements[query].logProbability(under: subject.decoder, in: &workspace)
                 var sum = 0.0
-                for tokens in try subject.tokens(indices[query]) {
+                for sequence in try subject.sequences(indices[query]) {
                     try control.step()
                     var batch = TokenBatch()
-                    batch.append(tokens)
+                    batch.append(sequence)
                     let step = subject.decoder.descentStep(on: batch, in: &workspace)
                     let stepped = subject.decoder.stepped(step, learningRate: rate)
                     sum += measurements[query].logProbability(under: stepped, in: &workspace) - before
@@ -93,9 +93,9 @@ public struct TailPatch: EvaluationStudy {
         var workspace = DecoderWorkspace()
         let sample = subject.spread(Self.sample)
         let mean =
-            try subject.tokens(sample).reduce(0) { sum, tokens in
+            try subject.sequences(sample).reduce(0) { sum, sequence in
                 var batch = TokenBatch()
-                batch.append(tokens)
+                batch.append(sequence)
                 return sum + subject.decoder.descentStep(on: batch, in: &workspace).norm
             } / Double(sample.count)
         return mean > 0 ? settings.stepShare * subject.decoder.parameterNorm / mean : 0

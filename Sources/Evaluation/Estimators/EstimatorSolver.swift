@@ -141,7 +141,7 @@ struct EstimatorSolver: Sendable {
             decoder: decoder ?? subject.decoder, tracked: subject.tracked, workers: subject.workers
         ) { rowids in
             try step()
-            return try corpus.tokens(rowids: rowids)
+            return try corpus.trainingSequences(rowids: rowids)
         }
         let scores = try sweep.scores(
             of: sequences.map { subject.rowids[$0] },
@@ -201,7 +201,7 @@ struct EstimatorSolver: Sendable {
         let norms = try subject.workers.map(0..<chunks.count) { worker, index in
             try step()
             var batch = TokenBatch()
-            for tokens in try subject.tokens(Array(sequences[chunks[index]])) { batch.append(tokens) }
+            for own in try subject.sequences(Array(sequences[chunks[index]])) { batch.append(own) }
             return slots[worker].withState { state in
                 subject.decoder.run(batch, in: &state.workspace, tracked: subject.tracked, tap: &state.tap)
                 return state.tap.norms

@@ -2,6 +2,7 @@ import Attribution
 import Curvature
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// Tests some findings of Grosse et al. 2023 on a model, by EK-FAC's scores alone: how concentrated influence is
@@ -118,7 +119,7 @@ public struct InfluenceFindings: EvaluationStudy {
         let blocks = subject.tracked.layers.map { BlockNumber.of($0.name) ?? 0 }
         let sweep = CandidateSweep(decoder: subject.decoder, tracked: subject.tracked, workers: subject.workers) {
             try control.step()
-            return try corpus.tokens(rowids: $0)
+            return try corpus.trainingSequences(rowids: $0)
         }
         var shares: [(kind: String, shares: [Double])] = []
         for (query, vector) in vectors.enumerated() {
@@ -151,7 +152,7 @@ public struct InfluenceFindings: EvaluationStudy {
             let tokens = try question.texts.map { try self.tokens(of: $0.text) }
             let sweep = CandidateSweep(
                 decoder: subject.decoder, tracked: subject.tracked, workers: Workers(count: 1)
-            ) { $0.map { tokens[Int($0)] } }
+            ) { $0.map { TrainingSequence(tokens: tokens[Int($0)]) } }
             let scores = try sweep.scores(
                 of: tokens.indices.map(Int64.init),
                 queries: [PreconditionedQuery(layers: vectors[index].layers.map { .full($0) })])

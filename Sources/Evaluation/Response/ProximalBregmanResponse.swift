@@ -1,6 +1,7 @@
 import Curvature
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// The proximal Bregman response function: where the tracked parameters go when one sequence's loss is given some more weight, and
@@ -79,7 +80,8 @@ struct ProximalBregmanResponse: Sendable {
     ///
     /// - Parameter sequence: z, at least two tokens.
     /// - Throws: The error of `control.step`, ``SolveError``, or the error of reading sequences.
-    func response(to sequence: [Int32], control: WorkControl<WorkProgress> = WorkControl()) throws -> Response {
+    func response(to sequence: TrainingSequence, control: WorkControl<WorkProgress> = WorkControl()) throws -> Response
+    {
         guard matrix.count > 0 else { throw SolveError.noSequences }
         let start = Date()
         var objective = try Objective(self, sequence: sequence)
@@ -166,7 +168,7 @@ struct ProximalBregmanResponse: Sendable {
 
     /// Seconds that one gradient of the objective takes on one thread.
     func secondsOfAGradient(
-        on sequence: [Int32], _ control: WorkControl<WorkProgress> = WorkControl()
+        on sequence: TrainingSequence, _ control: WorkControl<WorkProgress> = WorkControl()
     ) throws -> Double {
         var objective = try Objective(self, sequence: sequence)
         let start = Date()
@@ -204,7 +206,7 @@ extension ProximalBregmanResponse {
         private var tap: GradientSumTap
         private(set) var cost = SolveCost()
 
-        init(_ response: ProximalBregmanResponse, sequence: [Int32]) throws {
+        init(_ response: ProximalBregmanResponse, sequence: TrainingSequence) throws {
             self.response = response
             var batch = TokenBatch()
             batch.append(sequence)

@@ -119,7 +119,7 @@ public struct ResponseComparison: EvaluationStudy {
         let wanted = min(settings.sequences, subject.sequences.count)
         let ranked = try measurements.map { try solver.ranking(byMatchWith: $0) }
         // A response needs a loss, and a sequence of one token has none.
-        func isUsable(_ sequence: Int) throws -> Bool { (try subject.tokens([sequence]).first?.count ?? 0) > 1 }
+        func isUsable(_ sequence: Int) throws -> Bool { (try subject.sequences([sequence]).first?.count ?? 0) > 1 }
         var chosen: [Int] = []
         for rank in 0..<wanted {
             for matches in ranked where chosen.count < wanted / 2 && rank < matches.count {
@@ -145,7 +145,7 @@ public struct ResponseComparison: EvaluationStudy {
         let missing = sequences.filter { records[Self.key($0)] == nil }
         if let first = missing.first {
             let gradient = try response.secondsOfAGradient(
-                on: try subject.tokens([first])[0], WorkControl(step: control.step))
+                on: try subject.sequences([first])[0], WorkControl(step: control.step))
             seconds =
                 gradient * Double(min(settings.iterations, Self.usualGradients)) * Double(missing.count)
                 / Double(min(subject.workers.count, missing.count))
@@ -176,7 +176,7 @@ public struct ResponseComparison: EvaluationStudy {
         _ = try subject.workers.map(0..<missing.count) { _, index in
             let sequence = missing[index]
             let solving = WorkControl<WorkProgress>(progress: { if $0.done > 0 { advance() } }, step: control.step)
-            let found = try response.response(to: try subject.tokens([sequence])[0], control: solving)
+            let found = try response.response(to: try subject.sequences([sequence])[0], control: solving)
             let moved = response.model(after: found)
             var workspace = DecoderWorkspace()
             let scores = zip(measurements, before).map { measurement, before in

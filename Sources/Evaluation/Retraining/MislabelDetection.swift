@@ -1,6 +1,7 @@
 import Curvature
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// Corrupts some of the corpus, trains the model on it, and checks whether the sequences with high self-influence are the corrupted
@@ -58,7 +59,7 @@ public struct MislabelDetection: EvaluationStudy {
     }
 
     private func selfInfluences(
-        of sequences: [[Int32]], _ decoder: DecoderModel, _ factors: EKFACFactors, _ control: EvaluationControl
+        of sequences: [TrainingSequence], _ decoder: DecoderModel, _ factors: EKFACFactors, _ control: EvaluationControl
     ) throws -> [(influence: Double, loss: Double)] {
         let chunks = stride(from: 0, to: sequences.count, by: 8).map { $0..<min($0 + 8, sequences.count) }
         let slots = (0..<subject.workers.count).map { _ in
@@ -68,7 +69,7 @@ public struct MislabelDetection: EvaluationStudy {
             try control.step()
             return slots[worker].withState { state in
                 var batch = TokenBatch()
-                for tokens in sequences[chunks[index]] { batch.append(tokens) }
+                for sequence in sequences[chunks[index]] { batch.append(sequence) }
                 let losses = decoder.run(batch, in: &state.workspace, tracked: factors.tracked, tap: &state.tap)
                 return zip(state.tap.scores, batch.sequences).map { ($0, losses.sum(over: $1)) }
             }
@@ -158,25 +159,25 @@ public enum Corruption: String, Sendable, Codable, CaseIterable {
 
 /// A corpus in which the second half of some sequences was corrupted on purpose.
 struct CorruptedCorpus: Sendable, Equatable {
-    let sequences: [[Int32]]
+    let sequences: [TrainingSequence]
     /// The indices of the corrupted sequences, in ascending order.
     let corrupted: [Int]
 
     /// - Parameter share: The share of all sequences; sequences that are too short are not corrupted.
-    init(_ sequences: [[Int32]], _ corruption: Corruption, share: Double, seed: UInt64) {
+    init(_ sequences: [TrainingSequence], _ corruption: Corruption, share: Double, seed: UInt64) {
         var generator = SplitMix64(seed: seed)
         let eligible = sequences.indices.filter { sequences[$0].count >= 8 }
         let count = min(max(Int((share * Double(sequences.count)).rounded()), 2), eligible.count)
         let chosen = Array(eligible.shuffled(using: &generator).prefix(count))
         var result = sequences
         for (number, index) in chosen.enumerated() {
-            let own = sequences[index]
+            let own = sequences[index].tokens
             let end =
                 switch corruption {
                 case .shuffled: Self.secondHalf(of: own).shuffled(using: &generator)
-                case .exchanged: Self.secondHalf(of: sequences[chosen[(number + 1) % chosen.count]])
+                case .exchanged: Self.secondHalf(of: sequences[chosen[(number + 1) % chosen.count]].tokens)
                 }
-            result[index] = own.prefix(own.count / 2) + end
+            result[index].tokens = own.prefix(own.count / 2) + end
         }
         self.sequences = result
         corrupted = chosen.sorted()

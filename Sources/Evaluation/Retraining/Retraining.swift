@@ -2,6 +2,7 @@ import Corpus
 import Files
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// How a subject's model is trained again on some of its corpus: from the same initial weights, with the settings that
@@ -9,7 +10,7 @@ import Transformer
 struct RetrainingRecipe: Sendable {
     let settings: TrainingConfiguration
     /// The sequences of the corpus as they are trained on.
-    let sequences: [[Int32]]
+    let sequences: [TrainingSequence]
 
     /// - Throws: ``TrainingError/noRecord(path:)`` for a model that `tributary train` did not make.
     init(of subject: EvaluationSubject) throws {
@@ -18,14 +19,15 @@ struct RetrainingRecipe: Sendable {
         let length = settings.sequenceLength
         sequences = try subject.corpus.sequences(rowids: subject.rowids).map { sequence in
             let isLastChunk = sequence.piece == sequence.pieceCount - 1
-            guard let end, isLastChunk, sequence.tokens.count < length, sequence.tokens.last != end else {
-                return sequence.tokens
-            }
-            return sequence.tokens + [end]
+            var own = TrainingSequence(tokens: sequence.tokens, loss: sequence.loss)
+            // A masked sequence has its end where its template or its row has one.
+            guard let end, isLastChunk, own.loss.isAll, own.count < length, own.tokens.last != end else { return own }
+            own.tokens.append(end)
+            return own
         }
     }
 
-    init(settings: TrainingConfiguration, sequences: [[Int32]]) {
+    init(settings: TrainingConfiguration, sequences: [TrainingSequence]) {
         self.settings = settings
         self.sequences = sequences
     }

@@ -1,6 +1,7 @@
 import Corpus
 import Curvature
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// What an evaluation is about: a model, its factors, and the corpus that it was trained on.
@@ -38,9 +39,9 @@ public struct EvaluationSubject: Sendable {
     /// The indices of all sequences.
     var sequences: Range<Int> { rowids.indices }
 
-    /// The tokens of some sequences, in the given order.
-    func tokens(_ sequences: [Int]) throws -> [[Int32]] {
-        try corpus.tokens(rowids: sequences.map { rowids[$0] })
+    /// Some sequences, in the given order.
+    func sequences(_ sequences: [Int]) throws -> [TrainingSequence] {
+        try corpus.trainingSequences(rowids: sequences.map { rowids[$0] })
     }
 
     /// The identifiers of some sequences, in the given order.
@@ -52,7 +53,7 @@ public struct EvaluationSubject: Sendable {
     var source: FactorFit.Source {
         let (corpus, rowids) = (corpus, rowids)
         return FactorFit.Source(count: rowids.count, digest: corpusDigest) { range in
-            try corpus.tokens(rowids: Array(rowids[range]))
+            try corpus.trainingSequences(rowids: Array(rowids[range]))
         }
     }
 

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Sequences
 
 /// A micro-batch: sequences packed one after another, with the label of each position.
 ///
@@ -30,6 +31,21 @@ public struct TokenBatch: Sendable {
         case sampled(seed: UInt64, key: UInt64)
         /// Entry i replaces token i; negative entries carry no loss.
         case given([Int32])
+    }
+
+    /// Appends a training sequence. Its tokens without loss have no labels.
+    public mutating func append(_ sequence: TrainingSequence, labels: Labels = .nextTokens) {
+        append(sequence.tokens, labels: labels)
+        guard let spans = sequence.loss.spans else { return }
+        let start = targets.count - sequence.count
+        var position = start
+        for span in spans {
+            // The label of a token belongs to the position before it.
+            let first = max(start + span.lowerBound - 1, position)
+            for index in position..<min(first, targets.count) { targets[index] = Self.noTarget }
+            position = max(position, min(start + span.upperBound - 1, targets.count))
+        }
+        for index in position..<targets.count { targets[index] = Self.noTarget }
     }
 
     /// Appends one more sequence.

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import LinearAlgebra
+import Sequences
 
 /// Trains a decoder with AdamW, warm-up and cosine decay.
 ///
@@ -11,7 +12,7 @@ public struct Trainer {
     public private(set) var decoder: DecoderModel
     /// The number of steps taken.
     public private(set) var step = 0
-    private let sequences: [[Int32]]
+    private let sequences: [TrainingSequence]
     private let workers: Workers
     private var firstMoments: [String: Matrix] = [:]
     private var secondMoments: [String: Matrix] = [:]
@@ -33,10 +34,10 @@ public struct Trainer {
         public let tokens: Int
     }
 
-    /// - Parameter sequences: Sequences of 2 to `sequenceLength` token ids within the vocabulary.
-    public init(_ configuration: TrainingConfiguration, sequences: [[Int32]], workers: Workers) throws {
+    /// - Parameter sequences: Sequences of 2 to `sequenceLength` token ids within the vocabulary; those without loss are left out.
+    public init(_ configuration: TrainingConfiguration, sequences: [TrainingSequence], workers: Workers) throws {
         self.configuration = configuration
-        self.sequences = sequences.filter { $0.count >= 2 }
+        self.sequences = sequences.filter { $0.lossTokens > 0 }
         self.workers = workers
         let decoder = try DecoderModel(initializing: configuration.description, seed: configuration.seed)
         self.decoder = decoder
@@ -71,9 +72,9 @@ public struct Trainer {
     }
 
     /// The mean loss of sequences, in nats per predicted token.
-    public func meanLoss(of sequences: [[Int32]]) throws -> Double {
+    public func meanLoss(of sequences: [TrainingSequence]) throws -> Double {
         let decoder = decoder
-        let chunks = sequences.filter { $0.count >= 2 }.chunks(of: configuration.batchSequences)
+        let chunks = sequences.filter { $0.lossTokens > 0 }.chunks(of: configuration.batchSequences)
         let sums = try workers.map(chunks.indices) { _, index in
             var batch = TokenBatch()
             for sequence in chunks[index] { batch.append(sequence) }
@@ -85,7 +86,7 @@ public struct Trainer {
         return sums.reduce(0) { $0 + $1.0 } / Double(max(predicted, 1))
     }
 
-    private func gradients(of chosen: [[Int32]]) throws -> (ParameterGradients, loss: Double, tokens: Int) {
+    private func gradients(of chosen: [TrainingSequence]) throws -> (ParameterGradients, loss: Double, tokens: Int) {
         let decoder = decoder
         let tracked = TrackedLayers(of: decoder, .all)
         let slots = slots
@@ -218,7 +219,11 @@ extension Trainer {
         var digest = ContentDigest()
         for sequence in sequences {
             digest.update(UInt64(sequence.count))
-            digest.update(sequence.littleEndianBytes)
+            digest.update(sequence.tokens.littleEndianBytes)
+            for span in sequence.loss.spans ?? [] {
+                digest.update(UInt64(span.lowerBound))
+                digest.update(UInt64(span.upperBound))
+            }
         }
         return digest.hexadecimal
     }

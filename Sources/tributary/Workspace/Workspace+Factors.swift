@@ -47,7 +47,7 @@ extension Workspace {
     ) throws -> EKFACFactors {
         let rowids = try corpus.rowids()
         let source = FactorFit.Source(count: rowids.count, digest: try corpus.digest()) { range in
-            try corpus.tokens(rowids: Array(rowids[range]))
+            try corpus.trainingSequences(rowids: Array(rowids[range]))
         }
         let fit = FactorFit(
             decoder: checkpoint.decoder, modelDigest: checkpoint.digest, source: source, fisher: settings.fisher,
