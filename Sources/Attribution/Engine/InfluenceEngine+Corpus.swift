@@ -1,5 +1,6 @@
 import Corpus
 import JSON
+import Sequences
 import Tokenizer
 import Transformer
 
@@ -72,6 +73,31 @@ extension CorpusTokenization {
         self.init(
             tokenizerDigest: tokenizer.digest, sequenceLength: sequenceLength, prefix: tokenizer.prefixTokens
         ) { tokenizer.encodeDocument($0) }
+        rows = RowTokenization(
+            encode: { text, spans in tokenizer.encode(text, withLossOn: spans) },
+            chat: { _, _ in throw RowError.noChatTemplate },
+            decode: { tokens in
+                if let index = tokens.firstIndex(where: { Int($0) >= tokenizer.vocabularyCount }) {
+                    throw RowError.unknownToken(index: index, id: tokens[index], count: tokenizer.vocabularyCount)
+                }
+                return tokenizer.tokenTexts(tokens).joined()
+            })
+    }
+}
+
+/// Why a row of a corpus cannot be read for a model.
+enum RowError: Error, CustomStringConvertible {
+    case noChatTemplate
+    case unknownToken(index: Int, id: Int32, count: Int)
+
+    var description: String {
+        switch self {
+        case .noChatTemplate:
+            "the model has no chat template. Put a chat_template.jinja into its folder, or render the chats elsewhere and give "
+                + "{\"text\", \"loss\"}"
+        case .unknownToken(let index, let id, let count):
+            "entry \(index) is \(id), but the model's tokens are 0 to \(count - 1)"
+        }
     }
 }
 

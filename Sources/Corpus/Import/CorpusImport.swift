@@ -17,6 +17,8 @@ public struct CorpusImport: Sendable {
     public var badRecords: BadRecords
     /// The source of documents that do not name one.
     public var defaultSource: String?
+    /// Which fields are trained on.
+    public var rows: RowFields
     /// The size at which a batch is committed, in documents or in bytes. Memory holds at most two batches.
     var batchLimit = (records: 8192, bytes: 4 << 20)
     /// The most bytes that one record can have.
@@ -24,10 +26,14 @@ public struct CorpusImport: Sendable {
     /// The least time between two progress reports.
     var progressInterval = Duration.milliseconds(100)
 
-    public init(into store: CorpusStore, badRecords: BadRecords = .stop, defaultSource: String? = nil) {
+    public init(
+        into store: CorpusStore, badRecords: BadRecords = .stop, defaultSource: String? = nil,
+        rows: RowFields = RowFields()
+    ) {
         self.store = store
         self.badRecords = badRecords
         self.defaultSource = defaultSource
+        self.rows = rows
     }
 
     /// Imports documents. Blocks until they are committed.
@@ -73,6 +79,12 @@ public struct CorpusImportSummary: Sendable, Equatable {
     public internal(set) var duplicates = 0
     /// Records whose text has no tokens; nothing is stored for them.
     public internal(set) var empty = 0
+    /// New sequences of rows with a loss mask that were cut to the sequence length.
+    public internal(set) var cut = 0
+    /// Rows without a token that carries loss; nothing is stored for them.
+    public internal(set) var withoutLoss = 0
+    /// Rows whose tokens with loss all come after the sequence length; nothing is stored for them.
+    public internal(set) var cutBeforeLoss = 0
     /// Bad records that were skipped (``CorpusImport/BadRecords/skip``).
     public internal(set) var rejected = 0
     /// The errors of the first of them, at most ``maximumRejections``.
@@ -89,6 +101,9 @@ public struct CorpusImportSummary: Sendable, Equatable {
         tokens += other.tokens
         duplicates += other.duplicates
         empty += other.empty
+        cut += other.cut
+        withoutLoss += other.withoutLoss
+        cutBeforeLoss += other.cutBeforeLoss
         reject(other.rejections)
         rejected += other.rejected - other.rejections.count
     }

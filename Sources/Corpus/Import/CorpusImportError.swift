@@ -19,7 +19,13 @@ public enum CorpusImportError: Error, Equatable {
     case malformedJSON(location: CorpusInputLocation, reason: String)
     /// A line, or a field of it, is JSON of an unexpected type. `field` is nil for the line.
     case wrongType(location: CorpusInputLocation, field: String?, expected: String, found: String)
-    case missingText(location: CorpusInputLocation)
+    /// A record has no fields that could be trained on.
+    case missingRow(location: CorpusInputLocation, fields: RowFields, present: [String])
+    /// A record has the fields of several kinds of rows.
+    case ambiguousRow(location: CorpusInputLocation, kinds: [RowFields.Kind])
+    case missingField(location: CorpusInputLocation, field: String, present: [String])
+    /// The value of a field cannot be used.
+    case unusable(location: CorpusInputLocation, field: String, reason: String)
     /// A text or an identifier is empty or consists of white space.
     case emptyField(location: CorpusInputLocation, field: String)
     case nulCharacter(location: CorpusInputLocation, field: String)
@@ -65,8 +71,15 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(location): the line is \(found); \(expected) is expected."
         case .wrongType(let location, let field?, let expected, let found):
             "\(location): \"\(field)\" is \(found); \(expected) is expected."
-        case .missingText(let location):
-            "\(location): the record has no \"text\". Each line must have one, like {\"id\": \"a1\", \"text\": \"...\"}."
+        case .missingRow(let location, let fields, let present):
+            "\(location): the record has no \(fields.expected). \(Self.list(present))"
+        case .ambiguousRow(let location, let kinds):
+            "\(location): the record has fields for \(kinds.map(\.name).joined(separator: " and ")). Name one with "
+                + "\(kinds.map { "--rows \($0.rawValue)" }.joined(separator: " or "))."
+        case .missingField(let location, let field, let present):
+            "\(location): the record has no \"\(field)\". \(Self.list(present))"
+        case .unusable(let location, let field, let reason):
+            "\(location): \"\(field)\": \(reason)."
         case .emptyField(let location, let field):
             "\(location): \"\(field)\" is empty. Remove the \(field == "text" ? "record" : "field"), or fill it in."
         case .nulCharacter(let location, let field):
@@ -89,6 +102,31 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
     }
 
     public var errorDescription: String? { description }
+
+    /// The sentence that lists a record's fields.
+    private static func list(_ fields: [String]) -> String {
+        fields.isEmpty ? "It has no fields." : "It has \(fields.map { "\"\($0)\"" }.joined(separator: ", "))."
+    }
+}
+
+extension RowFields {
+    /// The fields of which a record needs some.
+    fileprivate var expected: String {
+        let text = text.fields.map { "\"\($0)\"" }.joined(separator: " with ")
+        let completion = (prompt.fields + completion.fields).map { "\"\($0)\"" }.joined(separator: " with ")
+        return "\(text), and neither \(completion) nor \"messages\" nor \"input_ids\""
+    }
+}
+
+extension RowFields.Kind {
+    fileprivate var name: String {
+        switch self {
+        case .text: "a text"
+        case .completion: "a prompt with a completion"
+        case .chat: "a chat"
+        case .tokens: "tokens"
+        }
+    }
 }
 
 extension CorpusImportError {
@@ -96,7 +134,8 @@ extension CorpusImportError {
     public var location: CorpusInputLocation? {
         switch self {
         case .tooLong(let location, _), .invalidUTF8(let location, _), .malformedJSON(let location, _),
-            .wrongType(let location, _, _, _), .missingText(let location), .emptyField(let location, _),
+            .wrongType(let location, _, _, _), .missingRow(let location, _, _), .ambiguousRow(let location, _),
+            .missingField(let location, _, _), .unusable(let location, _, _), .emptyField(let location, _),
             .nulCharacter(let location, _), .nameTooLong(let location, _, _, _), .dotSegment(let location, _),
             .identifierTaken(let location, _), .untokenizable(let location, _):
             location
@@ -115,7 +154,8 @@ extension CorpusImportError {
         case .wrongType(_, let field, _, _): field
         case .emptyField(_, let field), .nulCharacter(_, let field), .nameTooLong(_, let field, _, _): field
         case .dotSegment, .identifierTaken: "id"
-        case .missingText, .untokenizable: "text"
+        case .missingField(_, let field, _), .unusable(_, let field, _): field
+        case .missingRow, .untokenizable: "text"
         default: nil
         }
     }

@@ -4,8 +4,10 @@ import JSON
 public struct CorpusRecord: Sendable, Equatable {
     /// The external identifier, unique in the corpus. Without one, the document is named after its content hash.
     public var id: String?
-    /// The text: not empty, without NUL characters.
+    /// The text: not empty, without NUL characters. It is empty for chats and tokens, from which it is made later.
     public var text: String
+    /// What is trained on, and where its loss is.
+    public var row = TrainingRow.text
     /// The origin of the document; candidates can be filtered by it.
     public var source: String?
     /// A JSON object, as text.
@@ -28,15 +30,15 @@ extension CorpusRecord {
     /// Reads a record's fields.
     ///
     /// - Throws: ``CorpusImportError`` with the record's location.
-    init(_ raw: RawRecord) throws(CorpusImportError) {
+    init(_ raw: RawRecord, _ rows: RowFields = RowFields()) throws(CorpusImportError) {
         try raw.requireUTF8()
         switch raw.format {
         case .plainText:
             self.init(text: String(decoding: raw.bytes, as: UTF8.self), location: raw.location)
         case .jsonLines:
-            let fields = try JSONFields(raw)
+            let fields = try JSONFields(raw, rows)
             self.init(
-                id: fields.id, text: fields.text, source: fields.source, metadata: fields.metadata,
+                id: fields.id, text: fields.text, row: fields.row, source: fields.source, metadata: fields.metadata,
                 location: raw.location)
         }
         try validate()
@@ -46,12 +48,14 @@ extension CorpusRecord {
     func validate() throws(CorpusImportError) {
         // Clients remove these two from a path before they send it, percent-encoded or not (RFC 3986 section 5.2.4).
         if let id, id == "." || id == ".." { throw .dotSegment(location: location, id: id) }
-        guard !text.utf8.allSatisfy(\.isWhitespace) else { throw .emptyField(location: location, field: "text") }
+        guard !row.hasText || !text.utf8.allSatisfy(\.isWhitespace) else {
+            throw .emptyField(location: location, field: "text")
+        }
         for (field, value) in [("id", id), ("text", text), ("source", source)] {
             guard let value else { continue }
             // Much of SQLite's interface ends a text at its first NUL character (sqlite.org/nulinstr.html).
             guard !value.utf8.contains(0) else { throw .nulCharacter(location: location, field: field) }
-            guard !value.isEmpty else { throw .emptyField(location: location, field: field) }
+            guard !value.isEmpty || field == "text" else { throw .emptyField(location: location, field: field) }
             guard field == "text" || value.utf8.count <= CorpusDocument.maximumNameBytes else {
                 throw .nameTooLong(
                     location: location, field: field, bytes: value.utf8.count, limit: CorpusDocument.maximumNameBytes)
@@ -80,10 +84,11 @@ extension RawRecord {
 private struct JSONFields {
     let id: String?
     let text: String
+    let row: TrainingRow
     let source: String?
     let metadata: String?
 
-    init(_ raw: RawRecord) throws(CorpusImportError) {
+    init(_ raw: RawRecord, _ rows: RowFields) throws(CorpusImportError) {
         let location = raw.location
         let tree = try raw.tree()
         guard case .object = tree else {
@@ -100,10 +105,7 @@ private struct JSONFields {
             return value
         }
         id = try field("id", expected: "a string or an integer") { $0.string ?? $0.wholeDigits }
-        guard let text = try field("text", expected: "a string", \.string) else {
-            throw .missingText(location: location)
-        }
-        self.text = text
+        (row, text) = try TrainingRow.read(tree, rows, at: location)
         source = try field("source", expected: "a string", \.string)
         metadata = try field("metadata", expected: "an object") { object in
             guard case .object = object else { return nil }

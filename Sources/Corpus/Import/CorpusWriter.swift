@@ -2,6 +2,7 @@ import Files
 import Foundation
 import GRDB
 import JSON
+import Sequences
 
 /// A record that is ready to be written: all slow work is done.
 struct PreparedDocument: Sendable {
@@ -10,6 +11,10 @@ struct PreparedDocument: Sendable {
         case known(document: Int64)
         /// The document's tokens, without the prefix.
         case tokens([Int32])
+        /// The tokens of a row with a loss mask. It is one sequence, which is cut and not split if it is too long.
+        ///
+        /// - Parameter isWhole: Whether the tokens are complete, so that the prefix is not put in front of them.
+        case row(TrainingSequence, isWhole: Bool)
     }
 
     let record: CorpusRecord
@@ -85,7 +90,10 @@ struct CorpusWriter {
         } else if let id = try existingDocument(document.hash) {
             try appendCopy(document, of: id)
         } else if case .tokens(let tokens) = document.content {
-            try appendNew(document, tokens: tokens)
+            try appendNew(
+                document, identity.pieces(of: tokens).map { Piece(offset: $0.lowerBound, tokens: tokens[$0]) })
+        } else if case .row(let sequence, let isWhole) = document.content {
+            try appendRow(document, sequence, isWhole: isWhole)
         }
     }
 
@@ -96,13 +104,40 @@ struct CorpusWriter {
         try state.save(db)
     }
 
-    private mutating func appendNew(_ document: PreparedDocument, tokens: [Int32]) throws {
-        guard !tokens.isEmpty else {
+    /// A sequence of a new document.
+    private struct Piece {
+        /// The number of the document's tokens before it.
+        var offset: Int
+        var tokens: ArraySlice<Int32>
+        var loss = LossMask.all
+        var isWhole = false
+    }
+
+    private mutating func appendRow(_ document: PreparedDocument, _ sequence: TrainingSequence, isWhole: Bool) throws {
+        let prefix = isWhole ? 0 : identity.prefix.count
+        let kept = sequence.tokens.prefix(identity.sequenceLength - prefix)
+        // Without a prefix nothing predicts the first token.
+        let predictable = (prefix > 0 ? 0 : 1)..<max(kept.count, 1)
+        guard kept.count > 0, sequence.loss.count(within: predictable) > 0 else {
+            if sequence.loss.count(within: predictable.lowerBound..<max(sequence.count, 1)) > 0 {
+                outcome.summary.cutBeforeLoss += 1
+            } else {
+                outcome.summary.withoutLoss += 1
+            }
+            return
+        }
+        if kept.count < sequence.count { outcome.summary.cut += 1 }
+        let isAll = sequence.loss.count(within: predictable) == predictable.count
+        let loss = isAll && prefix <= 1 ? .all : sequence.loss.part(0..<kept.count)
+        try appendNew(document, [Piece(offset: 0, tokens: kept, loss: loss, isWhole: isWhole)])
+    }
+
+    private mutating func appendNew(_ document: PreparedDocument, _ pieces: [Piece]) throws {
+        guard !pieces.isEmpty else {
             outcome.summary.empty += 1
             return
         }
-        let pieces = identity.pieces(of: tokens)
-        let tokenCount = pieces.reduce(0) { $0 + $1.count }
+        let tokenCount = pieces.reduce(0) { $0 + $1.tokens.count }
         guard let name = try freeName(for: document, pieces: Int64(pieces.count)) else { return refuse(document) }
         let id = Int64(state.statistics.documents) + 1
         let firstSequence = Int64(state.statistics.sequences) + 1
@@ -113,10 +148,12 @@ struct CorpusWriter {
                 record.location.description, record.metadata, record.text,
             ])
         try identifiers.insert(name, document: id, isFirst: true)
-        let insertion = try db.cachedStatement(sql: "INSERT INTO sequences VALUES (?, ?, ?, ?)")
+        let insertion = try db.cachedStatement(sql: "INSERT INTO sequences VALUES (?, ?, ?, ?, ?, ?)")
         for (rowid, piece) in zip(firstSequence..., pieces) {
-            try insertion.execute(arguments: [rowid, id, piece.lowerBound, Data(tokens[piece].littleEndianBytes)])
-            postings.append(PostingTable.Addition(rowid: rowid, tokens: tokens[piece]))
+            try insertion.execute(arguments: [
+                rowid, id, piece.offset, Data(piece.tokens.littleEndianBytes), piece.loss.stored, piece.isWhole,
+            ])
+            postings.append(PostingTable.Addition(rowid: rowid, tokens: piece.tokens))
         }
         if let source = record.source {
             sources[ExactString(source), default: []].append(firstSequence...(firstSequence + Int64(pieces.count) - 1))

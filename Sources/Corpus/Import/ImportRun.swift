@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Sequences
 import Synchronization
 
 /// One run of an import, from its first input to its last.
@@ -176,17 +177,22 @@ struct SlicePreparation {
     private struct ParsedRecord: Sendable {
         let record: CorpusRecord
         let hash: ContentHash
+        /// The tokens of a row from which the text was made.
+        let sequence: TrainingSequence?
     }
 
     private typealias Outcome<Value> = Result<Value, CorpusImportError>
 
     func prepare(_ slice: [RawRecord]) throws -> Prepared {
-        let defaultSource = settings.defaultSource
+        let (defaultSource, rows) = (settings.defaultSource, settings.rows)
+        let tokenization = settings.store.tokenization
         let parsed = concurrentMap(slice) { raw in
             Outcome<ParsedRecord> { () throws(CorpusImportError) in
-                var record = try CorpusRecord(raw)
+                var record = try CorpusRecord(raw, rows)
                 record.source = record.source ?? defaultSource
-                return ParsedRecord(record: record, hash: ContentHash(of: record.text))
+                let made = try tokenization.sequence(for: &record)
+                return ParsedRecord(
+                    record: record, hash: ContentHash(of: record.row, text: record.text), sequence: made)
             }
         }
         var prepared = Prepared()
@@ -194,7 +200,6 @@ struct SlicePreparation {
 
         // Texts that the corpus already has need no tokenising: this makes resuming fast.
         let known = try settings.store.documents(withHashes: good.map(\.hash))
-        let encode = settings.store.tokenization.encode
         let documents = concurrentMap(good) { parsed in
             Outcome<PreparedDocument> { () throws(CorpusImportError) in
                 if let document = known[parsed.hash] {
@@ -202,8 +207,15 @@ struct SlicePreparation {
                         record: parsed.record, hash: parsed.hash, content: .known(document: document))
                 }
                 do {
-                    let tokens = try encode(parsed.record.text)
-                    return PreparedDocument(record: parsed.record, hash: parsed.hash, content: .tokens(tokens))
+                    let content: PreparedDocument.Content
+                    if let sequence = parsed.sequence {
+                        content = .row(sequence, isWhole: true)
+                    } else if case .spans(let spans) = parsed.record.row, let rows = tokenization.rows {
+                        content = .row(try rows.encode(parsed.record.text, spans), isWhole: false)
+                    } else {
+                        content = .tokens(try tokenization.encode(parsed.record.text))
+                    }
+                    return PreparedDocument(record: parsed.record, hash: parsed.hash, content: content)
                 } catch {
                     throw .untokenizable(location: parsed.record.location, reason: String(describing: error))
                 }

@@ -3,6 +3,7 @@ import Corpus
 import Files
 import Foundation
 import LinearAlgebra
+import Sequences
 import Tokenizer
 import Transformer
 import Yams
@@ -64,10 +65,11 @@ struct Train: ParsableCommand {
         let settings = try settings()
         let folder = URL(fileURLWithPath: output)
         try FileSystem.makeFolder(at: folder.path)
-        let texts = try documents(corpus)
-        let tokenizer = try tokenizer(for: texts, settings: settings, folder: folder)
-        let sequences = chunks(of: texts, tokenizer, length: settings.sequenceLength)
-        let heldOutSequences = chunks(of: try documents(heldOut), tokenizer, length: settings.sequenceLength)
+        let documents = try documents(corpus)
+        let tokenizer = try tokenizer(for: documents.map(\.text), settings: settings, folder: folder)
+        let sequences = sequences(of: documents, tokenizer, length: settings.sequenceLength)
+        let heldOutSequences = self.sequences(
+            of: try self.documents(heldOut), tokenizer, length: settings.sequenceLength)
 
         var trainer = try Trainer(settings, sequences: sequences, workers: workers.value)
         let state = folder.appendingPathComponent("training-state.safetensors").path
@@ -82,7 +84,7 @@ struct Train: ParsableCommand {
         let trainLoss = try trainer.meanLoss(of: sequences)
         let heldOutLoss = heldOutSequences.isEmpty ? nil : try trainer.meanLoss(of: heldOutSequences)
         let record = TrainingRecord(
-            settings: settings, parameters: trainer.decoder.parameterCount, documents: texts.count,
+            settings: settings, parameters: trainer.decoder.parameterCount, documents: documents.count,
             sequences: sequences.count, tokens: sequences.reduce(0) { $0 + $1.count }, steps: trainer.totalSteps,
             trainingLoss: trainLoss, heldOutLoss: heldOutLoss)
         try Checkpoint.write(
@@ -168,10 +170,17 @@ struct Train: ParsableCommand {
         return settings
     }
 
-    private func documents(_ paths: [String]) throws -> [String] {
-        var texts: [String] = []
-        for path in paths { try CorpusInput.file(path).forEachRecord { texts.append($0.text) } }
-        return texts
+    private func documents(_ paths: [String]) throws -> [CorpusRecord] {
+        var records: [CorpusRecord] = []
+        for path in paths {
+            try CorpusInput.file(path).forEachRecord { record in
+                switch record.row {
+                case .text, .spans: records.append(record)
+                case .chat, .tokens: throw UntrainableRow(location: record.location)
+                }
+            }
+        }
+        return records
     }
 
     /// The tokenizer's folder until the model is complete: beside an earlier model, the tokenizer would change that model.
@@ -195,14 +204,32 @@ struct Train: ParsableCommand {
         return tokenizer
     }
 
-    private func chunks(of texts: [String], _ tokenizer: Tokenizer, length: Int) -> [[Int32]] {
-        texts.flatMap { text in
-            var tokens = tokenizer.encode(text)
+    /// Plain texts in chunks, with the end of each marked; rows with a loss mask as they are, and cut if they are too long.
+    private func sequences(
+        of documents: [CorpusRecord], _ tokenizer: Tokenizer, length: Int
+    ) -> [TrainingSequence] {
+        documents.flatMap { document -> [TrainingSequence] in
+            if case .spans(let spans) = document.row {
+                let row = tokenizer.encode(document.text, withLossOn: spans)
+                let kept = row.tokens.prefix(length)
+                return [TrainingSequence(tokens: Array(kept), loss: row.loss.part(0..<kept.count))]
+            }
+            var tokens = tokenizer.encode(document.text)
             if let end = tokenizer.eosToken, tokens.last != end { tokens.append(end) }
             return stride(from: 0, to: tokens.count, by: length).map {
-                Array(tokens[$0..<min($0 + length, tokens.count)])
+                TrainingSequence(tokens: Array(tokens[$0..<min($0 + length, tokens.count)]))
             }
         }
+    }
+}
+
+/// A record that has no text before there is a model.
+struct UntrainableRow: Error, CustomStringConvertible {
+    let location: CorpusInputLocation
+
+    var description: String {
+        "\(location): this is a chat, or tokens, but the model to be trained has no chat template and other tokens. Give a text, perhaps "
+            + "with \"loss\", or a prompt with a completion."
     }
 }
 

@@ -1,0 +1,139 @@
+import JSON
+
+/// Which fields of a record are trained on, and where their loss is.
+///
+/// A record is one of four kinds of rows, told apart by its fields:
+///
+///     {"text"}, perhaps with {"loss": [{"start", "end"}, ...]} in code points   loss on every token, or on the given parts
+///     {"prompt", "completion"}                                                 loss on the completion
+///     {"messages": [{"role", "content"}, ...]} or {"conversations"}             loss on the assistant's turns
+///     {"input_ids"}, perhaps with {"labels"} and {"attention_mask"}              loss where a label is not -100
+public struct RowFields: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+        case text, completion, chat, tokens
+    }
+
+    /// Where rows with prompts or with several turns carry loss.
+    public enum Loss: String, Sendable, CaseIterable {
+        /// On completions, and on the assistant's turns.
+        case responses
+        /// On everything.
+        case all
+    }
+
+    /// The kind of all rows; nil if each row's own fields decide.
+    public var kind: Kind?
+    public var text = FieldFormat(field: "text")
+    public var prompt = FieldFormat(field: "prompt")
+    public var completion = FieldFormat(field: "completion")
+    public var loss = Loss.responses
+
+    public init() {}
+
+    /// The kind of a row.
+    ///
+    /// - Throws: ``CorpusImportError/missingRow(location:fields:present:)`` and ``CorpusImportError/ambiguousRow(location:kinds:)``.
+    func kind(of row: JSONTree, at location: CorpusInputLocation) throws(CorpusImportError) -> Kind {
+        if let kind { return kind }
+        func has(_ fields: [String]) -> Bool { fields.allSatisfy { (row[$0] ?? .null) != .null } }
+        var kinds: [Kind] = []
+        if has(["input_ids"]) { kinds.append(.tokens) }
+        if has(["messages"]) || has(["conversations"]) { kinds.append(.chat) }
+        if has(prompt.fields + completion.fields) { kinds.append(.completion) }
+        if has(text.fields) { kinds.append(.text) }
+        if kinds.count > 1 { throw .ambiguousRow(location: location, kinds: kinds) }
+        guard let kind = kinds.first else {
+            throw .missingRow(location: location, fields: self, present: row.memberNames)
+        }
+        return kind
+    }
+}
+
+/// A text made of a record's fields: one field, or a format such as `Question: {question}\nAnswer: `, in which names in braces stand for
+/// fields and `{{` and `}}` for braces.
+public struct FieldFormat: Sendable, Equatable, CustomStringConvertible {
+    private enum Part: Sendable, Equatable {
+        case literal(String)
+        case field(String)
+    }
+
+    private let parts: [Part]
+    public let description: String
+
+    init(field: String) {
+        self.init(parts: [.field(field)], description: field)
+    }
+
+    private init(parts: [Part], description: String) {
+        self.parts = parts
+        self.description = description
+    }
+
+    /// - Parameter text: A field's name if it has no brace, otherwise a format.
+    /// - Returns: Nil for a format with a brace that is not closed or not opened, with an empty name, or without fields.
+    public init?(_ text: String) {
+        guard text.contains("{") || text.contains("}") else {
+            guard !text.isEmpty else { return nil }
+            self.init(field: text)
+            return
+        }
+        var parts: [Part] = []
+        var literal = ""
+        var rest = text[...]
+        while let character = rest.first {
+            if rest.hasPrefix("{{") || rest.hasPrefix("}}") {
+                literal.append(character)
+                rest = rest.dropFirst(2)
+            } else if character == "{" {
+                guard let end = rest.firstIndex(of: "}") else { return nil }
+                let name = rest[rest.index(after: rest.startIndex)..<end]
+                guard !name.isEmpty, !name.contains("{") else { return nil }
+                if !literal.isEmpty { parts.append(.literal(literal)) }
+                literal = ""
+                parts.append(.field(String(name)))
+                rest = rest[rest.index(after: end)...]
+            } else if character == "}" {
+                return nil
+            } else {
+                literal.append(character)
+                rest = rest.dropFirst()
+            }
+        }
+        if !literal.isEmpty { parts.append(.literal(literal)) }
+        self.init(parts: parts, description: text)
+        if fields.isEmpty { return nil }
+    }
+
+    /// The names of its fields.
+    var fields: [String] {
+        parts.compactMap { if case .field(let name) = $0 { name } else { nil } }
+    }
+
+    /// The text that a record's fields make.
+    ///
+    /// - Throws: ``CorpusImportError/missingField(location:field:present:)`` and ``CorpusImportError/wrongType(location:field:expected:found:)``.
+    func text(of row: JSONTree, at location: CorpusInputLocation) throws(CorpusImportError) -> String {
+        var text = ""
+        for part in parts {
+            switch part {
+            case .literal(let literal): text += literal
+            case .field(let name):
+                guard let value = row[name] else {
+                    throw .missingField(location: location, field: name, present: row.memberNames)
+                }
+                guard case .string(let string) = value else {
+                    throw .wrongType(location: location, field: name, expected: "a string", found: value.kind)
+                }
+                text += string
+            }
+        }
+        return text
+    }
+}
+
+extension JSONTree {
+    /// The names of an object's members, in their order.
+    var memberNames: [String] {
+        if case .object(let members) = self { members.map(\.name) } else { [] }
+    }
+}
