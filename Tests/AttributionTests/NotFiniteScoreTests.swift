@@ -1,4 +1,5 @@
 import Foundation
+import Sequences
 import TestSupport
 import Testing
 
@@ -77,7 +78,7 @@ private struct Overflow: SweepCheckpoint {
     private let total: Double
 
     init(of sequences: [[Int32]], total: Double) {
-        keys = Set(sequences.map(ContentKey.init(sequence:)))
+        keys = Set(sequences.map { ContentKey(sequence: TrainingSequence(tokens: $0)) })
         self.total = total
     }
 

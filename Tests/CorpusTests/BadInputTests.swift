@@ -64,9 +64,9 @@ struct BadInputTests {
         BadLine(#"{"text": "a", "source": 1}"#, field: "source", expected: "a string", found: "a number"),
         BadLine(#"{"text": "a", "metadata": []}"#, field: "metadata", expected: "an object", found: "an array"),
         BadLine(#"{"text": "a", "metadata": "m"}"#, field: "metadata", expected: "an object", found: "a string"),
-        BadLine(#"{"id": "a"}"#, .missingText(location: .line(3))),
-        BadLine("{}", .missingText(location: .line(3))),
-        BadLine(#"{"text": null}"#, .missingText(location: .line(3))),
+        BadLine(#"{"id": "a"}"#, .missingRow(location: .line(3), fields: RowFields(), present: ["id"])),
+        BadLine("{}", .missingRow(location: .line(3), fields: RowFields(), present: [])),
+        BadLine(#"{"text": null}"#, .missingRow(location: .line(3), fields: RowFields(), present: [])),
         BadLine(#"{"text": ""}"#, .emptyField(location: .line(3), field: "text")),
         BadLine(#"{"text": " \n\t"}"#, .emptyField(location: .line(3), field: "text")),
         BadLine(#"{"text": "a", "id": ""}"#, .emptyField(location: .line(3), field: "id")),
@@ -119,7 +119,7 @@ struct BadInputTests {
         let summary = try corpus.add(
             String(repeating: "{}\n", count: 50) + jsonLine(text: "x"), badRecords: .skip)
         #expect(summary.rejected == 50 && summary.documents == 1)
-        #expect(summary.rejections == (1...20).map { .missingText(location: .line($0)) })
+        #expect(summary.rejections == (1...20).map { .missingRow(location: .line($0), fields: RowFields(), present: []) })
     }
 
     @Test("that is not UTF-8 is found by line and byte, in JSON lines and in text")

@@ -200,7 +200,7 @@ struct CorpusImportTests {
     @Test("that fails says how many documents it keeps, and what to do")
     func failureDescription() {
         var summary = CorpusImportSummary()
-        let reason = CorpusImportError.missingText(location: .line(3))
+        let reason = CorpusImportError.missingRow(location: .line(3), fields: RowFields(), present: ["id"])
         #expect(
             CorpusImportFailure(reason: reason, summary: summary).description.hasSuffix(
                 "Nothing was added to the corpus."))
@@ -208,7 +208,7 @@ struct CorpusImportTests {
         #expect(CorpusImportFailure(reason: reason, summary: summary).description.contains("1 document was added"))
         summary.documents = 1234
         let message = CorpusImportFailure(reason: reason, summary: summary).description
-        #expect(message.hasPrefix("test.jsonl:3: the record has no \"text\"."))
+        #expect(message.hasPrefix("test.jsonl:3: the record has no \"text\", "))
         #expect(message.contains("1234 documents were added before this and are kept; importing again continues"))
     }
 }

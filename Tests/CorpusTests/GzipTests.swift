@@ -35,7 +35,7 @@ struct GzipTests {
         let whole = try GzipFixture.stored(Array(lines.utf8), blockSize: 1000)
         let file = try corpus.folder.write(Array(whole.dropLast(100)), to: "a.jsonl.gz")
         let failure = try #require(importFailure { try CorpusImport(into: corpus.store).run([.file(file)]) })
-        #expect(failure.reason == .missingText(location: .line(11, of: "a.jsonl.gz")))
+        #expect(failure.reason == .missingRow(location: .line(11, of: "a.jsonl.gz"), fields: RowFields(), present: []))
         #expect(failure.summary.documents == 10)
         #expect(try corpus.store.statistics().documents == 10)
     }

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Sequences
 import Synchronization
 import Testing
 
@@ -21,7 +22,7 @@ struct ProximalBregmanResponseTests {
     }
 
     /// `(θ(ε) - θ_base) / -ε`, which is `(G + λI)⁻¹ v` to first order.
-    private func solution(_ response: ProximalBregmanResponse, to sequence: [Int32]) throws -> ParameterVector {
+    private func solution(_ response: ProximalBregmanResponse, to sequence: TrainingSequence) throws -> ParameterVector {
         var displacement = try response.response(to: sequence).displacement
         displacement.scale(by: -1 / response.options.weight)
         return displacement
@@ -46,18 +47,18 @@ struct ProximalBregmanResponseTests {
         let moved = response.model(after: try response.response(to: tiny.sequence))
         var workspace = DecoderWorkspace()
         var (errors, squares) = (0.0, 0.0)
-        for tokens in [tiny.sequence] + (try tiny.matrix.source.tokens(0..<6)) {
+        for sequence in [tiny.sequence] + (try tiny.matrix.source.sequences(0..<6)) {
             var batch = TokenBatch()
-            batch.append(tokens)
+            batch.append(sequence)
             var tap = GradientSumTap(tiny.matrix.tracked)
             let before = tiny.matrix.decoder.run(
                 batch, in: &workspace, tracked: tiny.matrix.tracked, tap: &tap)
             let after = moved.losses(of: batch, in: &workspace)
-            let rows = 0..<tokens.count
+            let rows = 0..<sequence.count
             let found = (before.sum(over: rows) - after.sum(over: rows)) / response.options.weight
             // ∇fᵀ (G + λI)⁻¹ ∇log p(z), each of the two gradients being minus that of a loss.
             let influence = tap.sum.dot(exact)
-            if tokens == tiny.sequence {
+            if sequence == tiny.sequence {
                 #expect(influence > 0 && found > 0, "more weight on a sequence makes it likelier")
             }
             errors += (found - influence) * (found - influence)
@@ -98,7 +99,7 @@ struct ProximalBregmanResponseTests {
         let fewer = GaussNewtonMatrix(
             decoder: tiny.matrix.decoder, tracked: tiny.matrix.tracked,
             source: FactorFit.Source(count: 6, digest: "fewer") { range in
-                try range.map { try source.tokens(chosen[$0]..<chosen[$0] + 1)[0] }
+                try range.map { try source.sequences(chosen[$0]..<chosen[$0] + 1)[0] }
             }, batchTokens: 512)
         let alone = ProximalBregmanResponse(
             fewer, factors: tiny.factors, .init(weight: Self.smallWeight, tolerance: 1e-3))

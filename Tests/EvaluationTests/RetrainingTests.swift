@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Sequences
 import TestSupport
 import Testing
 import Transformer
@@ -194,14 +195,16 @@ struct RetrainingTests {
 
     @Test("garbles the second half of some sequences, and leaves the others alone", arguments: Corruption.allCases)
     func garbling(corruption: Corruption) {
-        let sequences = (0..<20).map { number in (0..<10).map { Int32(100 * number + $0) } }
+        let sequences = (0..<20).map { number in
+            TrainingSequence(tokens: (0..<10).map { Int32(100 * number + $0) })
+        }
         let corpus = CorruptedCorpus(sequences, corruption, share: 0.2, seed: 1)
         #expect(corpus.corrupted.count == 4)
         for place in sequences.indices {
             if corpus.corrupted.contains(place) {
-                #expect(corpus.sequences[place].prefix(5) == sequences[place].prefix(5))
-                #expect(corpus.sequences[place].suffix(5) != sequences[place].suffix(5))
-                let sameTokens = corpus.sequences[place].sorted() == sequences[place].sorted()
+                #expect(corpus.sequences[place].tokens.prefix(5) == sequences[place].tokens.prefix(5))
+                #expect(corpus.sequences[place].tokens.suffix(5) != sequences[place].tokens.suffix(5))
+                let sameTokens = corpus.sequences[place].tokens.sorted() == sequences[place].tokens.sorted()
                 #expect(sameTokens == (corruption == .shuffled))
             } else {
                 #expect(corpus.sequences[place] == sequences[place])

@@ -6,7 +6,7 @@ import Transformer
 
 // Sequences in which every token carries loss, given by their tokens alone.
 
-extension TrainingSequence: @retroactive ExpressibleByArrayLiteral {
+extension TrainingSequence: ExpressibleByArrayLiteral {
     public init(arrayLiteral tokens: Int32...) { self.init(tokens: tokens) }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import LinearAlgebra
+import Sequences
 import Testing
 
 @testable import Transformer
@@ -29,12 +30,12 @@ struct TrainerTests {
     }
 
     /// Eleven sequences that count up from different tokens: the last batch of an epoch has three.
-    private static let sequences: [[Int32]] = (0..<11).map { start in
-        (0..<12).map { Int32((start + $0) % 24) }
+    private static let sequences: [TrainingSequence] = (0..<11).map { start in
+        TrainingSequence(tokens: (0..<12).map { Int32((start + $0) % 24) })
     }
 
     private func trainer(
-        _ configuration: TrainingConfiguration = configuration, _ sequences: [[Int32]] = sequences, workers: Int = 2
+        _ configuration: TrainingConfiguration = configuration, _ sequences: [TrainingSequence] = sequences, workers: Int = 2
     ) throws -> Trainer {
         try Trainer(configuration, sequences: sequences, workers: Workers(count: workers))
     }
@@ -145,14 +146,16 @@ struct TrainerTests {
         }
 
         var changed = Self.sequences
-        changed[3][4] = 1
+        changed[3].tokens[4] = 1
         // The same token except for its upper half, and the same tokens cut differently.
         var distant = Self.sequences
-        distant[0][0] += 1 << 16
+        distant[0].tokens[0] += 1 << 16
         var cut = Self.sequences
-        cut[0] = Array(cut[0][..<6])
-        cut.insert(Array(Self.sequences[0][6...]), at: 1)
-        for sequences in [changed, distant, cut, Self.sequences.reversed(), Self.sequences.dropLast()] {
+        cut[0].tokens = Array(cut[0].tokens[..<6])
+        cut.insert(TrainingSequence(tokens: Array(Self.sequences[0].tokens[6...])), at: 1)
+        var unmasked = Self.sequences
+        unmasked[0].loss = LossMask([5..<12])
+        for sequences in [changed, distant, cut, unmasked, Self.sequences.reversed(), Self.sequences.dropLast()] {
             var trainer = try trainer(Self.configuration, sequences)
             #expect(throws: TrainingError.otherRun(path: path, difference: "the corpus")) {
                 try trainer.resume(from: path)
@@ -203,15 +206,16 @@ struct TrainerTests {
 
     @Test("leaves out sequences too short to predict anything, and does nothing without sequences")
     func shortSequences() throws {
-        let padded = [[], [3]] + Self.sequences + [[5]]
-        var trainer = try trainer(Self.configuration, padded)
+        let short = [[], [3], [5]].map { TrainingSequence(tokens: $0) }
+        let padded = short[..<2] + Self.sequences + short[2...]
+        var trainer = try trainer(Self.configuration, Array(padded))
         #expect(trainer.stepsPerEpoch == 3)
         var plain = try self.trainer()
         try advance(&trainer, steps: 4)
         try advance(&plain, steps: 4)
         #expect(try bytes(trainer.decoder) == bytes(plain.decoder))
-        #expect(try trainer.meanLoss(of: padded) == trainer.meanLoss(of: Self.sequences))
-        var idle = try self.trainer(Self.configuration, [[1], []])
+        #expect(try trainer.meanLoss(of: Array(padded)) == trainer.meanLoss(of: Self.sequences))
+        var idle = try self.trainer(Self.configuration, Array(short[..<2]))
         #expect(idle.totalSteps == 0)
         #expect(try idle.advance()?.step == nil)
         #expect(try idle.meanLoss(of: []) == 0)

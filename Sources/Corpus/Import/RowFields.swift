@@ -132,8 +132,8 @@ public struct FieldFormat: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension JSONTree {
-    /// The names of an object's members, in their order.
+    /// The names of an object's members that are not null, in their order.
     var memberNames: [String] {
-        if case .object(let members) = self { members.map(\.name) } else { [] }
+        if case .object(let members) = self { members.filter { $0.value != .null }.map(\.name) } else { [] }
     }
 }

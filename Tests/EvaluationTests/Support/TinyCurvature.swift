@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Sequences
 import Synchronization
 import Transformer
 
@@ -20,7 +21,7 @@ struct TinyCurvature: Sendable {
     let factors: EKFACFactors
     let damping: [Double]
     /// One that is not among those of the curvature.
-    let sequence: [Int32]
+    let sequence: TrainingSequence
     /// Its gradient.
     let vector: ParameterVector
     /// G, parameters × parameters, layer after layer and row after row.
@@ -53,7 +54,7 @@ struct TinyCurvature: Sendable {
         ).run()
         damping = factors.damping()
         var batch = TokenBatch()
-        sequence = Self.sequences(50)[49]
+        sequence = TrainingSequence(tokens: Self.sequences(50)[49])
         batch.append(sequence)
         var workspace = DecoderWorkspace()
         var tap = GradientSumTap(tracked)

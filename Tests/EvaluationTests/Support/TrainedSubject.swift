@@ -3,6 +3,7 @@ import Corpus
 import Curvature
 import Foundation
 import LinearAlgebra
+import Sequences
 import TestSupport
 import Tokenizer
 import Transformer
@@ -50,7 +51,9 @@ struct TrainedSubject {
         let tokenizer = try BytePairTrainer(vocabularyCount: settings.vocabulary).train(on: Self.texts)
         try tokenizer.write(to: URL(fileURLWithPath: path))
         let end = tokenizer.eosToken.map { [$0] } ?? []
-        let sequences = Self.texts.map { tokenizer.encode($0, addSpecialTokens: false) + end }
+        let sequences = Self.texts.map {
+            TrainingSequence(tokens: tokenizer.encode($0, addSpecialTokens: false) + end)
+        }
         let recipe = RetrainingRecipe(settings: settings, sequences: sequences)
         let decoder = try recipe.train(on: Array(sequences.indices))
         try Checkpoint.write(decoder, to: path, format: .float32, endOfText: tokenizer.eosToken)

@@ -1,5 +1,6 @@
 import Curvature
 import Foundation
+import Sequences
 import Synchronization
 
 @testable import Attribution
@@ -70,7 +71,7 @@ final class SteppingEngine: ServiceEngine {
     }
 
     private static func key(_ text: String) -> ContentKey {
-        ContentKey(sequence: text.unicodeScalars.map { Int32($0.value) })
+        ContentKey(sequence: TrainingSequence(tokens: text.unicodeScalars.map { Int32($0.value) }))
     }
 
     func validate(_ query: InfluenceQuery) throws { try fake.validate(query) }

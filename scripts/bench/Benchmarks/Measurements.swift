@@ -75,7 +75,7 @@ extension Setting {
     }
 
     private func candidateSweep(_ decoder: DecoderModel, workers: Int) -> CandidateSweep {
-        let sequences = input.sequences
+        let sequences = input.trainingSequences
         return CandidateSweep(
             decoder: decoder, tracked: tracked, workers: Workers(count: workers), batchTokens: input.batchTokens
         ) { ids in ids.map { sequences[Int($0)] } }

@@ -2,6 +2,7 @@ import Attribution
 import Curvature
 import Foundation
 import LinearAlgebra
+import Sequences
 import Transformer
 
 /// The setting of a measurement: a model, its factors, and the same tokens that the other program gets.
@@ -16,6 +17,8 @@ struct Setting {
         let rank: Int
         let workers: Int
         let batchTokens: Int?
+
+        var trainingSequences: [TrainingSequence] { sequences.map { TrainingSequence(tokens: $0) } }
 
         struct Query: Decodable {
             let tokens: [Int32]
@@ -54,7 +57,7 @@ struct Setting {
     static func fit(
         _ decoder: DecoderModel, _ input: Input, workers: Workers
     ) throws -> (factors: EKFACFactors, seconds: [String: Double]) {
-        let sequences = input.sequences
+        let sequences = input.trainingSequences
         let source = FactorFit.Source(count: sequences.count, digest: "benchmark") { Array(sequences[$0]) }
         let fit = FactorFit(decoder: decoder, modelDigest: "benchmark", source: source, workers: workers)
         var starts: [(stage: FactorFit.Stage, time: ContinuousClock.Instant)] = []
