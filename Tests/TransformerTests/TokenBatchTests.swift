@@ -1,3 +1,4 @@
+import Sequences
 import Testing
 
 @testable import Transformer
@@ -89,5 +90,48 @@ struct TokenBatchTests {
         #expect(batch([7, 8, 9], .sampled(seed: 2, key: 2)).uniforms != alone.uniforms)
         #expect(batch([7, 8, 9], .sampled(seed: 1, key: 3)).uniforms != alone.uniforms)
         #expect(batch([7, 8, 9], .sampled(seed: 2, key: 1)).uniforms != alone.uniforms)
+    }
+}
+
+@Suite("A micro-batch with masked sequences") struct MaskedTokenBatchTests {
+    @Test("has labels only where a token with loss follows")
+    func targets() {
+        var batch = TokenBatch()
+        batch.append([9, 8], labels: .nextTokens)
+        batch.append(TrainingSequence(tokens: [10, 11, 12, 13, 14], loss: LossMask([0..<2, 3..<4])))
+        #expect(batch.targets == [8, -1, 11, -1, 13, -1, -1])
+        #expect(batch.lossPositions == [0, 2, 4])
+    }
+
+    @Test(
+        "has no labels for sequences without loss, and ignores spans behind the end",
+        arguments: [
+            (LossMask([]), [-1, -1, -1]), (LossMask([0..<1]), [-1, -1, -1]), (LossMask([2..<9]), [-1, 3, -1]),
+            (LossMask([7..<9]), [-1, -1, -1]), (LossMask.all, [2, 3, -1]), (LossMask([0..<3]), [2, 3, -1]),
+        ])
+    func edges(mask: LossMask, expected: [Int32]) {
+        var batch = TokenBatch()
+        batch.append(TrainingSequence(tokens: [1, 2, 3], loss: mask))
+        #expect(batch.targets == expected)
+    }
+
+    @Test("samples labels only where there is loss, and takes given labels only there")
+    func otherLabels() {
+        let sequence = TrainingSequence(tokens: [1, 2, 3, 4], loss: LossMask([2..<3]))
+        var batch = TokenBatch()
+        batch.append(sequence, labels: .sampled(seed: 1, key: 2))
+        #expect(batch.lossPositions == [1])
+        #expect(batch.samplesLabels)
+        batch = TokenBatch()
+        batch.append(sequence, labels: .given([5, 6, 7, 8]))
+        #expect(batch.targets == [-1, 7, -1, -1])
+    }
+
+    @Test("takes an empty sequence")
+    func empty() {
+        var batch = TokenBatch()
+        batch.append(TrainingSequence(tokens: [], loss: LossMask([0..<2])))
+        #expect(batch.targets.isEmpty)
+        #expect(batch.sequences == [0..<0])
     }
 }

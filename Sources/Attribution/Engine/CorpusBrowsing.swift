@@ -36,6 +36,8 @@ public struct SequenceDescription: Sendable, Equatable, Codable {
     public var tokenOffset: Int
     public var tokenCount: Int
     public var text: String
+    /// The parts of the text on which training took its loss, in code points; nil if that is all of it.
+    public var loss: [CompletionSpan]?
     public var source: String?
     public var metadata: JSONTree?
 
@@ -45,7 +47,7 @@ public struct SequenceDescription: Sendable, Equatable, Codable {
         case piece
         case tokenOffset = "token_offset"
         case tokenCount = "token_count"
-        case text, source, metadata
+        case text, loss, source, metadata
     }
 }
 

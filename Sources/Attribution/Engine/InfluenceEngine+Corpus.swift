@@ -42,13 +42,28 @@ extension InfluenceEngine: CorpusBrowsing {
                     throw .damaged(file: corpus.file, reason: "the metadata of \"\(sequence.documentID)\" is not JSON")
                 }
             }
+            let shown = sequence.loss.spans.map { tokenizer.text(of: sequence.tokens, spans: $0) }
             return SequenceDescription(
                 id: sequence.id, documentID: sequence.documentID, piece: sequence.piece,
                 tokenOffset: sequence.tokenOffset, tokenCount: sequence.tokens.count,
                 // A document of a single chunk is shown as it was written, and a chunk of several as its tokens spell it.
-                text: (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
-                source: sequence.source, metadata: metadata)
+                text: shown?.text
+                    ?? (sequence.pieceCount == 1 ? document?.text : nil) ?? tokenizer.decode(sequence.tokens),
+                loss: shown?.spans, source: sequence.source, metadata: metadata)
         }
+    }
+}
+
+extension Tokenizer {
+    /// The text that tokens spell, and the parts of it that ranges of the tokens spell, in code points.
+    fileprivate func text(of tokens: [Int32], spans: [Range<Int>]) -> (text: String, spans: [CompletionSpan]) {
+        let texts = tokenTexts(tokens)
+        var offsets = [0]
+        for text in texts { offsets.append((offsets.last ?? 0) + text.unicodeScalars.count) }
+        return (
+            texts.joined(),
+            spans.map { CompletionSpan(start: offsets[$0.lowerBound], end: offsets[$0.upperBound]) }
+        )
     }
 }
 

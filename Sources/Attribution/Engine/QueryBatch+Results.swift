@@ -256,7 +256,7 @@ extension QueryBatch {
             return InfluentialSequence(
                 rank: ranked[index].rank, id: description?.id ?? text?.id ?? "", index: text?.index,
                 text: description?.text ?? text?.text ?? "", source: description?.source ?? text?.source,
-                metadata: description?.metadata, score: score.total,
+                metadata: description?.metadata, loss: description?.loss, score: score.total,
                 natsPerCopy: score.total / Double(max(corpusSequences, 1)), spurious: score.isSpurious,
                 layers: query.attribution.layers
                     ? score.layers.map { layers in

@@ -148,6 +148,8 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     public var text: String
     public var source: String?
     public var metadata: JSONTree?
+    /// The parts of the text on which training took its loss, in code points; nil if that is all of it.
+    public var loss: [CompletionSpan]?
     /// The influence `grad fᵀ (G + λI)⁻¹ grad log p(z)`, in nats. If positive, training on the sequence makes the completion likelier.
     public var score: Double
     /// The score divided by the number of training sequences: the first-order change of the completion's log-probability if one more copy
@@ -177,7 +179,7 @@ public struct InfluentialSequence: Sendable, Equatable, Codable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case rank, id, index, text, source, metadata, score
+        case rank, id, index, text, source, metadata, loss, score
         case natsPerCopy = "nats_per_copy"
         case spurious, layers, tokens
         case outputTokens = "output_tokens"

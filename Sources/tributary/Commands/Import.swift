@@ -6,12 +6,14 @@ struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Import the text that a model was trained on.",
         discussion: """
-            JSON lines have one object per line: {"text", and optionally "id", "source", "metadata"}. Plain text has one document per \
-            paragraph, with blank lines between them. Both can be compressed with gzip; other containers, JSON arrays and CSV are \
+            JSON lines have one object per line. An object has a "text"; or a "prompt" and a "completion", which carries the loss; or \
+            "messages", with loss on the assistant's turns; or "input_ids" and "labels". It can have "id", "source" and "metadata". \
+            Plain text has one document per paragraph, with blank lines between them. Both can be compressed with gzip; other containers, JSON arrays and CSV are \
             refused by name. Documents longer than the sequence length are split into several sequences. A text that the corpus \
             already has is counted and not stored twice, so importing a file again after an interruption continues where it stopped.
 
               tributary import --model M corpus.jsonl.gz
+              tributary import --model M --prompt-field "Q: {question} A:" --completion-field " {answer}" faq.jsonl
               zcat *.gz | tributary import --model M --format jsonl -
             """)
 
@@ -22,6 +24,8 @@ struct Import: ParsableCommand {
 
     @Option(help: "jsonl or text. (default: what the file's name or its first character suggests)")
     var format: Format?
+
+    @OptionGroup(title: "What is trained on") var rows: RowOptions
 
     @Option(help: "The source of documents that do not name one.")
     var source: String?
@@ -56,7 +60,7 @@ struct Import: ParsableCommand {
         if workspace.model == .embedded { try workspace.importEmbedded(into: corpus, control) }
         let summary = try workspace.importDocuments(
             files.map { .file($0, format: format?.value) }, into: corpus, badRecords: skipBad ? .skip : .stop,
-            source: source, title: "importing", control)
+            source: source, rows: rows.fields, title: "importing", control)
         for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
         print(Self.report(summary, total: try corpus.statistics()))
     }
@@ -65,6 +69,11 @@ struct Import: ParsableCommand {
         var added = ["\(summary.documents) documents in \(summary.sequences) sequences of \(summary.tokens) tokens"]
         if summary.duplicates > 0 { added.append("\(summary.duplicates) duplicates") }
         if summary.empty > 0 { added.append("\(summary.empty) empty ones left out") }
+        if summary.cut > 0 { added.append("\(summary.cut) rows cut to the sequence length") }
+        if summary.withoutLoss > 0 { added.append("\(summary.withoutLoss) rows without a token with loss left out") }
+        if summary.cutBeforeLoss > 0 {
+            added.append("\(summary.cutBeforeLoss) rows left out whose tokens with loss come after the sequence length")
+        }
         if summary.rejected > 0 { added.append("\(summary.rejected) bad ones left out") }
         return """
             imported: \(added.joined(separator: ", "))
