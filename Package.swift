@@ -98,7 +98,8 @@ let package = Package(
 
         // The program with which scripts/bench measures.
         .executableTarget(
-            name: "Benchmarks", dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Sequences", "CLinux"],
+            name: "Benchmarks",
+            dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Sequences", "CLinux"],
             path: "scripts/bench/Benchmarks"),
 
         .testTarget(name: "FilesTests", dependencies: ["Files"]),
@@ -110,7 +111,8 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib"]),
         .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files"], exclude: ["Fixtures"]),
         .testTarget(
-            name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files", "Sequences"], exclude: ["Fixtures"]),
+            name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files", "Sequences"],
+            exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
         .testTarget(name: "AttributionTests", dependencies: ["Attribution", "Tokenizer", "Sequences", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Tokenizer", "Sequences", "TestSupport"]),

@@ -16,7 +16,7 @@ private struct MaskedOracle {
     let queries: [(tokens: [Int32], completionStart: Int)]
     private let file: SafetensorsFile
 
-    static let models = ["gpt2", "llama-grouped-tied", "qwen2", "gemma2"]
+    static let models = ["gpt2", "llama-grouped-tied", "qwen2", "gpt-neox"]
 
     init(_ model: String) throws {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

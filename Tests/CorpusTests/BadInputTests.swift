@@ -119,7 +119,8 @@ struct BadInputTests {
         let summary = try corpus.add(
             String(repeating: "{}\n", count: 50) + jsonLine(text: "x"), badRecords: .skip)
         #expect(summary.rejected == 50 && summary.documents == 1)
-        #expect(summary.rejections == (1...20).map { .missingRow(location: .line($0), fields: RowFields(), present: []) })
+        #expect(
+            summary.rejections == (1...20).map { .missingRow(location: .line($0), fields: RowFields(), present: []) })
     }
 
     @Test("that is not UTF-8 is found by line and byte, in JSON lines and in text")

@@ -22,7 +22,8 @@ struct ProximalBregmanResponseTests {
     }
 
     /// `(θ(ε) - θ_base) / -ε`, which is `(G + λI)⁻¹ v` to first order.
-    private func solution(_ response: ProximalBregmanResponse, to sequence: TrainingSequence) throws -> ParameterVector {
+    private func solution(_ response: ProximalBregmanResponse, to sequence: TrainingSequence) throws -> ParameterVector
+    {
         var displacement = try response.response(to: sequence).displacement
         displacement.scale(by: -1 / response.options.weight)
         return displacement

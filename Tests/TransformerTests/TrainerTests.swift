@@ -35,7 +35,8 @@ struct TrainerTests {
     }
 
     private func trainer(
-        _ configuration: TrainingConfiguration = configuration, _ sequences: [TrainingSequence] = sequences, workers: Int = 2
+        _ configuration: TrainingConfiguration = configuration, _ sequences: [TrainingSequence] = sequences,
+        workers: Int = 2
     ) throws -> Trainer {
         try Trainer(configuration, sequences: sequences, workers: Workers(count: workers))
     }

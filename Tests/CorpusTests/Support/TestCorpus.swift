@@ -45,13 +45,14 @@ final class TestCorpus: Sendable {
 
     init(
         sequenceLength: Int = 1000, prefix: [Int32] = [], digest: String = "bytes",
+        rows: RowTokenization? = nil,
         encode: @escaping @Sendable (String) throws -> [Int32] = ToyTokenizer.bytes
     ) throws {
         folder = try TemporaryFolder()
-        store = try CorpusStore(
-            folder: folder.url,
-            tokenization: CorpusTokenization(
-                tokenizerDigest: digest, sequenceLength: sequenceLength, prefix: prefix, encode: encode))
+        var tokenization = CorpusTokenization(
+            tokenizerDigest: digest, sequenceLength: sequenceLength, prefix: prefix, encode: encode)
+        tokenization.rows = rows
+        store = try CorpusStore(folder: folder.url, tokenization: tokenization)
     }
 
     /// Imports JSON lines, or other text, as an input named `test.jsonl`.
