@@ -55,6 +55,22 @@ public struct LowRank: Sendable {
         self.init(left: left.slice, right: small.right)
     }
 
+    /// The same approximation with the fewest directions whose loss is at most this share of the matrix's squared Frobenius norm.
+    ///
+    /// - Parameter matrix: What is approximated. If the approximation loses more already, all of its directions are kept.
+    public func truncated(toLose share: Double, of matrix: Matrix) -> LowRank {
+        // One factor's columns are orthonormal, and the other's are as long as the singular values: smallest first.
+        let squares = zip(left.columnSquares, right.columnSquares).map { $0 * $1 }
+        let total = matrix.squaredNorm
+        var lost = max(total - squares.reduce(0, +), 0)
+        var first = 0
+        while first < rank - 1, lost + squares[first] <= share * total {
+            lost += squares[first]
+            first += 1
+        }
+        return LowRank(left: left[columns: first..<rank], right: right[columns: first..<rank])
+    }
+
     /// The best approximation, from the eigenvectors of the smaller Gram matrix.
     private init(truncating matrix: Matrix, to rank: Int) throws(EigenError) {
         let isWide = matrix.rows <= matrix.columns
@@ -167,5 +183,20 @@ extension Matrix {
             }
         }
         return coefficients
+    }
+}
+
+extension MatrixSlice {
+    /// The squared norm of each column.
+    fileprivate var columnSquares: [Double] {
+        let values = Matrix(self)
+        var squares = [Double](repeating: 0, count: columns)
+        for row in 0..<rows {
+            for column in 0..<columns {
+                let value = Double(values[row, column])
+                squares[column] += value * value
+            }
+        }
+        return squares
     }
 }

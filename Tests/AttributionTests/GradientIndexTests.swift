@@ -205,7 +205,7 @@ struct GradientIndexTests {
     func pairsOfCompletion() throws {
         let tiny = try TinyEngine(index: Self.complete)
         let query = TinyEngine.query()
-        let tokenized = try tiny.engine.tokenize(query).completion
+        let tokenized = try tiny.engine.tokenize(query).parts[0].completion
         #expect(tokenized.pairs.count == tokenized.completion.count)
         #expect(tokenized.pairs.first?.first == tokenized.tokens[tokenized.completionStart - 1])
         #expect(tokenized.pairs.map(\.second) == Array(tokenized.completion))

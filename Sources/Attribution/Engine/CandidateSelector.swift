@@ -70,11 +70,10 @@ struct CandidateSelector: Sendable {
     private func lexicalOverlap(of request: Request) -> LexicalOverlap {
         let (query, completions) = (request.tokenized, request.tokenized.completions)
         let tokens = query.tokens + completions + completions
-        let pairs = query.completion.pairs + (query.contrast?.pairs ?? [])
         return LexicalOverlap(
             scores: { [corpus, corpusSequences] in
                 try corpus.termIndex.scores(queryTokens: tokens, asOf: corpusSequences)
-            }, pairs: Set(pairs), tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
+            }, pairs: Set(query.pairs), tokens: { [corpus] rowids in try corpus.tokens(rowids: rowids) })
     }
 
     /// - Returns: The sequences that the index finds for each query that needs it, by the query's index.

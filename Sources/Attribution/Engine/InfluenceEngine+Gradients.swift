@@ -25,15 +25,24 @@ extension InfluenceEngine {
         let slots = (0..<workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
         return try workers.map(queries.indices) { worker, index in
             try step()
-            return slots[worker].withState { workspace in
+            return try slots[worker].withState { workspace in
                 func gradient(_ continuation: TokenizedContinuation, measured: [Int]?) -> QueryGradient {
                     QueryGradient(
                         tokens: continuation.tokens, completionStart: continuation.completionStart, measured: measured,
                         decoder: decoder, tracked: factors.tracked, workspace: &workspace)
                 }
-                let query = queries[index]
-                let own = gradient(query.completion, measured: query.measured)
-                return query.contrast.map { own.held(against: gradient($0, measured: nil)) } ?? own
+                func gradient(_ part: TokenizedQuery.Part) -> QueryGradient {
+                    let own = gradient(part.completion, measured: part.measured)
+                    return part.contrast.map { own.held(against: gradient($0, measured: nil)) } ?? own
+                }
+                let parts = queries[index].parts
+                guard let first = parts.first, parts.count > 1 || first.share != 1 else { return gradient(parts[0]) }
+                var sum = BehaviourGradient(of: factors.tracked)
+                for part in parts {
+                    try step()
+                    sum.add(gradient(part), scaledBy: part.share)
+                }
+                return sum.gradient
             }
         }
     }
@@ -156,20 +165,27 @@ extension InfluenceEngine {
         corpusSequences: Int, base: ContentDigest
     ) -> ContentKey {
         var digest = base
-        digest.update(tokenized.completion.tokens)
-        digest.update(UInt64(tokenized.completion.completionStart))
-        if let measured = tokenized.measured {
-            digest.update(counted: "measured")
-            digest.update(measured.map(Int32.init))
-        }
-        if let contrast = tokenized.contrast {
-            digest.update(counted: "contrast")
-            digest.update(contrast.tokens)
-            digest.update(UInt64(contrast.completionStart))
+        for part in tokenized.parts {
+            digest.update(part.completion.tokens)
+            digest.update(UInt64(part.completion.completionStart))
+            if let measured = part.measured {
+                digest.update(counted: "measured")
+                digest.update(measured.map(Int32.init))
+            }
+            if let contrast = part.contrast {
+                digest.update(counted: "contrast")
+                digest.update(contrast.tokens)
+                digest.update(UInt64(contrast.completionStart))
+            }
+            if part.share != 1 {
+                digest.update(counted: "share")
+                digest.update(part.share.bitPattern)
+            }
         }
         switch query.rank {
         case .full: digest.update(0 as UInt64)
         case .limited(let rank): digest.update(UInt64(rank))
+        case .faithful: digest.update(counted: "auto")
         }
         digest.update(query.damping?.bitPattern ?? 0)
         digest.update(counted: query.estimator.rawValue)

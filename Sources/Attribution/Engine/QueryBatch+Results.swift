@@ -1,6 +1,7 @@
 import Corpus
 import Curvature
 import LinearAlgebra
+import Sequences
 import Synchronization
 import Transformer
 
@@ -146,6 +147,50 @@ extension QueryBatch {
 }
 
 extension QueryBatch {
+    /// Each part's share of a behaviour's own influence on itself, for the queries about behaviours: its prompt and completion are scored as
+    /// a training sequence with loss on the completion would be.
+    func sharePartsOfBehaviours(
+        in rankings: [Int: Ranking], gradients: [QueryGradient], _ failures: inout [Int: QueryError]
+    ) throws -> [Int: [Double]] {
+        var shares: [Int: [Double]] = [:]
+        for query in rankings.keys.sorted() {
+            guard queries[query].behaviour != nil, failures[query] == nil, !isCancelled(query) else { continue }
+            shares[query] = try work(for: [query]) { try partShares(of: query, gradients, &failures) } ?? nil
+        }
+        return shares
+    }
+
+    private func partShares(
+        of query: Int, _ gradients: [QueryGradient], _ failures: inout [Int: QueryError]
+    ) throws -> [Double]? {
+        var full = queries[query]
+        full.rank = .full
+        guard let member = try precondition([(query, full)], gradients: gradients, &failures).first else { return nil }
+        let parts = tokenized[query].parts
+        let sequences = parts.map { TrainingSequence($0.completion) } + parts.compactMap(\.contrast).map { .init($0) }
+        let scores = try engine.sweep(in: .float32) { $0.map { sequences[Int($0)] } }.scores(
+            of: sequences.indices.map(Int64.init), queries: [member.preconditioned],
+            control: WorkControl(step: { try step(for: [query]) })
+        ).map { $0[0].total }
+        var contrasts = scores[parts.count...]
+        let own = zip(parts, scores).map { part, score in
+            part.share * (score - (part.contrast == nil ? 0 : contrasts.removeFirst()))
+        }
+        let total = own.reduce(0, +)
+        guard total.isFinite, total != 0 else { return nil }
+        return own.map { $0 / total }
+    }
+}
+
+extension TrainingSequence {
+    fileprivate init(_ continuation: TokenizedContinuation) {
+        self.init(
+            tokens: continuation.tokens,
+            loss: LossMask([continuation.completionStart..<continuation.tokens.count]))
+    }
+}
+
+extension QueryBatch {
     /// All that was computed for one query.
     struct Answer {
         let ranking: Ranking
@@ -157,6 +202,8 @@ extension QueryBatch {
         let outside: Int
         /// The scores of each returned sequence's tokens, if asked for.
         let outputTokens: [Int64: [Double]]
+        /// What each part of a behaviour contributes to it.
+        let partShares: [Double]?
     }
 
     func result(
@@ -166,7 +213,7 @@ extension QueryBatch {
         let ranking = answer.ranking
         let (sources, others) = try sources(of: ranking)
         return InfluenceResult(
-            query: understood(index, answer.gradient), timings: timings,
+            query: understood(index, answer), timings: timings,
             candidates: InfluenceResult.CandidateSummary(
                 selection: query.candidates.kind, considered: answer.considered, notFinite: ranking.notFinite,
                 corpusSequences: corpusSequences),
@@ -178,25 +225,43 @@ extension QueryBatch {
             sequences: try described(ranking.returned(to: query), query, corpusSequences, answer.outputTokens))
     }
 
-    private func understood(_ index: Int, _ gradient: QueryGradient) -> InfluenceResult.UnderstoodQuery {
-        let query = queries[index]
-        let tokens = tokenized[index].completion
-        let measured = tokenized[index].measured.map(Set.init)
-        var shown = self.shown(tokens, gradient.logProbabilities)
+    private func understood(_ index: Int, _ answer: Answer) -> InfluenceResult.UnderstoodQuery {
+        let (query, gradient) = (queries[index], answer.gradient)
+        guard query.behaviour == nil else { return behaviour(query, answer) }
+        let part = tokenized[index].parts[0]
+        let measured = part.measured.map(Set.init)
+        var shown = self.shown(part.completion, gradient.logProbabilities)
         if let measured {
-            for position in tokens.completionStart..<shown.count {
+            for position in part.completion.completionStart..<shown.count {
                 shown[position].measured = measured.contains(position)
             }
         }
         return InfluenceResult.UnderstoodQuery(
             id: query.id, prompt: query.prompt, completion: query.completion, tokens: shown,
-            completionStart: tokens.completionStart, completionStartsInsideToken: tokens.completionStartsInsideToken,
+            completionStart: part.completion.completionStart,
+            completionStartsInsideToken: part.completion.completionStartsInsideToken,
             logProbability: gradient.logProbabilities.reduce(0, +), spans: query.spans,
-            contrast: contrast(index, gradient), measurement: gradient.measurement)
+            contrast: contrast(of: query, part, gradient), measurement: gradient.measurement)
     }
 
-    private func contrast(_ index: Int, _ gradient: QueryGradient) -> InfluenceResult.Continuation? {
-        guard let completion = queries[index].contrast, let tokens = tokenized[index].contrast,
+    private func behaviour(_ query: InfluenceQuery, _ answer: Answer) -> InfluenceResult.UnderstoodQuery {
+        let parts = zip(query.parts, answer.gradient.parts).enumerated().map { index, part in
+            InfluenceResult.Part(
+                prompt: part.0.prompt, completion: part.0.completion, contrast: part.0.contrast, weight: part.0.weight,
+                logProbability: part.1.logProbability, contrastLogProbability: part.1.contrast,
+                share: answer.partShares?[index])
+        }
+        return InfluenceResult.UnderstoodQuery(
+            id: query.id, prompt: "", completion: "", tokens: [], completionStart: 0,
+            completionStartsInsideToken: false,
+            logProbability: zip(query.shares, parts).reduce(0) { $0 + $1.0 * $1.1.logProbability },
+            measurement: answer.gradient.measurement, parts: parts, combine: query.combine)
+    }
+
+    private func contrast(
+        of query: InfluenceQuery, _ part: TokenizedQuery.Part, _ gradient: QueryGradient
+    ) -> InfluenceResult.Continuation? {
+        guard let completion = query.contrast, let tokens = part.contrast,
             let logProbabilities = gradient.contrastLogProbabilities
         else { return nil }
         return InfluenceResult.Continuation(

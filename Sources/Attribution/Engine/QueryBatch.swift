@@ -76,7 +76,7 @@ struct QueryBatch {
             gradients: 0, candidates: 0, sweep: 0, rescore: 0, batchSize: queries.count)
         do {
             let corpusSequences = try engine.corpus.statistics().sequences
-            let (gradients, methods, unsolved) = try timed(&timings.gradients) {
+            var (gradients, methods, unsolved) = try timed(&timings.gradients) {
                 try solvedGradients(asOf: corpusSequences)
             }
             var (candidates, failures) = try timed(&timings.candidates) {
@@ -91,12 +91,15 @@ struct QueryBatch {
                 try work(for: active) {
                     try sweep(
                         active, gradients: gradients, candidates: candidates, probes: probes,
-                        corpusSequences: corpusSequences, &failures)
+                        corpusSequences: corpusSequences, &methods, &failures)
                 } ?? [:]
             }
             let outputTokens = try timed(&timings.rescore) {
                 let done = try rescore(&rankings, gradients: gradients, corpusSequences: corpusSequences, &failures)
                 return try scoreOutputTokens(of: rankings, gradients: gradients, after: done, &failures)
+            }
+            let partShares = try timed(&timings.rescore) {
+                try sharePartsOfBehaviours(in: rankings, gradients: gradients, &failures)
             }
             let finalTimings = timings
             return queries.indices.map { index in
@@ -108,7 +111,7 @@ struct QueryBatch {
                         Answer(
                             ranking: ranking, gradient: gradients[index], method: methods[index],
                             considered: candidates[index].count, outside: probes[index].outside,
-                            outputTokens: outputTokens[index] ?? [:]),
+                            outputTokens: outputTokens[index] ?? [:], partShares: partShares[index]),
                         corpusSequences: corpusSequences, finalTimings)
                 }.mapError(QueryError.init)
             }
@@ -243,12 +246,13 @@ struct QueryBatch {
     /// One sweep over the union of all candidates and probes, with every query's compressed gradient at once.
     private func sweep(
         _ queries: [Int], gradients: [QueryGradient], candidates: [[Int64]], probes: [ProbeSample],
-        corpusSequences: Int, _ failures: inout [Int: QueryError]
+        corpusSequences: Int, _ methods: inout [InfluenceResult.Method], _ failures: inout [Int: QueryError]
     ) throws -> [Int: Ranking] {
         guard !queries.isEmpty else { return [:] }
         let members = try precondition(queries.map { ($0, self.queries[$0]) }, gradients: gradients, &failures)
         let active = members.map(\.index)
         guard !active.isEmpty else { return [:] }
+        for member in members { methods[member.index].rank = member.preconditioned.rank }
         let (union, wanted) = arrange(active.map { (candidates[$0], probes[$0].rowids) })
         let rows = Dictionary(uniqueKeysWithValues: zip(union, union.indices))
         report(.sweep, 0, union.count)

@@ -2,18 +2,33 @@ import Transformer
 
 /// A query as the model reads it.
 struct TokenizedQuery: Sendable {
-    let completion: TokenizedContinuation
-    /// The completion with which it is contrasted.
-    let contrast: TokenizedContinuation?
-    /// If only parts of the completion are measured, the positions of their tokens in prompt and completion, ascending.
-    let measured: [Int]?
+    /// What is measured: one completion, or those of a behaviour.
+    let parts: [Part]
     /// The tokens of each ad-hoc text, as the corpus would keep them.
     let texts: [[Int32]]
 
-    /// The tokens of the completion and the contrast.
-    var completions: [Int32] { Array(completion.completion) + (contrast?.completion ?? []) }
-    /// The tokens of the prompt, the completion and the contrast.
-    var tokens: [Int32] { completion.tokens[..<completion.completionStart] + completions }
+    /// A completion that is measured.
+    struct Part: Sendable {
+        let completion: TokenizedContinuation
+        /// The completion with which it is contrasted.
+        let contrast: TokenizedContinuation?
+        /// If only parts of the completion are measured, the positions of their tokens in prompt and completion, ascending.
+        var measured: [Int]?
+        /// The factor of its measurement in the query's.
+        let share: Double
+
+        /// The tokens of the completion and the contrast.
+        var completions: [Int32] { Array(completion.completion) + (contrast?.completion ?? []) }
+    }
+
+    /// The tokens of all completions and contrasts.
+    var completions: [Int32] { parts.flatMap(\.completions) }
+    /// The tokens of all prompts, completions and contrasts.
+    var tokens: [Int32] {
+        parts.flatMap { $0.completion.tokens[..<$0.completion.completionStart] + $0.completions }
+    }
+    /// Each token of a completion or contrast with the token before it.
+    var pairs: [LexicalOverlap.Pair] { parts.flatMap { $0.completion.pairs + ($0.contrast?.pairs ?? []) } }
 }
 
 /// A prompt and a completion of it, as the model reads them.
@@ -37,34 +52,42 @@ extension InfluenceEngine {
     /// - Throws: ``QueryError/unusable(field:reason:)``.
     func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
         if let (field, reason) = query.refusal() { throw QueryError.unusable(field: field, reason: reason) }
-        let completion = try tokenize(query.prompt, query.completion, field: "completion")
-        let contrast = try query.contrast.map { try tokenize(query.prompt, $0, field: "contrast") }
-        guard contrast?.tokens != completion.tokens else {
-            throw QueryError.unusable(
-                field: "contrast", reason: "its tokens are the same as those of the completion")
+        var parts = try zip(query.parts, query.shares).enumerated().map { index, part in
+            try tokenize(part.0, share: part.1, path: query.behaviour == nil ? "" : "measurement[\(index)].")
         }
+        if let spans = query.spans { parts[0].measured = try tokens(of: spans, in: query, parts[0].completion) }
         return TokenizedQuery(
-            completion: completion, contrast: contrast,
-            measured: try query.spans.map { try tokens(of: $0, in: query, completion) },
-            texts: try AdHocTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
+            parts: parts, texts: try AdHocTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
     }
 
-    private func tokenize(_ prompt: String, _ completion: String, field: String) throws -> TokenizedContinuation {
+    private func tokenize(_ part: BehaviourPart, share: Double, path: String) throws -> TokenizedQuery.Part {
+        let completion = try tokenize(part.prompt, part.completion, path: path, field: "completion")
+        let contrast = try part.contrast.map { try tokenize(part.prompt, $0, path: path, field: "contrast") }
+        guard contrast?.tokens != completion.tokens else {
+            throw QueryError.unusable(
+                field: path + "contrast", reason: "its tokens are the same as those of the completion")
+        }
+        return TokenizedQuery.Part(completion: completion, contrast: contrast, share: share)
+    }
+
+    private func tokenize(
+        _ prompt: String, _ completion: String, path: String, field: String
+    ) throws -> TokenizedContinuation {
         let joined = tokenizer.encodeJoined(prompt: prompt, completion: completion)
         let context = decoder.description.contextLength
         guard joined.completionStart < joined.tokens.count else {
-            throw QueryError.unusable(field: field, reason: "it adds no token to the prompt")
+            throw QueryError.unusable(field: path + field, reason: "it adds no token to the prompt")
         }
         guard joined.completionStart > 0 else {
             throw QueryError.unusable(
-                field: "prompt",
+                field: path + "prompt",
                 reason: "the tokenizer joins all of it into the completion's first token, so that no token remains "
                     + "from which to predict that one: lengthen the prompt")
         }
         guard joined.tokens.count <= context else {
             let count = joined.tokens.count - joined.completionStart
             throw QueryError.unusable(
-                field: count >= context ? field : "prompt",
+                field: path + (count >= context ? field : "prompt"),
                 reason: "prompt (\(joined.completionStart) tokens) and \(field) (\(count)) are longer than the "
                     + "model's context of \(context) tokens")
         }

@@ -10,6 +10,9 @@ extension InfluenceQuery {
         /// Prompts, completions and contrasts. A model's context is far shorter.
         public static let text = TextLimit(bytes: 1...1_048_576)
         public static let spans = ListLimit<CompletionSpan>(1...64, of: "spans")
+        /// The parts of a behaviour.
+        public static let behaviour = ListLimit<BehaviourPart>(1...1_000, of: "parts")
+        public static let weight = NumberLimit.from(1e-6, to: 1e6)
         /// In code points: a text has at most as many as it has bytes.
         public static let spanStart = 0...(text.bytes.upperBound - 1)
         public static let spanEnd = 1...text.bytes.upperBound
@@ -38,8 +41,11 @@ extension InfluenceQuery {
     /// - Returns: The path of the first member at fault, and why it is refused; nil if all are allowed.
     func refusal() -> (field: String, reason: String)? {
         var refusals: [(field: String, reason: String?)] = [
-            ("id", id.flatMap(Limits.id.refusal)), ("prompt", Limits.text.refusal(of: prompt)),
-            ("completion", Limits.text.refusal(of: completion)), ("contrast", contrast.flatMap(Limits.text.refusal)),
+            ("id", id.flatMap(Limits.id.refusal)),
+            ("prompt", behaviour == nil ? Limits.text.refusal(of: prompt) : nil),
+            ("completion", behaviour == nil ? Limits.text.refusal(of: completion) : nil),
+            ("contrast", contrast.flatMap(Limits.text.refusal)),
+            ("measurement", behaviour.flatMap(Limits.behaviour.refusal)),
             ("spans", spans.flatMap(Limits.spans.refusal)), ("top_k", Limits.topK.refusal(of: topK)),
             ("rescore", Limits.rescore.refusal(of: rescore)), ("damping", damping.flatMap(Limits.damping.refusal)),
         ]
@@ -51,6 +57,9 @@ extension InfluenceQuery {
             ("candidates.texts", candidates.texts.flatMap(Limits.texts.refusal)),
             ("candidates.probe", candidates.probe.flatMap(Limits.probe.refusal)),
         ]
+        for (index, part) in (behaviour ?? []).enumerated() {
+            if let (field, reason) = part.refusal() { return ("measurement[\(index)].\(field)", reason) }
+        }
         return refusals.lazy.compactMap { field, reason in reason.map { (field, $0) } }.first
     }
 }

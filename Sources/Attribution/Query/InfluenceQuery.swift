@@ -14,6 +14,9 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     public var spans: [CompletionSpan]?
     /// Another completion of the same prompt. Scores then tell which sequences made the completion likelier than this one.
     public var contrast: String?
+    /// The prompts and completions of a behaviour, in place of one prompt and one completion, which are empty then; nil otherwise.
+    public var behaviour: [BehaviourPart]?
+    public var combine = Combination.mean
     /// How many sequences to return in each direction.
     public var topK: Int
     public var direction: Direction
@@ -38,22 +41,29 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     /// The rank to which the preconditioned query gradient is compressed for the sweep.
     public enum Rank: Sendable, Equatable, Codable {
         case limited(Int)
+        /// In each layer the least rank that keeps all but ``lostShare`` of the squared norm, at most ``mostFaithful``.
+        case faithful
         case full
+
+        static let lostShare = 0.01
+        public static let mostFaithful = 256
 
         public init(from decoder: any Swift.Decoder) throws {
             let container = try decoder.singleValueContainer()
             if let word = try? container.decode(String.self) {
-                guard word == "full" else {
+                switch word {
+                case "full": self = .full
+                case "auto": self = .faithful
+                default:
                     throw DecodingError.dataCorruptedError(
                         in: container,
-                        debugDescription: "expected \(Limits.rank.expected), or \"full\", found \"\(word)\"")
+                        debugDescription: "expected \(Limits.rank.expected), \"auto\" or \"full\", found \"\(word)\"")
                 }
-                self = .full
             } else {
                 let rank = try container.decode(Int.self)
                 if let refusal = Limits.rank.refusal(of: rank) {
                     throw DecodingError.dataCorruptedError(
-                        in: container, debugDescription: "\(refusal), or \"full\" for no compression")
+                        in: container, debugDescription: "\(refusal), \"auto\", or \"full\" for no compression")
                 }
                 self = .limited(rank)
             }
@@ -63,6 +73,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
             var container = encoder.singleValueContainer()
             switch self {
             case .limited(let rank): try container.encode(rank)
+            case .faithful: try container.encode("auto")
             case .full: try container.encode("full")
             }
         }
@@ -118,17 +129,52 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
 
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case id, prompt, completion, spans, contrast
+        case behaviour = "measurement"
+        case combine
         case topK = "top_k"
         case direction, candidates, rank, rescore, damping, estimator, attribution
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(id, forKey: .id)
+        if let behaviour {
+            try container.encode(behaviour, forKey: .behaviour)
+            try container.encode(combine, forKey: .combine)
+        } else {
+            try container.encode(prompt, forKey: .prompt)
+            try container.encode(completion, forKey: .completion)
+            try container.encodeIfPresent(spans, forKey: .spans)
+            try container.encodeIfPresent(contrast, forKey: .contrast)
+        }
+        try container.encode(topK, forKey: .topK)
+        try container.encode(direction, forKey: .direction)
+        try container.encode(candidates, forKey: .candidates)
+        try container.encode(rank, forKey: .rank)
+        try container.encode(rescore, forKey: .rescore)
+        try container.encodeIfPresent(damping, forKey: .damping)
+        try container.encode(estimator, forKey: .estimator)
+        try container.encode(attribution, forKey: .attribution)
     }
 
     public init(from decoder: any Swift.Decoder) throws {
         try decoder.refuseUnknownKeys(of: CodingKeys.self)
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        let defaults = InfluenceQuery(prompt: "", completion: "")
+        behaviour = try container.decodeIfPresent(.behaviour, within: Limits.behaviour)
+        let defaults = behaviour.map { InfluenceQuery(behaviour: $0) } ?? InfluenceQuery(prompt: "", completion: "")
         id = try container.decodeIfPresent(.id, within: Limits.id)
-        prompt = try container.decode(.prompt, within: Limits.text)
-        completion = try container.decode(.completion, within: Limits.text)
+        if behaviour == nil {
+            prompt = try container.decode(.prompt, within: Limits.text)
+            completion = try container.decode(.completion, within: Limits.text)
+        } else {
+            for key in [CodingKeys.prompt, .completion, .spans, .contrast] where container.contains(key) {
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: container,
+                    debugDescription: "expected this in the parts of measurement, not beside it")
+            }
+            (prompt, completion) = ("", "")
+        }
+        combine = try container.decodeIfPresent(Combination.self, forKey: .combine) ?? defaults.combine
         spans = try container.decodeIfPresent(.spans, within: Limits.spans)
         contrast = try container.decodeIfPresent(.contrast, within: Limits.text)
         topK = try container.decodeIfPresent(.topK, within: Limits.topK) ?? defaults.topK

@@ -47,13 +47,37 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
         /// The explained `f`, in nats: the log-probability of the measured tokens, less that of the contrast. Absent in results of earlier
         /// versions, where it is the completion's log-probability.
         public var measurement: Double?
+        /// The parts of a behaviour; nil for a single completion. Prompt, completion and tokens are empty if there are parts.
+        public var parts: [Part]?
+        public var combine: InfluenceQuery.Combination?
 
         enum CodingKeys: String, CodingKey {
             case id, prompt, completion, tokens
             case completionStart = "completion_start"
             case completionStartsInsideToken = "completion_starts_inside_token"
             case logProbability = "log_probability"
-            case spans, contrast, measurement
+            case spans, contrast, measurement, parts, combine
+        }
+    }
+
+    /// One part of a behaviour.
+    public struct Part: Sendable, Equatable, Codable {
+        public var prompt: String
+        public var completion: String
+        public var contrast: String?
+        public var weight: Double
+        /// The completion's log-probability given the prompt, in nats.
+        public var logProbability: Double
+        public var contrastLogProbability: Double?
+        /// How much of the behaviour's own influence on itself comes from this part: `wᵢ grad fᵢᵀ (G + λI)⁻¹ grad f` over
+        /// `grad fᵀ (G + λI)⁻¹ grad f`, with `wᵢ` as in `f = Σ wᵢ fᵢ`. All shares add up to 1; one can be negative. Nil if the divisor is zero.
+        public var share: Double?
+
+        enum CodingKeys: String, CodingKey {
+            case prompt, completion, contrast, weight
+            case logProbability = "log_probability"
+            case contrastLogProbability = "contrast_log_probability"
+            case share
         }
     }
 
@@ -125,6 +149,8 @@ extension InfluenceResult {
     /// How the query's gradient was multiplied by the inverse curvature, and the cost of that. Only iterating estimators have a cost.
     public struct Method: Sendable, Equatable, Codable {
         public var estimator: InfluenceQuery.Estimator
+        /// The largest rank to which a layer's gradient was compressed for the sweep; nil if it was not compressed.
+        public var rank: Int?
         public var iterations: Int?
         /// Sequences run through the model. A sequence counts each time that it was run.
         public var sequences: Int?

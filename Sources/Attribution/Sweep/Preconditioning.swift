@@ -25,14 +25,27 @@ public enum PreconditionedLayer: Sendable {
     /// - Returns: An `EigenError` if it is not finite.
     static func compressed(_ matrix: Matrix, rank: InfluenceQuery.Rank) -> Result<PreconditionedLayer, EigenError> {
         guard matrix.isFinite else { return .failure(.notFinite) }
-        guard case .limited(let rank) = rank else { return .success(.full(matrix)) }
-        return Result { () throws(EigenError) in .lowRank(try LowRank(approximating: matrix, rank: rank)) }
+        return Result { () throws(EigenError) in
+            switch rank {
+            case .full: .full(matrix)
+            case .limited(let rank): .lowRank(try LowRank(approximating: matrix, rank: rank))
+            case .faithful:
+                .lowRank(
+                    try LowRank(approximating: matrix, rank: InfluenceQuery.Rank.mostFaithful)
+                        .truncated(toLose: InfluenceQuery.Rank.lostShare, of: matrix))
+            }
+        }
     }
 }
 
 /// A query, ready to be scored against training gradients: one preconditioned matrix per tracked layer.
 public struct PreconditionedQuery: Sendable {
     public let layers: [PreconditionedLayer]
+
+    /// The largest rank of a layer; nil if none is compressed.
+    var rank: Int? {
+        layers.compactMap { if case .lowRank(let factors) = $0 { factors.rank } else { nil } }.max()
+    }
 
     public init(layers: [PreconditionedLayer]) {
         self.layers = layers

@@ -15,6 +15,8 @@ public struct QueryGradient: Sendable {
     private(set) var contrastLogProbabilities: [Double]?
     /// `f`, in nats.
     var measurement: Double
+    /// The values of a behaviour's parts; empty for a single completion.
+    private(set) var parts: [PartValue] = []
     /// The gradient times the inverse curvature, if an iteration has found it; nil if it is found layer by layer when it is needed.
     var solution: ParameterVector?
 
@@ -33,6 +35,7 @@ public struct QueryGradient: Sendable {
     /// Whether ``measurement`` and the log-probabilities of which it is the sum are finite.
     var hasFiniteMeasurement: Bool {
         measurement.isFinite && (logProbabilities + (contrastLogProbabilities ?? [])).allSatisfy(\.isFinite)
+            && parts.allSatisfy { $0.logProbability.isFinite && ($0.contrast?.isFinite ?? true) }
     }
 
     /// The gradient, multiplied out.
@@ -82,7 +85,60 @@ public struct QueryGradient: Sendable {
     }
 }
 
+/// The weighted sum of the gradients of a behaviour's parts.
+///
+/// Its rank is that of all parts together, so it is kept multiplied out: `G = Iᵀ G` as far as its users are concerned.
+struct BehaviourGradient {
+    private var sum: ParameterVector
+    private var measurement = 0.0
+    private var parts: [QueryGradient.PartValue] = []
+
+    init(of tracked: TrackedLayers) {
+        sum = ParameterVector(zeroOf: tracked)
+    }
+
+    mutating func add(_ part: QueryGradient, scaledBy share: Double) {
+        for (layer, factors) in part.layers.enumerated() {
+            sum.layers[layer].addProduct(
+                factors.outputGradients.transposed, factors.inputs.slice, scale: Float(share))
+        }
+        measurement += share * part.measurement
+        parts.append(part.value)
+    }
+
+    var gradient: QueryGradient {
+        QueryGradient(
+            layers: sum.layers.map { QueryGradient.Factors(inputs: $0, outputGradients: Matrix(identity: $0.rows)) },
+            measurement: measurement, parts: parts)
+    }
+}
+
+extension QueryGradient {
+    /// The log-probabilities of one part of a behaviour, in nats.
+    struct PartValue: Sendable {
+        let logProbability: Double
+        let contrast: Double?
+    }
+
+    fileprivate var value: PartValue {
+        PartValue(
+            logProbability: logProbabilities.reduce(0, +), contrast: contrastLogProbabilities?.reduce(0, +))
+    }
+
+    fileprivate init(layers: [Factors], measurement: Double, parts: [PartValue]) {
+        self.layers = layers
+        self.measurement = measurement
+        self.parts = parts
+        logProbabilities = []
+    }
+}
+
 extension Matrix {
+    fileprivate init(identity order: Int) {
+        self.init(rows: order, columns: order)
+        for index in 0..<order { self[index, index] = 1 }
+    }
+
     /// The rows of one matrix above those of another with the same number of columns.
     fileprivate init(_ first: Matrix, above second: Matrix) {
         self.init(rows: first.rows + second.rows, columns: first.columns)

@@ -270,6 +270,11 @@ struct SweepShape: Sendable, Equatable {
     /// iteration computes that.
     func keptBytes(of query: InfluenceQuery) -> Int {
         // A token has at least one byte; there can be one more token before the text.
+        guard query.behaviour == nil else {
+            // The gradient's sum and identity matrices, and the same sum while it is made.
+            let identities = layers.reduce(0) { $0 + $1.outputs * $1.outputs } * Self.float
+            return 2 * fullGradientBytes + identities + (query.estimator == .astra ? fullGradientBytes : 0)
+        }
         let completions = [query.completion, query.contrast].compactMap(\.self)
         let tokens = completions.reduce(0) { $0 + min(contextLength, query.prompt.utf8.count + $1.utf8.count + 1) }
         let thin = layers.reduce(0) { $0 + tokens * ($1.inputs + $1.outputs) } * Self.float
@@ -279,7 +284,12 @@ struct SweepShape: Sendable, Equatable {
     /// Memory of a query's preconditioned gradient, once by itself and once arranged with those of other queries, and of the workers'
     /// products of it with a micro-batch. The full matrices of ``wholeBytes(of:)`` are not included.
     func comparedBytes(of query: InfluenceQuery) -> Int {
-        guard case .limited(let rank) = query.rank else { return fullGradientBytes + scratchBytes(width: 0) }
+        let rank: Int
+        switch query.rank {
+        case .full: return fullGradientBytes + scratchBytes(width: 0)
+        case .faithful: rank = InfluenceQuery.Rank.mostFaithful
+        case .limited(let limit): rank = limit
+        }
         let values = layers.reduce(0) { $0 + min(rank, $1.inputs, $1.outputs) * ($1.inputs + $1.outputs) }
         let width = layers.reduce(0) { max($0, min(rank, $1.inputs, $1.outputs)) }
         return 2 * values * Self.float + scratchBytes(width: width)

@@ -14,6 +14,7 @@ struct Query: ParsableCommand {
 
               tributary query --prompt "Hamlet is a tragedy written by William" --completion " Shakespeare" --top-k 5
               tributary query --prompt "The capital of France is" --completion " Paris" --contrast " London"
+              tributary query --behaviour refusals.jsonl --top-k 20
               tributary query --queries questions.jsonl --format ndjson > answers.ndjson
 
             A table marks the tokens that carry most of a sequence's influence; each stands before the token that it predicts. JSON \
@@ -50,6 +51,18 @@ struct Query: ParsableCommand {
         completion: .file(extensions: ["jsonl"]))
     var queries: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A file of prompts with completions in which one behaviour shows, with one JSON object per line: {"prompt", "completion", and \
+            optionally "contrast" and "weight"}. All of them are one question, with one ranking for their mean log-probability.
+            """, valueName: "file"),
+        completion: .file(extensions: ["jsonl"]))
+    var behaviour: String?
+
+    @Option(help: "Whether a behaviour is the mean or the sum of its log-probabilities.")
+    var combine = InfluenceQuery.Combination.mean
+
     @OptionGroup(title: "Query") var settings: QueryOptions
 
     @Option(
@@ -79,11 +92,12 @@ struct Query: ParsableCommand {
     }
 
     func validate() throws {
-        guard (queries == nil) == (prompt != nil), (prompt == nil) == (completion == nil) else {
-            throw ValidationError("give either --prompt and --completion, or --queries")
+        let given = [prompt != nil, queries != nil, behaviour != nil].filter(\.self).count
+        guard given == 1, (prompt == nil) == (completion == nil) else {
+            throw ValidationError("give either --prompt and --completion, or --queries, or --behaviour")
         }
-        guard queries == nil || (contrast == nil && spans.isEmpty) else {
-            throw ValidationError("--contrast and --span go with --completion: in a file, each query has its own")
+        guard prompt != nil || (contrast == nil && spans.isEmpty) else {
+            throw ValidationError("--contrast and --span go with --completion: in a file, each line has its own")
         }
         guard contrast.map({ $0.hasSameBytes(as: completion ?? "") }) != true else {
             throw ValidationError("--contrast: expected another completion than --completion")
@@ -119,12 +133,18 @@ struct Query: ParsableCommand {
 
     private func queries(_ settings: QueryOptions) throws -> [InfluenceQuery] {
         var defaults = settings.query(prompt: prompt ?? "", completion: completion ?? "")
+        if let behaviour {
+            defaults.behaviour = try QueryFile(path: behaviour).behaviour()
+            defaults.combine = combine
+            defaults.rank = settings.rank ?? .faithful
+            return [defaults]
+        }
         guard let queries else {
             defaults.contrast = contrast
             defaults.spans = spans.isEmpty ? nil : try spans.map(position)
             return [defaults]
         }
-        return try QueryFile(path: queries).queries(defaults: defaults)
+        return try QueryFile(path: queries).queries(defaults: defaults, hasRank: settings.rank != nil)
     }
 
     /// The position of a part of the completion.

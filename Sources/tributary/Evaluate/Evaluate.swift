@@ -65,9 +65,10 @@ struct QuestionOptions: ParsableArguments {
             }
             return Self.embedded.map { EvaluationQuery(prompt: $0.0, completion: $0.1) }
         }
-        return try QueryFile(path: queries).queries(defaults: InfluenceQuery(prompt: "", completion: "")).map {
-            EvaluationQuery(prompt: $0.prompt, completion: $0.completion)
-        }
+        return try QueryFile(path: queries).queries(defaults: InfluenceQuery(prompt: "", completion: ""), hasRank: true)
+            .map {
+                EvaluationQuery(prompt: $0.prompt, completion: $0.completion)
+            }
     }
 
     /// Questions that the embedded model was made to answer.

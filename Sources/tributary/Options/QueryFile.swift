@@ -13,24 +13,38 @@ struct QueryFile {
     ///
     /// A line can set any field of a query. Fields that no query has, such as an expected answer, are ignored.
     ///
-    /// - Parameter defaults: The values of fields that a line does not set.
+    /// - Parameters:
+    ///   - defaults: The values of fields that a line does not set.
+    ///   - hasRank: Whether their rank was asked for. Otherwise each line has the rank that is usual for its kind.
     /// - Throws: ``QueryFileError``.
-    func queries(defaults: InfluenceQuery) throws -> [InfluenceQuery] {
+    func queries(defaults: InfluenceQuery, hasRank: Bool) throws -> [InfluenceQuery] {
+        guard case .object(var members) = try JSONTreeEncoder.tree(of: defaults) else { return [] }
+        if !hasRank { members.removeAll { $0.name == "rank" } }
+        return try lines { try query($0, defaults: .object(members)) }
+    }
+
+    /// The file's lines as the parts of one behaviour.
+    ///
+    /// - Throws: ``QueryFileError``.
+    func behaviour() throws -> [BehaviourPart] {
+        try lines { try JSONTreeDecoder(tree: Self.object($0)).decode(BehaviourPart.self) }
+    }
+
+    private func lines<Value>(_ read: ([UInt8]) throws -> Value) throws -> [Value] {
         let bytes = try bytes()
         if let format = ForeignFormat(head: bytes) { throw QueryFileError.foreignFormat(file: name, format) }
-        let defaults = try JSONTreeEncoder.tree(of: defaults)
-        var queries: [InfluenceQuery] = []
+        var values: [Value] = []
         for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             guard !line.allSatisfy(Self.isSpace) else { continue }
             do {
-                queries.append(try query(Array(line), defaults: defaults))
+                values.append(try read(Array(line)))
             } catch {
                 throw QueryFileError.unusableLine(
                     file: name, line: index + 1, reason: ErrorMessage(error).description)
             }
         }
-        guard !queries.isEmpty else { throw QueryFileError.empty(file: name) }
-        return queries
+        guard !values.isEmpty else { throw QueryFileError.empty(file: name) }
+        return values
     }
 
     private var name: String { path == "-" ? "standard input" : path }
@@ -51,16 +65,26 @@ struct QueryFile {
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
-    private func query(_ line: [UInt8], defaults: JSONTree) throws -> InfluenceQuery {
+    private static func object(_ line: [UInt8]) throws -> JSONTree {
         let tree: JSONTree
         do {
             tree = try JSONReader.readLine(line)
         } catch {
             throw QueryError.failed(reason: "the line is not JSON: column \(error.column): \(error.reason)")
         }
-        guard case .object(let own) = tree, case .object(var members) = defaults else {
+        guard case .object = tree else {
             throw QueryError.failed(
                 reason: "expected an object like {\"prompt\": \"...\", \"completion\": \"...\"}, found \(tree.shown)")
+        }
+        return tree
+    }
+
+    private func query(_ line: [UInt8], defaults: JSONTree) throws -> InfluenceQuery {
+        guard case .object(let own) = try Self.object(line), case .object(var members) = defaults else {
+            throw QueryError.failed(reason: "expected an object")
+        }
+        if own.contains(where: { $0.name == "measurement" }) {
+            members.removeAll { Self.ofOneCompletion.contains($0.name) }
         }
         members.removeAll { Self.ofEachLine.contains($0.name) }
         for member in own where Self.ofEachLine.contains(member.name) || defaults[member.name] != nil {
@@ -71,7 +95,8 @@ struct QueryFile {
     }
 
     /// Fields that only a line can set.
-    private static let ofEachLine = ["id", "prompt", "completion", "damping", "spans", "contrast"]
+    private static let ofEachLine = ["id", "damping", "measurement", "combine", "rank"] + ofOneCompletion
+    private static let ofOneCompletion = ["prompt", "completion", "spans", "contrast"]
 }
 
 extension JSONTree {

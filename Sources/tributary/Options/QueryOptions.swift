@@ -47,8 +47,12 @@ struct QueryOptions: ParsableArguments {
             """)
     var direction = InfluenceQuery.Direction.positive
 
-    @Option(help: "The rank to which the query's gradient is compressed for the sweep, or full for no compression.")
-    var rank = InfluenceQuery.Rank.limited(32)
+    @Option(
+        help: """
+            The rank to which the query's gradient is compressed for the sweep; auto for the least one that keeps 99 % of its squared \
+            norm; full for no compression. (default: 32, and auto for a behaviour)
+            """)
+    var rank: InfluenceQuery.Rank?
 
     @Option(help: "How many of the best candidates to score again with the uncompressed gradient.")
     var rescore = 100
@@ -86,7 +90,7 @@ struct QueryOptions: ParsableArguments {
         try Limits.rescore.check(rescore, of: "--rescore")
         try Limits.damping.check(damping, of: "--damping")
         if case .limited(let rank) = rank, let refusal = Limits.rank.refusal(of: rank) {
-            throw ValidationError("--rank: \(refusal), or full for no compression")
+            throw ValidationError("--rank: \(refusal), auto, or full for no compression")
         }
         try refuse(
             !texts.isEmpty && !(candidateIDs.isEmpty && source == nil),
@@ -105,7 +109,8 @@ struct QueryOptions: ParsableArguments {
             prompt: prompt, completion: completion, topK: topK, direction: direction,
             candidates: CandidateSelection(
                 prefilter: candidates, limit: candidateLimit, ids: candidateIDs.isEmpty ? nil : candidateIDs,
-                source: source, texts: texts.isEmpty ? nil : texts, probe: probe), rank: rank, rescore: rescore,
+                source: source, texts: texts.isEmpty ? nil : texts, probe: probe), rank: rank ?? .limited(32),
+            rescore: rescore,
             damping: damping, estimator: estimator,
             attribution: InfluenceQuery.Breakdown(layers: layers, tokens: tokens, outputTokens: outputTokens))
     }
@@ -114,11 +119,14 @@ struct QueryOptions: ParsableArguments {
 extension CandidateSelection.Prefilter: ExpressibleByArgument {}
 extension InfluenceQuery.Direction: ExpressibleByArgument {}
 extension InfluenceQuery.Estimator: ExpressibleByArgument {}
+extension InfluenceQuery.Combination: ExpressibleByArgument {}
 
 extension InfluenceQuery.Rank: ExpressibleByArgument {
     public init?(argument: String) {
         if argument == "full" {
             self = .full
+        } else if argument == "auto" {
+            self = .faithful
         } else if let rank = Int(argument) {
             self = .limited(rank)
         } else {
@@ -129,6 +137,7 @@ extension InfluenceQuery.Rank: ExpressibleByArgument {
     public var defaultValueDescription: String {
         switch self {
         case .limited(let rank): "\(rank)"
+        case .faithful: "auto"
         case .full: "full"
         }
     }

@@ -39,6 +39,7 @@ struct ResultTable {
 
     private func header(of result: InfluenceResult) -> [String] {
         let query = result.query
+        if let parts = query.parts { return behaviour(query, parts) + footing(of: result) }
         let completion = query.completion.printable
         let gap = query.completion.first?.isWhitespace == true || query.prompt.last?.isWhitespace == true ? " " : ""
         var lines = [style.styled(query.prompt.printable, nil) + gap + style.styled(completion, .bold)]
@@ -58,6 +59,33 @@ struct ResultTable {
         if query.completionStartsInsideToken {
             lines.append("The completion's first token also holds the end of the prompt.")
         }
+        return lines + footing(of: result)
+    }
+
+    /// The behaviour, with the parts of which most of it is made.
+    private func behaviour(_ query: InfluenceResult.UnderstoodQuery, _ parts: [InfluenceResult.Part]) -> [String] {
+        let id = query.id.map { "[\($0.escaped)] " } ?? ""
+        let combined = query.combine == .sum ? "sum" : "mean"
+        var lines =
+            (id + "The \(combined) of \(parts.count) log-probabilities is "
+            + "\(String(format: "%+.3f", query.measurement ?? query.logProbability)) nats. Its largest parts:")
+            .wrapped(to: style.width)
+        let leading = parts.sorted { abs($0.share ?? 0) > abs($1.share ?? 0) }.prefix(Self.leadingParts)
+        for part in leading {
+            let share = part.share.map { String(format: "%4.0f %%", 100 * $0) } ?? "     "
+            let text = (part.prompt + "→" + part.completion).split(whereSeparator: \.isNewline).joined(separator: " ")
+            lines.append(
+                "  \(share)  \(String(format: "%8.3f", part.logProbability))  \(text.printable.suffix(style.width - 24))"
+            )
+        }
+        return lines
+    }
+
+    private static let leadingParts = 5
+
+    /// How the query was answered.
+    private func footing(of result: InfluenceResult) -> [String] {
+        var lines: [String] = []
         let candidates = result.candidates
         let timings = result.timings
         let stages = [
