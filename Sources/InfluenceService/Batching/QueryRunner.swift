@@ -45,7 +45,6 @@ actor QueryRunner {
         case retry
     }
 
-    /// The state of a passing job's answer.
     private enum PassingAnswer: Sendable, Equatable {
         case awaited
         /// The job has ended; its request has not taken the answer yet.
@@ -159,7 +158,6 @@ actor QueryRunner {
         await sleep(until: .end(of: id), seconds: seconds)
     }
 
-    /// The batches whose sweeps are running.
     var running: [RunningBatch] { [current, overtaking].compactMap { $0 } }
 
     private func isSwept(_ job: JobIdentifier) -> Bool { running.contains { $0.jobs.contains(job) } }
