@@ -41,8 +41,9 @@ public final class Service: Sendable {
         let freedMemory = FreedMemory()
         store = try JobStore(file: workspace.appending(path: Self.jobsFileName))
         runner = QueryRunner(
-            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: logger, metrics: metrics,
-            checkpointFolder: workspace.appending(path: Self.checkpointFolderName), freedMemory: freedMemory)
+            store: store, batching: configuration.batching, jobs: configuration.jobs,
+            observers: .init(logger: logger, metrics: metrics, freedMemory: freedMemory),
+            checkpointFolder: workspace.appending(path: Self.checkpointFolderName))
         let api = API(
             configuration: configuration, workspace: workspace, store: store, runner: runner, readiness: readiness,
             authenticator: try Authenticator(configuration, workspace: workspace, logger: logger), metrics: metrics,

@@ -94,8 +94,9 @@ struct SweepStorageTests {
         folder = try TemporaryFolder()
         store = try JobStore(file: folder.url.appending(path: "jobs.sqlite"))
         runner = QueryRunner(
-            store: store, batching: Configuration.Batching(), jobs: Configuration.Jobs(), logger: log.logger(),
-            progressInterval: .milliseconds(1), retryInterval: .milliseconds(10))
+            store: store, batching: Configuration.Batching(), jobs: Configuration.Jobs(),
+            observers: .init(logger: log.logger()),
+            intervals: .init(progress: .milliseconds(1), retry: .milliseconds(10)))
     }
 
     private func waitForStatus(_ status: Job.Status, of id: JobIdentifier) async throws {

@@ -19,19 +19,15 @@ struct API: Sendable {
     let client: PythonClient?
     let logger: Logger
     let responses: ResponseBudget
-    /// For lookups by the engine.
     let lookups = BlockingLane("tributary.lookups", width: 4, qualityOfService: .userInitiated)
     /// For checks of queries. A query can have many ids, each of which is looked up, and other lookups must not wait for that.
     let validations = BlockingLane("tributary.validations", width: 2, qualityOfService: .userInitiated)
     let completions: CompletionLane
-    /// For converting results into the form that a client asks for.
     let resultMaking = BlockingLane("tributary.results", width: 2, qualityOfService: .userInitiated)
     /// For additions to the corpus, which run one at a time.
     let ingestions = BlockingLane("tributary.ingestions", width: 1, qualityOfService: .default)
 
-    /// How long a stream of events is silent before it sends a comment.
     var heartbeat = Duration.seconds(15)
-    /// The shortest time between two reports of a job's state.
     var eventInterval = Duration.milliseconds(200)
 
     var operations: [Operation] {

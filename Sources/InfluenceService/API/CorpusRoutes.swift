@@ -122,7 +122,6 @@ struct SearchResult: Encodable {
 
 struct SequenceList: Encodable {
     var sequences: [SequenceDescription]
-    /// The `cursor` of the next page; absent on the last page.
     var nextCursor: String?
 
     enum CodingKeys: String, CodingKey {

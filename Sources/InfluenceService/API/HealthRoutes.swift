@@ -52,10 +52,8 @@ extension API {
     }
 }
 
-/// The state of the server, as clients see it.
 struct Health: Encodable, Equatable {
     var status: String
-    /// The present stage of the start.
     var stage: String?
     var reason: String?
 
@@ -84,10 +82,8 @@ extension Readiness.State {
     }
 }
 
-/// Whether the engine is ready.
 final class Readiness: Sendable {
     enum State: Sendable {
-        /// The model is being loaded.
         case starting(stage: String)
         case ready(any ServiceEngine)
         case failed(reason: String)
@@ -98,9 +94,7 @@ final class Readiness: Sendable {
 
     var state: State { storage.withLock { $0 } }
 
-    /// Changes the state. A stopping server stays in that state.
-    ///
-    /// - Returns: `false` if the server was already stopping.
+    /// - Returns: `false` if the server was already stopping, and therefore keeps that state.
     @discardableResult
     func become(_ state: State) -> Bool {
         storage.withLock { current in
@@ -110,8 +104,6 @@ final class Readiness: Sendable {
         }
     }
 
-    /// The engine, for a request that needs it.
-    ///
     /// - Throws: A ``Problem`` with status 503 if there is none.
     func engine() throws(Problem) -> any ServiceEngine {
         switch state {

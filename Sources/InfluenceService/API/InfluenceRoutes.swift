@@ -73,7 +73,6 @@ extension API {
         return response
     }
 
-    /// Reports that an earlier request with the same key created the job.
     private static let replayed: HTTPFields = HTTPField.Name("Idempotent-Replayed").map { [$0: "true"] } ?? [:]
 
     private func submission(of asked: InfluenceRequest, key: IdempotencyKey?) async throws -> Submission {
@@ -117,8 +116,6 @@ struct InfluenceRequest: Equatable {
     var queries: [InfluenceQuery]
     var isList: Bool
 
-    /// Reads the body and fills in the defaults.
-    ///
     /// - Throws: A ``Problem`` with status 422 and the path of the field; in a list it begins with the query's index: `[3].prompt`.
     init(_ body: JSONTree, defaults: Configuration.Query, limit: ListLimit<InfluenceQuery>) throws {
         guard case .array(let elements) = body else {

@@ -5,7 +5,6 @@ import HTTP
 /// A job as clients see it.
 struct JobDocument: Encodable {
     var id: String
-    /// The shortened first query.
     var title: JobTitle?
     var status: Job.Status
     var stage: InfluenceProgress.Stage?

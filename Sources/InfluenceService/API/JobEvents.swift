@@ -11,7 +11,6 @@ struct JobEvents: Sendable, Equatable {
     private var status: Job.Status?
     private var queries = 0
     private var count = 0
-    /// Whether the client has received the end.
     private(set) var hasEnded = false
     private var progress: InfluenceProgress?
 
@@ -32,7 +31,6 @@ struct JobEvents: Sendable, Equatable {
         hasEnded = parts.count == 4
     }
 
-    /// The events for all changes up to a job's present state.
     mutating func next(for job: JobSnapshot) throws -> [ServerSentEvent] {
         guard !hasEnded else { return [] }
         var events: [ServerSentEvent] = []
@@ -82,7 +80,6 @@ struct JobEvents: Sendable, Equatable {
     }
 
     private struct FinishedQueryDocument: Encodable {
-        /// The query's index in the list.
         var index: Int
         var id: String?
         var status: Job.Status
@@ -107,7 +104,6 @@ struct JobEventStream: AsyncSequence, Sendable {
 
     let store: JobStore
     let job: JobIdentifier
-    /// The client's state when it connected.
     let events: JobEvents
     /// How long the stream is silent before it sends a comment, with which both sides detect a broken connection.
     let heartbeat: Duration

@@ -144,8 +144,6 @@ extension API {
         return formats.first { $0.mediaType == choice }
     }
 
-    /// The result of a job that has ended.
-    ///
     /// - Throws: A ``Problem``: 409 if it has not ended or was cancelled, its own if it failed.
     func result(of job: Job, as format: ResultDocument.Format) async throws -> Response {
         guard job.status.isFinal else { throw Problem.jobNotFinished(job) }
@@ -181,7 +179,6 @@ extension API {
 
 struct JobList: Encodable {
     var jobs: [JobDocument]
-    /// The `cursor` of the next page; absent on the last page.
     var nextCursor: String?
 
     enum CodingKeys: String, CodingKey {

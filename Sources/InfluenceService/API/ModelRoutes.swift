@@ -52,8 +52,6 @@ struct CompletionLane: Sendable {
             "tributary.completions", width: settings.concurrent, qualityOfService: .userInitiated)
     }
 
-    /// Runs a completion when its turn comes, and suspends until it has ended.
-    ///
     /// - Throws: ``Problem`` if no turn comes in time, and the errors of the completion: ``QueryError/cancelled`` once the calling
     ///   task is cancelled.
     func run(

@@ -92,7 +92,6 @@ extension Problem {
             "The disk with the workspace is full, and nothing of the request was kept. Try again when it has free space."
     )
 
-    /// Why a query has no result.
     init(_ failure: QueryFailure) {
         self =
             switch failure.kind {
@@ -103,7 +102,6 @@ extension Problem {
             }
     }
 
-    /// Why nothing of an upload was added.
     init(_ error: IngestionError) {
         self =
             switch error {
@@ -118,7 +116,6 @@ extension Problem {
             }
     }
 
-    /// Why a job is not accepted.
     init(_ error: SubmissionError) {
         let retry: HTTPFields = [.retryAfter: "10"]
         self =

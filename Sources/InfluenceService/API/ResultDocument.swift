@@ -133,11 +133,9 @@ struct ResultStream: AsyncSequence, Sendable {
 
     let store: JobStore
     let job: Job
-    /// The queries as the server understood them.
     let queries: [InfluenceQuery]
     let format: ResultDocument.Format
     let lane: BlockingLane
-    /// Counts the stream's memory.
     let lease: ResponseBudget.Lease
 
     func makeAsyncIterator() -> Iterator { Iterator(stream: self) }

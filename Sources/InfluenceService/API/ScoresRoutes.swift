@@ -29,7 +29,6 @@ extension API {
         ]
     }
 
-    /// Answers with the scores, or with 503 if they are not ready in time.
     @Sendable private func postScores(_ request: Request) async throws -> Response {
         let asked = try ScoresRequest(try request.json(), limits: configuration.query)
         let engine = try readiness.engine()
@@ -103,7 +102,6 @@ struct ScoresRequest {
         }
     }
 
-    /// A text, alone or with a name.
     private struct Text: Decodable {
         var id: String?
         var text: String
@@ -124,7 +122,6 @@ struct ScoresRequest {
 }
 
 extension JSONTree {
-    /// The object without one of its members.
     fileprivate func removing(_ name: String) -> JSONTree {
         guard case .object(let members) = self else { return self }
         return .object(members.filter { !$0.name.hasSameBytes(as: name) })
@@ -145,7 +142,6 @@ extension Configuration.Query {
     }
 }
 
-/// The answer to POST /v1/scores.
 struct ScoresDocument: Encodable {
     var query: InfluenceResult.UnderstoodQuery
     var timings: InfluenceResult.Timings
@@ -158,7 +154,6 @@ struct ScoresDocument: Encodable {
     /// The members are those of ``InfluentialSequence``.
     struct Score: Encodable {
         var index: Int
-        /// The client's own name for the text.
         var id: String?
         /// Null, like ``natsPerCopy``, if the model overflows on the text, which then has no score.
         var score: Double?

@@ -43,8 +43,6 @@ struct QueryQueue {
     // MARK: - Admission
 
     /// Opens a job for new queries, if all limits allow it.
-    ///
-    /// - Returns: The id of the job.
     mutating func admit(_ queries: [InfluenceQuery], _ asker: Asker?) throws(SubmissionError) -> JobIdentifier {
         let job = OpenJob(queries, asker: asker?.id)
         guard job.bytes <= limits.maximumQueuedBytes else {
@@ -94,7 +92,6 @@ struct QueryQueue {
         return enqueue(job)
     }
 
-    /// Removes a job's queries, and closes it.
     mutating func withdraw(_ id: JobIdentifier) {
         waiting.removeAll { $0.job.id == id }
         close(id)
@@ -195,12 +192,10 @@ struct QueryQueue {
 struct QueueLoad: Sendable, Equatable {
     /// Queries that no sweep has taken yet.
     var waitingQueries: Int
-    /// Queries of running sweeps.
     var runningQueries: Int
     /// The most queries that can wait and run.
     var limit: Int
     /// Memory of the queries that wait and run.
     var bytes: Int
-    /// The most memory that they can take.
     var byteLimit: Int
 }

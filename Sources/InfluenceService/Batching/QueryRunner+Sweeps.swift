@@ -6,7 +6,6 @@ import Logging
 extension QueryRunner {
     // MARK: - Turns
 
-    /// Runs sweeps one after the other, in the order of arrival.
     func runInOrder() async {
         while !isStopping {
             if let batch = takeInterrupted() {
@@ -176,7 +175,7 @@ extension QueryRunner {
             } catch {
                 logger.error("results could not be written; trying again", metadata: ["error": "\(error)"])
                 if isStopping { return false }
-                await sleep(until: .retry, seconds: retryInterval / .seconds(1))
+                await sleep(until: .retry, seconds: intervals.retry / .seconds(1))
             }
         }
     }
@@ -184,7 +183,7 @@ extension QueryRunner {
     private func writeProgress(of batch: RunningBatch) async {
         guard !batch.keptJobs.isEmpty else { return }
         var written: InfluenceProgress?
-        while (try? await Task.sleep(for: progressInterval)) != nil {
+        while (try? await Task.sleep(for: intervals.progress)) != nil {
             guard let progress = batch.progress, progress != written else { continue }
             do {
                 try await store.note(progress, of: batch.keptJobs)

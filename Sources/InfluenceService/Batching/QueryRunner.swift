@@ -14,9 +14,7 @@ actor QueryRunner {
     let jobs: Configuration.Jobs
     let logger: Logger
     let metrics: ServiceMetrics
-    let progressInterval: Duration
-    let retryInterval: Duration
-    /// Notified when a sweep has freed its memory.
+    let intervals: Intervals
     let freedMemory: FreedMemory?
     /// `nil` if unfinished sweeps start from scratch.
     let checkpoints: SweepCheckpoints?
@@ -47,33 +45,41 @@ actor QueryRunner {
         case retry
     }
 
-    /// The state of a passing job's answer.
     private enum PassingAnswer: Sendable, Equatable {
         case awaited
         /// The job has ended; its request has not taken the answer yet.
         case given(QueryOutcome)
     }
 
-    /// - Parameters:
-    ///   - checkpointFolder: Where running sweeps keep their scores; `nil` to keep none.
-    ///   - progressInterval: How often a running job's progress is written to the store.
-    ///   - retryInterval: How long to wait before writing results again that could not be written.
+    struct Intervals: Sendable {
+        /// How often a running job's progress is written to the store.
+        var progress = Duration.seconds(2)
+        /// How long to wait before writing results again that could not be written.
+        var retry = Duration.seconds(5)
+    }
+
+    /// What the runner reports to, besides the store.
+    struct Observers: Sendable {
+        var logger: Logger
+        var metrics = ServiceMetrics()
+        /// Notified when a sweep has freed its memory.
+        var freedMemory: FreedMemory?
+    }
+
+    /// - Parameter checkpointFolder: Where running sweeps keep their scores; `nil` to keep none.
     init(
-        store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, logger: Logger,
-        metrics: ServiceMetrics = ServiceMetrics(), checkpointFolder: URL? = nil,
-        progressInterval: Duration = .seconds(2), retryInterval: Duration = .seconds(5),
-        freedMemory: FreedMemory? = nil
+        store: JobStore, batching: Configuration.Batching, jobs: Configuration.Jobs, observers: Observers,
+        checkpointFolder: URL? = nil, intervals: Intervals = Intervals()
     ) {
         self.store = store
         self.jobs = jobs
-        self.logger = logger
-        self.metrics = metrics
-        self.progressInterval = progressInterval
-        self.retryInterval = retryInterval
-        self.freedMemory = freedMemory
+        self.intervals = intervals
+        logger = observers.logger
+        metrics = observers.metrics
+        freedMemory = observers.freedMemory
         queue = QueryQueue(batching: batching, limits: jobs)
         checkpoints = checkpointFolder.map {
-            SweepCheckpoints(folder: $0, interval: .seconds(batching.checkpointSeconds), logger: logger)
+            SweepCheckpoints(folder: $0, interval: .seconds(batching.checkpointSeconds), logger: observers.logger)
         }
     }
 
@@ -152,7 +158,6 @@ actor QueryRunner {
         await sleep(until: .end(of: id), seconds: seconds)
     }
 
-    /// The batches whose sweeps are running.
     var running: [RunningBatch] { [current, overtaking].compactMap { $0 } }
 
     private func isSwept(_ job: JobIdentifier) -> Bool { running.contains { $0.jobs.contains(job) } }

@@ -10,7 +10,6 @@ final class RunningBatch: Sendable {
     let queries: [InfluenceQuery]
     /// The jobs, in the order of their arrival.
     let jobs: [JobIdentifier]
-    /// The jobs that the store has.
     let keptJobs: [JobIdentifier]
     let cost: SweepCost
     /// Whether one of its jobs may have caused the death of an earlier process. If so, nothing else should run beside it.
@@ -31,7 +30,6 @@ final class RunningBatch: Sendable {
         var cancelled: Set<JobIdentifier> = []
         var isInterrupted = false
 
-        /// Adds the running stage's time.
         mutating func closeStage(at now: ContinuousClock.Instant) {
             guard let stage = progress?.stage, let start = stageStart else { return }
             seconds[stage, default: 0] += start.duration(to: now) / .seconds(1)
@@ -65,13 +63,10 @@ final class RunningBatch: Sendable {
         }
     }
 
-    /// The latest report of the engine.
     var progress: InfluenceProgress? { state.withLock { $0.progress } }
 
-    /// How many sequences the sweep has still to run.
     var remaining: Int { cost.remaining(at: progress) }
 
-    /// Takes a report of the engine, from any thread.
     func note(_ progress: InfluenceProgress) {
         let now = ContinuousClock.now
         let report = state.withLock { state -> (InfluenceProgress, Double?)? in
@@ -89,12 +84,10 @@ final class RunningBatch: Sendable {
         if let report { onProgress(report.0, report.1) }
     }
 
-    /// Whether a query no longer needs an answer.
     func isCancelled(_ query: Int) -> Bool {
         state.withLock { $0.isInterrupted || $0.cancelled.contains(origins[query].job) }
     }
 
-    /// Whether no query needs an answer any more.
     var isAbandoned: Bool { state.withLock { $0.isInterrupted || jobs.allSatisfy($0.cancelled.contains) } }
 
     func cancel(_ job: JobIdentifier) {

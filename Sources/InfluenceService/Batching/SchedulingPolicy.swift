@@ -23,7 +23,6 @@ struct SchedulingPolicy: Sendable, Equatable {
     /// Jobs are also similar if neither costs more than this many sequences.
     var smallCost = 2_000
 
-    /// A job in the queue.
     struct Entry: Sendable {
         var job: WaitingJob
         /// Whether the job has to wait, because some of its queries are being swept.
@@ -95,7 +94,6 @@ struct SchedulingPolicy: Sendable, Equatable {
         return (count, cost)
     }
 
-    /// Whether two jobs can share a sweep.
     private func areSimilar(_ a: SweepCost, _ b: SweepCost) -> Bool {
         let (low, high) = (min(a.sequences, b.sequences), max(a.sequences, b.sequences))
         return high <= smallCost || high <= low * similarity
@@ -131,7 +129,6 @@ struct SweepCost: Sendable, Equatable {
     private(set) var candidates = 0
     /// The ad-hoc texts of all queries. They are not in the corpus, so its size does not limit their number.
     private(set) var texts = 0
-    /// Candidates that are scored again.
     private(set) var rescored = 0
     /// Sequences that iterations for the queries' inverse products run before the sweep.
     private(set) var solved = 0
@@ -142,7 +139,6 @@ struct SweepCost: Sendable, Equatable {
     private(set) var comparedBytes = 0
     /// Memory of the uncompressed gradients of queries whose candidates are scored again.
     private(set) var fullGradientBytes = 0
-    /// Memory of the results.
     private(set) var resultBytes = 0
     /// A sweep runs each sequence once, however many queries it is a candidate of.
     let corpusSequences: Int
@@ -212,7 +208,6 @@ struct SweepCost: Sendable, Equatable {
     /// Sequences of all passes.
     var sequences: Int { solved + swept + rescored }
 
-    /// Scores that the sweep holds in memory.
     var scores: Int { swept * queries }
 
     /// Memory of the sweep, in addition to what the engine always holds.
@@ -305,8 +300,6 @@ struct SweepShape: Sendable, Equatable {
     }
 
     /// Memory of a query's result, as values and as JSON together.
-    ///
-    /// - Parameter sequences: How many sequences the result has.
     func resultBytes(of query: InfluenceQuery, sequences: Int) -> Int {
         // A text of about five bytes per token, the id and the metadata count in both forms, and so does each score with the text of its
         // token or the name of its layer.

@@ -11,7 +11,6 @@ struct Job: Sendable, Equatable {
     /// Absent if this version cannot read the queries of an earlier version's job.
     var title: JobTitle?
     var failedQueryCount: Int
-    /// The stage of the running sweep.
     var progress: InfluenceProgress?
     var created: Date
     var started: Date?
@@ -25,7 +24,6 @@ struct Job: Sendable, Equatable {
     enum Status: String, Sendable, Codable, CaseIterable {
         case queued, running, succeeded, failed, cancelled
 
-        /// Whether the job has ended.
         var isFinal: Bool {
             switch self {
             case .queued, .running: false
@@ -36,7 +34,6 @@ struct Job: Sendable, Equatable {
 }
 
 extension Job {
-    /// Records that a sweep with queries of the job has begun.
     mutating func begin(in batch: JobTimings.Batch, at date: Date) {
         timings.batch = batch
         timings.sweeps += 1
@@ -54,7 +51,6 @@ struct JobTimings: Sendable, Equatable, Codable {
     var candidates: Double?
     var sweep: Double?
     var rescore: Double?
-    /// The last query batch with queries of the job.
     var batch: Batch?
     /// How many sweeps the job took: more than one only for a list that is longer than a query batch.
     var sweeps = 0
@@ -67,7 +63,6 @@ struct JobTimings: Sendable, Equatable, Codable {
         var number: Int
     }
 
-    /// Adds the seconds that one sweep spent in each stage.
     mutating func add(_ seconds: [InfluenceProgress.Stage: Double]) {
         for (stage, spent) in seconds {
             switch stage {
@@ -96,9 +91,7 @@ struct JobTitle: Sendable, Equatable, Codable {
         completion = Self.cut(query.completion, to: Self.completionLength)
     }
 
-    /// The title of a request in the database.
-    ///
-    /// - Returns: `nil` if this version cannot read it.
+    /// - Returns: `nil` if this version cannot read the request.
     init?(request: String) {
         guard let queries = try? decoded(jsonText: request) as [InfluenceQuery] else { return nil }
         self.init(queries)
@@ -127,7 +120,6 @@ struct JobIdentifier: Sendable, Hashable, CustomStringConvertible {
         description = capitals
     }
 
-    /// A new identifier.
     init(at date: Date = Date()) {
         var generator = SystemRandomNumberGenerator()
         let milliseconds = UInt128(max(0, date.timeIntervalSince1970 * 1_000).rounded(.down))

@@ -37,7 +37,6 @@ final class JobBoard: Sendable {
         var lastFollower = 0
     }
 
-    /// The default number of ended jobs that stay on the board.
     static let endedLimit = 256
     /// The most bytes of an ended job that stays: its queries, and the reasons for which any of them failed. Larger ones are read from the
     /// store.
@@ -57,7 +56,6 @@ final class JobBoard: Sendable {
     /// The number of the next write; to be called while no other write is running.
     func nextChange() -> Int { lastNumber.add(1, ordering: .relaxed).newValue }
 
-    /// How many jobs have expired so far.
     var forgottenCount: Int { state.withLock { $0.forgottenCount } }
 
     // MARK: - Reading
@@ -110,7 +108,6 @@ final class JobBoard: Sendable {
 
     // MARK: - Passing jobs
 
-    /// Shows a job that the store does not have.
     func show(passing job: Job) {
         state.withLock { state in
             state.entries[job.id] = Entry(
@@ -124,7 +121,6 @@ final class JobBoard: Sendable {
         return snapshots.sorted { ($0.job.created, $0.job.id.description) > ($1.job.created, $1.job.id.description) }
     }
 
-    /// Shows that a sweep with passing jobs has begun.
     func begin(passing ids: [JobIdentifier], in batch: JobTimings.Batch, at date: Date = Date()) {
         change(
             ids, where: \.isPassing,
@@ -219,7 +215,6 @@ final class JobBoard: Sendable {
         return Array(entry.followers.values)
     }
 
-    /// Counts a job among those that have ended, and removes the one that ended first if there are too many.
     private func end(_ id: JobIdentifier, _ state: inout State) {
         state.ended.append(id)
         if state.ended.count > endedLimit {
@@ -235,26 +230,21 @@ final class JobBoard: Sendable {
     }
 }
 
-/// A job at one moment.
 struct JobSnapshot: Sendable, Equatable {
     var job: Job
-    /// The queries as the server understood them.
     var queries: [InfluenceQuery]
     /// The queries that are done, in the order in which they ended.
     var finished: [FinishedQuery]
     /// The progress of the sweep that has queries of the job.
     var progress: InfluenceProgress?
-    /// The estimated remaining time of the present stage.
     var secondsLeft: Double?
 
-    /// The approximate memory of the snapshot.
     var heldBytes: Int {
         queries.reduce(0) { $0 + $1.heldBytes }
             + finished.reduce(0) { $0 + MemoryLayout<FinishedQuery>.stride + ($1.failure?.detail.utf8.count ?? 0) }
     }
 }
 
-/// A query of a job that is done.
 struct FinishedQuery: Sendable, Equatable {
     /// The query's index in the request.
     var position: Int

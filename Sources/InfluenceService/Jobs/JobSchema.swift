@@ -106,7 +106,6 @@ enum JobSchema {
 }
 
 extension Job {
-    /// - Parameter condition: A further SQL condition.
     static func fetch(
         _ id: JobIdentifier, where condition: String = "TRUE", in database: Database, file: String
     ) throws -> Job? {

@@ -67,8 +67,6 @@ extension JobStore {
     }
 
     /// Frees unused pages, if there are many.
-    ///
-    /// - Throws: ``JobStoreError``.
     func compact() async throws {
         var free = try await freePages()
         while free > Self.pagesToSpare {

@@ -7,7 +7,6 @@ struct JobOutcomes: Sendable {
     var id: JobIdentifier
     /// By the query's index in the request.
     var outcomes: [Int: QueryOutcome]
-    /// The seconds of each stage of the sweep.
     var seconds: [InfluenceProgress.Stage: Double]
 }
 
@@ -79,7 +78,6 @@ extension JobStore {
         }
     }
 
-    /// Writes a running job after a sweep; ends it if all its queries are done.
     private static func save(_ job: inout Job, at date: Date, in database: Database) throws {
         let failures = try Data.fetchAll(
             database,
@@ -147,7 +145,6 @@ extension JobStore {
         }
     }
 
-    /// A job that has not ended.
     private static func openJob(_ id: JobIdentifier, in database: Database, file: String) throws -> Job? {
         try Job.fetch(id, where: "status IN ('queued', 'running')", in: database, file: file)
     }

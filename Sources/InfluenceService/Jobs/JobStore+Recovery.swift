@@ -13,7 +13,7 @@ extension JobStore {
         maximumAttempts: Int, at date: Date = Date(),
         checkpointBytes: @escaping @Sendable (_ sweep: String) -> Int = { _ in 0 }
     ) async throws -> Recovery {
-        try await change { [file] database, changes in
+        try await change { [self] database, changes in
             var recovery = Recovery(jobs: [], sweeps: [])
             try Self.findSweeps(in: database, checkpointBytes: checkpointBytes, &recovery)
             let abandoned = QueryFailure(
@@ -29,13 +29,12 @@ extension JobStore {
             let numbers = try Int64.fetchAll(
                 database, sql: "SELECT number FROM job WHERE status = 'queued' ORDER BY number")
             for number in numbers {
-                try Self.queueAgain(number, of: file, at: date, in: database, &recovery, &changes)
+                try queueAgain(number, at: date, in: database, &recovery, &changes)
             }
             return recovery
         }
     }
 
-    /// Deletes the record of a sweep that will not be resumed.
     func forget(sweep: String) async throws {
         try await change { database, _ in
             try database.execute(sql: "DELETE FROM sweep WHERE id = ?", arguments: [sweep])
@@ -66,10 +65,8 @@ extension JobStore {
         }
     }
 
-    /// Queues a job again, or marks it as failed if it cannot be read.
-    private static func queueAgain(
-        _ number: Int64, of file: String, at date: Date, in database: Database, _ recovery: inout Recovery,
-        _ changes: inout JobChanges
+    private func queueAgain(
+        _ number: Int64, at date: Date, in database: Database, _ recovery: inout Recovery, _ changes: inout JobChanges
     ) throws {
         guard
             let row = try Row.fetchOne(
@@ -79,7 +76,7 @@ extension JobStore {
         do {
             let job = try Job(row: row, file: file)
             let queries: [InfluenceQuery] = try decoded(jsonText: row["request"])
-            let finished = try finishedQueries(of: number, in: database)
+            let finished = try Self.finishedQueries(of: number, in: database)
             let done = Set(finished.map(\.position))
             let remaining = queries.waiting.filter { !done.contains($0.position) }
             guard !remaining.isEmpty else { throw UnreadableJob.noQueries }
@@ -120,7 +117,6 @@ struct SweepMember: Sendable, Equatable, Codable {
     var positions: [Int]
 }
 
-/// A sweep that had begun when the process ended.
 struct InterruptedSweep: Sendable, Equatable {
     /// The id of its ``JobTimings/Batch``.
     var id: String

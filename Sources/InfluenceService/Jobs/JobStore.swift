@@ -9,7 +9,6 @@ import GRDB
 final class JobStore: Sendable {
     let database: DatabasePool
     let file: String
-    /// The jobs that clients ask for most, in memory.
     let board = JobBoard()
     /// Why an earlier version's database cannot free the disk space of deleted jobs; `nil` if it can.
     let rewritingFailure: String?
@@ -94,10 +93,7 @@ final class JobStore: Sendable {
 
     /// Jobs from the newest to the oldest.
     ///
-    /// - Parameters:
-    ///   - status: Only jobs of this status.
-    ///   - limit: The most jobs to return.
-    ///   - cursor: The ``JobPage/next`` of the previous page.
+    /// - Parameter cursor: The ``JobPage/next`` of the previous page.
     func jobs(status: Job.Status? = nil, limit: Int, after cursor: Int64? = nil) async throws -> JobPage {
         try await read { [file] database in
             var conditions = ["number < ?"]
@@ -249,10 +245,8 @@ final class JobStore: Sendable {
     }
 }
 
-/// A page of a list of jobs.
 struct JobPage: Sendable, Equatable {
     var jobs: [Job]
-    /// The cursor of the next page; `nil` on the last page.
     var next: Int64?
 }
 
@@ -262,11 +256,9 @@ struct ResultSize: Sendable, Equatable {
     /// The size of the request and all outcomes together.
     var all: Int
     var largestOutcome: Int
-    /// How many queries are done.
     var outcomes: Int
 }
 
-/// Why jobs cannot be read or written.
 enum JobStoreError: Error, Equatable, CustomStringConvertible {
     case cannotOpen(file: String, reason: String)
     /// A later version of Tributary has written the file.

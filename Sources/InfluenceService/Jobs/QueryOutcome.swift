@@ -2,7 +2,6 @@ import Attribution
 import Foundation
 import JSON
 
-/// Why a query has no result.
 struct QueryFailure: Sendable, Equatable, Codable {
     var kind: Kind
     var detail: String
@@ -10,7 +9,6 @@ struct QueryFailure: Sendable, Equatable, Codable {
     var field: String?
 
     enum Kind: String, Sendable, Codable {
-        /// The query cannot be answered as it is.
         case unusable
         case cancelled
         /// Something on the server's side failed.
@@ -26,7 +24,6 @@ struct QueryFailure: Sendable, Equatable, Codable {
         self.field = field
     }
 
-    /// The most bytes of ``detail``.
     static let detailBytes = 4_096
 
     /// The failure of a job whose queries this version refuses or cannot read.
@@ -51,7 +48,6 @@ struct QueryFailure: Sendable, Equatable, Codable {
     }
 }
 
-/// The outcome of one query of a job.
 enum QueryOutcome: Sendable, Equatable {
     /// An ``InfluenceResult`` as JSON.
     case result(Data)

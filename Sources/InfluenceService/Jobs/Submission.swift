@@ -1,7 +1,6 @@
 import Attribution
 import Foundation
 
-/// The answer to a request for a job.
 struct Submission: Sendable, Equatable {
     var job: Job
     /// Whether an earlier request with the same key created the job.
@@ -15,7 +14,6 @@ struct Asker: Sendable, Equatable {
     var queryLimit: Int?
 }
 
-/// Why a job is not accepted.
 enum SubmissionError: Error, Equatable {
     case queueFull(queries: Int, limit: Int)
     /// The waiting and running queries leave too little memory for these.
@@ -25,7 +23,6 @@ enum SubmissionError: Error, Equatable {
     /// A query, given by its index in the request, alone takes more than a sweep is allowed to.
     case tooCostly(query: Int, QueryExcess)
     case stopping
-    /// A different request had the same idempotency key.
     case keyReused
     /// The queries exceed the client's own limit.
     case tooManyQueries(waiting: Int, limit: Int)
@@ -49,7 +46,6 @@ enum QueryExcess: Error, Equatable {
         }
     }
 
-    /// The limit, and the query's value.
     var reason: String {
         switch self {
         case .candidates(let count, let limit):

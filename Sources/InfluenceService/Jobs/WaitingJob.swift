@@ -19,7 +19,6 @@ struct WaitingQuery: Sendable, Equatable {
 }
 
 extension [InfluenceQuery] {
-    /// The queries of a new request.
     var waiting: [WaitingQuery] { enumerated().map { WaitingQuery(position: $0.offset, query: $0.element) } }
 }
 

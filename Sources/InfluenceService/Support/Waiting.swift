@@ -48,7 +48,6 @@ actor Turns {
         waiting.removeFirst().task.resume(returning: true)
     }
 
-    /// Ends a wait for a turn that has not come.
     private func leave(_ ticket: Int) {
         guard let index = waiting.firstIndex(where: { $0.ticket == ticket }) else { return }
         waiting.remove(at: index).task.resume(returning: false)
@@ -67,7 +66,6 @@ struct BlockingLane: Sendable {
         queue.qualityOfService = qualityOfService
     }
 
-    /// Runs a call and suspends until it returns.
     func run<Value: Sendable, Failure: Error>(
         _ call: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
@@ -106,7 +104,6 @@ struct Sleepers<Event: Hashable & Sendable> {
     private var byEvent: [Event: [Int: CheckedContinuation<Void, Never>]] = [:]
     private var lastToken = 0
 
-    /// A number for one wait.
     mutating func token() -> Int {
         lastToken += 1
         return lastToken
@@ -116,7 +113,6 @@ struct Sleepers<Event: Hashable & Sendable> {
         byEvent[event, default: [:]][token] = continuation
     }
 
-    /// Wakes one task, if it is still waiting.
     mutating func wake(_ event: Event, token: Int) {
         byEvent[event]?.removeValue(forKey: token)?.resume()
         if byEvent[event]?.isEmpty == true { byEvent[event] = nil }

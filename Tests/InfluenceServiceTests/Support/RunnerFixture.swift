@@ -19,9 +19,10 @@ final class RunnerFixture: Sendable {
         configure(&configuration)
         store = try JobStore(file: folder.url.appending(path: Service.jobsFileName))
         runner = QueryRunner(
-            store: store, batching: configuration.batching, jobs: configuration.jobs, logger: log.logger(),
-            checkpointFolder: Self.checkpoints(in: folder), progressInterval: .milliseconds(1),
-            retryInterval: .milliseconds(10), freedMemory: freedMemory)
+            store: store, batching: configuration.batching, jobs: configuration.jobs,
+            observers: .init(logger: log.logger(), freedMemory: freedMemory),
+            checkpointFolder: Self.checkpoints(in: folder),
+            intervals: .init(progress: .milliseconds(1), retry: .milliseconds(10)))
     }
 
     static func checkpoints(in folder: TemporaryFolder) -> URL {

@@ -5,6 +5,96 @@ import HTTPTypes
 import JSON
 import Limits
 
+// What the calls read of a request: its body, then its query items, then its header fields.
+
+// MARK: - Body
+
+extension Request {
+    func json() throws(Problem) -> JSONTree {
+        do {
+            return try JSONReader.read(body)
+        } catch {
+            throw .malformedJSON(error)
+        }
+    }
+
+    /// The body's media type in lower case, without parameters; empty if the request does not have one.
+    var mediaType: String {
+        // By bytes, because another character is canonically equivalent to a semicolon.
+        let type = Substring((headers[.contentType] ?? "").utf8.prefix { $0 != UInt8(ascii: ";") })
+        return type.trimmingCharacters(in: .whitespaces).lowercased()
+    }
+
+    /// The body's content coding in lower case; `identity` if it has none.
+    var contentCoding: String {
+        let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
+        // RFC 9110 section 8.4.1.3.
+        return coding == "x-gzip" ? "gzip" : coding
+    }
+
+    /// The bytes that decompression adds count towards the limit on the bodies of all running requests.
+    ///
+    /// - Throws: A ``Problem``: 400 if the body is damaged, 413 if it is too long, 503 if the other running requests leave too little
+    ///   memory for it.
+    func decompressedBody(limit: Int) throws -> [UInt8] {
+        do {
+            if contentCoding == "gzip" {
+                return try GzipReader.decompress(body, limit: limit, willGrow: holdMore)
+            }
+            guard body.count <= limit else { throw GzipError.tooLarge(limit: limit) }
+            return body
+        } catch GzipError.tooLarge {
+            throw Problem(
+                .bodyTooLarge, detail: "The body has more than \(limit) bytes before compression: send it in parts.")
+        } catch GzipError.corrupt(let reason) {
+            throw Problem.malformedCompression("\(reason).")
+        } catch GzipError.truncated {
+            throw Problem.malformedCompression("the compressed data is incomplete.")
+        }
+    }
+}
+
+extension Operation.Content {
+    /// - Throws: A ``Problem`` with status 415 and the header field of RFC 9110 section 15.5.16, if the body has none of the forms.
+    func checkForm(of request: Request) throws(Problem) {
+        let types = forms.map(\.mediaType)
+        guard types.contains(request.mediaType) else {
+            let sent = request.headers[.contentType] ?? ""
+            let found = sent.isEmpty ? "The body has no Content-Type" : "The body's Content-Type is \"\(sent)\""
+            throw .unsupportedMediaType(
+                "\(found): send \(types.joined(separator: " or ")).", headers: [.accept: types.joined(separator: ", ")])
+        }
+        let codings = codings + ["identity"]
+        guard codings.contains(request.contentCoding) else {
+            let advice = self.codings.map { "compressed with \($0), or " }.joined()
+            throw .unsupportedMediaType(
+                "The body's Content-Encoding is \"\(request.contentCoding)\": send it \(advice)without one.",
+                headers: [.acceptEncoding: codings.joined(separator: ", ")])
+        }
+    }
+}
+
+extension JSONTree {
+    /// - Parameter path: The value's path in the body.
+    /// - Throws: A ``Problem`` with status 422 and the path of the field.
+    func decoded<Value: Decodable>(as type: Value.Type, at path: [any CodingKey] = []) throws -> Value {
+        do {
+            return try Value(from: JSONTreeDecoder(tree: self, codingPath: path))
+        } catch let error as DecodingError {
+            switch error {
+            case .keyNotFound(let key, let context):
+                throw Problem.unusableField(Self.text(of: context.codingPath + [key]), context.debugDescription)
+            case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+                throw Problem.unusableField(Self.text(of: context.codingPath), context.debugDescription)
+            @unknown default:
+                throw Problem.unusableField("", "cannot be read")
+            }
+        }
+    }
+}
+
+// MARK: - Query items
+
 extension Request {
     func item<Value>(_ name: String, expected: String, _ read: (String) -> Value?) throws(Problem) -> Value? {
         guard let text = query(name) else { return nil }
@@ -39,7 +129,6 @@ struct PageQuery: Equatable {
 
     static let limits = 1...1_000
     static let cursors: ClosedRange<Int64> = 1...999_999_999_999_999_999
-    /// A cursor as a regular expression.
     static let cursorPattern = "^[1-9][0-9]{0,17}$"
 
     /// - Throws: ``Problem`` with status 400 and the item's name.
@@ -71,6 +160,8 @@ extension Operation.Parameter {
         "cursor", "The next_cursor of the previous page.",
         schema: .string("A cursor.", pattern: PageQuery.cursorPattern))
 }
+
+// MARK: - Header fields
 
 /// The preferences of a client (RFC 7240).
 struct Preferences: Equatable {
@@ -137,9 +228,7 @@ extension Request {
     /// A safe request is answered first, and the state of the resource is taken from that answer. For other requests the state is looked up
     /// first; if that fails, the request would fail too, so the lookup's problem is the answer (section 13.2.1).
     ///
-    /// - Parameters:
-    ///   - handler: Answers the request.
-    ///   - lookup: Answers a GET of the same path; nil if the path has no such call.
+    /// - Parameter lookup: Answers a GET of the same path; nil if the path has no such call.
     /// - Throws: A ``Problem`` with status 412 if a condition is not met, and the errors of the handlers.
     func answered(
         with handler: Route.Handler, lookingUpWith lookup: Route.Handler?
@@ -155,7 +244,6 @@ extension Request {
         return try await handler(self)
     }
 
-    /// A GET request for the same path without conditions.
     private var unconditional: Request {
         var request = self
         request.method = .get
@@ -166,8 +254,6 @@ extension Request {
 }
 
 extension IdempotencyKey {
-    /// The key in a request's `Idempotency-Key` field.
-    ///
     /// - Parameter body: Two bodies are the same request if they are the same JSON, in any order of members.
     /// - Throws: A ``Problem`` with status 400 if the field is not a key.
     init?(of request: Request, body: JSONTree) throws(Problem) {
