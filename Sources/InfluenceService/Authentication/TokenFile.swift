@@ -74,6 +74,7 @@ public struct TokenFile: Sendable {
             _ = try JSONReader.read(Array(data))
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
             return try decoder.decode(Content.self, from: data)
         } catch let error where error is DecodingError || error is JSONReader.Mistake {
             throw TokenFileError.malformed(file: url.path, reason: "\(error)")
@@ -89,6 +90,7 @@ public struct TokenFile: Sendable {
         try body(&content.tokens)
         let encoder = JSONEncoder()
         encoder.dateEncodingStrategy = .iso8601
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try AtomicFile.write(try encoder.encode(content), to: url.path, permissions: 0o600)
     }
