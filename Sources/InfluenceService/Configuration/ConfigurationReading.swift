@@ -75,7 +75,7 @@ extension Configuration {
         guard let setting = ConfigurationSetting.named(key) else {
             throw .unknownKey(key: key, origin: origin, known: Self.keys(besides: key))
         }
-        guard setting.set(&self, to: text) else {
+        guard setting.set(&self, text) else {
             let found = shown ?? text.map { "\"\($0)\"" } ?? "null"
             throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: found)
         }
