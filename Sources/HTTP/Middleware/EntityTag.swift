@@ -27,7 +27,6 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
         opaque = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The tag in the form of a field value.
     public var description: String { "\(isWeak ? "W/" : "")\"\(opaque)\"" }
 
     /// `etagc`: visible characters except the quote. The RFC also allows bytes beyond ASCII, which this server never sends.
@@ -37,7 +36,6 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
 
     private static let gzipSuffix = "-gzip"
 
-    /// The tag of the same state, compressed with gzip.
     var gzipped: EntityTag { isWeak ? self : EntityTag(opaque + Self.gzipSuffix) }
 
     /// The text between the quotes, without the suffix of ``gzipped``.

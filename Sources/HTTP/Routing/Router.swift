@@ -7,7 +7,6 @@ import Logging
 /// A literal segment is preferred to a parameter. HEAD is answered by the GET route if it has no route of its own, and OPTIONS
 /// with the methods of the path's routes. An unknown path is answered with 404, another method of a known path with 405.
 public struct Router: Sendable {
-    /// All routes, in the order given.
     public let routes: [Route]
     private let logger: Logger
     private var root = Node()
@@ -22,7 +21,6 @@ public struct Router: Sendable {
 
     private struct Endpoint: Sendable {
         var route: Route
-        /// The names of the path's parameters, in order.
         var parameters: [String]
     }
 
@@ -84,9 +82,7 @@ public struct Router: Sendable {
     }
 
     private enum Finding {
-        /// The response to a request that needs no route.
         case answer(Response)
-        /// The route, and the request with the path's parameters.
         case route(Route, Request)
     }
 
@@ -197,7 +193,6 @@ struct PathPattern: Sendable, Equatable {
 
     let segments: [Segment]
 
-    /// - Throws: ``RouterError/malformedPattern(_:reason:)``.
     init(_ pattern: String) throws(RouterError) {
         guard pattern.hasPrefix("/") else {
             throw .malformedPattern(pattern, reason: "it does not start with a slash")

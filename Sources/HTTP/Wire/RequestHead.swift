@@ -8,7 +8,6 @@ struct RequestHead: Sendable, Equatable {
     var authority: String?
     var fields: HTTPFields
     var version: HTTPVersion
-    /// How the body ends.
     var framing: BodyFraming
     /// Whether the client wants to send more requests on the connection (RFC 9112 section 9.3).
     var keepsAlive: Bool
@@ -16,7 +15,6 @@ struct RequestHead: Sendable, Equatable {
     var expectsContinue: Bool
 }
 
-/// The protocol versions that this server supports.
 enum HTTPVersion: Sendable, Equatable {
     case http10
     /// HTTP/1.1, and any later minor version, which a server treats as the latest one it supports (RFC 9110 section 2.5).
@@ -38,7 +36,7 @@ struct RequestHeadBuilder: Sendable {
     private let target: RequestTarget
     private let version: HTTPVersion
     private var fields = HTTPFields()
-    private var meter: FieldSectionMeter
+    private(set) var meter: FieldSectionMeter
 
     /// - Parameter line: The request line without its line end: `method SP request-target SP HTTP-version`
     ///   (RFC 9112 section 3).
@@ -71,9 +69,6 @@ struct RequestHeadBuilder: Sendable {
         guard digits[0] == UInt8(ascii: "1") else { throw .unsupportedVersion(String(decoding: bytes, as: UTF8.self)) }
         return digits[2] == UInt8(ascii: "0") ? .http10 : .http11
     }
-
-    /// The longest field line that still fits.
-    var remainingBytes: Int { meter.remainingBytes }
 
     mutating func add(_ line: [UInt8]) throws(RequestRejection) {
         try meter.count(line)

@@ -32,7 +32,6 @@ extension MetricFamily {
         MetricFamily(name: name, help: help, kind: .gauge, samples: [Sample(value: value)])
     }
 
-    /// Measurements that differ in one label.
     static func gauge(
         _ name: String, _ help: String, by label: String, values: [(label: String, value: Double)]
     ) -> MetricFamily {
@@ -93,7 +92,6 @@ enum PrometheusText {
 ///
 /// Labels must have few values: each combination is kept for as long as the process lives.
 final class Counter: Sendable {
-    /// Without samples.
     private let head: MetricFamily
     private let labels: [String]
     private let totals: Mutex<[[String]: Double]>
@@ -105,9 +103,7 @@ final class Counter: Sendable {
         totals = Mutex(labels.isEmpty ? [[]: 0] : [:])
     }
 
-    /// - Parameters:
-    ///   - amount: Not negative.
-    ///   - values: One per label.
+    /// - Parameter values: One per label.
     func add(_ amount: Double = 1, _ values: String...) {
         totals.withLock { $0[values, default: 0] += amount }
     }
@@ -131,7 +127,6 @@ extension MetricFamily.Label {
 ///
 /// Labels must have few values: each combination is kept for as long as the process lives.
 final class Histogram: Sendable {
-    /// Without samples.
     private let head: MetricFamily
     private let labels: [String]
     /// The largest amount of each bucket, ascending; a last bucket has all larger amounts.

@@ -33,10 +33,6 @@ final class ServiceMetrics: Sendable {
     private let ingested = Counter(
         "tributary_ingested_records_total", "Records of uploads, by outcome.", by: "outcome")
 
-    /// - Parameters:
-    ///   - seconds: The duration of the whole sweep.
-    ///   - stageSeconds: The duration of each stage.
-    ///   - outcomes: The outcomes of its queries.
     func sweepEnded(
         queries count: Int, seconds: Double, stages stageSeconds: [InfluenceProgress.Stage: Double],
         outcomes: some Sequence<QueryOutcome>
