@@ -111,15 +111,9 @@ final class Counter: Sendable {
     var family: MetricFamily {
         var family = head
         family.samples = totals.withLock { $0 }.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
-            MetricFamily.Sample(labels: MetricFamily.Label.list(labels, $0.key), value: $0.value)
+            MetricFamily.Sample(labels: zip(labels, $0.key).map(MetricFamily.Label.init), value: $0.value)
         }
         return family
-    }
-}
-
-extension MetricFamily.Label {
-    static func list(_ names: [String], _ values: [String]) -> [MetricFamily.Label] {
-        zip(names, values).map { MetricFamily.Label(name: $0, value: $1) }
     }
 }
 
@@ -166,7 +160,7 @@ final class Histogram: Sendable {
 
     /// Cumulative counts: each bucket includes the ones below it.
     private func samples(_ values: [String], _ distribution: Distribution) -> [MetricFamily.Sample] {
-        let labels = MetricFamily.Label.list(labels, values)
+        let labels = zip(labels, values).map(MetricFamily.Label.init)
         var samples: [MetricFamily.Sample] = []
         var total = 0
         for (bound, count) in zip(bounds + [.infinity], distribution.counts) {
