@@ -91,7 +91,9 @@ public struct Router: Sendable {
         guard let match = Self.match(request.pathSegments[...], in: root) else {
             return .answer(Problem.unknownRoute(path: request.path).response(path: request.path))
         }
-        guard let endpoint = Self.endpoint(for: request.method, among: match.endpoints) else {
+        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection omits.
+        let standIn = request.method == .head ? match.endpoints[.get] : nil
+        guard let endpoint = match.endpoints[request.method] ?? standIn else {
             let methods = Set(match.endpoints.keys)
             if request.method == .options { return .answer(Self.options(allowed: methods)) }
             let problem = Problem.methodNotAllowed(
@@ -134,13 +136,6 @@ public struct Router: Sendable {
         if let next = node.literals[segment], let match = match(tail, in: next) { return match }
         guard !segment.isEmpty, let next = node.parameter.first, let match = match(tail, in: next) else { return nil }
         return (match.endpoints, [segment] + match.values)
-    }
-
-    private static func endpoint(
-        for method: HTTPRequest.Method, among endpoints: [HTTPRequest.Method: Endpoint]
-    ) -> Endpoint? {
-        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection omits.
-        endpoints[method] ?? (method == .head ? endpoints[.get] : nil)
     }
 
     private static func options(allowed methods: Set<HTTPRequest.Method>) -> Response {
