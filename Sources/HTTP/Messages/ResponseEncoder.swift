@@ -19,7 +19,6 @@ struct ResponseEncoder {
     let framing: Framing
     let keepsAlive: Bool
 
-    /// The properties of the request on which the encoding of its response depends.
     struct RequestContext {
         var isHead: Bool
         var version: HTTPVersion

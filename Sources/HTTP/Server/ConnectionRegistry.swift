@@ -1,6 +1,5 @@
 import Synchronization
 
-/// All open connections of a server, and their limits.
 final class ConnectionRegistry: Sendable {
     private struct State {
         var connections: [UInt64: Connection] = [:]

@@ -15,7 +15,6 @@ struct Descriptor: ~Copyable, Sendable {
     }
 }
 
-/// A failed system call.
 struct SystemError: Error, Equatable, CustomStringConvertible {
     let call: String
     let code: Int32

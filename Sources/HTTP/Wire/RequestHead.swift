@@ -1,6 +1,5 @@
 import HTTPTypes
 
-/// A request's first line and header section, parsed.
 struct RequestHead: Sendable, Equatable {
     var method: HTTPRequest.Method
     var target: RequestTarget
@@ -28,7 +27,6 @@ enum BodyFraming: Sendable, Equatable {
     case chunked
 }
 
-/// Builds a ``RequestHead`` line by line.
 struct RequestHeadBuilder: Sendable {
     private let limits: RequestLimits
     private let scheme: String

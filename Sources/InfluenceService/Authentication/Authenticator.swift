@@ -135,7 +135,6 @@ public enum AuthenticationError: Error, Equatable, CustomStringConvertible {
 /// Limits the requests of each token: a token can send a minute's requests at once, and regains them evenly over a minute.
 final class RateLimiter: Sendable {
     private struct Bucket {
-        /// How many requests can be sent now.
         var level: Double
         var updated: ContinuousClock.Instant
     }

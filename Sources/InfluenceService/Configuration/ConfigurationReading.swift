@@ -15,8 +15,6 @@ extension Configuration {
         try self.init(yaml: text, file: file.path)
     }
 
-    /// Reads YAML text.
-    ///
     /// - Parameter file: The name of the file in errors.
     public init(yaml: String, file: String) throws(ConfigurationError) {
         self.init()
@@ -62,9 +60,7 @@ extension Configuration {
         }
     }
 
-    /// Sets one value by its key, as an option of the command line does.
-    ///
-    /// - Throws: ``ConfigurationError`` if there is no such key or the value has the wrong type.
+    /// Sets one value by its key, as an option of the command line does. Throws if there is no such key or the value has the wrong type.
     public mutating func set(_ key: String, to text: String) throws(ConfigurationError) {
         try set(key, to: text, origin: .caller)
     }
@@ -139,7 +135,6 @@ extension Node {
         }
     }
 
-    /// The value as errors show it.
     fileprivate var shown: String {
         switch self {
         case .scalar(let scalar): isNull ? "null" : "\"\(scalar.string)\""

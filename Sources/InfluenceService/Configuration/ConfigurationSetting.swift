@@ -114,9 +114,7 @@ public struct ConfigurationSetting: Sendable {
 extension ConfigurationSetting {
     private typealias Property<Value> = WritableKeyPath<Configuration, Value> & Sendable
 
-    /// - Parameters:
-    ///   - parse: Reads the text of a value; nil for text that is not accepted.
-    ///   - text: The value's text, which `parse` would read as the same value.
+    /// `parse` reads the text of a value, nil for text that is not accepted; `text` is its inverse.
     private init<Value>(
         _ key: String, _ property: Property<Value>, expected: String, isText: Bool, isList: Bool = false,
         parse: @escaping @Sendable (String?) -> Value?, text: @escaping @Sendable (Value) -> String?

@@ -24,7 +24,6 @@ struct Dashboard: Sendable {
     private static let pageName = "index.html"
     private static let versionMark = "VERSION"
 
-    /// - Throws: ``ResourceError`` if files are missing.
     static func installed() throws -> Dashboard {
         try Dashboard(folder: InstalledResources.location(of: "Resources", for: purpose))
     }

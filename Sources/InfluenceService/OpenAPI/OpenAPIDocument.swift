@@ -2,7 +2,6 @@ import HTTP
 import HTTPTypes
 import JSON
 
-/// The description of the API: OpenAPI 3.1.
 struct OpenAPIDocument: Sendable {
     let tree: JSONTree
 
