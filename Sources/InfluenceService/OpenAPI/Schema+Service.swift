@@ -86,20 +86,18 @@ extension Schema {
     static let completionRequest = object(
         "A prompt to continue.",
         .required("prompt", string("The text to continue.", within: CompletionRequest.Limits.prompt)),
-        .optional(
+        .nullable(
             "max_tokens",
             integer(
-                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32
-            ).orNull),
-        .optional(
+                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32)),
+        .nullable(
             "temperature",
             number(
                 "The sampling temperature; 0 takes the likeliest token at each step.",
-                in: CompletionRequest.Limits.temperature, default: 0
-            ).orNull),
-        .optional(
+                in: CompletionRequest.Limits.temperature, default: 0)),
+        .nullable(
             "seed",
-            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0).orNull))
+            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0)))
 
     static let completion = object(
         "The model's continuation of a prompt.", .text("prompt", "The prompt."),

@@ -18,6 +18,9 @@ struct Schema: Sendable, Equatable {
             Property(name: name, schema: schema, isRequired: false)
         }
 
+        /// A member that a client can leave out or set to null.
+        static func nullable(_ name: String, _ schema: Schema) -> Property { optional(name, schema.orNull) }
+
         /// A required text that the server writes.
         static func text(_ name: String, _ description: String) -> Property { required(name, string(description)) }
 
