@@ -33,6 +33,11 @@ struct Schema: Sendable, Equatable {
             required(name, number(description, from: minimum))
         }
 
+        /// A required list that the server writes.
+        static func list(_ name: String, _ description: String, of element: Schema) -> Property {
+            required(name, array(description, of: element))
+        }
+
         static let nextCursor = text(
             "next_cursor", "The value to send as cursor for the next page; absent on the last page."
         ).orAbsent
