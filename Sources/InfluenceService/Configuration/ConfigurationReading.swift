@@ -41,7 +41,8 @@ extension Configuration {
                 throw .wrongValue(key: sectionName, origin: origin, expected: "a section", found: section.shown)
             }
             for (entry, value) in entries {
-                try set("\(sectionName).\(entry.string ?? "")", to: value, line: entry.mark?.line, file: file)
+                let origin = ConfigurationError.Origin.file(file, line: entry.mark?.line)
+                try set("\(sectionName).\(entry.string ?? "")", to: value, origin: origin)
             }
         }
     }
@@ -66,39 +67,36 @@ extension Configuration {
     }
 
     private mutating func set(
-        _ key: String, to text: String?, origin: ConfigurationError.Origin, shown: String? = nil
+        _ key: String, to text: String?, origin: ConfigurationError.Origin
     ) throws(ConfigurationError) {
         guard let setting = ConfigurationSetting.named(key) else {
             throw .unknownKey(key: key, origin: origin, known: Self.keys(besides: key))
         }
         guard setting.set(&self, text) else {
-            let found = shown ?? text.map { "\"\($0)\"" } ?? "null"
+            let found = text.map { "\"\($0)\"" } ?? "null"
             throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: found)
         }
     }
 
     private mutating func set(
-        _ key: String, to value: Node, line: Int?, file: String
+        _ key: String, to value: Node, origin: ConfigurationError.Origin
     ) throws(ConfigurationError) {
-        let origin = ConfigurationError.Origin.file(file, line: line)
-        guard let setting = ConfigurationSetting.named(key) else {
-            throw .unknownKey(key: key, origin: origin, known: Self.keys(besides: key))
+        guard let setting = ConfigurationSetting.named(key), !value.isNull else {
+            // An unknown key is refused there.
+            return try set(key, to: nil as String?, origin: origin)
         }
-        if value.isNull { return try set(key, to: nil as String?, origin: origin) }
-        if setting.isList, case .sequence(let elements) = value {
-            let texts = elements.compactMap(\.scalar?.string)
-            guard texts.count == elements.count else {
-                throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: value.shown)
+        let text: String? =
+            switch value {
+            // In YAML a quoted number is a string, so "8080" for a port is a mistake.
+            case .scalar(let scalar) where setting.isText || [.plain, .any].contains(scalar.style): scalar.string
+            case .sequence(let elements) where setting.isList && elements.allSatisfy({ $0.scalar != nil }):
+                elements.compactMap(\.scalar?.string).joined(separator: ",")
+            default: nil
             }
-            return try set(key, to: texts.joined(separator: ","), origin: origin)
-        }
-        // In YAML a quoted number is a string, so "8080" for a port is a mistake.
-        guard case .scalar(let scalar) = value,
-            setting.isText || scalar.style == .plain || scalar.style == .any
-        else {
+        guard let text else {
             throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: value.shown)
         }
-        try set(key, to: scalar.string, origin: origin, shown: value.shown)
+        try set(key, to: text, origin: origin)
     }
 
     /// The keys of the same section, or all keys if there is no such section.
