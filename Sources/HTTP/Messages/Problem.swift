@@ -107,27 +107,6 @@ extension Problem {
     }
 }
 
-extension RequestRejection {
-    var kind: ProblemKind {
-        switch self {
-        case .malformed: .malformedRequest
-        case .targetTooLong: .targetTooLong
-        case .headerTooLarge, .tooManyFields: .headerTooLarge
-        case .bodyTooLarge: .bodyTooLarge
-        case .unknownExpectation: .unknownExpectation
-        case .misdirected, .unservedHost: .misdirectedRequest
-        case .unknownTransferCoding: .unknownTransferCoding
-        case .tunnel: .noTunnels
-        case .unsupportedVersion: .unsupportedVersion
-        case .timedOut: .requestTimeout
-        case .overloaded, .displaced: .unavailable
-        case .tooManyConnections: .tooManyConnections
-        }
-    }
-
-    var status: HTTPResponse.Status { kind.status }
-}
-
 /// A kind of problem, which a `type` identifies.
 public struct ProblemKind: Sendable, Hashable {
     /// The last part of the `type`, such as `unknown-route`. It does not change between releases.
