@@ -88,6 +88,14 @@ extension Request {
         return response
     }
 
+    /// The resource with its tag, or the 304 response if the client already has this state.
+    public func response(_ body: [UInt8], contentType: String, tag: EntityTag, headers: HTTPFields) -> Response {
+        if let response = notModified(tag, headers: headers) { return response }
+        var headers = headers
+        headers[.eTag] = tag.description
+        return Response(contentType: contentType, body: body, headers: headers)
+    }
+
     /// Whether the current state of a resource meets the request's conditions (RFC 9110 sections 13.1.1 and 13.1.2).
     ///
     /// For GET and HEAD, ``notModified(_:headers:)`` evaluates If-None-Match instead.

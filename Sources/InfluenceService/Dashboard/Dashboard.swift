@@ -95,10 +95,6 @@ extension Dashboard {
     }
 
     private func response(_ part: Part, to request: Request, _ headers: HTTPFields) -> Response {
-        let tag = EntityTag(version)
-        if let response = request.notModified(tag, headers: headers) { return response }
-        var headers = headers
-        headers[.eTag] = tag.description
-        return Response(contentType: part.contentType, body: part.bytes, headers: headers)
+        request.response(part.bytes, contentType: part.contentType, tag: EntityTag(version), headers: headers)
     }
 }
