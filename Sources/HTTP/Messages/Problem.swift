@@ -30,8 +30,6 @@ public struct Problem: Error, Sendable, Equatable {
     public var title: String { kind.title }
     public var status: HTTPResponse.Status { kind.status }
 
-    /// The response to send.
-    ///
     /// - Parameter path: The path of the request, for `instance`.
     public func response(path: String? = nil) -> Response {
         var headers = headers
@@ -68,13 +66,11 @@ extension Problem: LocalizedError, CustomStringConvertible {
 
 /// The problems that any HTTP service can have. A service declares the problems of its own subject beside its routes.
 extension Problem {
-    /// No route has the request's path.
     public static func unknownRoute(path: String) -> Problem {
         Problem(
             .unknownRoute, detail: "There is nothing at \(path): check its spelling, and whether it ends with a slash.")
     }
 
-    /// The path has routes, but none with the request's method.
     public static func methodNotAllowed(
         _ method: HTTPRequest.Method, path: String, allowed: [HTTPRequest.Method]
     ) -> Problem {
@@ -84,14 +80,10 @@ extension Problem {
             headers: [.allow: list])
     }
 
-    /// A part of the request has a value that cannot be used.
-    ///
-    /// - Parameter field: The member, query item or header field at fault.
     public static func invalidField(_ field: String, detail: String) -> Problem {
         Problem(.invalidField, detail: detail, field: field)
     }
 
-    /// The resource is not in a state that the request asks for.
     public static let preconditionFailed = Problem(
         .preconditionFailed,
         detail: "The resource is not in a state that If-Match or If-None-Match asks for, and nothing was done: get it "
@@ -104,39 +96,15 @@ extension Problem {
         Problem(.internalError, detail: detail)
     }
 
-    /// The server cannot answer now.
-    ///
     /// - Parameter retryAfter: When to try again, in whole seconds.
     public static func unavailable(detail: String, retryAfter seconds: Int) -> Problem {
         Problem(.unavailable, detail: detail, headers: [.retryAfter: String(seconds)])
     }
 
-    /// The request was refused before it reached a route.
     init(_ rejection: RequestRejection) {
         let isTemporary = rejection.status == .serviceUnavailable
         self.init(rejection.kind, detail: rejection.description, headers: isTemporary ? [.retryAfter: "1"] : [:])
     }
-}
-
-extension RequestRejection {
-    var kind: ProblemKind {
-        switch self {
-        case .malformed: .malformedRequest
-        case .targetTooLong: .targetTooLong
-        case .headerTooLarge, .tooManyFields: .headerTooLarge
-        case .bodyTooLarge: .bodyTooLarge
-        case .unknownExpectation: .unknownExpectation
-        case .misdirected, .unservedHost: .misdirectedRequest
-        case .unknownTransferCoding: .unknownTransferCoding
-        case .tunnel: .noTunnels
-        case .unsupportedVersion: .unsupportedVersion
-        case .timedOut: .requestTimeout
-        case .overloaded, .displaced: .unavailable
-        case .tooManyConnections: .tooManyConnections
-        }
-    }
-
-    var status: HTTPResponse.Status { kind.status }
 }
 
 /// A kind of problem, which a `type` identifies.

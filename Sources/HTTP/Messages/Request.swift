@@ -53,8 +53,6 @@ public struct Request: Sendable {
         guard holdBodyBytes(bytes) else { throw Problem(RequestRejection.overloaded) }
     }
 
-    /// The path segment for the pattern's `{name}`.
-    ///
     /// - Throws: A ``Problem`` with status 500 if the route's pattern has no such name, which is a mistake in the route.
     public func parameter(_ name: String) throws(Problem) -> String {
         guard let value = parameters[name] else {

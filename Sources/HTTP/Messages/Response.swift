@@ -38,14 +38,11 @@ public struct Response: Sendable {
         self.body = body
     }
 
-    /// A response with a body of one media type.
     public init(status: HTTPResponse.Status = .ok, contentType: String, body: [UInt8], headers: HTTPFields = [:]) {
         self.init(status: status, headers: headers, body: .bytes(body))
         self.headers[.contentType] = contentType
     }
 
-    /// A response of `application/json`.
-    ///
     /// - Parameter bytes: A JSON text in UTF-8.
     public static func json(
         _ bytes: some Sequence<UInt8>, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]

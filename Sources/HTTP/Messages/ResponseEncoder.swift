@@ -17,17 +17,14 @@ struct ResponseEncoder {
     let response: Response
     let request: RequestContext
     let framing: Framing
-    /// Whether the connection stays open after the response.
     let keepsAlive: Bool
 
-    /// The properties of the request on which the encoding of its response depends.
     struct RequestContext {
         var isHead: Bool
         var version: HTTPVersion
         var identifier: String
     }
 
-    /// Decides how a response to a request is framed.
     init(_ response: Response, to request: RequestContext, keepsAlive: Bool) {
         self.response = response
         self.request = request
@@ -51,7 +48,6 @@ struct ResponseEncoder {
         .contentLength, .transferEncoding, .connection, .date, .upgrade, .trailer,
     ]
 
-    /// The status line, the fields and the empty line after them.
     func head(date: String) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256)
@@ -70,10 +66,7 @@ struct ResponseEncoder {
             bytes.append(contentsOf: "Connection: keep-alive\r\n".utf8)
         }
         for field in response.headers where !Self.ownFields.contains(field.name) {
-            bytes.append(contentsOf: field.name.rawName.utf8)
-            bytes.append(contentsOf: ": ".utf8)
-            bytes.append(contentsOf: field.value.utf8)
-            bytes.append(contentsOf: "\r\n".utf8)
+            bytes.append(contentsOf: "\(field.name.rawName): \(field.value)\r\n".utf8)
         }
         bytes.append(contentsOf: "\r\n".utf8)
         return bytes
@@ -87,7 +80,6 @@ struct ResponseEncoder {
         return [Array("\(String(data.count, radix: 16))\r\n".utf8), data, [.carriageReturn, .lineFeed]]
     }
 
-    /// The bytes that end a streamed body.
     static func end(of framing: Framing) -> [UInt8] {
         framing == .chunked ? Array("0\r\n\r\n".utf8) : []
     }

@@ -4,10 +4,8 @@ import HTTPTypes
 struct AcceptEncoding: Sendable, Equatable {
     /// The weight of each named coding, in thousandths.
     private var weights: [String: Int] = [:]
-    private let isAbsent: Bool
 
     init(_ fields: HTTPFields) {
-        isAbsent = !fields.contains(.acceptEncoding)
         for element in fields.tokens(of: .acceptEncoding) {
             let parts = element.utf8.split(separator: UInt8(ascii: ";"), omittingEmptySubsequences: false).map {
                 Array($0)[...].trimmingWhitespace.lowercasedASCII
@@ -22,7 +20,7 @@ struct AcceptEncoding: Sendable, Equatable {
 
     /// Whether gzip is acceptable, and its weight is at least that of the unencoded content.
     var prefersGzip: Bool {
-        guard !isAbsent, let gzip = weights["gzip"] ?? weights["*"], gzip > 0 else { return false }
+        guard let gzip = weights["gzip"] ?? weights["*"], gzip > 0 else { return false }
         return gzip >= weights["identity"] ?? 0
     }
 

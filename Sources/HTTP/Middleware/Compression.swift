@@ -46,7 +46,6 @@ public struct Compression: Middleware {
         return Self.isCompressible(type)
     }
 
-    /// Whether a media type is a kind of text.
     static func isCompressible(_ contentType: String) -> Bool {
         let type = Array(contentType.utf8.prefix { $0 != UInt8(ascii: ";") })[...].trimmingWhitespace.lowercasedASCII
         if type == "text/event-stream" { return false }
@@ -133,7 +132,6 @@ struct GzipSequence: AsyncSequence, Sendable {
 }
 
 extension HTTPFields {
-    /// Adds a name to the Vary field unless it is there already.
     mutating func addVary(_ name: HTTPField.Name) {
         let named = tokens(of: .vary)
         guard !named.contains("*"), !named.contains(name.canonicalName) else { return }

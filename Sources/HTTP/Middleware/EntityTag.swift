@@ -27,7 +27,6 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
         opaque = String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The tag in the form of a field value.
     public var description: String { "\(isWeak ? "W/" : "")\"\(opaque)\"" }
 
     /// `etagc`: visible characters except the quote. The RFC also allows bytes beyond ASCII, which this server never sends.
@@ -37,7 +36,6 @@ public struct EntityTag: Sendable, Hashable, CustomStringConvertible {
 
     private static let gzipSuffix = "-gzip"
 
-    /// The tag of the same state, compressed with gzip.
     var gzipped: EntityTag { isWeak ? self : EntityTag(opaque + Self.gzipSuffix) }
 
     /// The text between the quotes, without the suffix of ``gzipped``.
@@ -88,6 +86,14 @@ extension Request {
         var response = Response(status: .notModified, headers: headers)
         response.headers[.eTag] = EntityTag(answered.opaque, isWeak: tag.isWeak).description
         return response
+    }
+
+    /// The resource with its tag, or the 304 response if the client already has this state.
+    public func response(_ body: [UInt8], contentType: String, tag: EntityTag, headers: HTTPFields) -> Response {
+        if let response = notModified(tag, headers: headers) { return response }
+        var headers = headers
+        headers[.eTag] = tag.description
+        return Response(contentType: contentType, body: body, headers: headers)
     }
 
     /// Whether the current state of a resource meets the request's conditions (RFC 9110 sections 13.1.1 and 13.1.2).

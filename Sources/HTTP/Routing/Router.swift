@@ -7,7 +7,6 @@ import Logging
 /// A literal segment is preferred to a parameter. HEAD is answered by the GET route if it has no route of its own, and OPTIONS
 /// with the methods of the path's routes. An unknown path is answered with 404, another method of a known path with 405.
 public struct Router: Sendable {
-    /// All routes, in the order given.
     public let routes: [Route]
     private let logger: Logger
     private var root = Node()
@@ -22,7 +21,6 @@ public struct Router: Sendable {
 
     private struct Endpoint: Sendable {
         var route: Route
-        /// The names of the path's parameters, in order.
         var parameters: [String]
     }
 
@@ -84,9 +82,7 @@ public struct Router: Sendable {
     }
 
     private enum Finding {
-        /// The response to a request that needs no route.
         case answer(Response)
-        /// The route, and the request with the path's parameters.
         case route(Route, Request)
     }
 
@@ -95,7 +91,9 @@ public struct Router: Sendable {
         guard let match = Self.match(request.pathSegments[...], in: root) else {
             return .answer(Problem.unknownRoute(path: request.path).response(path: request.path))
         }
-        guard let endpoint = Self.endpoint(for: request.method, among: match.endpoints) else {
+        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection omits.
+        let standIn = request.method == .head ? match.endpoints[.get] : nil
+        guard let endpoint = match.endpoints[request.method] ?? standIn else {
             let methods = Set(match.endpoints.keys)
             if request.method == .options { return .answer(Self.options(allowed: methods)) }
             let problem = Problem.methodNotAllowed(
@@ -138,13 +136,6 @@ public struct Router: Sendable {
         if let next = node.literals[segment], let match = match(tail, in: next) { return match }
         guard !segment.isEmpty, let next = node.parameter.first, let match = match(tail, in: next) else { return nil }
         return (match.endpoints, [segment] + match.values)
-    }
-
-    private static func endpoint(
-        for method: HTTPRequest.Method, among endpoints: [HTTPRequest.Method: Endpoint]
-    ) -> Endpoint? {
-        // RFC 9110 section 9.3.2: HEAD is GET without the body, which the connection omits.
-        endpoints[method] ?? (method == .head ? endpoints[.get] : nil)
     }
 
     private static func options(allowed methods: Set<HTTPRequest.Method>) -> Response {
@@ -197,7 +188,6 @@ struct PathPattern: Sendable, Equatable {
 
     let segments: [Segment]
 
-    /// - Throws: ``RouterError/malformedPattern(_:reason:)``.
     init(_ pattern: String) throws(RouterError) {
         guard pattern.hasPrefix("/") else {
             throw .malformedPattern(pattern, reason: "it does not start with a slash")

@@ -3,10 +3,9 @@ import Synchronization
 
 /// The memory that the bodies of all current requests share.
 ///
-/// Bodies that arrive faster have priority. If bytes exceed the budget, the slowest of the arriving bodies are displaced. A body is
-/// displaced only if it is slower than the body that needs the memory, and also slower than ``safeRate``; otherwise the new bytes
-/// are refused. So a client that sends much and then stalls cannot keep all others out, and a later request does not displace a
-/// body that arrives steadily.
+/// If bytes exceed the budget, the slowest of the arriving bodies are displaced: only bodies that are slower than the one that
+/// needs the memory, and slower than ``safeRate``; otherwise the new bytes are refused. So a client that sends much and then
+/// stalls cannot keep all others out, and a later request does not displace a body that arrives steadily.
 final class BodyBudget: Sendable {
     fileprivate struct Body {
         var bytes = 0
@@ -32,12 +31,9 @@ final class BodyBudget: Sendable {
         self.safeRate = safeRate
     }
 
-    /// The number of bytes in use.
     var used: Int { state.withLock { $0.used } }
 
-    /// Begins to count a body.
-    ///
-    /// - Parameter displace: Called from any thread when the body is displaced. Its bytes are then no longer counted.
+    /// `displace` is called from any thread when the body is displaced; its bytes are then no longer counted.
     func open(at now: ContinuousClock.Instant, displace: @escaping @Sendable () -> Void) -> BodyHold {
         let token = state.withLock { state in
             state.lastToken += 1
@@ -47,10 +43,8 @@ final class BodyBudget: Sendable {
         return BodyHold(budget: self, token: token)
     }
 
-    /// The slowest arriving bodies that together free this many bytes.
-    ///
-    /// - Returns: Nil if they cannot free enough; none if no bytes are needed.
-    /// - Complexity: O(n log n) in the number of bodies; O(1) if no bytes are needed.
+    /// The slowest arriving bodies that together free the needed bytes; nil if they cannot. O(n log n) in the number of bodies, O(1)
+    /// if no bytes are needed.
     fileprivate static func slowest(
         of bodies: [UInt64: Body], slowerThan rate: Double, freeing needed: Int, at now: ContinuousClock.Instant
     ) -> [UInt64]? {
@@ -80,9 +74,7 @@ final class BodyHold: Sendable {
 
     deinit { release() }
 
-    /// Counts more bytes.
-    ///
-    /// - Returns: False if they exceed the budget, or the body was displaced.
+    /// False if the bytes exceed the budget, or the body was displaced.
     func take(_ bytes: Int, at now: ContinuousClock.Instant = .now) -> Bool {
         let (isTaken, displaced) = budget.state.withLock { state -> (Bool, [BodyBudget.Body]) in
             guard var body = state.bodies.removeValue(forKey: token) else { return (false, []) }
@@ -102,7 +94,6 @@ final class BodyHold: Sendable {
         return isTaken
     }
 
-    /// Marks the body as complete, so that it is not displaced.
     func complete() {
         budget.state.withLock { $0.bodies[token]?.arrival = nil }
     }
@@ -125,21 +116,16 @@ final class BodyHold: Sendable {
 /// by sending bytes early: one that stops is refused after the account's seconds at the latest. A body of n bytes takes at most
 /// n / rate seconds, plus the account.
 struct BodyPace: Sendable, Equatable {
-    /// When the account is empty.
     private(set) var deadline: ContinuousClock.Instant
     private let account: Duration
     private let rate: Double
 
-    /// - Parameters:
-    ///   - account: The time that a client starts with.
-    ///   - rate: The number of bytes that earn a second; at least 1.
     init(account: Duration, rate: Int, at now: ContinuousClock.Instant) {
         self.account = account
         self.rate = Double(max(rate, 1))
         deadline = now + account
     }
 
-    /// Credits bytes that have arrived.
     mutating func take(_ bytes: Int, at now: ContinuousClock.Instant) {
         deadline = min(deadline + .seconds(Double(bytes) / rate), now + account)
     }

@@ -4,22 +4,17 @@ import HTTPTypes
 struct InputState: Sendable {
     /// The most bytes that are read while an earlier request is being answered.
     private static let readAheadLimit = 64 << 10
-    /// Bytes requested from the kernel at once, within a body and outside of one.
     private static let bodyReadSize = 64 << 10
     private static let headReadSize = 16 << 10
 
     var parser: RequestParser
-    /// The bytes that have arrived and are not parsed yet.
     var pending: ArraySlice<UInt8> = []
     /// Whether the client has finished sending.
     var hasEnded = false
     /// When the first byte of an incomplete header section arrived.
     var headStarted: ContinuousClock.Instant?
-    /// The pace of an incomplete body.
     private var bodyPace: BodyPace?
-    /// The head of a request that must be screened before more of its body is read.
     var headToScreen: RequestHead?
-    /// The number of parsed bytes of the current request.
     private(set) var requestBytes = 0
 
     init(parser: RequestParser) {
@@ -43,12 +38,10 @@ struct InputState: Sendable {
         return event
     }
 
-    /// Starts the time for a body.
     mutating func expectBody(by timeouts: HTTPServerConfiguration.Timeouts) {
         bodyPace = BodyPace(account: timeouts.body, rate: timeouts.minimumBodyRate, at: .now)
     }
 
-    /// Resets the state of a request that is complete, or refused.
     mutating func endRequest() {
         (headStarted, bodyPace, headToScreen) = (nil, nil, nil)
     }
@@ -66,7 +59,6 @@ struct InputState: Sendable {
 }
 
 extension Connection {
-    /// The longest body that is read without screening its request.
     private static let unscreenedBodyLimit = 16 << 10
 
     /// Reads once. The event loop reports the remaining bytes again, after it has served other connections.
@@ -109,10 +101,7 @@ extension Connection {
         if let limit = input.deadline(by: environment.timeouts) { deadline = limit }
     }
 
-    /// Counts a body's bytes among those of all bodies.
-    ///
-    /// - Parameter total: The number of bytes so far.
-    /// - Returns: False if the bytes exceed the budget.
+    /// Counts the bytes of a body so far among those of all bodies; false if they exceed the budget.
     private func hold(_ total: Int) -> Bool {
         let more = total - bodyBytesHeld
         guard more > 0 else { return true }
@@ -123,7 +112,6 @@ extension Connection {
         return hold.take(more, at: now)
     }
 
-    /// Refuses a body that arrived more slowly than others.
     private func displace() {
         guard case .receiving = phase, input.parser.isInBody else { return }
         reject(.displaced)

@@ -18,9 +18,7 @@ extension Connection {
         }
     }
 
-    /// Sends a response, or only its head if the body is a stream.
-    ///
-    /// - Returns: The stream that must still be written.
+    /// Sends a response, or only its head if the body is a stream. The stream is returned, and must still be written.
     @discardableResult
     func send(_ response: Response) -> (any AsyncSequence<[UInt8], any Error> & Sendable)? {
         guard case .handling(var exchange) = phase else { return nil }
@@ -28,9 +26,9 @@ extension Connection {
             response, to: exchange.context,
             keepsAlive: exchange.keepsAlive && !response.closesConnection && !isDraining)
         exchange.keepsAlive = encoder.keepsAlive
-        exchange.status = response.status
-        exchange.routePattern = response.routePattern
-        exchange.annotations = response.annotations
+        exchange.report.status = response.status
+        exchange.report.routePattern = response.routePattern
+        exchange.report.annotations = response.annotations
         exchange.framing = encoder.framing
         output.append(encoder.head(date: environment.dates.current))
         var chunks: (any AsyncSequence<[UInt8], any Error> & Sendable)?
@@ -48,9 +46,7 @@ extension Connection {
         return chunks
     }
 
-    /// Writes one chunk of a stream, and waits while too many bytes are buffered.
-    ///
-    /// - Throws: `CancellationError` if the connection has closed.
+    /// Waits while too many bytes are buffered. Throws `CancellationError` if the connection has closed.
     private func write(_ chunk: [UInt8]) async throws {
         guard case .responding(let exchange) = phase else { throw CancellationError() }
         for segment in ResponseEncoder.frame(chunk, as: exchange.framing) { output.append(segment) }
@@ -91,7 +87,6 @@ extension Connection {
         flush()
     }
 
-    /// Writes as many buffered bytes as the kernel takes.
     func flush() {
         var total = 0
         while !output.isEmpty {
@@ -108,7 +103,7 @@ extension Connection {
             break
         }
         guard case .responding(var exchange) = phase else { return }
-        exchange.bytesSent += total
+        exchange.report.bytesSent += total
         phase = .responding(exchange)
         if output.isEmpty {
             deadline = nil
@@ -147,7 +142,6 @@ struct OutputBuffer: Sendable {
         }
     }
 
-    /// Drops bytes that the kernel has taken from the front.
     mutating func drop(_ written: Int) {
         count -= written
         offset += written

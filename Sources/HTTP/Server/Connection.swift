@@ -2,8 +2,6 @@
 ///
 /// The connection runs on its event loop's thread: its code never blocks, and its state needs no locks. Handlers run
 /// elsewhere and return their response to it. A client that sends or receives slowly occupies its buffers, but no thread.
-///
-/// This file has the connection's life cycle. The extensions receive requests and send responses.
 actor Connection: EventHandler {
     nonisolated let token = EventToken.next()
     nonisolated let loop: EventLoop
@@ -14,9 +12,7 @@ actor Connection: EventHandler {
         case receiving
         /// The screen looks at the head of a request, and the body is not read.
         case screening(Task<Void, Never>)
-        /// A handler is running.
         case handling(Exchange)
-        /// A response is being sent.
         case responding(Exchange)
         /// Everything is sent, and bytes that still arrive are dropped. Closing at once would reset the connection, and the
         /// client could lose the response before it has read it (RFC 9112 section 9.6).
@@ -33,7 +29,6 @@ actor Connection: EventHandler {
     private(set) var isDraining = false
     /// Whether the connection exceeds the limit of its address, and is refused.
     private var isRefused = false
-    /// Whether the end of the sending direction must still be sent.
     private var mustFinishWriting = false
     private var requestsServed = 0
 
@@ -63,7 +58,6 @@ actor Connection: EventHandler {
         deadline = .now + environment.timeouts.header
     }
 
-    /// Registers the connection and begins to watch it.
     nonisolated func open() {
         let isWithinLimit = environment.registry.insert(self) || environment.proxies.contains(peer)
         for observer in environment.observers { observer.connectionOpened(from: peer) }
@@ -76,7 +70,6 @@ actor Connection: EventHandler {
         if !isWithinLimit { Task { await self.refuse() } }
     }
 
-    /// Answers a connection that exceeds the limit of its address.
     private func refuse() {
         guard case .receiving = phase else { return }
         isRefused = true
@@ -198,7 +191,6 @@ actor Connection: EventHandler {
         if requestsServed > 0 { closeIfIdle() }
     }
 
-    /// Closes the connection if it is between requests.
     func closeIfIdle() {
         if case .receiving = phase, input.parser.isIdle, input.pending.isEmpty { close() }
     }
@@ -239,7 +231,7 @@ actor Connection: EventHandler {
 
     private func report(_ exchange: Exchange, outcome: RequestReport.Outcome) {
         requestsServed += 1
-        let report = exchange.report(outcome)
+        let report = exchange.ended(outcome)
         for observer in environment.observers { observer.requestFinished(report) }
     }
 }

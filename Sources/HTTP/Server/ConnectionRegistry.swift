@@ -1,6 +1,5 @@
 import Synchronization
 
-/// All open connections of a server, and their limits.
 final class ConnectionRegistry: Sendable {
     private struct State {
         var connections: [UInt64: Connection] = [:]
@@ -24,19 +23,14 @@ final class ConnectionRegistry: Sendable {
 
     var all: [Connection] { state.withLock { Array($0.connections.values) } }
 
-    /// Whether the limit allows one more connection.
     var hasCapacity: Bool { count < limit }
 
-    /// Calls `notify` once, from any thread, when a connection has closed.
-    ///
-    /// - Parameter token: Identifies the caller. A later call with the same token replaces this one.
+    /// Calls `notify` once, from any thread, when a connection has closed. A later call with the same token replaces this one.
     func whenOneCloses(token: UInt64, notify: @escaping @Sendable () -> Void) {
         state.withLock { $0.waitingForCapacity[token] = notify }
     }
 
-    /// Adds a connection.
-    ///
-    /// - Returns: False if its address now has more connections than it is allowed.
+    /// False if the connection's address now has more connections than it is allowed.
     func insert(_ connection: Connection) -> Bool {
         state.withLock { state in
             state.connections[connection.token] = connection
@@ -61,7 +55,6 @@ final class ConnectionRegistry: Sendable {
         for continuation in waitingForEnd { continuation.resume() }
     }
 
-    /// Returns when all connections have closed.
     func waitUntilEmpty() async {
         await withCheckedContinuation { continuation in
             let isEmpty = state.withLock { state in

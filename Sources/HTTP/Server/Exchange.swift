@@ -4,44 +4,31 @@ import Synchronization
 /// One request and its response, until the response is sent.
 struct Exchange: Sendable {
     let context: ResponseEncoder.RequestContext
-    /// Nil if the request was refused before it was parsed.
-    let method: HTTPRequest.Method?
-    /// The path without the query, which can contain text that a user typed.
-    let path: String?
-    let client: SocketAddress
-    let started: ContinuousClock.Instant
-    let bytesReceived: Int
-    /// Whether another request can follow.
+    private let started = ContinuousClock.now
     var keepsAlive: Bool
-    /// The body's share of the server's budget.
     var bodyHold: BodyHold?
     /// Runs the handler and sends the response.
     var task: Task<Void, Never>?
-    var status: HTTPResponse.Status?
-    var routePattern: String?
-    var annotations: [String: String] = [:]
     var framing = ResponseEncoder.Framing.none
     /// Whether the whole response has been added to the output buffer.
     var isComplete = false
-    var bytesSent = 0
+    /// What is known so far; ``ended(_:)`` adds the outcome and the duration.
+    var report: RequestReport
 
     /// - Parameter head: Nil if the request was refused before it was parsed.
     init(_ head: RequestHead?, identifier: String, client: SocketAddress, bytesReceived: Int) {
         context = ResponseEncoder.RequestContext(
             isHead: head?.method == .head, version: head?.version ?? .http11, identifier: identifier)
-        method = head?.method
-        path = head?.target.path
-        self.client = client
-        started = .now
-        self.bytesReceived = bytesReceived
         keepsAlive = head?.keepsAlive ?? false
+        report = RequestReport(
+            identifier: identifier, method: head?.method, path: head?.target.path, outcome: .aborted,
+            remoteAddress: client, duration: .zero, bytesReceived: bytesReceived, bytesSent: 0, annotations: [:])
     }
 
-    func report(_ outcome: RequestReport.Outcome) -> RequestReport {
-        RequestReport(
-            identifier: context.identifier, method: method, path: path, routePattern: routePattern, status: status,
-            outcome: outcome, remoteAddress: client, duration: ContinuousClock.now - started,
-            bytesReceived: bytesReceived, bytesSent: bytesSent, annotations: annotations)
+    func ended(_ outcome: RequestReport.Outcome) -> RequestReport {
+        var report = report
+        (report.outcome, report.duration) = (outcome, ContinuousClock.now - started)
+        return report
     }
 }
 

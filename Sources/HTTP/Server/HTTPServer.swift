@@ -71,7 +71,6 @@ public actor HTTPServer {
     /// The number of open connections, including those in a TLS handshake and those that are being closed.
     public nonisolated var openConnections: Int { registry.count }
 
-    /// The number of bytes that the bodies of all current requests have.
     nonisolated var bodyBytes: Int { bodies.used }
 
     /// Binds the addresses and begins to answer.
@@ -98,7 +97,6 @@ public actor HTTPServer {
         return addresses
     }
 
-    /// Makes the environment of a listener from its address.
     private func environments(tls: TLSContextSource?) -> (SocketAddress) -> ConnectionEnvironment {
         let identifiers = RequestIdentifiers()
         let dates = DateCache()

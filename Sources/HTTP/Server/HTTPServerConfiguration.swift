@@ -65,7 +65,6 @@ public enum HTTPServerError: Error, Sendable, Equatable {
     case unknownHost(String, reason: String)
     case addressNotAvailable(host: String)
     case alreadyStarted
-    /// The certificate or its key cannot be used.
     case tls(TLSError)
     /// Any other failed system call, with its `errno`.
     case system(call: String, code: Int32)

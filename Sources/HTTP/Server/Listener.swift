@@ -112,13 +112,11 @@ actor Listener: EventHandler {
 struct ConnectionEnvironment: Sendable {
     let limits: RequestLimits
     let timeouts: HTTPServerConfiguration.Timeouts
-    /// Nil if connections do not use TLS.
     let tls: TLSContextSource?
     let proxies: TrustedProxies
     let hosts: ServedHosts
     let screen: RequestScreen?
     let handler: Responder
-    /// Where handlers run; nil for Swift's own thread pool.
     let executor: (any TaskExecutor)?
     let logger: Logger
     let observers: [any ConnectionObserving]

@@ -10,17 +10,13 @@ struct ServedHosts: Sendable {
     private let names: Set<HostName>
     private let isLoopback: Bool
 
-    /// - Parameters:
-    ///   - names: The configured names. If there are none, a listener that other machines can reach serves all hosts.
-    ///   - host: The host that the server was configured to listen on.
-    ///   - address: The address that the listener is bound to.
+    /// Without configured names, a listener that other machines can reach serves all hosts.
     init(_ names: [HostName], host: String, listeningOn address: SocketAddress) {
         isLoopback = IPAddress(address.host)?.isLoopback ?? false
         self.names = names.isEmpty && !isLoopback ? [] : Set(names + [HostName(host)].compactMap { $0 })
     }
 
-    /// - Parameter authority: The Host field, or the authority of an absolute-form target. Only HTTP/1.0, which no browser uses,
-    ///   has requests without one.
+    /// Only HTTP/1.0, which no browser uses, has requests without an authority.
     func contain(_ authority: String?) -> Bool {
         guard let authority, isLoopback || !names.isEmpty else { return true }
         guard let host = Authority(authority)?.host else { return false }

@@ -13,22 +13,18 @@ public struct TrustedProxies: Sendable, Equatable {
         self.blocks = blocks
     }
 
-    /// The client that made a request, and the scheme and host for which it made it.
     struct Origin: Equatable {
         var client: SocketAddress
         var scheme: String
         var authority: String?
     }
 
-    /// Whether an address is a proxy's.
     func contains(_ address: SocketAddress) -> Bool {
         guard !blocks.isEmpty, let address = IPAddress(address.host) else { return false }
         return blocks.contains { $0.contains(address) }
     }
 
-    /// The origin of a request.
-    ///
-    /// - Parameter direct: The origin according to the connection itself.
+    /// `direct` is the origin according to the connection itself.
     func origin(of fields: HTTPFields, direct: Origin) -> Origin {
         guard contains(direct.client) else { return direct }
         var origin = direct

@@ -61,9 +61,7 @@ final class EventLoop: SerialExecutor, Sendable {
 
     // MARK: Handlers
 
-    /// Watches a descriptor on behalf of a handler, from any thread.
-    ///
-    /// - Parameter ticks: Whether the handler has deadlines. Without such handlers an idle loop sleeps.
+    /// Callable from any thread. `ticks` says whether the handler has deadlines; without such handlers an idle loop sleeps.
     func add(
         _ handler: any EventHandler, descriptor: Int32, interest: Readiness, ticks: Bool
     ) throws(SystemError) {

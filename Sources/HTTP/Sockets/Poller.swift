@@ -7,7 +7,6 @@ struct Readiness: OptionSet, Sendable {
 
     static let readable = Readiness(rawValue: tributary_epoll_readable)
     static let writable = Readiness(rawValue: tributary_epoll_writable)
-    /// The peer has shut down its sending side.
     static let peerFinished = Readiness(rawValue: tributary_epoll_peer_finished)
     /// There is something to read: bytes, or the end of the peer's stream.
     static let incoming: Readiness = [.readable, .peerFinished]
@@ -53,12 +52,9 @@ struct Poller: ~Copyable, Sendable {
         _ = tributary_epoll_remove(epoll.rawValue, descriptor)
     }
 
-    /// Waits until a descriptor is ready, another thread calls ``wake()``, or the time is over.
+    /// Waits until a descriptor is ready, another thread calls ``wake()``, or the time is over; -1 waits without end.
     ///
-    /// - Parameters:
-    ///   - milliseconds: How long to wait; -1 to wait without end.
-    ///   - events: Filled from the start. Its length is the most events that one call reports.
-    /// - Returns: The number of events filled in, without that of ``wake()``.
+    /// The events are filled in from the start, at most as many as there are. Returns their number, without that of ``wake()``.
     func wait(milliseconds: Int32, into events: inout [tributary_epoll_event]) -> Int {
         let ready = tributary_epoll_wait(epoll.rawValue, &events, Int32(events.count), milliseconds)
         var kept = 0

@@ -2,8 +2,6 @@ import CLinux
 import Glibc
 
 /// A file descriptor that is closed when its owner is destroyed.
-///
-/// It cannot be copied, so a descriptor has one owner, is closed once, and cannot leak on an early return.
 struct Descriptor: ~Copyable, Sendable {
     let rawValue: Int32
 
@@ -17,7 +15,6 @@ struct Descriptor: ~Copyable, Sendable {
     }
 }
 
-/// A failed system call.
 struct SystemError: Error, Equatable, CustomStringConvertible {
     let call: String
     let code: Int32
@@ -62,7 +59,6 @@ struct Socket: ~Copyable, Sendable {
 
     // MARK: Data
 
-    /// Reads at most `capacity` of the bytes that have arrived.
     func read(upTo capacity: Int) -> ReadResult {
         var received = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
@@ -93,11 +89,8 @@ struct Socket: ~Copyable, Sendable {
         }
     }
 
-    /// Writes as much of several buffers as the kernel takes, with one system call.
-    ///
-    /// - Parameters:
-    ///   - segments: The buffers in order; those after the sixteenth wait for the next call.
-    ///   - offset: How much of the first buffer was written before.
+    /// Writes as much as the kernel takes with one system call, of at most sixteen segments. `offset` is how much of the first
+    /// one was written before.
     func write(_ segments: [[UInt8]], skipping offset: Int) -> WriteResult {
         var vectors: [iovec] = []
         vectors.reserveCapacity(min(segments.count, Self.vectorLimit))
@@ -137,9 +130,6 @@ struct Socket: ~Copyable, Sendable {
 
     // MARK: Listening
 
-    /// A socket that listens on an address.
-    ///
-    /// - Throws: The ``SystemError`` of `socket`, `bind` or `listen`.
     static func listening(on address: RawSocketAddress, backlog: Int32) throws(SystemError) -> Socket {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let rawValue = Glibc.socket(address.family, type, 0)
@@ -169,8 +159,6 @@ struct Socket: ~Copyable, Sendable {
     }
 
     /// Takes the next waiting connection, or returns nil when there is none.
-    ///
-    /// - Throws: The ``SystemError`` of `accept4`.
     func accept() throws(SystemError) -> AcceptedSocket? {
         var address = RawSocketAddress()
         let rawValue = address.withMutablePointer { tributary_accept(descriptor.rawValue, $0, $1) }
@@ -190,7 +178,6 @@ struct Socket: ~Copyable, Sendable {
     }
 }
 
-/// A connection that has just been accepted.
 struct AcceptedSocket: ~Copyable, Sendable {
     let socket: Socket
     let peer: SocketAddress

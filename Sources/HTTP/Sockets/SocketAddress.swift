@@ -74,14 +74,12 @@ struct RawSocketAddress: Sendable {
 
     var family: Int32 { Int32(storage.ss_family) }
 
-    /// Lets a system call read the address.
     func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         withUnsafePointer(to: storage) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
         }
     }
 
-    /// Lets a system call fill in the address.
     mutating func withMutablePointer<Result>(
         _ body: (UnsafeMutablePointer<sockaddr_storage>, UnsafeMutablePointer<socklen_t>) -> Result
     ) -> Result {
@@ -91,7 +89,6 @@ struct RawSocketAddress: Sendable {
         }
     }
 
-    /// The same address with another port.
     func with(port: UInt16) -> RawSocketAddress {
         var copy = self
         withUnsafeMutablePointer(to: &copy.storage) { pointer in
@@ -117,8 +114,6 @@ struct RawSocketAddress: Sendable {
     }
 
     /// The addresses that a server can listen on for a host name, in the resolver's order and without repetition.
-    ///
-    /// - Throws: ``ResolutionError`` with the resolver's own message when the name is unknown.
     static func resolve(host: String, port: UInt16) throws(ResolutionError) -> [RawSocketAddress] {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
@@ -146,13 +141,11 @@ struct RawSocketAddress: Sendable {
 }
 
 extension String {
-    /// The text of a C buffer up to its first NUL.
     fileprivate init(upToNUL characters: [CChar]) {
         self.init(decoding: characters.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }
 
-/// The resolver does not know a host name.
 struct ResolutionError: Error, Equatable {
     let reason: String
 }

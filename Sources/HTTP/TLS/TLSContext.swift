@@ -8,13 +8,11 @@ import Foundation
 ///
 /// OpenSSL's contexts count their references, and can be used from any thread once they are set up.
 final class TLSContext: @unchecked Sendable {
-    /// When the certificate expires.
     let expiry: Date?
     private let context: OpaquePointer
     /// The functions with which connections of this context read and write their sockets.
     private let socketMethod: OpaquePointer
 
-    /// - Throws: ``TLSError`` naming the file at fault.
     init(_ configuration: TLSConfiguration) throws(TLSError) {
         let credentials = try TLSCredentials(configuration)
         guard let context = SSL_CTX_new(TLS_server_method()) else {
@@ -43,9 +41,7 @@ final class TLSContext: @unchecked Sendable {
         BIO_meth_free(socketMethod)
     }
 
-    /// The server's side of a new connection; nil if memory runs out.
-    ///
-    /// - Parameter descriptor: A connected, non-blocking socket, which must outlive the session.
+    /// Nil if memory runs out. The descriptor is a connected, non-blocking socket, which must outlive the session.
     func session(descriptor: Int32) -> TLSSession? {
         guard let ssl = SSL_new(context) else { return nil }
         guard tributary_ssl_use_socket(ssl, socketMethod, descriptor) == 1 else {

@@ -8,7 +8,6 @@ struct TLSCredentials: ~Copyable {
     private var certificates: [OpaquePointer] = []
     private var key: OpaquePointer?
 
-    /// - Throws: ``TLSError`` naming the file at fault.
     init(_ configuration: TLSConfiguration) throws(TLSError) {
         self.configuration = configuration
         let certificateBytes = try Self.read(configuration.certificateFile)
@@ -62,7 +61,6 @@ struct TLSCredentials: ~Copyable {
         throw hasKey ? .unusableKey(file: file, reason: reason) : .noKey(file: file)
     }
 
-    /// Lets OpenSSL read bytes in memory.
     private static func withBIO(_ bytes: [UInt8], _ body: (OpaquePointer) -> Void) {
         bytes.withUnsafeBytes { buffer in
             // OpenSSL counts in 32 bits, which is enough for any PEM file.
@@ -72,14 +70,12 @@ struct TLSCredentials: ~Copyable {
         }
     }
 
-    /// When the server's certificate expires.
     var expiry: Date? {
         var time = tm()
         guard let own = certificates.first, ASN1_TIME_to_tm(X509_get0_notAfter(own), &time) == 1 else { return nil }
         return Date(timeIntervalSince1970: TimeInterval(timegm(&time)))
     }
 
-    /// Makes a context use the certificates and the key.
     func install(in context: OpaquePointer) throws(TLSError) {
         ERR_clear_error()
         for (index, certificate) in certificates.enumerated() {

@@ -39,7 +39,6 @@ final class TLSSession: @unchecked Sendable {
 
     deinit { SSL_free(ssl) }
 
-    /// Continues the handshake with the bytes that have arrived.
     func handshake() -> HandshakeResult {
         // SSL_get_error(3) looks into the thread's error queue, where it would find an earlier connection's error. So each call
         // starts with an empty queue.
@@ -79,9 +78,7 @@ final class TLSSession: @unchecked Sendable {
         }
     }
 
-    /// Writes at most one record.
-    ///
-    /// After `.wouldBlock` the same bytes must be written again; more bytes can follow them.
+    /// Writes at most one record. After `.wouldBlock` the same bytes must be written again; more bytes can follow them.
     func write(_ segments: [[UInt8]], skipping offset: Int) -> Socket.WriteResult {
         guard let first = segments.first else { return .wrote(0) }
         writeInterest = .writable
@@ -107,9 +104,7 @@ final class TLSSession: @unchecked Sendable {
         }
     }
 
-    /// Sends close_notify, which ends the sending direction (RFC 8446 section 6.1).
-    ///
-    /// - Returns: False if the kernel's buffer is full. Call again when the socket is writable.
+    /// Sends close_notify (RFC 8446 section 6.1). False if the kernel's buffer is full: call again when the socket is writable.
     func finishWriting() -> Bool {
         guard isEstablished, !isBroken else { return true }
         ERR_clear_error()
@@ -118,7 +113,6 @@ final class TLSSession: @unchecked Sendable {
         return obstacle(status) != .wantsWrite
     }
 
-    /// The reason why a call did not succeed.
     private func obstacle(_ status: Int32) -> Obstacle {
         switch SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ: return .wantsRead

@@ -13,10 +13,7 @@ struct Transport: ~Copyable, Sendable {
     /// Whether bytes can be exchanged. Until then, call ``handshake()`` whenever the event in ``readInterest`` occurs.
     var isEstablished: Bool { session?.isEstablished ?? true }
 
-    /// The events to wait for before the next read.
     var readInterest: Readiness { session?.readInterest ?? .incoming }
-
-    /// The events to wait for before the next write.
     var writeInterest: Readiness { session?.writeInterest ?? .writable }
 
     func handshake() -> TLSSession.HandshakeResult {
@@ -28,9 +25,6 @@ struct Transport: ~Copyable, Sendable {
         session?.read(upTo: capacity) ?? socket.read(upTo: capacity)
     }
 
-    /// Writes as much as the kernel takes.
-    ///
-    /// - Parameter offset: How much of the first segment was written before.
     func write(_ segments: [[UInt8]], skipping offset: Int) -> Socket.WriteResult {
         session?.write(segments, skipping: offset) ?? socket.write(segments, skipping: offset)
     }
@@ -40,9 +34,7 @@ struct Transport: ~Copyable, Sendable {
         socket.discard(upTo: capacity)
     }
 
-    /// Ends the sending direction. The peer still receives what was sent, and then the end of the stream.
-    ///
-    /// - Returns: False if the kernel's buffer has no space for TLS's last message. Call again when the socket is writable.
+    /// False if the kernel's buffer has no space for TLS's last message: call again when the socket is writable.
     func finishWriting() -> Bool {
         guard session?.finishWriting() ?? true else { return false }
         socket.finishWriting()

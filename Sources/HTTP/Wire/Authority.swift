@@ -68,7 +68,6 @@ public struct HostName: Sendable, Hashable, CustomStringConvertible {
         self.init(kind: IPAddress(text).map(Kind.address) ?? .name(text))
     }
 
-    /// Whether two hexadecimal digits follow each percent sign.
     private static func isPercentEncoded(_ bytes: ArraySlice<UInt8>) -> Bool {
         bytes.indices.allSatisfy { index in
             guard bytes[index] == UInt8(ascii: "%") else { return true }
@@ -77,7 +76,6 @@ public struct HostName: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The address, or nil if the host is a name.
     var address: IPAddress? {
         if case .address(let address) = kind { address } else { nil }
     }

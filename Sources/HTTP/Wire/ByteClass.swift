@@ -5,10 +5,7 @@ extension UInt8 {
     static let carriageReturn = UInt8(ascii: "\r")
     static let space = UInt8(ascii: " ")
 
-    /// `DIGIT`
     var isDigit: Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= self }
-
-    /// `ALPHA`
     var isLetter: Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 }
 
     /// `tchar`, a character of tokens such as methods and field names (RFC 9110 section 5.6.2).
@@ -30,7 +27,6 @@ extension UInt8 {
     /// no real host name, and a comma could hide a list.
     var isHostCharacter: Bool { isDigit || isLetter || ByteSet.hostPunctuation.contains(self) }
 
-    /// The value of a hexadecimal digit; nil for any other byte.
     var hexadecimalValue: Int? {
         switch self {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(self - UInt8(ascii: "0"))
@@ -41,7 +37,6 @@ extension UInt8 {
     }
 }
 
-/// A set of ASCII characters.
 private struct ByteSet {
     private let bits: UInt128
 
@@ -60,7 +55,6 @@ private struct ByteSet {
 }
 
 extension ArraySlice<UInt8> {
-    /// The bytes without whitespace around them.
     var trimmingWhitespace: ArraySlice<UInt8> {
         var trimmed = drop(while: \.isWhitespace)
         while trimmed.last?.isWhitespace == true { trimmed.removeLast() }

@@ -26,9 +26,7 @@ struct ChunkedDecoder: Sendable {
         trailer = FieldSectionMeter(limits: limits)
     }
 
-    /// Consumes bytes from the front of the input up to the end of the body.
-    ///
-    /// - Returns: True when ``body`` is complete; false when the input is used up.
+    /// Consumes bytes up to the end of the body: true when ``body`` is complete, false when the input is used up.
     mutating func decode(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Bool {
         while !input.isEmpty {
             switch state {

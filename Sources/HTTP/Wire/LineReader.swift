@@ -9,16 +9,11 @@ struct LineReader: Sendable {
     private(set) var bytes: [UInt8] = []
     private var sawCarriageReturn = false
 
-    /// Whether nothing of a line has been read yet.
     var isEmpty: Bool { bytes.isEmpty && !sawCarriageReturn }
 
-    /// Consumes bytes from the front of the input up to the end of the line.
+    /// Consumes bytes up to the end of the line: true when the line in ``bytes`` is complete, false when the input is used up.
     ///
-    /// - Parameters:
-    ///   - limit: The longest line, without its end.
-    ///   - rejection: The error for a longer line.
-    /// - Returns: True when the line in ``bytes`` is complete; false when the input is used up.
-    /// - Throws: The rejection, or ``RequestRejection/malformed(_:)`` for a control character.
+    /// A line of more than `limit` bytes, without its end, is refused with `rejection`, and a control character as malformed.
     mutating func read(
         _ input: inout ArraySlice<UInt8>, limit: Int, orReject rejection: RequestRejection
     ) throws(RequestRejection) -> Bool {

@@ -1,6 +1,5 @@
 import HTTPTypes
 
-/// A request's first line and header section, parsed.
 struct RequestHead: Sendable, Equatable {
     var method: HTTPRequest.Method
     var target: RequestTarget
@@ -8,7 +7,6 @@ struct RequestHead: Sendable, Equatable {
     var authority: String?
     var fields: HTTPFields
     var version: HTTPVersion
-    /// How the body ends.
     var framing: BodyFraming
     /// Whether the client wants to send more requests on the connection (RFC 9112 section 9.3).
     var keepsAlive: Bool
@@ -16,7 +14,6 @@ struct RequestHead: Sendable, Equatable {
     var expectsContinue: Bool
 }
 
-/// The protocol versions that this server supports.
 enum HTTPVersion: Sendable, Equatable {
     case http10
     /// HTTP/1.1, and any later minor version, which a server treats as the latest one it supports (RFC 9110 section 2.5).
@@ -30,7 +27,6 @@ enum BodyFraming: Sendable, Equatable {
     case chunked
 }
 
-/// Builds a ``RequestHead`` line by line.
 struct RequestHeadBuilder: Sendable {
     private let limits: RequestLimits
     private let scheme: String
@@ -38,7 +34,7 @@ struct RequestHeadBuilder: Sendable {
     private let target: RequestTarget
     private let version: HTTPVersion
     private var fields = HTTPFields()
-    private var meter: FieldSectionMeter
+    private(set) var meter: FieldSectionMeter
 
     /// - Parameter line: The request line without its line end: `method SP request-target SP HTTP-version`
     ///   (RFC 9112 section 3).
@@ -71,9 +67,6 @@ struct RequestHeadBuilder: Sendable {
         guard digits[0] == UInt8(ascii: "1") else { throw .unsupportedVersion(String(decoding: bytes, as: UTF8.self)) }
         return digits[2] == UInt8(ascii: "0") ? .http10 : .http11
     }
-
-    /// The longest field line that still fits.
-    var remainingBytes: Int { meter.remainingBytes }
 
     mutating func add(_ line: [UInt8]) throws(RequestRejection) {
         try meter.count(line)

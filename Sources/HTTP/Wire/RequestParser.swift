@@ -36,9 +36,6 @@ struct RequestParser: Sendable {
     private var body: [UInt8] = []
     private var chunks: ChunkedDecoder?
 
-    /// - Parameters:
-    ///   - limits: Larger requests are refused.
-    ///   - scheme: `http` or `https`, the scheme that the connection serves.
     init(limits: RequestLimits, scheme: String = "http") {
         self.limits = limits.clamped
         self.scheme = scheme
@@ -47,16 +44,12 @@ struct RequestParser: Sendable {
     /// Whether the parser is between requests.
     var isIdle: Bool { state == .requestLine && line.isEmpty }
 
-    /// Whether a header section is complete, but its body is not.
     var isInBody: Bool { state == .fixedBody || state == .chunkedBody }
 
     /// The number of body bytes so far, decoded from chunks.
     var bodyBytes: Int { chunks?.body.count ?? body.count }
 
-    /// Consumes bytes from the front of the input up to the next event.
-    ///
-    /// - Returns: The event; the bytes after it stay in the input. Nil when the input is used up.
-    /// - Throws: ``RequestRejection`` at the first byte or line that cannot be accepted.
+    /// Consumes bytes up to the next event; nil when the input is used up. Throws at the first byte that cannot be accepted.
     mutating func parse(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
         while !input.isEmpty {
             let event =
@@ -91,7 +84,7 @@ struct RequestParser: Sendable {
     }
 
     private mutating func parseField(_ input: inout ArraySlice<UInt8>) throws(RequestRejection) -> Event? {
-        let limit = builder?.remainingBytes ?? 0
+        let limit = builder?.meter.remainingBytes ?? 0
         guard try line.read(&input, limit: limit, orReject: .headerTooLarge(limit: limits.headerBytes)) else {
             return nil
         }

@@ -4,7 +4,6 @@ struct RequestTarget: Sendable, Equatable {
     let path: String
     /// The path's parts between slashes, decoded. Empty for `*`.
     let segments: [String]
-    /// The pairs after the question mark, decoded, in the order sent.
     let query: [QueryItem]
     /// The scheme of an absolute-form target, in lower case.
     let scheme: String?

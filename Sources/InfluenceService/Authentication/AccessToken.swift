@@ -56,7 +56,6 @@ public struct AccessToken: Sendable, Equatable, Codable {
 
     func hasExpired(at date: Date) -> Bool { expires.map { $0 <= date } ?? false }
 
-    /// The parts of a token's text; nil if the text has another form.
     static func parts(of text: some StringProtocol) -> (id: String, secret: String)? {
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0] == prefix, !parts[1].isEmpty, !parts[2].isEmpty else { return nil }
@@ -76,17 +75,9 @@ public struct AccessToken: Sendable, Equatable, Codable {
         return String(
             decoding: (0..<count).map { _ in alphabet[Int(generator.next() as UInt8) & 31] }, as: UTF8.self)
     }
-
-    private enum CodingKeys: String, CodingKey {
-        case id, name, scope, created, expires
-        case requestsPerMinute = "requests_per_minute"
-        case queuedQueries = "queued_queries"
-        case salt, hash
-    }
 }
 
 extension Date {
-    /// The time in whole seconds, as it is stored.
     fileprivate var inWholeSeconds: Date { Date(timeIntervalSince1970: timeIntervalSince1970.rounded(.down)) }
 }
 

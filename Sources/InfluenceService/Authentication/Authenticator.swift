@@ -11,7 +11,7 @@ final class Authenticator: Sendable {
     @TaskLocal static var caller: AccessToken?
 
     private let file: TokenFile
-    /// Whether a request without a token is refused.
+    /// Whether a request without a token is refused. A token that a request has is always checked.
     let isRequired: Bool
     private let logger: Logger
     private let rates = RateLimiter()
@@ -23,9 +23,7 @@ final class Authenticator: Sendable {
     /// Guards the tokens and the stamp of the file from which they were read.
     private let state: Mutex<State>
 
-    /// - Parameters:
-    ///   - file: Read now, and again whenever it has changed.
-    ///   - isRequired: Whether a token is needed. If a request has one, it is always checked.
+    /// - Parameter file: Read now, and again whenever it has changed.
     /// - Throws: ``TokenFileError``.
     init(file: TokenFile, isRequired: Bool, logger: Logger) throws {
         self.file = file
@@ -137,16 +135,14 @@ public enum AuthenticationError: Error, Equatable, CustomStringConvertible {
 /// Limits the requests of each token: a token can send a minute's requests at once, and regains them evenly over a minute.
 final class RateLimiter: Sendable {
     private struct Bucket {
-        /// How many requests can be sent now.
         var level: Double
         var updated: ContinuousClock.Instant
     }
 
     private let buckets = Mutex<[String: Bucket]>([:])
 
-    /// Takes one request from a token's bucket.
+    /// Takes one request from a token's bucket, or only checks whether one is available.
     ///
-    /// - Parameter counting: Whether to take the request. Otherwise this only checks whether one is available.
     /// - Returns: Nil if a request was available, otherwise the number of seconds until one will be.
     func take(
         _ id: String, perMinute limit: Int, counting: Bool = true, now: ContinuousClock.Instant = .now
@@ -166,7 +162,6 @@ final class RateLimiter: Sendable {
         }
     }
 
-    /// Forgets tokens that are no longer known.
     func keep(_ ids: Set<String>) {
         buckets.withLock { buckets in buckets = buckets.filter { ids.contains($0.key) } }
     }

@@ -74,6 +74,7 @@ public struct TokenFile: Sendable {
             _ = try JSONReader.read(Array(data))
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
             return try decoder.decode(Content.self, from: data)
         } catch let error where error is DecodingError || error is JSONReader.Mistake {
             throw TokenFileError.malformed(file: url.path, reason: "\(error)")
@@ -83,12 +84,18 @@ public struct TokenFile: Sendable {
     }
 
     private func change(_ body: (inout [AccessToken]) throws -> Void) throws {
-        let lock = try FileLock(url.appendingPathExtension("lock").path)
-        defer { lock.unlock() }
+        // The lock between processes ends with this one at the latest.
+        let path = url.appendingPathExtension("lock").path
+        let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        defer { close(lock) }
+        guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+            throw TokenFileError.unreadable(file: path, reason: String(cString: strerror(errno)))
+        }
         var content = try content()
         try body(&content.tokens)
         let encoder = JSONEncoder()
         encoder.dateEncodingStrategy = .iso8601
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try AtomicFile.write(try encoder.encode(content), to: url.path, permissions: 0o600)
     }
@@ -113,20 +120,4 @@ public enum TokenFileError: Error, Equatable, CustomStringConvertible {
             "several tokens are named \"\(name)\": give the id of one: \(ids.joined(separator: ", "))"
         }
     }
-}
-
-/// A lock between processes, which ends with the process at the latest.
-private struct FileLock {
-    private let descriptor: Int32
-
-    init(_ path: String) throws {
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
-            let reason = String(cString: strerror(errno))
-            if descriptor >= 0 { close(descriptor) }
-            throw TokenFileError.unreadable(file: path, reason: reason)
-        }
-    }
-
-    func unlock() { close(descriptor) }
 }

@@ -24,11 +24,9 @@ struct PythonClient: Sendable {
 
     /// The file. Clients revalidate it each time, and get 304 while it is unchanged.
     func response(to request: Request) -> Response {
-        let headers: HTTPFields = [.cacheControl: "no-cache", .xContentTypeOptions: "nosniff"]
-        if let response = request.notModified(tag, headers: headers) { return response }
-        var answer = headers
-        answer[.eTag] = tag.description
-        return Response(contentType: "\(Self.mediaType); charset=utf-8", body: source, headers: answer)
+        request.response(
+            source, contentType: "\(Self.mediaType); charset=utf-8", tag: tag,
+            headers: [.cacheControl: "no-cache", .xContentTypeOptions: "nosniff"])
     }
 
     static let mediaType = "text/x-python"

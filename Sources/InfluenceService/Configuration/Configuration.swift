@@ -183,9 +183,7 @@ extension Configuration.Server {
         return host.lowercased() == "localhost"
     }
 
-    /// The certificate and key; nil for plain HTTP.
-    ///
-    /// - Throws: ``ConfigurationError`` if one of the two is set without the other.
+    /// - Throws: ``ConfigurationError`` if the certificate or the key is set without the other.
     var tls: TLSConfiguration? {
         get throws(ConfigurationError) {
             switch (tlsCertificate, tlsKey) {
@@ -236,9 +234,6 @@ extension Configuration.Jobs {
 }
 
 extension Configuration.Query {
-    /// The number of ad-hoc texts that a query can have.
     var texts: ListLimit<String> { ListLimit(1...max(maximumTexts, 1), of: "texts") }
-
-    /// The length that each of them can have.
     var text: TextLimit { TextLimit(bytes: 1...max(maximumTextBytes, 1)) }
 }

@@ -15,8 +15,6 @@ extension Configuration {
         try self.init(yaml: text, file: file.path)
     }
 
-    /// Reads YAML text.
-    ///
     /// - Parameter file: The name of the file in errors.
     public init(yaml: String, file: String) throws(ConfigurationError) {
         self.init()
@@ -43,7 +41,8 @@ extension Configuration {
                 throw .wrongValue(key: sectionName, origin: origin, expected: "a section", found: section.shown)
             }
             for (entry, value) in entries {
-                try set("\(sectionName).\(entry.string ?? "")", to: value, line: entry.mark?.line, file: file)
+                let origin = ConfigurationError.Origin.file(file, line: entry.mark?.line)
+                try set("\(sectionName).\(entry.string ?? "")", to: value, origin: origin)
             }
         }
     }
@@ -62,47 +61,42 @@ extension Configuration {
         }
     }
 
-    /// Sets one value by its key, as an option of the command line does.
-    ///
-    /// - Throws: ``ConfigurationError`` if there is no such key or the value has the wrong type.
+    /// Sets one value by its key, as an option of the command line does. Throws if there is no such key or the value has the wrong type.
     public mutating func set(_ key: String, to text: String) throws(ConfigurationError) {
         try set(key, to: text, origin: .caller)
     }
 
     private mutating func set(
-        _ key: String, to text: String?, origin: ConfigurationError.Origin, shown: String? = nil
+        _ key: String, to text: String?, origin: ConfigurationError.Origin
     ) throws(ConfigurationError) {
         guard let setting = ConfigurationSetting.named(key) else {
             throw .unknownKey(key: key, origin: origin, known: Self.keys(besides: key))
         }
-        guard setting.set(&self, to: text) else {
-            let found = shown ?? text.map { "\"\($0)\"" } ?? "null"
+        guard setting.set(&self, text) else {
+            let found = text.map { "\"\($0)\"" } ?? "null"
             throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: found)
         }
     }
 
     private mutating func set(
-        _ key: String, to value: Node, line: Int?, file: String
+        _ key: String, to value: Node, origin: ConfigurationError.Origin
     ) throws(ConfigurationError) {
-        let origin = ConfigurationError.Origin.file(file, line: line)
-        guard let setting = ConfigurationSetting.named(key) else {
-            throw .unknownKey(key: key, origin: origin, known: Self.keys(besides: key))
+        guard let setting = ConfigurationSetting.named(key), !value.isNull else {
+            // An unknown key is refused there.
+            return try set(key, to: nil as String?, origin: origin)
         }
-        if value.isNull { return try set(key, to: nil as String?, origin: origin) }
-        if setting.isList, case .sequence(let elements) = value {
-            let texts = elements.compactMap(\.scalar?.string)
-            guard texts.count == elements.count else {
-                throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: value.shown)
+        let text: String? =
+            switch value {
+            // In YAML a quoted number is a string, so "8080" for a port is a mistake.
+            case .scalar(let scalar) where setting.isText || [.plain, .any].contains(scalar.style): scalar.string
+            case .sequence(let elements) where setting.isList && elements.allSatisfy({ $0.scalar != nil }):
+                elements.compactMap(\.scalar?.string).joined(separator: ",")
+            default: nil
             }
-            return try set(key, to: texts.joined(separator: ","), origin: origin)
-        }
-        // In YAML a quoted number is a string, so "8080" for a port is a mistake.
-        guard case .scalar(let scalar) = value,
-            setting.isText || scalar.style == .plain || scalar.style == .any
-        else {
+        guard let text else {
             throw .wrongValue(key: key, origin: origin, expected: setting.expected, found: value.shown)
         }
-        try set(key, to: scalar.string, origin: origin, shown: value.shown)
+        try set(key, to: text, origin: origin)
     }
 
     /// The keys of the same section, or all keys if there is no such section.
@@ -139,7 +133,6 @@ extension Node {
         }
     }
 
-    /// The value as errors show it.
     fileprivate var shown: String {
         switch self {
         case .scalar(let scalar): isNull ? "null" : "\"\(scalar.string)\""

@@ -18,14 +18,9 @@ public struct ConfigurationSetting: Sendable {
     /// Whether the value can be a YAML list in a file. As one text, its elements are separated by commas.
     let isList: Bool
 
-    private let assign: @Sendable (inout Configuration, String?) -> Bool
+    /// Sets the value from its text; `nil` is YAML's null. False if the text is not accepted: the configuration is then unchanged.
+    let set: @Sendable (inout Configuration, String?) -> Bool
     private let read: @Sendable (Configuration) -> String?
-
-    /// Sets the value.
-    ///
-    /// - Parameter text: The value's text; `nil` for YAML's null.
-    /// - Returns: `false` if the text is not accepted; the configuration is then unchanged.
-    func set(_ configuration: inout Configuration, to text: String?) -> Bool { assign(&configuration, text) }
 
     /// The value's text as in a file; `nil` for null.
     public func value(in configuration: Configuration) -> String? { read(configuration) }
@@ -62,14 +57,14 @@ public struct ConfigurationSetting: Sendable {
         integer("server.maximum_body_bytes", \.server.maximumBodyBytes, in: 1_024...1_073_741_824),
         integer(
             "server.maximum_body_bytes_in_flight", \.server.maximumBodyBytesInFlight, in: 1_024...1_099_511_627_776),
-        seconds("server.header_timeout_seconds", \.server.headerTimeoutSeconds, in: 0.001...86_400),
-        seconds("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, in: 0.001...86_400),
+        number("server.header_timeout_seconds", \.server.headerTimeoutSeconds, in: 0.001...86_400),
+        number("server.body_timeout_seconds", \.server.bodyTimeoutSeconds, in: 0.001...86_400),
         integer(
             "server.minimum_body_bytes_per_second", \.server.minimumBodyBytesPerSecond, in: 1...1_073_741_824),
-        seconds("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, in: 0.001...86_400),
-        seconds("server.write_timeout_seconds", \.server.writeTimeoutSeconds, in: 0.001...86_400),
-        seconds("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, in: 0...86_400),
-        seconds("server.drain_seconds", \.server.drainSeconds, in: 0...3_600),
+        number("server.idle_timeout_seconds", \.server.idleTimeoutSeconds, in: 0.001...86_400),
+        number("server.write_timeout_seconds", \.server.writeTimeoutSeconds, in: 0.001...86_400),
+        number("server.shutdown_grace_seconds", \.server.shutdownGraceSeconds, in: 0...86_400),
+        number("server.drain_seconds", \.server.drainSeconds, in: 0...3_600),
         choice(
             "authentication.required", \.authentication.required, Configuration.Authentication.Requirement.allCases),
         path("authentication.tokens_file", \.authentication.tokensFile),
@@ -83,11 +78,11 @@ public struct ConfigurationSetting: Sendable {
         integer("batching.maximum_scores", \.batching.maximumScores, in: 1...1_000_000_000_000),
         integer(
             "batching.maximum_sweep_bytes", \.batching.maximumSweepBytes, in: 1_048_576...1_099_511_627_776_000),
-        seconds("batching.checkpoint_seconds", \.batching.checkpointSeconds, in: 0.001...86_400),
+        number("batching.checkpoint_seconds", \.batching.checkpointSeconds, in: 0.001...86_400),
         integer("jobs.maximum_queries_per_request", \.jobs.maximumQueriesPerRequest, in: 1...100_000),
         integer("jobs.maximum_queued_queries", \.jobs.maximumQueuedQueries, in: Configuration.Jobs.queuedQueriesLimit),
         integer("jobs.maximum_queued_bytes", \.jobs.maximumQueuedBytes, in: 65_536...1_099_511_627_776),
-        seconds("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, in: 0...86_400),
+        number("jobs.maximum_wait_seconds", \.jobs.maximumWaitSeconds, in: 0...86_400),
         integer(
             "jobs.maximum_response_bytes_in_flight", \.jobs.maximumResponseBytesInFlight,
             in: 1_048_576...1_099_511_627_776),
@@ -102,8 +97,8 @@ public struct ConfigurationSetting: Sendable {
         integer("query.maximum_texts", \.query.maximumTexts, in: InfluenceQuery.Limits.texts.count),
         integer(
             "query.maximum_text_bytes", \.query.maximumTextBytes, in: InfluenceQuery.Limits.adHocText.bytes),
-        seconds("completions.maximum_seconds", \.completions.maximumSeconds, in: 0.001...86_400),
-        seconds("completions.maximum_wait_seconds", \.completions.maximumWaitSeconds, in: 0...3_600),
+        number("completions.maximum_seconds", \.completions.maximumSeconds, in: 0.001...86_400),
+        number("completions.maximum_wait_seconds", \.completions.maximumWaitSeconds, in: 0...3_600),
         integer("completions.concurrent", \.completions.concurrent, in: 1...256),
         integer("ingestion.maximum_records", \.ingestion.maximumRecords, in: SequenceUpload.Limits.records),
         integer("ingestion.maximum_bytes", \.ingestion.maximumBytes, in: SequenceUpload.Limits.bytes),
@@ -119,9 +114,7 @@ public struct ConfigurationSetting: Sendable {
 extension ConfigurationSetting {
     private typealias Property<Value> = WritableKeyPath<Configuration, Value> & Sendable
 
-    /// - Parameters:
-    ///   - parse: Reads the text of a value; nil for text that is not accepted.
-    ///   - text: The value's text, which `parse` would read as the same value.
+    /// `parse` reads the text of a value, nil for text that is not accepted; `text` is its inverse.
     private init<Value>(
         _ key: String, _ property: Property<Value>, expected: String, isText: Bool, isList: Bool = false,
         parse: @escaping @Sendable (String?) -> Value?, text: @escaping @Sendable (Value) -> String?
@@ -165,14 +158,9 @@ extension ConfigurationSetting {
             parse: { $0.flatMap { Int($0) }.flatMap { range.allows($0) ? $0 : nil } }, text: { String($0) })
     }
 
-    private static func seconds(
-        _ key: String, _ property: Property<Double>, in range: ClosedRange<Double>
-    ) -> Self {
-        number(key, property, in: range, "a number of seconds")
-    }
-
     private static func number(
-        _ key: String, _ property: Property<Double>, in range: ClosedRange<Double>, _ meaning: String
+        _ key: String, _ property: Property<Double>, in range: ClosedRange<Double>,
+        _ meaning: String = "a number of seconds"
     ) -> Self {
         let limit = NumberLimit.from(range.lowerBound, to: range.upperBound, meaning)
         return Self(

@@ -8,7 +8,6 @@ import HTTPTypes
 /// The addresses of the parts contain a digest of all contents, so a browser fetches each part only once, and never mixes parts of two
 /// versions.
 struct Dashboard: Sendable {
-    /// A file of the dashboard.
     struct Part: Sendable {
         var bytes: [UInt8]
         var mediaType: String
@@ -17,19 +16,14 @@ struct Dashboard: Sendable {
         var contentType: String { "\(mediaType); charset=utf-8" }
     }
 
-    /// A digest of all contents.
     let version: String
-    /// The page at the root, which contains the addresses of its parts.
     let page: Part
-    /// The parts of the page, by name.
     let parts: [String: Part]
 
     private static let purpose = "the dashboard"
     private static let pageName = "index.html"
-    /// The placeholder for the version in the page.
     private static let versionMark = "VERSION"
 
-    /// - Throws: ``ResourceError`` if files are missing.
     static func installed() throws -> Dashboard {
         try Dashboard(folder: InstalledResources.location(of: "Resources", for: purpose))
     }
@@ -101,10 +95,6 @@ extension Dashboard {
     }
 
     private func response(_ part: Part, to request: Request, _ headers: HTTPFields) -> Response {
-        let tag = EntityTag(version)
-        if let response = request.notModified(tag, headers: headers) { return response }
-        var headers = headers
-        headers[.eTag] = tag.description
-        return Response(contentType: part.contentType, body: part.bytes, headers: headers)
+        request.response(part.bytes, contentType: part.contentType, tag: EntityTag(version), headers: headers)
     }
 }

@@ -36,14 +36,12 @@ struct AccessLog: ConnectionObserving {
 enum RequestScope {
     @TaskLocal static var identifier: String?
 
-    /// Adds the request's id to the lines of a logger.
     static let metadataProvider = Logger.MetadataProvider {
         identifier.map { ["request_id": "\($0)"] } ?? [:]
     }
 }
 
 extension Logger {
-    /// The same logger, whose lines have the request's id.
     var namingRequests: Logger {
         var logger = self
         logger.handler.metadataProvider = RequestScope.metadataProvider

@@ -32,7 +32,6 @@ extension MetricFamily {
         MetricFamily(name: name, help: help, kind: .gauge, samples: [Sample(value: value)])
     }
 
-    /// Measurements that differ in one label.
     static func gauge(
         _ name: String, _ help: String, by label: String, values: [(label: String, value: Double)]
     ) -> MetricFamily {
@@ -93,7 +92,6 @@ enum PrometheusText {
 ///
 /// Labels must have few values: each combination is kept for as long as the process lives.
 final class Counter: Sendable {
-    /// Without samples.
     private let head: MetricFamily
     private let labels: [String]
     private let totals: Mutex<[[String]: Double]>
@@ -105,9 +103,7 @@ final class Counter: Sendable {
         totals = Mutex(labels.isEmpty ? [[]: 0] : [:])
     }
 
-    /// - Parameters:
-    ///   - amount: Not negative.
-    ///   - values: One per label.
+    /// - Parameter values: One per label.
     func add(_ amount: Double = 1, _ values: String...) {
         totals.withLock { $0[values, default: 0] += amount }
     }
@@ -115,15 +111,9 @@ final class Counter: Sendable {
     var family: MetricFamily {
         var family = head
         family.samples = totals.withLock { $0 }.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map {
-            MetricFamily.Sample(labels: MetricFamily.Label.list(labels, $0.key), value: $0.value)
+            MetricFamily.Sample(labels: zip(labels, $0.key).map(MetricFamily.Label.init), value: $0.value)
         }
         return family
-    }
-}
-
-extension MetricFamily.Label {
-    static func list(_ names: [String], _ values: [String]) -> [MetricFamily.Label] {
-        zip(names, values).map { MetricFamily.Label(name: $0, value: $1) }
     }
 }
 
@@ -131,7 +121,6 @@ extension MetricFamily.Label {
 ///
 /// Labels must have few values: each combination is kept for as long as the process lives.
 final class Histogram: Sendable {
-    /// Without samples.
     private let head: MetricFamily
     private let labels: [String]
     /// The largest amount of each bucket, ascending; a last bucket has all larger amounts.
@@ -171,7 +160,7 @@ final class Histogram: Sendable {
 
     /// Cumulative counts: each bucket includes the ones below it.
     private func samples(_ values: [String], _ distribution: Distribution) -> [MetricFamily.Sample] {
-        let labels = MetricFamily.Label.list(labels, values)
+        let labels = zip(labels, values).map(MetricFamily.Label.init)
         var samples: [MetricFamily.Sample] = []
         var total = 0
         for (bound, count) in zip(bounds + [.infinity], distribution.counts) {

@@ -3,7 +3,6 @@ import Foundation
 import HTTP
 import HTTPTypes
 
-/// The counters of the service.
 final class ServiceMetrics: Sendable {
     private let requests = Counter(
         "tributary_http_requests_total", "Requests answered, by the route that answered; \"none\" if no route did.",
@@ -33,10 +32,6 @@ final class ServiceMetrics: Sendable {
     private let ingested = Counter(
         "tributary_ingested_records_total", "Records of uploads, by outcome.", by: "outcome")
 
-    /// - Parameters:
-    ///   - seconds: The duration of the whole sweep.
-    ///   - stageSeconds: The duration of each stage.
-    ///   - outcomes: The outcomes of its queries.
     func sweepEnded(
         queries count: Int, seconds: Double, stages stageSeconds: [InfluenceProgress.Stage: Double],
         outcomes: some Sequence<QueryOutcome>
@@ -88,40 +83,29 @@ enum ProcessMetrics {
     /// Measurements that cannot be read are left out.
     static func families() -> [MetricFamily] {
         let ticks = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
+        let pageBytes = Double(sysconf(Int32(_SC_PAGESIZE)))
         let fields = statusFields()
-        var families: [MetricFamily] = []
-        if let pages = fields.value(24) {
-            families.append(
-                .gauge(
-                    "process_resident_memory_bytes", "Resident memory.",
-                    value: pages * Double(sysconf(Int32(_SC_PAGESIZE)))))
-        }
-        if let bytes = fields.value(23) {
-            families.append(.gauge("process_virtual_memory_bytes", "Virtual memory.", value: bytes))
-        }
-        if let user = fields.value(14), let system = fields.value(15) {
-            families.append(
-                .counter("process_cpu_seconds_total", "CPU time of user and system.", value: (user + system) / ticks))
-        }
-        if let threads = fields.value(20) {
-            families.append(.gauge("process_threads", "Threads.", value: threads))
-        }
-        if let start = fields.value(22), let boot = bootTime() {
-            families.append(
-                .gauge(
-                    "process_start_time_seconds", "When the process started, since 1970.", value: boot + start / ticks))
-        }
-        if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-            // One of them is the folder that is being listed.
-            families.append(
-                .gauge("process_open_fds", "Open file descriptors.", value: Double(max(files.count - 1, 0))))
-        }
+        let cpuTicks = fields.value(14).flatMap { user in fields.value(15).map { user + $0 } }
+        let start = fields.value(22).flatMap { start in bootTime().map { $0 + start / ticks } }
+        // One of them is the folder that is being listed.
+        let openFiles = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count - 1
         var limit = rlimit()
-        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
-            families.append(
-                .gauge("process_max_fds", "The most file descriptors that can be open.", value: Double(limit.rlim_cur)))
+        let hasLimit = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+        let measurements: [(name: String, help: String, value: Double?)] = [
+            ("process_resident_memory_bytes", "Resident memory.", fields.value(24).map { $0 * pageBytes }),
+            ("process_virtual_memory_bytes", "Virtual memory.", fields.value(23)),
+            ("process_cpu_seconds_total", "CPU time of user and system.", cpuTicks.map { $0 / ticks }),
+            ("process_threads", "Threads.", fields.value(20)),
+            ("process_start_time_seconds", "When the process started, since 1970.", start),
+            ("process_open_fds", "Open file descriptors.", openFiles.map { Double(max($0, 0)) }),
+            (
+                "process_max_fds", "The most file descriptors that can be open.",
+                hasLimit ? Double(limit.rlim_cur) : nil
+            ),
+        ]
+        return measurements.compactMap { name, help, value in
+            value.map { name.hasSuffix("_total") ? .counter(name, help, value: $0) : .gauge(name, help, value: $0) }
         }
-        return families
     }
 
     /// The fields of /proc/self/stat (proc(5)) from the third on; the manual numbers them from 1.

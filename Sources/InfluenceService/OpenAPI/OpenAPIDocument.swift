@@ -2,14 +2,10 @@ import HTTP
 import HTTPTypes
 import JSON
 
-/// The description of the API: OpenAPI 3.1.
 struct OpenAPIDocument: Sendable {
     let tree: JSONTree
 
-    /// - Parameters:
-    ///   - operations: Every call.
-    ///   - needsTokens: Whether calls with a scope are refused without a token.
-    ///   - configuration: The defaults of queries, and their limits.
+    /// - Parameter needsTokens: Whether calls with a scope are refused without a token.
     init(
         _ operations: [Operation], version: String, needsTokens: Bool, configuration: Configuration = Configuration()
     ) {
@@ -136,7 +132,6 @@ struct OpenAPIDocument: Sendable {
                 })
     }
 
-    /// - Parameter kinds: Problems of the same status.
     private static func response(_ answer: Operation.Answer, _ kinds: [ProblemKind]) -> JSONTree {
         var content = answer.content
         if !kinds.isEmpty {
@@ -157,7 +152,6 @@ struct OpenAPIDocument: Sendable {
         kinds.map { "`\($0.type)`: \($0.explanation)" }.joined(separator: "\n\n")
     }
 
-    /// Kinds by their status, ascending.
     private static func grouped(_ kinds: [ProblemKind]) -> [(status: Int, kinds: [ProblemKind])] {
         Dictionary(grouping: kinds, by: \.status.code).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
@@ -171,7 +165,6 @@ struct OpenAPIDocument: Sendable {
         ]
     }
 
-    /// The header fields of problems of a status.
     private static let headersOfProblems: [Int: [(name: String, schema: Schema)]] = {
         let retry = [(name: "Retry-After", schema: Schema.integer("When to try again, in seconds.", from: 0))]
         let challenge = [

@@ -22,7 +22,6 @@ struct Operation: Sendable {
     var problems: [ProblemKind] = []
     var handler: Route.Handler
 
-    /// The subject of a call.
     enum Tag: String, Sendable, CaseIterable {
         case influence, jobs, corpus, model, service
 
@@ -37,7 +36,6 @@ struct Operation: Sendable {
         }
     }
 
-    /// A part of the request outside its body.
     struct Parameter: Sendable {
         enum Location: String, Sendable {
             case path, query, header
@@ -67,11 +65,9 @@ struct Operation: Sendable {
             "If-None-Match", "The tags of what the client already has.", schema: .string("Entity tags."))
     }
 
-    /// A body in one of several forms.
     struct Content: Sendable {
         var description: String
         var forms: [(mediaType: String, schema: Schema)]
-        /// The content codings that a request's body can have.
         var codings: [String] = []
 
         static func json(_ description: String, _ schema: SchemaName) -> Content {
@@ -92,7 +88,6 @@ struct Operation: Sendable {
             Answer(status: status, content: .json(description, schema), headers: headers)
         }
 
-        /// An answer without a body.
         static func empty(_ description: String, status: HTTPResponse.Status) -> Answer {
             Answer(status: status, content: Content(description: description, forms: []))
         }
@@ -100,13 +95,11 @@ struct Operation: Sendable {
         static let notModified = empty("The client already has it.", status: .notModified)
     }
 
-    /// All problems with which the call can be answered.
     var allProblems: [ProblemKind] {
         let own = problems + (scope == nil ? [] : ProblemKind.ofScopedCalls)
         return own + ProblemKind.ofEveryCall.filter { !own.contains($0) }
     }
 
-    /// The names of the query items that the call accepts.
     var queryItems: [String] { parameters.filter { $0.location == .query }.map(\.name) }
 }
 
@@ -122,7 +115,6 @@ extension Scope {
 }
 
 extension ProblemKind {
-    /// Problems of calls that need a scope.
     static let ofScopedCalls: [ProblemKind] = [
         .tokenMissing, .tokenInvalid, .tokenExpired, .scopeTooSmall, .tooManyRequests,
     ]
@@ -133,9 +125,7 @@ extension ProblemKind {
         .tooManyConnections, .unsupportedVersion,
     ]
 
-    /// Problems of calls that need the engine.
     static let ofEngineCalls: [ProblemKind] = [.starting, .startFailed, .stopping, .queryFailed]
 
-    /// Problems of calls with a JSON body.
     static let ofJSONBodies: [ProblemKind] = [.malformedJSON, .unsupportedMediaType, .unusableField]
 }

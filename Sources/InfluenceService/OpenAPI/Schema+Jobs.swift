@@ -66,5 +66,5 @@ extension Schema {
 
     static let jobList = object(
         "A page of jobs, the newest first.",
-        .required("jobs", array("The jobs, without their queries.", of: reference(.job))), .nextCursor)
+        .list("jobs", "The jobs, without their queries.", of: reference(.job)), .nextCursor)
 }

@@ -19,34 +19,28 @@ extension Schema {
         let defaults = configuration.query
         return object(
             "Which training sequences made the model continue this prompt with this completion?",
-            .optional(
-                "id", string("The client's own name for the query, returned with its result.", within: Limits.id).orNull
-            ),
+            .nullable(
+                "id", string("The client's own name for the query, returned with its result.", within: Limits.id)),
             .required("prompt", givenPrompt), .required("completion", givenCompletion),
-            .optional("spans", spans.orNull),
-            .optional("contrast", contrast.orNull),
-            .optional(
+            .nullable("spans", spans), .nullable("contrast", contrast),
+            .nullable(
                 "top_k",
-                integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)
-                    .orNull),
-            .optional(
+                integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)),
+            .nullable(
                 "direction",
                 choice(
                     "positive: sequences that make the completion likelier; negative: sequences that make it less likely; both: "
                         + "first the former, then the latter.",
-                    of: InfluenceQuery.Direction.self, default: .positive
-                ).orNull),
-            .optional("candidates", reference(.candidateSelection).orNull),
+                    of: InfluenceQuery.Direction.self, default: .positive)),
+            .nullable("candidates", reference(.candidateSelection)),
             .optional("rank", rank(default: defaults.rank)),
-            .optional(
+            .nullable(
                 "rescore",
                 integer(
                     "How many of the best candidates are scored again with the uncompressed gradient.",
-                    in: Limits.rescore,
-                    default: defaults.rescore
-                ).orNull),
-            .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),
-            .optional("attribution", reference(.breakdown).orNull))
+                    in: Limits.rescore, default: defaults.rescore)),
+            .nullable("damping", damping), .nullable("estimator", estimator),
+            .nullable("attribution", reference(.breakdown)))
     }
 
     private static let givenPrompt = string(
@@ -87,14 +81,13 @@ extension Schema {
 
     static let breakdown = object(
         "The breakdowns of each score.",
-        .optional("layers", boolean("By tracked layer.", default: false).orNull),
-        .optional("tokens", boolean("By token.", default: false).orNull),
-        .optional(
+        .nullable("layers", boolean("By tracked layer.", default: false)),
+        .nullable("tokens", boolean("By token.", default: false)),
+        .nullable(
             "output_tokens",
             boolean(
                 "By the tokens of the sequence that become likelier if the model moves towards the query.",
-                default: false
-            ).orNull))
+                default: false)))
 
     static let completionSpan = object(
         "A part of a completion, in Unicode code points.",
@@ -104,29 +97,25 @@ extension Schema {
     static func candidateSelection(under configuration: Configuration) -> Schema {
         object(
             "What is scored: sequences of the corpus, or texts that come with the query.",
-            .optional(
+            .nullable(
                 "prefilter",
                 choice(
                     "tfidf: the sequences with the highest TF-IDF scores; index: those whose influence the gradient index estimates to "
                         + "be largest; both: those with the largest sum of score and estimate, each in standard deviations; all: "
                         + "every sequence.",
-                    of: CandidateSelection.Prefilter.self, default: .tfidf
-                ).orNull),
-            .optional(
+                    of: CandidateSelection.Prefilter.self, default: .tfidf)),
+            .nullable(
                 "limit",
                 integer(
                     "How many sequences the prefilter keeps: all of them if the corpus has fewer.",
-                    in: Limits.candidates,
-                    default: configuration.query.candidateLimit
-                ).orNull),
-            .optional(
+                    in: Limits.candidates, default: configuration.query.candidateLimit)),
+            .nullable(
                 "ids",
                 array(
                     "Ids of sequences or documents: only these are scored.",
-                    of: string("An id.", within: Limits.name), within: Limits.ids
-                ).orNull),
-            .optional("source", string("Only sequences of this source.", within: Limits.name).orNull),
-            .optional(
+                    of: string("An id.", within: Limits.name), within: Limits.ids)),
+            .nullable("source", string("Only sequences of this source.", within: Limits.name)),
+            .nullable(
                 "texts",
                 array(
                     "Texts that need not be in the corpus, each scored in full as if it were a training sequence. All of them are "
@@ -134,16 +123,14 @@ extension Schema {
                         + "probe.",
                     of: string(
                         "A text with at most as many tokens as a sequence can have.", within: configuration.query.text),
-                    within: configuration.query.texts
-                ).orNull),
-            .optional(
+                    within: configuration.query.texts)),
+            .nullable(
                 "probe",
                 integer(
                     "How many of the other sequences, drawn at random, are scored as well, to estimate how much influence the choice "
-                        + "of candidates has missed.", in: Limits.probe
-                ).orNull),
-            .optional(
-                "probe_seed", integer("The same seed draws the same sequences.", in: Limits.seed, default: 0).orNull))
+                        + "of candidates has missed.", in: Limits.probe)),
+            .nullable(
+                "probe_seed", integer("The same seed draws the same sequences.", in: Limits.seed, default: 0)))
     }
 
     static func scoresRequest(under configuration: Configuration) -> Schema {
@@ -151,8 +138,7 @@ extension Schema {
         return object(
             "A query, and the texts whose influence on it is computed; the other members are as in a query.",
             .required("prompt", givenPrompt), .required("completion", givenCompletion),
-            .optional("spans", spans.orNull),
-            .optional("contrast", contrast.orNull),
+            .nullable("spans", spans), .nullable("contrast", contrast),
             .required(
                 "texts",
                 array(
@@ -161,10 +147,10 @@ extension Schema {
                         "A text, alone or with a name.", text,
                         object(
                             "A text with a name.",
-                            .optional("id", string("The client's own name for the text.", within: Limits.id).orNull),
+                            .nullable("id", string("The client's own name for the text.", within: Limits.id)),
                             .required("text", text))),
                     within: configuration.query.texts)),
-            .optional("damping", damping.orNull), .optional("estimator", estimator.orNull),
-            .optional("attribution", reference(.breakdown).orNull))
+            .nullable("damping", damping), .nullable("estimator", estimator),
+            .nullable("attribution", reference(.breakdown)))
     }
 }

@@ -8,11 +8,9 @@ extension Schema {
 
     static let resultList = object(
         "One entry per query, in the order of the request.",
-        .required(
-            "results",
-            array(
-                "The results; a query that failed has its failure instead.",
-                of: Schema(tree: ["oneOf": [reference(.queryResult).tree, reference(.failedQuery).tree]]))))
+        .list(
+            "results", "The results; a query that failed has its failure instead.",
+            of: Schema(tree: ["oneOf": [reference(.queryResult).tree, reference(.failedQuery).tree]])))
 
     static let failedQuery = object(
         "A query that has no result.",
@@ -66,16 +64,15 @@ extension Schema {
                 "All other sources together.", .count("sources", "How many other sources there are.", from: 1),
                 considered, positive, negative)),
         .optional("prefilter_bias", reference(.prefilterBias)),
-        .required(
+        .list(
             "sequences",
-            array(
-                "The sequences, the most influential first; if both directions were asked for, the proponents come first.",
-                of: reference(.influentialSequence))))
+            "The sequences, the most influential first; if both directions were asked for, the proponents come first.",
+            of: reference(.influentialSequence)))
 
     // MARK: - The query
 
-    private static let tokens = Property.required(
-        "tokens", array("The tokens of the prompt and the completion.", of: reference(.queryToken)))
+    private static let tokens = Property.list(
+        "tokens", "The tokens of the prompt and the completion.", of: reference(.queryToken))
     private static let completionStart = Property.count(
         "completion_start", "The index of the completion's first token.")
     private static let startsInsideToken = Property.required(
@@ -170,36 +167,32 @@ extension Schema {
     static let scores = object(
         "The influence of texts on a query.", .required("query", reference(.understoodQuery)),
         .required("timings", reference(.timings)), .optional("method", reference(.method)), corpusSequences,
-        .required(
-            "scores",
-            array(
-                "One entry per text, in the order of the request.",
-                of: object(
-                    "The influence of one text.",
-                    .count("index", "The text's index in the request."),
-                    .text("id", "The client's own name for the text.").orAbsent,
-                    .required(
-                        "score",
-                        number(
-                            "The influence, in nats. Positive: training on the text makes the completion likelier. Null if the "
-                                + "model overflows on the text, which then has no score."
-                        ).orNull),
-                    .required(
-                        "nats_per_copy",
-                        number("The score divided by the number of training sequences; null if the score is.").orNull),
-                    spurious, byLayer, byToken, byOutputToken))))
+        .list(
+            "scores", "One entry per text, in the order of the request.",
+            of: object(
+                "The influence of one text.",
+                .count("index", "The text's index in the request."),
+                .text("id", "The client's own name for the text.").orAbsent,
+                .required(
+                    "score",
+                    number(
+                        "The influence, in nats. Positive: training on the text makes the completion likelier. Null if the "
+                            + "model overflows on the text, which then has no score."
+                    ).orNull),
+                .required(
+                    "nats_per_copy",
+                    number("The score divided by the number of training sequences; null if the score is.").orNull),
+                spurious, byLayer, byToken, byOutputToken)))
 
     // MARK: - How influence is distributed over what was scored, and over what was not
 
     static let scoreDistribution = object(
         "The distribution of all scores, in nats.", considered, .value("mean", "The mean score."),
         .value("standard_deviation", "The standard deviation of the scores.", from: 0),
-        .required(
+        .list(
             "bounds",
-            array(
-                "The bounds of the histogram's bins, ascending; one more than there are bins.", of: number("A bound."))),
-        .required(
-            "counts", array("How many scores are in each bin.", of: integer("A count.", from: 0))),
+            "The bounds of the histogram's bins, ascending; one more than there are bins.", of: number("A bound.")),
+        .list("counts", "How many scores are in each bin.", of: integer("A count.", from: 0)),
         .optional("power_law", reference(.powerLaw)),
         .optional(
             "shares",
@@ -242,13 +235,11 @@ extension Schema {
         ).orAbsent,
         .value("missed_share_error", "The standard error of that share.", from: 0).orAbsent,
         .count("would_rank", "How many of the sample would have been among the sequences returned."),
-        .required(
-            "found",
-            array(
-                "The strongest of these, at most \(PrefilterBias.limit).",
-                of: object(
-                    "A sequence that was not chosen and would have been returned.",
-                    .count("rank", "The rank that it would have had.", from: 1), .text("id", "The sequence's id."),
-                    source, .value("score", "The sequence's score, in nats."),
-                    .text("text", "The beginning of the sequence's text.")))))
+        .list(
+            "found", "The strongest of these, at most \(PrefilterBias.limit).",
+            of: object(
+                "A sequence that was not chosen and would have been returned.",
+                .count("rank", "The rank that it would have had.", from: 1), .text("id", "The sequence's id."),
+                source, .value("score", "The sequence's score, in nats."),
+                .text("text", "The beginning of the sequence's text."))))
 }

@@ -18,18 +18,16 @@ extension Schema {
 
     static let sequenceList = object(
         "A page of sequences, in the order in which they were added.",
-        .required("sequences", array("The sequences.", of: reference(.sequence))), .nextCursor)
+        .list("sequences", "The sequences.", of: reference(.sequence)), .nextCursor)
 
     static let searchResult = object(
         "Sequences that share tokens with a text.",
-        .required(
-            "hits",
-            array(
-                "The sequences, the best first.",
-                of: object(
-                    "A sequence.", .count("rank", "The rank, from 1.", from: 1),
-                    .value("score", "TF-IDF: the sum of the shared tokens' weights, in nats.", from: 0),
-                    .required("sequence", reference(.sequence))))))
+        .list(
+            "hits", "The sequences, the best first.",
+            of: object(
+                "A sequence.", .count("rank", "The rank, from 1.", from: 1),
+                .value("score", "TF-IDF: the sum of the shared tokens' weights, in nats.", from: 0),
+                .required("sequence", reference(.sequence)))))
 
     private static let nameBytes = String(CorpusDocument.maximumNameBytes)
 
@@ -69,11 +67,9 @@ extension Schema {
         .count("empty", "How many records have a text without tokens; they are not added."),
         .count("sequences", "How many sequences are new: a long document has several."),
         .count("tokens", "How many tokens the new documents have."),
-        .required(
-            "ids",
-            array(
-                "For each record, in order, the id of the document with its text; null for a text without tokens.",
-                of: string("An id.").orNull)),
+        .list(
+            "ids", "For each record, in order, the id of the document with its text; null for a text without tokens.",
+            of: string("An id.").orNull),
         .required("corpus", reference(.corpusStatistics)))
 
     static let corpusStatistics = object(
@@ -86,25 +82,23 @@ extension Schema {
     static let completionRequest = object(
         "A prompt to continue.",
         .required("prompt", string("The text to continue.", within: CompletionRequest.Limits.prompt)),
-        .optional(
+        .nullable(
             "max_tokens",
             integer(
-                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32
-            ).orNull),
-        .optional(
+                "How many tokens to generate at most.", in: CompletionRequest.Limits.maximumTokens, default: 32)),
+        .nullable(
             "temperature",
             number(
                 "The sampling temperature; 0 takes the likeliest token at each step.",
-                in: CompletionRequest.Limits.temperature, default: 0
-            ).orNull),
-        .optional(
+                in: CompletionRequest.Limits.temperature, default: 0)),
+        .nullable(
             "seed",
-            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0).orNull))
+            integer("The same seed gives the same completion.", in: CompletionRequest.Limits.seed, default: 0)))
 
     static let completion = object(
         "The model's continuation of a prompt.", .text("prompt", "The prompt."),
         .text("completion", "The text with which the model continued it."),
-        .required("tokens", array("The completion's tokens.", of: reference(.queryToken))),
+        .list("tokens", "The completion's tokens.", of: reference(.queryToken)),
         .required(
             "finish_reason",
             choice(
@@ -117,14 +111,12 @@ extension Schema {
         .count("context_length", "The most tokens that the model can read.", from: 1),
         .count("vocabulary", "How many tokens the vocabulary has.", from: 1),
         .text("digest", "A digest that distinguishes the model from any other."),
-        .required(
-            "tracked_layers",
-            array(
-                "The linear layers through which influence is computed.",
-                of: object(
-                    "A layer.", .text("name", "The layer's name."),
-                    .count("inputs", "How many inputs it has, counting its bias as one.", from: 1),
-                    .count("outputs", "How many outputs it has.", from: 1)))),
+        .list(
+            "tracked_layers", "The linear layers through which influence is computed.",
+            of: object(
+                "A layer.", .text("name", "The layer's name."),
+                .count("inputs", "How many inputs it has, counting its bias as one.", from: 1),
+                .count("outputs", "How many outputs it has.", from: 1))),
         .required(
             "factors",
             object(
@@ -134,11 +126,10 @@ extension Schema {
                 .count("tokens", "How many tokens they were fitted on.").orAbsent,
                 .optional("seed", integer("The fit's seed.", in: UInt64.min...UInt64.max)),
                 .count("bytes", "How much memory they take."),
-                .required(
+                .list(
                     "layers_without_curvature",
-                    array(
-                        "The tracked layers that no gradient of the fit reached: nothing has influence through them.",
-                        of: string("A layer's name."))))),
+                    "The tracked layers that no gradient of the fit reached: nothing has influence through them.",
+                    of: string("A layer's name.")))),
         .required("corpus", reference(.corpusStatistics)),
         .optional(
             "index",
@@ -164,14 +155,12 @@ extension Schema {
     static let callList = object(
         "Every call of the API.", .required("service", choice("The service's name.", ["tributary"])),
         .text("version", "The service's version."),
-        .required(
-            "calls",
-            array(
-                "The calls.",
-                of: object(
-                    "A call.", .text("method", "Its method."),
-                    .text("path", "Its path, in which {name} stands for one segment."),
-                    .text("summary", "What it does.")))))
+        .list(
+            "calls", "The calls.",
+            of: object(
+                "A call.", .text("method", "Its method."),
+                .text("path", "Its path, in which {name} stands for one segment."),
+                .text("summary", "What it does."))))
 
     private static let problemMembers: [Property] = [
         .text("type", "The kind of problem, such as /problems/unknown-job; GET it for an explanation."),
@@ -197,5 +186,5 @@ extension Schema {
         .text("explanation", "When the problem occurs, and what to do about it."))
 
     static let problemKindList = object(
-        "Every kind of problem.", .required("problems", array("The kinds, by name.", of: reference(.problemKind))))
+        "Every kind of problem.", .list("problems", "The kinds, by name.", of: reference(.problemKind)))
 }

@@ -3,7 +3,6 @@ import Limits
 
 /// What a JSON value can be: a schema of JSON Schema 2020-12, which OpenAPI 3.1 uses.
 struct Schema: Sendable, Equatable {
-    /// The schema as it is written into the document.
     var tree: JSONTree
 
     struct Property: Sendable {
@@ -11,15 +10,16 @@ struct Schema: Sendable, Equatable {
         var schema: Schema
         var isRequired: Bool
 
-        /// A member that every object has.
         static func required(_ name: String, _ schema: Schema) -> Property {
             Property(name: name, schema: schema, isRequired: true)
         }
 
-        /// A member that an object may lack.
         static func optional(_ name: String, _ schema: Schema) -> Property {
             Property(name: name, schema: schema, isRequired: false)
         }
+
+        /// A member that a client can leave out or set to null.
+        static func nullable(_ name: String, _ schema: Schema) -> Property { optional(name, schema.orNull) }
 
         /// A required text that the server writes.
         static func text(_ name: String, _ description: String) -> Property { required(name, string(description)) }
@@ -29,17 +29,19 @@ struct Schema: Sendable, Equatable {
             required(name, integer(description, from: minimum))
         }
 
-        /// A required number that the server writes, with any minimum.
         static func value(_ name: String, _ description: String, from minimum: Int? = nil) -> Property {
             required(name, number(description, from: minimum))
         }
 
-        /// The cursor of a list's next page.
+        /// A required list that the server writes.
+        static func list(_ name: String, _ description: String, of element: Schema) -> Property {
+            required(name, array(description, of: element))
+        }
+
         static let nextCursor = text(
             "next_cursor", "The value to send as cursor for the next page; absent on the last page."
         ).orAbsent
 
-        /// The same member, which an object may lack.
         var orAbsent: Property { .optional(name, schema) }
     }
 
@@ -70,7 +72,6 @@ struct Schema: Sendable, Equatable {
             ])
     }
 
-    /// - Parameter limit: The length of a list that is sent to the server.
     static func array<Element>(
         _ description: String, of element: Schema, within limit: ListLimit<Element>
     ) -> Schema {
@@ -99,7 +100,6 @@ struct Schema: Sendable, Equatable {
             ])
     }
 
-    /// - Parameter minimum: The least number of characters.
     static func string(
         _ description: String, atLeast minimum: Int? = nil, format: String? = nil, pattern: String? = nil,
         example: String? = nil
@@ -126,12 +126,10 @@ struct Schema: Sendable, Equatable {
 
     // MARK: - Numbers
 
-    /// A whole number that the server writes.
     static func integer(_ description: String, from minimum: Int) -> Schema {
         typed("integer", description, ["minimum": tree(minimum)])
     }
 
-    /// A whole number within bounds.
     static func integer<Integer: FixedWidthInteger & Sendable>(
         _ description: String, in limit: ClosedRange<Integer>, default fallback: Integer? = nil
     ) -> Schema {
@@ -142,7 +140,6 @@ struct Schema: Sendable, Equatable {
             ])
     }
 
-    /// A number that is sent to the server.
     static func number(_ description: String, in limit: NumberLimit, default fallback: Double? = nil) -> Schema {
         let bounds = [limit.lowest, limit.highest].map { JSONTree.number(NumberLimit.text($0)) }
         return typed(
@@ -180,7 +177,6 @@ struct Schema: Sendable, Equatable {
         Schema(tree: ["$ref": .string("#/components/schemas/\(schema.name)")])
     }
 
-    /// The same, or null.
     var orNull: Schema {
         guard let type = tree["type"], case .object(let members) = tree else {
             return Schema(tree: ["anyOf": [tree, ["type": "null"]]])
