@@ -65,7 +65,7 @@ struct QuestionOptions: ParsableArguments {
             }
             return Self.embedded.map { EvaluationQuery(prompt: $0.0, completion: $0.1) }
         }
-        return try QueryFile(path: queries).queries(defaults: InfluenceQuery(prompt: "", completion: ""), hasRank: true)
+        return try QueryFile(path: queries).queries(defaults: InfluenceQuery(prompt: "", completion: ""))
             .map {
                 EvaluationQuery(prompt: $0.prompt, completion: $0.completion)
             }

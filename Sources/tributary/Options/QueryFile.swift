@@ -17,7 +17,7 @@ struct QueryFile {
     ///   - defaults: The values of fields that a line does not set.
     ///   - hasRank: Whether their rank was asked for. Otherwise each line has the rank that is usual for its kind.
     /// - Throws: ``QueryFileError``.
-    func queries(defaults: InfluenceQuery, hasRank: Bool) throws -> [InfluenceQuery] {
+    func queries(defaults: InfluenceQuery, hasRank: Bool = true) throws -> [InfluenceQuery] {
         guard case .object(var members) = try JSONTreeEncoder.tree(of: defaults) else { return [] }
         if !hasRank { members.removeAll { $0.name == "rank" } }
         return try lines { try query($0, defaults: .object(members)) }
