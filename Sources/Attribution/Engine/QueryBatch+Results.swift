@@ -146,7 +146,6 @@ extension QueryBatch {
 }
 
 extension QueryBatch {
-    /// All that was computed for one query.
     struct Answer {
         let ranking: Ranking
         let gradient: QueryGradient
@@ -215,7 +214,6 @@ extension QueryBatch {
         }
     }
 
-    /// The influence of all candidates, by source.
     private func sources(of ranking: Ranking) throws -> ([SourceInfluence], SourceInfluence.Others?) {
         let kept = ranking.entries.filter { !AdHocTexts.isText($0.rowid) }
         let texts = ranking.entries.compactMap { entry in adHoc[entry.rowid].map { ($0.source, entry.score.total) } }

@@ -1,18 +1,14 @@
 import Transformer
 
-/// A query as the model reads it.
 struct TokenizedQuery: Sendable {
     let completion: TokenizedContinuation
-    /// The completion with which it is contrasted.
     let contrast: TokenizedContinuation?
     /// If only parts of the completion are measured, the positions of their tokens in prompt and completion, ascending.
     let measured: [Int]?
     /// The tokens of each ad-hoc text, as the corpus would keep them.
     let texts: [[Int32]]
 
-    /// The tokens of the completion and the contrast.
     var completions: [Int32] { Array(completion.completion) + (contrast?.completion ?? []) }
-    /// The tokens of the prompt, the completion and the contrast.
     var tokens: [Int32] { completion.tokens[..<completion.completionStart] + completions }
 }
 
@@ -73,9 +69,7 @@ extension InfluenceEngine {
             completionStartsInsideToken: joined.completionStartsInsideToken)
     }
 
-    /// The tokens that hold at least a part of one of the spans.
-    ///
-    /// - Returns: Their positions in prompt and completion, ascending.
+    /// The positions in prompt and completion, ascending, of the tokens that hold at least a part of one of the spans.
     private func tokens(
         of spans: [CompletionSpan], in query: InfluenceQuery, _ whole: TokenizedContinuation
     ) throws -> [Int] {

@@ -47,8 +47,6 @@ struct GradientIndexFile {
 
     static func exists(at path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
-    /// Reads a file's header.
-    ///
     /// - Throws: ``GradientIndexError``.
     static func open(_ path: String) throws -> (file: GradientIndexFile, sequences: Int) {
         let name = path
@@ -132,7 +130,6 @@ struct GradientIndexFile {
         }
     }
 
-    /// A sequence's record as the file has it.
     func record(of tokens: [Int32], sketch: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(recordBytes)
@@ -140,7 +137,6 @@ struct GradientIndexFile {
         return bytes + sketch
     }
 
-    /// A hash of 32 bits that tells sequences apart.
     static func hash(of tokens: [Int32]) -> UInt32 {
         let hash = CheckpointBlock.hash(tokens.littleEndianBytes)
         return UInt32(truncatingIfNeeded: hash ^ (hash >> 32))

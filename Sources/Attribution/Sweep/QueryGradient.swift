@@ -35,7 +35,6 @@ public struct QueryGradient: Sendable {
         measurement.isFinite && (logProbabilities + (contrastLogProbabilities ?? [])).allSatisfy(\.isFinite)
     }
 
-    /// The gradient, multiplied out.
     var whole: ParameterVector { ParameterVector(layers: layers.map(\.whole)) }
 
     /// Runs a query forward and backward.
@@ -83,7 +82,6 @@ public struct QueryGradient: Sendable {
 }
 
 extension Matrix {
-    /// The rows of one matrix above those of another with the same number of columns.
     fileprivate init(_ first: Matrix, above second: Matrix) {
         self.init(rows: first.rows + second.rows, columns: first.columns)
         copy(first.slice, toRow: 0, column: 0)
@@ -91,7 +89,6 @@ extension Matrix {
     }
 }
 
-/// Keeps each layer's part of a query's backward pass.
 private struct QueryGradientTap: GradientTap {
     var layers: [QueryGradient.Factors?]
 

@@ -37,7 +37,6 @@ public struct ContentKey: Sendable, Hashable {
         low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    /// Names a sequence by its tokens.
     init(sequence tokens: [Int32]) {
         var digest = ContentDigest()
         digest.update(tokens)

@@ -97,7 +97,6 @@ struct ImportRun {
 
     // MARK: Writing
 
-    /// Writes all prepared records.
     private mutating func commit() throws {
         try startWrite()
         try finishWrite()
@@ -169,7 +168,6 @@ struct SlicePreparation {
         /// The good records, in order. If bad ones are not skipped, only those before the first bad one.
         var documents: [PreparedDocument] = []
 
-        /// The errors of the bad records.
         var failures: [CorpusImportError] = []
     }
 
