@@ -73,7 +73,6 @@ public enum FactorFile {
         }
     }
 
-    /// The names of the files, without their extension.
     private static let fileNames = [
         "activation_eigenvectors", "gradient_eigenvectors", "activation_eigenvalues", "gradient_eigenvalues",
         "lambda_matrix", "num_lambda_processed",

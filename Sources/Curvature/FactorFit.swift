@@ -244,7 +244,6 @@ public struct FactorFit: Sendable {
         return slots.map { $0.withState { $0.tap } }
     }
 
-    /// The next few micro-batches.
     private func round(_ stage: Stage, from start: Int, batches count: Int) throws -> ([TokenBatch], end: Int) {
         var batches: [TokenBatch] = []
         var batch = TokenBatch()
@@ -298,7 +297,6 @@ public struct FactorFit: Sendable {
 }
 
 extension FactorFit.Source {
-    /// At most `maximum` of the sequences, evenly spread.
     fileprivate func spread(over maximum: Int?) -> FactorFit.Source {
         guard let maximum, maximum < count, maximum > 0 else { return self }
         let all = self

@@ -38,7 +38,6 @@ struct FitState {
         ]
     }
 
-    /// The file of a state in the first stage.
     func contents(covariances taps: [CovarianceTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .covariances, next: next))
         for (worker, tap) in taps.enumerated() {
@@ -51,7 +50,6 @@ struct FitState {
         return writer
     }
 
-    /// The file of a state in the last stage.
     func contents(bases: [Eigenbasis], eigenvalues taps: [EigenvalueTap], next: Int) -> SafetensorsWriter {
         var writer = SafetensorsWriter(metadata: metadata(stage: .eigenvalues, next: next))
         for (layer, basis) in zip(tracked.layers, bases) {
@@ -69,7 +67,6 @@ struct FitState {
         return writer
     }
 
-    /// The outcome of reading a file.
     enum Found {
         case nothing
         case state(Saved)

@@ -94,7 +94,6 @@ struct CandidateSelector: Sendable {
             uniqueKeysWithValues: zip(needing, try index.search(queries, asOf: corpusSequences, workers: workers)))
     }
 
-    /// - Throws: ``QueryError/unusable(field:reason:)`` for ids that the corpus does not have.
     func named(_ ids: [String], source: String?) throws -> [Int64] {
         do {
             let named = Set(try corpus.rowids(named: ids))
@@ -120,7 +119,6 @@ struct ProbeSample: Sendable {
 }
 
 extension CandidateSelection {
-    /// Whether the gradient index chooses candidates, alone or with others.
     var needsIndex: Bool { ids == nil && texts == nil && (prefilter == .index || prefilter == .both) }
 
     /// The name that a result gives to the way in which candidates were chosen.
@@ -144,12 +142,9 @@ struct AdHocTexts: Sendable {
         var source: String { "given" }
     }
 
-    /// The texts of the first query, and then of the others.
     private var texts: [Text] = []
-    /// The indices of each query's texts.
     private var ranges: [Range<Int>] = []
 
-    /// - Parameter queries: Each query's texts, and the tokens of each text.
     init(of queries: [(texts: [String], tokens: [[Int32]])]) {
         for query in queries {
             let start = texts.count

@@ -125,7 +125,6 @@ extension ModelSummary.Statistics {
 }
 
 extension IngestionError {
-    /// Converts any error to one with which an upload ends.
     init(_ error: any Error) {
         guard let error = error as? CorpusImportError else {
             self = (error as? CorpusError).map(Self.init) ?? .failed(reason: String(describing: error))

@@ -18,8 +18,6 @@ extension InfluenceQuery.Estimator {
 }
 
 extension InfluenceEngine {
-    /// The gradients of queries, in order.
-    ///
     /// - Parameter step: Called before each query.
     func gradients(of queries: [TokenizedQuery], step: @Sendable () throws -> Void = {}) throws -> [QueryGradient] {
         let slots = (0..<workers.count).map { _ in WorkerSlot(DecoderWorkspace()) }
@@ -47,7 +45,6 @@ extension InfluenceEngine {
         }
     }
 
-    /// The curvature of the model's loss on the first sequences of the corpus.
     func curvature(asOf corpusSequences: Int) throws -> GaussNewtonMatrix {
         let corpus = corpus
         let rowids = try corpus.rowids(asOf: corpusSequences)
@@ -127,7 +124,6 @@ extension InfluenceEngine {
 }
 
 extension QueryError {
-    /// Why a query's gradient could not be preconditioned in a layer.
     fileprivate init(_ error: EigenError, in layer: String, damping: Double?) {
         let gradient = "the query's gradient in layer \"\(layer)\""
         switch (error, damping) {
@@ -155,11 +151,7 @@ extension InfluenceEngine {
         return digest
     }
 
-    /// Names a query as a sweep scores it.
-    ///
-    /// - Parameters:
-    ///   - corpusSequences: How many sequences the corpus had when the query was solved.
-    ///   - base: ``scoringDigest()``
+    /// Names a query as a sweep scores it: `base` is ``scoringDigest()``, and the query was solved when the corpus had `corpusSequences`.
     func key(
         of query: InfluenceQuery, _ tokenized: TokenizedQuery, breakdown: CandidateSweep.Breakdown,
         corpusSequences: Int, base: ContentDigest

@@ -61,7 +61,6 @@ public final class InfluenceEngine: Sendable {
             batchTokens: batchTokens, tally: tally, sequences: sequences)
     }
 
-    /// Chooses candidates from the first sequences of the corpus.
     func selector(asOf corpusSequences: Int) -> CandidateSelector {
         CandidateSelector(corpus: corpus, index: index, corpusSequences: corpusSequences, workers: workers)
     }

@@ -280,7 +280,6 @@ extension QueryBatch {
         }
     }
 
-    /// The influence of all candidates, by source.
     private func sources(of ranking: Ranking) throws -> ([SourceInfluence], SourceInfluence.Others?) {
         let kept = ranking.entries.filter { !AdHocTexts.isText($0.rowid) }
         let texts = ranking.entries.compactMap { entry in adHoc[entry.rowid].map { ($0.source, entry.score.total) } }

@@ -304,7 +304,6 @@ struct QueryBatch {
         return (union, wanted)
     }
 
-    /// The control of a sweep for some of the queries.
     func sweepControl(
         for members: [Int], progress: @escaping @Sendable (Int) -> Void
     ) -> WorkControl<WorkProgress> {
@@ -312,8 +311,6 @@ struct QueryBatch {
             progress: { progress($0.done) }, isCancelled: { control.isCancelled(members[$0]) }, step: control.step)
     }
 
-    /// The checkpoint of a sweep for some of the queries.
-    ///
     /// - Parameter asked: The queries as the sweep scores them.
     func sweepCheckpoint(
         of members: [Int], as asked: [InfluenceQuery], breakdown: CandidateSweep.Breakdown, _ corpusSequences: Int

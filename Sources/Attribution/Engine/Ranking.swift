@@ -38,7 +38,6 @@ struct Ranking {
         return Array(Set(leading)).sorted()
     }
 
-    /// Replaces scores, and ranks again.
     mutating func replace(_ scores: [Int64: SequenceScore], isRescored: Bool) {
         func replace(_ entry: inout Entry) {
             guard let score = scores[entry.rowid] else { return }
@@ -98,8 +97,6 @@ struct Ranking {
 }
 
 extension [Ranking.Entry] {
-    /// The first index at which a predicate holds.
-    ///
     /// - Precondition: The predicate holds for all entries after one for which it holds.
     fileprivate func partitioningIndex(where belongs: (Ranking.Entry) -> Bool) -> Int {
         var (low, high) = (startIndex, endIndex)

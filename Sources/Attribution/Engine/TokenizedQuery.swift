@@ -1,6 +1,5 @@
 import Transformer
 
-/// A query as the model reads it.
 struct TokenizedQuery: Sendable {
     /// What is measured: one completion, or those of a behaviour.
     let parts: [Part]
@@ -96,9 +95,7 @@ extension InfluenceEngine {
             completionStartsInsideToken: joined.completionStartsInsideToken)
     }
 
-    /// The tokens that hold at least a part of one of the spans.
-    ///
-    /// - Returns: Their positions in prompt and completion, ascending.
+    /// The positions in prompt and completion, ascending, of the tokens that hold at least a part of one of the spans.
     private func tokens(
         of spans: [CompletionSpan], in query: InfluenceQuery, _ whole: TokenizedContinuation
     ) throws -> [Int] {

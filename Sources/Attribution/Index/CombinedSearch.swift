@@ -2,7 +2,6 @@ import Corpus
 
 /// The estimates of all sequences for one query, as the parts of a pass found them.
 struct Estimates: Sendable {
-    /// The estimates of neighbouring sequences.
     struct Part: Sendable {
         /// The index of the first of them among all sequences.
         let start: Int
@@ -185,10 +184,8 @@ public struct LexicalOverlap: Sendable {
     let scores: @Sendable () throws -> TermScores
     /// The query's pairs of tokens that end in its completion.
     let pairs: Set<Pair>
-    /// Reads the tokens of sequences, by their rowids.
     let tokens: @Sendable ([Int64]) throws -> [[Int32]]
 
-    /// How many of the pairs each sequence has.
     func pairCounts(in rowids: [Int64]) throws -> [Int] {
         guard !pairs.isEmpty else { return rowids.map { _ in 0 } }
         return try tokens(rowids).map { tokens in

@@ -1,6 +1,5 @@
 import Corpus
 
-/// The best matches of a query in its directions.
 struct DirectedMatches: Sendable {
     private var proponents: TopMatches?
     private var opponents: TopMatches?

@@ -117,7 +117,6 @@ public final class GradientIndex: Sendable {
         }
     }
 
-    /// The buffers that a worker keeps between micro-batches.
     private struct Sketcher: Sendable {
         var workspace = DecoderWorkspace()
         var tap: SketchTap
@@ -214,7 +213,6 @@ public final class GradientIndex: Sendable {
         return found
     }
 
-    /// One pass over the records.
     private func pass(
         over records: Data, _ sequences: Int, for queries: [Query], _ workers: Workers
     ) throws -> [[Int64]] {

@@ -48,8 +48,6 @@ struct GradientIndexFile {
 
     static func exists(at path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
-    /// Reads a file's header.
-    ///
     /// - Throws: ``GradientIndexError``.
     static func open(_ path: String) throws -> (file: GradientIndexFile, sequences: Int) {
         let name = path

@@ -160,8 +160,6 @@ struct LayerSketch: Sendable {
     }
 
     /// Writes a sequence's entries, given its coordinates, out × in.
-    ///
-    /// - Parameter scratch: Scratch memory for the rotation.
     func write(_ block: Matrix, _ scratch: inout Matrix, into entries: inout MutableSpan<Float>, from start: Int) {
         write(block, weights: weights, scale: 1, &scratch, into: &entries, from: start)
     }

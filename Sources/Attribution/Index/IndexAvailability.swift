@@ -48,8 +48,6 @@ public enum IndexAvailability: Sendable {
         if case .ready(let index) = self { index } else { nil }
     }
 
-    /// The index.
-    ///
     /// - Throws: ``QueryError/unusable(field:reason:)`` if there is none.
     func required() throws -> GradientIndex {
         switch self {

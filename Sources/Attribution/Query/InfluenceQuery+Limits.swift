@@ -64,7 +64,6 @@ extension InfluenceQuery {
     }
 }
 
-/// A key of any name.
 private struct AnyCodingKey: CodingKey {
     let stringValue: String
     let intValue: Int? = nil

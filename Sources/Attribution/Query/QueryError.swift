@@ -6,7 +6,6 @@ public enum QueryError: Error, Equatable, CustomStringConvertible {
     /// Something on our side failed.
     case failed(reason: String)
 
-    /// Converts any error to one with which a query ends.
     init(_ error: any Error) {
         self = error as? QueryError ?? .failed(reason: String(describing: error))
     }

@@ -125,7 +125,6 @@ public struct CandidateSweep: Sendable {
         }
     }
 
-    /// The state that a worker keeps between micro-batches.
     private struct Worker: Sendable {
         var workspace = DecoderWorkspace()
         var tap: ScoringTap
@@ -157,7 +156,6 @@ private struct Chunk {
     private var isScored: [Bool]
     private var position = 0
     private var reported = 0
-    /// The sequences of the micro-batch under way.
     private var members: [Int] = []
 
     /// - Parameters:
@@ -226,7 +224,6 @@ private struct Chunk {
             for: queries.map { checkpoint.queries[$0] })
     }
 
-    /// How many sequences were done since the last call.
     mutating func takeProgress() -> Int {
         defer { reported = position }
         return position - reported

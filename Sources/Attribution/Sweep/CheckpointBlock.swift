@@ -77,7 +77,6 @@ extension [UInt8] {
     }
 }
 
-/// The parts of a score that a file has.
 private struct ScoreParts: OptionSet {
     let rawValue: UInt8
     static let total = ScoreParts(rawValue: 1)
@@ -146,7 +145,6 @@ struct CheckpointContents: Sendable {
 
     private let data: Data
     private var lists: [QueryList] = []
-    /// Where each sequence's scores are.
     private var locations: [ContentKey: [Location]] = [:]
 
     private struct QueryList {
@@ -168,7 +166,6 @@ struct CheckpointContents: Sendable {
         while let end = readBlock(at: validBytes) { validBytes = end }
     }
 
-    /// Whether one list has all of the queries.
     func knows(_ queries: [ContentKey]) -> Bool {
         lists.contains { list in queries.allSatisfy { list.columns[$0] != nil } }
     }

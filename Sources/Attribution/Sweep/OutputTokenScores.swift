@@ -18,7 +18,6 @@ struct OutputTokenScores: Sendable {
     /// The most logits of one pass.
     private static let logitLimit = 1 << 23
 
-    /// The buffers that a worker keeps between sequences.
     struct Buffers: Sendable {
         fileprivate var workspace = DecoderWorkspace()
         fileprivate var tangents = TangentWorkspace()

@@ -38,7 +38,6 @@ public struct QueryGradient: Sendable {
             && parts.allSatisfy { $0.logProbability.isFinite && ($0.contrast?.isFinite ?? true) }
     }
 
-    /// The gradient, multiplied out.
     var whole: ParameterVector { ParameterVector(layers: layers.map(\.whole)) }
 
     /// Runs a query forward and backward.
@@ -147,7 +146,6 @@ extension Matrix {
     }
 }
 
-/// Keeps each layer's part of a query's backward pass.
 private struct QueryGradientTap: GradientTap {
     var layers: [QueryGradient.Factors?]
 

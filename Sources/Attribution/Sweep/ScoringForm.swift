@@ -148,8 +148,6 @@ struct GradientProducts: Sendable {
         return rows
     }
 
-    /// Adds the products of one layer.
-    ///
     /// - Parameter table: sequences × queries
     mutating func add(_ pass: LayerPass, to table: inout ScoreTable) {
         let (inputs, outputs) = (pass.layer.inputs, pass.layer.outputs)

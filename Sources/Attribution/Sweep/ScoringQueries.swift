@@ -28,7 +28,6 @@ struct ScoringQueries: Sendable {
     /// The queries for the gradient form, for each layer queries × (out · in); none in the token form.
     let whole: [Matrix]
     let count: Int
-    /// Each query's column.
     let columns: [Int]
 
     /// - Parameter isInHalfPrecision: Whether the token form's thin factors are rounded to bfloat16.

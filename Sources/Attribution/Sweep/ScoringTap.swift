@@ -52,7 +52,6 @@ struct ScoringTap: GradientTap, Sendable {
         isStarted = true
     }
 
-    /// A sequence's rows in the tables.
     private func rows(of sequence: Int, in batch: TokenBatch) -> Range<Int> {
         form == .tokens ? batch.sequences[sequence] : sequence..<(sequence + 1)
     }

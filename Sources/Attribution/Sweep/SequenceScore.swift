@@ -33,7 +33,6 @@ public struct SequenceScore: Sendable, Equatable {
     /// The score of each position, if asked for.
     public var tokens: [Double]? { breakdown?.tokens }
 
-    /// Marks a pair of a query and a sequence that was not scored.
     static let unscored = SequenceScore(total: 0, breakdown: nil, concentration: -1, isScored: false)
 
     /// Whether the score can be ranked and summed. A score that is not finite is final all the same.

@@ -80,7 +80,6 @@ final class SweepInterest: Sendable {
     }
 }
 
-/// Which queries want which candidates.
 struct WantedPairs: Sendable {
     /// The offset of each candidate's queries, and at last the end of the last candidate's.
     private let starts: [Int]

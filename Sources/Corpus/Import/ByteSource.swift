@@ -10,13 +10,11 @@ protocol ByteSource: AnyObject {
     var bytesRead: Int { get }
 }
 
-/// A file's bytes.
 final class FileByteSource: ByteSource {
     private let handle: FileHandle
     private let path: String
     private(set) var bytesRead = 0
 
-    /// The number of bytes that are read at a time.
     static let chunkSize = 1 << 18
 
     init(_ handle: FileHandle, path: String) {
@@ -35,7 +33,6 @@ final class FileByteSource: ByteSource {
     }
 }
 
-/// Bytes in memory.
 final class MemoryByteSource: ByteSource {
     private let bytes: [UInt8]
     private(set) var bytesRead = 0

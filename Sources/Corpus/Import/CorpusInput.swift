@@ -71,7 +71,6 @@ public struct CorpusInput: Sendable {
         }
     }
 
-    /// Whether the name implies compressed data.
     var isNamedAsGzip: Bool {
         if case .file(let path) = origin { path.lowercased().hasSuffix(".gz") } else { false }
     }
@@ -98,8 +97,6 @@ public struct CorpusInput: Sendable {
         }
     }
 
-    /// Opens the input.
-    ///
     /// - Throws: ``CorpusImportError/missingFile(path:)``, ``CorpusImportError/isFolder(path:)`` or
     ///   ``CorpusImportError/unreadable(path:reason:)``.
     func open() throws -> any ByteSource {

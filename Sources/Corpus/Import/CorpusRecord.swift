@@ -27,8 +27,6 @@ public struct CorpusInputLocation: Sendable, Equatable, CustomStringConvertible 
 }
 
 extension CorpusRecord {
-    /// Reads a record's fields.
-    ///
     /// - Throws: ``CorpusImportError`` with the record's location.
     init(_ raw: RawRecord, _ rows: RowFields = RowFields()) throws(CorpusImportError) {
         try raw.requireUTF8()

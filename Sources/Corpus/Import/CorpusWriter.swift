@@ -22,7 +22,6 @@ struct PreparedDocument: Sendable {
     let content: Content
 }
 
-/// The result of adding a batch of records.
 struct AppendOutcome: Sendable {
     var summary = CorpusImportSummary()
     /// An error for each record whose identifier belongs to another text.

@@ -98,7 +98,6 @@ struct ImportRun {
 
     // MARK: Writing
 
-    /// Writes all prepared records.
     private mutating func commit() throws {
         try startWrite()
         try finishWrite()
@@ -170,7 +169,6 @@ struct SlicePreparation {
         /// The good records, in order. If bad ones are not skipped, only those before the first bad one.
         var documents: [PreparedDocument] = []
 
-        /// The errors of the bad records.
         var failures: [CorpusImportError] = []
     }
 

@@ -10,7 +10,6 @@ struct RawRecord: Sendable {
     let format: CorpusInput.Format
 }
 
-/// Reads an input record by record.
 struct RecordReader {
     /// The most bytes that a record can have.
     static let maximumRecordSize = 64 << 20
@@ -77,7 +76,6 @@ struct RecordReader {
 }
 
 extension UInt8 {
-    /// Whether the byte is ASCII white space.
     var isWhitespace: Bool { self == 0x20 || (0x09...0x0d).contains(self) }
 }
 
@@ -178,7 +176,6 @@ struct LineReader {
         return index
     }
 
-    /// Ends the current line.
     private mutating func take(_ end: ArraySlice<UInt8>) -> [UInt8] {
         lineNumber += 1
         isBegun = false

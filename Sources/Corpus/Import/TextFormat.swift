@@ -81,7 +81,6 @@ struct TextFormat {
 }
 
 extension UInt8 {
-    /// Whether the byte can be part of a column's name.
     fileprivate var isNameCharacter: Bool {
         switch self {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -102,7 +102,6 @@ extension CorpusTokenizationIdentity {
         }
     }
 
-    /// Records the identity in a new corpus.
     func insert(_ db: Database) throws {
         try db.execute(
             sql: "INSERT INTO corpus VALUES (1, ?, ?, ?, 0, 0, 0, 0, ?)",

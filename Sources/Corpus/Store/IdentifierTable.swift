@@ -42,7 +42,6 @@ struct IdentifierTable {
         return found
     }
 
-    /// The row of the document with this external identifier.
     func document(named name: String) throws -> DocumentRow? {
         guard !name.isCutBySQLite else { return nil }
         let statement = try db.cachedStatement(
@@ -80,7 +79,6 @@ struct IdentifierTable {
     }
 }
 
-/// A document's id and its sequences.
 struct DocumentRow {
     let id: Int64
     let sequences: ClosedRange<Int64>

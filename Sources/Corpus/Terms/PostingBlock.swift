@@ -13,7 +13,6 @@ struct PostingBlock: Equatable {
     /// The number of rowids in a stretch. The bits of one fill an overflow page of SQLite, together with the part in the row itself.
     static let span = 1 << 15
 
-    /// The bits of a stretch without any sequence.
     static let noBits = [UInt8](repeating: 0, count: span / 8)
     /// The number of rowids in the block, at least one.
     let count: Int
@@ -51,7 +50,6 @@ struct PostingBlock: Equatable {
 
     private var isList: Bool { rowids.count == 2 * count }
 
-    /// The distance at a byte of a list.
     private func distance(at index: Int) -> Int { Int(rowids[index]) | Int(rowids[index + 1]) << 8 }
 
     /// The last rowid's distance from the stretch's first.

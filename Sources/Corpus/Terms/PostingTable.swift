@@ -14,7 +14,6 @@ import JSON
 /// The number of sequences that have a token (n_t in ``TermIndex``) is the sum of `count` over the token's rows. Nothing else must be kept
 /// in step: a table that was dropped can be rebuilt from the sequences.
 struct PostingTable {
-    /// The text of a new sequence.
     struct Addition {
         let rowid: Int64
         let tokens: ArraySlice<Int32>
@@ -177,7 +176,6 @@ struct SourceTable {
         if let source { try append(ranges, of: source) }
     }
 
-    /// Adds sequences of a source.
     func append(_ ranges: [ClosedRange<Int64>], of source: String) throws {
         let span = Int64(PostingBlock.span)
         for (stretch, rowids) in Dictionary(grouping: ranges.joined(), by: { $0 / span }) {

@@ -103,7 +103,6 @@ public struct TermIndex: Sendable {
         return log((Double(corpusSize) - frequency + 0.5) / (frequency + 0.5) + 1)
     }
 
-    /// The number of sequences in the corpus.
     static func sequenceCount(_ db: Database) throws -> Int {
         try Int.fetchOne(db, sql: "SELECT sequences FROM corpus") ?? 0
     }

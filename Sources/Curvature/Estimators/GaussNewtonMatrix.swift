@@ -17,13 +17,11 @@ public struct GaussNewtonMatrix: Sendable {
     /// A pool, as several products can be formed at a time.
     private let passes = SparePool { Passes() }
 
-    /// The buffers that a worker keeps between products.
     private struct Passes: Sendable {
         var workspace = DecoderWorkspace()
         var tangents = TangentWorkspace()
         var taps: [GradientSumTap] = []
 
-        /// Makes one sum per vector, each zero.
         mutating func prepare(_ count: Int, _ tracked: TrackedLayers) {
             if taps.count > count { taps.removeLast(taps.count - count) }
             for index in taps.indices { taps[index].sum.reset() }
@@ -114,7 +112,6 @@ public struct GaussNewtonMatrix: Sendable {
         }
     }
 
-    /// Micro-batches of some of the sequences, in their order.
     package func batches(of sequences: [Int], labels: (Int) -> TokenBatch.Labels) throws -> [TokenBatch] {
         var batches: [TokenBatch] = []
         var batch = TokenBatch()
