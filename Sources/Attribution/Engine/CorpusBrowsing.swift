@@ -5,9 +5,7 @@ public protocol CorpusBrowsing: Sendable {
     /// Finds sequences by TF-IDF alone.
     func search(_ text: String, limit: Int) throws -> [SearchHit]
 
-    /// One sequence of the corpus, by its id.
-    ///
-    /// - Returns: `nil` if no sequence has that id.
+    /// One sequence of the corpus by its id; `nil` if no sequence has that id.
     func sequence(_ id: String) throws -> SequenceDescription?
 
     /// Sequences in the order in which they were added.

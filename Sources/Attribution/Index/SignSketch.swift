@@ -32,9 +32,7 @@ public struct SignSketch: Sendable, Equatable {
         fileprivate var sums: [Float] = []
     }
 
-    /// The bytes of a record.
-    ///
-    /// - Parameter vector: The segments, one after another.
+    /// The bytes of the record of a vector, which has the segments one after another.
     public func record(of vector: Span<Float>) -> [UInt8] {
         precondition(vector.count == segments * entries, "\(vector.count) values for \(segments) × \(entries)")
         var bytes: [UInt8] = []

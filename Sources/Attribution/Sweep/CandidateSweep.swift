@@ -190,9 +190,7 @@ private struct Chunk {
 
     var isDone: Bool { position == sequences.count && reported == sequences.count }
 
-    /// Packs the next sequences that are wanted and not yet scored.
-    ///
-    /// - Returns: `nil` if there are no more.
+    /// Packs the next sequences that are wanted and not yet scored; `nil` if there are no more.
     mutating func next(upTo limit: Int, wantedBy current: SweepInterest.Current) -> TokenBatch? {
         var batch = TokenBatch()
         members = []

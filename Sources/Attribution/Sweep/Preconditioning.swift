@@ -20,9 +20,7 @@ public enum PreconditionedLayer: Sendable {
         self = try preconditioning.preconditioned([asked], factors: factors)[0].get()
     }
 
-    /// Compresses a matrix if a rank is given.
-    ///
-    /// - Returns: An `EigenError` if it is not finite.
+    /// Compresses a matrix if a rank is given; an `EigenError` if the matrix is not finite.
     static func compressed(_ matrix: Matrix, rank: InfluenceQuery.Rank) -> Result<PreconditionedLayer, EigenError> {
         guard matrix.isFinite else { return .failure(.notFinite) }
         return Result { () throws(EigenError) in

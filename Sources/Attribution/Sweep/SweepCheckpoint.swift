@@ -7,9 +7,7 @@ import Sequences
 /// Scores are kept under names made from everything that they depend on, the query and the sequence, and not by their position in a sweep.
 /// They stay valid if the corpus or the batch changes meanwhile. Called from several threads at a time.
 public protocol SweepCheckpoint: Sendable {
-    /// The scores that were kept for a sequence.
-    ///
-    /// - Returns: One score per query, in order; `nil` unless there is a score for every query.
+    /// The scores that were kept for a sequence, one per query, in order; `nil` unless there is a score for every query.
     func scores(of sequence: ContentKey, for queries: [ContentKey]) -> [SequenceScore]?
 
     /// Keeps the scores of one micro-batch, all of them or none.

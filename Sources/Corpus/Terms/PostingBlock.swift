@@ -19,9 +19,7 @@ struct PostingBlock: Equatable {
     /// The rowids in the form that is stored.
     let rowids: [UInt8]
 
-    /// The block with these bits.
-    ///
-    /// - Returns: Nil if no bit is set.
+    /// The block with these bits; nil if no bit is set.
     init?(bits: [UInt8]) {
         count = bits.reduce(0) { $0 + $1.nonzeroBitCount }
         guard let end = bits.lastIndex(where: { $0 != 0 }) else { return nil }
@@ -37,9 +35,7 @@ struct PostingBlock: Equatable {
         rowids = list
     }
 
-    /// The block of a row.
-    ///
-    /// - Returns: Nil if this type cannot have written the row.
+    /// The block of a row; nil if this type cannot have written the row.
     init?(count: Int, rowids: [UInt8]) {
         guard (1...Self.span).contains(count), !rowids.isEmpty, rowids.count <= min(2 * count, Self.span / 8) else {
             return nil

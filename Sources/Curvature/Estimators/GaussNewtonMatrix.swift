@@ -92,9 +92,7 @@ public struct GaussNewtonMatrix: Sendable {
         return (sums, Work(sequences: sequences.count * vectors.count, tokens: tokens * vectors.count))
     }
 
-    /// Runs sequences forward and backward, each worker with a tap of its own.
-    ///
-    /// - Returns: The taps, in the workers' order.
+    /// Runs sequences forward and backward, each worker with a tap of its own, and returns the taps in the workers' order.
     package func run<Tap: GradientTap & Sendable>(
         _ sequences: [Int], control: WorkControl<WorkProgress>, labels: (Int) -> TokenBatch.Labels,
         tap: @Sendable () -> Tap

@@ -11,9 +11,7 @@ public struct KroneckerInverse: InverseCurvature {
     private let eigenvalues: [Matrix]
     private let damping: [Double]
 
-    /// EK-FAC.
-    ///
-    /// - Parameter damping: λ in place of ``LayerFactors/defaultDamping``.
+    /// EK-FAC, with `damping` for λ in place of ``LayerFactors/defaultDamping`` if given.
     public init(corrected factors: EKFACFactors, damping: Double? = nil) {
         self.factors = factors
         eigenvalues = factors.layers.map(\.eigenvalues)

@@ -45,9 +45,7 @@ public struct NeumannIteration: InverseCurvature {
     /// size.
     private static let growth = 4.0
 
-    /// LiSSA.
-    ///
-    /// - Parameter damping: λ of each layer.
+    /// LiSSA, with `damping` for the λ of each layer.
     public static func lissa(_ matrix: GaussNewtonMatrix, damping: [Double], _ options: Options) -> NeumannIteration {
         NeumannIteration(matrix: matrix, damping: damping, preconditioner: nil, options: options)
     }
