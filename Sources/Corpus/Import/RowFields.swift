@@ -13,20 +13,13 @@ public struct RowFields: Sendable, Equatable {
         case text, completion, chat, tokens
     }
 
-    /// Where rows with prompts or with several turns carry loss.
-    public enum Loss: String, Sendable, CaseIterable {
-        /// On completions, and on the assistant's turns.
-        case responses
-        /// On everything.
-        case all
-    }
-
     /// The kind of all rows; nil if each row's own fields decide.
     public var kind: Kind?
     public var text = FieldFormat(field: "text")
     public var prompt = FieldFormat(field: "prompt")
     public var completion = FieldFormat(field: "completion")
-    public var loss = Loss.responses
+    /// Where rows with a prompt or with several turns carry loss.
+    public var loss = LossScope.responses
 
     public init() {}
 

@@ -9,7 +9,7 @@ public enum TrainingRow: Sendable, Equatable {
     /// The record's text, with loss on the tokens that hold some of these bytes of its UTF-8 form.
     case spans([Range<Int>])
     /// A chat, of which the model's chat template makes the text. Each message is an object.
-    case chat([JSONTree], RowFields.Loss)
+    case chat([JSONTree], LossScope)
     /// Tokens that were made elsewhere, special tokens included. The text is what they spell.
     case tokens([Int32], LossMask)
 }
@@ -102,7 +102,7 @@ extension TrainingRow {
     ]
 
     private static func chat(
-        _ row: JSONTree, _ loss: RowFields.Loss, at location: CorpusInputLocation
+        _ row: JSONTree, _ loss: LossScope, at location: CorpusInputLocation
     ) throws(CorpusImportError) -> TrainingRow {
         let field = (row["messages"] ?? .null) != .null ? "messages" : "conversations"
         guard let value = row[field], case .array(let items) = value else {

@@ -41,6 +41,14 @@ public struct CorpusTokenization: Sendable {
     }
 }
 
+/// Where rows with prompts or with several turns carry loss.
+public enum LossScope: String, Sendable, CaseIterable {
+    /// On completions, and on the assistant's turns.
+    case responses
+    /// On everything.
+    case all
+}
+
 /// How rows whose loss is not on every token are tokenised. Its functions are called from several threads at once.
 public struct RowTokenization: Sendable {
     /// Returns the tokens of a text that follow the tokenization's prefix, with loss on those that hold any of the given bytes of the text's
@@ -48,13 +56,13 @@ public struct RowTokenization: Sendable {
     public let encode: @Sendable (_ text: String, _ loss: [Range<Int>]) throws -> TrainingSequence
     /// Returns the text that the model's chat template makes of messages, and its tokens with the special tokens that the template writes
     /// and no others.
-    public let chat: @Sendable (_ messages: [JSONTree], RowFields.Loss) throws -> (String, TrainingSequence)
+    public let chat: @Sendable (_ messages: [JSONTree], LossScope) throws -> (String, TrainingSequence)
     /// Returns the text that tokens spell. Throws if the model does not have one of them.
     public let decode: @Sendable ([Int32]) throws -> String
 
     public init(
         encode: @escaping @Sendable (_ text: String, _ loss: [Range<Int>]) throws -> TrainingSequence,
-        chat: @escaping @Sendable (_ messages: [JSONTree], RowFields.Loss) throws -> (String, TrainingSequence),
+        chat: @escaping @Sendable (_ messages: [JSONTree], LossScope) throws -> (String, TrainingSequence),
         decode: @escaping @Sendable ([Int32]) throws -> String
     ) {
         self.encode = encode

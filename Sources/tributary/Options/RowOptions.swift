@@ -21,8 +21,8 @@ struct RowOptions: ParsableArguments {
     )
     var completionField = FieldFormat.completion
 
-    @Option(help: "Where records with a prompt, or with several turns, carry loss: \(RowFields.Loss.list).")
-    var loss = RowFields.Loss.responses
+    @Option(help: "Where records with a prompt, or with several turns, carry loss: \(LossScope.list).")
+    var loss = LossScope.responses
 
     var fields: RowFields {
         var fields = RowFields()
@@ -39,7 +39,7 @@ extension RowFields.Kind: ExpressibleByArgument {
     fileprivate static var list: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
-extension RowFields.Loss: ExpressibleByArgument {
+extension LossScope: ExpressibleByArgument {
     fileprivate static var list: String { "responses (completions and the assistant's turns) or all" }
 }
 
