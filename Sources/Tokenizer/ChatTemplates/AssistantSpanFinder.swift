@@ -1,13 +1,16 @@
 /// Finds the assistant's turns in a rendered chat whose template has no marks.
 ///
-/// Let `whole` be the chat's text and `before` the text of the messages before a turn, with the generation prompt. Where `whole` begins
-/// with `before`, the turn begins behind it. The turn ends where the chat up to and including it ends, without white space at its end.
-/// Some templates render a turn otherwise when it is not the last one (they strip earlier reasoning, move the system's message to the
-/// last question, or end a chat with a token of its own). There the turn's content is searched in the text, from the end of the
-/// message before, and the turn ends with the text that follows its content both here and where it is the last turn.
+/// Let `before` be the text of the messages before a turn with the generation prompt. Where the chat's text begins with it, the turn
+/// begins behind it. Let `after` be the text of the messages up to and including the turn. Where the chat's text begins with it, too, the
+/// turn ends where `after` ends without white space.
+///
+/// Some templates render a turn otherwise when more messages follow: they strip earlier reasoning, move the system's message to the last
+/// question, or end a chat with a token of its own. There the turn's content is searched behind what precedes it, and the turn ends with
+/// the text that follows its content where the generation prompt comes next. A turn without content is told by rendering the chat again
+/// with another content in its place.
 struct AssistantSpanFinder {
-    /// The text of the first messages.
-    typealias Render = (_ count: Int, _ addsGenerationPrompt: Bool) throws(ChatTemplateError) -> [Unicode.Scalar]
+    /// The text of messages.
+    typealias Render = (_ messages: [ChatMessage], _ addsGenerationPrompt: Bool) throws(ChatTemplateError) -> [Unicode.Scalar]
 
     private let messages: [ChatMessage]
     private let whole: [Unicode.Scalar]
@@ -24,6 +27,7 @@ struct AssistantSpanFinder {
         self.render = render
     }
 
+    /// - Throws: ``ChatTemplateError/unclearSpan(template:message:reason:)``.
     mutating func spans() throws(ChatTemplateError) -> [AssistantSpan] {
         var spans: [AssistantSpan] = []
         for (index, message) in messages.enumerated() where message.isAssistant {
@@ -34,34 +38,59 @@ struct AssistantSpanFinder {
         return spans
     }
 
-    private mutating func span(of index: Int) throws(ChatTemplateError) -> Range<Int> {
-        // A template can refuse the messages before a turn, most of all where there are none.
-        let before = try? render(index, true)
-        let plain = try? render(index, false)
-        let after = try? render(index + 1, false)
-        let content = content(of: index, before: plain, prompted: before)
+    /// The renderings around one turn. A template can refuse some of them, most of all a chat without messages.
+    private struct Turn {
+        /// The messages before the turn.
+        let plain: [Unicode.Scalar]?
+        /// The same with the generation prompt.
+        let prompted: [Unicode.Scalar]?
+        /// The messages up to and including the turn, and the same with the generation prompt but without its text.
+        let endings: [[Unicode.Scalar]]
+    }
 
+    private func turn(_ index: Int, replacedBy replacement: ChatMessage? = nil) -> Turn {
+        let earlier = Array(messages[..<index])
+        let plain = try? render(earlier, false)
+        let prompted = try? render(earlier, true)
+        let including = earlier + [replacement ?? messages[index]]
+        var endings: [[Unicode.Scalar]] = []
+        if let after = try? render(including, false) { endings.append(trimmed(after)) }
+        if let plain, let prompted, prompted.starts(with: plain), let continued = try? render(including, true) {
+            let prompt = prompted[plain.count...]
+            if continued.suffix(prompt.count).elementsEqual(prompt) {
+                endings.append(trimmed(continued.dropLast(prompt.count)))
+            }
+        }
+        return Turn(plain: plain, prompted: prompted, endings: endings.sorted { $0.count > $1.count })
+    }
+
+    private mutating func span(of index: Int) throws(ChatTemplateError) -> Range<Int> {
+        let turn = turn(index)
+        let content = content(of: index, in: turn)
         let start: Int
-        if let before, whole.starts(with: before) {
-            start = startBehind(before, hasPrompt: plain.map { $0 != before } ?? true, content: content)
-        } else if let plain, let before, whole.starts(with: plain), before.starts(with: plain) {
+        if let prompted = turn.prompted, whole.starts(with: prompted) {
+            start = startBehind(prompted, hasPrompt: turn.plain != prompted, content: content)
+        } else if let plain = turn.plain, let prompted = turn.prompted, whole.starts(with: plain), prompted.starts(with: plain) {
             // The template writes something else where its generation prompt would be.
             source = .content
-            let common = commonPrefix(before, whole)
+            let common = max(plain.count, startOfTag(around: commonPrefix(prompted, whole)))
             start = content.map { min($0.lowerBound, common) } ?? common
         } else {
             source = .content
             guard let content else {
-                throw .unclearSpan(
-                    template: origin, message: index,
-                    reason: "the template renders the messages before it differently when more follow, and its content is not found")
+                throw unclear(
+                    index, "the template renders the messages before it differently when more follow, and its content is not found")
             }
             start = content.lowerBound
         }
-        guard start >= previousEnd else {
-            throw .unclearSpan(template: origin, message: index, reason: "it would overlap the turn before")
-        }
-        return start..<(try end(of: index, from: start, after: after, content: content))
+        guard start >= previousEnd else { throw unclear(index, "it would overlap the turn before") }
+        let end = try end(of: index, from: start, turn: turn, content: content)
+        guard end >= start, end <= whole.count else { throw unclear(index, "its end is not found") }
+        return start..<end
+    }
+
+    private func unclear(_ index: Int, _ reason: String) -> ChatTemplateError {
+        .unclearSpan(template: origin, message: index, reason: reason)
     }
 
     /// Where a turn begins if the text begins with what is before it.
@@ -74,50 +103,70 @@ struct AssistantSpanFinder {
 
     /// Where a turn ends.
     private mutating func end(
-        of index: Int, from start: Int, after: [Unicode.Scalar]?, content: Range<Int>?
+        of index: Int, from start: Int, turn: Turn, content: Range<Int>?
     ) throws(ChatTemplateError) -> Int {
         let contentEnd = max(start, content?.upperBound ?? start)
-        if let after {
-            let end = trimmedEnd(of: after, from: contentEnd)
-            if end > start || content != nil, end <= whole.count, whole[..<end].elementsEqual(after[..<min(end, after.count)]) {
-                return end
-            }
+        for ending in turn.endings where whole.starts(with: ending) && ending.count >= start {
+            return max(ending.count, contentEnd)
         }
         source = .content
-        guard let content else {
-            throw .unclearSpan(
-                template: origin, message: index,
-                reason: "the template renders it differently when more messages follow, and it has no content to search for")
+        guard let content else { return try endWithoutContent(of: index, from: start) }
+        // What follows the content where it is at the end of the chat, as far as it is the same here.
+        let needle = Array(whole[content])
+        var length = 0
+        for ending in turn.endings {
+            guard let place = PythonText.findLast(needle, in: ending) else { continue }
+            let tail = Array(ending[(place + needle.count)...])
+            if whole[contentEnd...].starts(with: tail) { return contentEnd + tail.count }
+            length = max(length, commonPrefix(tail, Array(whole[contentEnd...])))
         }
-        // The text between the content and the end of the chat, where it is the same here.
-        guard let after, let last = occurrence(of: Array(whole[content]), in: after) else { return contentEnd }
-        let tail = after[last.upperBound..<max(last.upperBound, trimmedEnd(of: after, from: last.upperBound))]
-        return whole[contentEnd...].starts(with: tail) ? contentEnd + tail.count : contentEnd
+        return max(contentEnd, trimmed(whole[..<startOfTag(around: contentEnd + length)]).count)
     }
 
-    private func trimmedEnd(of text: [Unicode.Scalar], from start: Int) -> Int {
-        var end = text.count
-        while end > start, text[end - 1].isPythonSpace { end -= 1 }
-        return max(end, min(start, text.count))
+    /// The end of a turn that has nothing to search for: the text that would follow another content in its place.
+    private func endWithoutContent(of index: Int, from start: Int) throws(ChatTemplateError) -> Int {
+        let mark = Array("tributary's mark".unicodeScalars)
+        let marked = ChatMessage(role: messages[index].role, content: String(scalars: mark))
+        var others = messages
+        others[index] = marked
+        guard let other = try? render(others, false), let place = PythonText.find(mark, in: other) else {
+            throw unclear(index, "it has no content to search for")
+        }
+        let following = other[(place + mark.count)...]
+        for ending in turn(index, replacedBy: marked).endings {
+            guard let last = PythonText.findLast(mark, in: ending) else { continue }
+            let tail = ending[(last + mark.count)...]
+            let end = whole.count - following.count + tail.count
+            if following.starts(with: tail), whole.suffix(following.count).elementsEqual(following), end >= start { return end }
+        }
+        throw unclear(index, "the template renders it differently when more messages follow, and it has no content to search for")
     }
 
-    /// The last occurrence.
-    private func occurrence(of needle: [Unicode.Scalar], in text: [Unicode.Scalar]) -> Range<Int>? {
-        PythonText.findLast(needle, in: text).map { $0..<$0 + needle.count }
+    private func trimmed(_ text: some BidirectionalCollection<Unicode.Scalar>) -> [Unicode.Scalar] {
+        PythonText.strip(Array(text), characters: nil, left: false)
     }
 
     private func commonPrefix(_ first: [Unicode.Scalar], _ second: [Unicode.Scalar]) -> Int {
         zip(first, second).prefix { $0 == $1 }.reduce(0) { count, _ in count + 1 }
     }
 
+    /// The start of the tag such as `<|end|>` that an index lies within, if it does; the index otherwise.
+    private func startOfTag(around index: Int) -> Int {
+        var start = index
+        while start > 0, index - start < 64 {
+            start -= 1
+            if whole[start] == ">" { return index }
+            if whole[start] == "<" { return start }
+        }
+        return index
+    }
+
     // MARK: Searching the content
 
     /// Where the content of a message is in the text.
-    private func content(
-        of index: Int, before: [Unicode.Scalar]?, prompted: [Unicode.Scalar]?
-    ) -> Range<Int>? {
-        if let before, whole.starts(with: before) { return found(index, from: max(before.count, previousEnd)) }
-        if let prompted, whole.starts(with: prompted) { return found(index, from: max(prompted.count, previousEnd)) }
+    private func content(of index: Int, in turn: Turn) -> Range<Int>? {
+        if let prompted = turn.prompted, whole.starts(with: prompted) { return found(index, from: max(prompted.count, previousEnd)) }
+        if let plain = turn.plain, whole.starts(with: plain) { return found(index, from: max(plain.count, previousEnd)) }
         // Message by message, so that a question with the same words is not taken for the answer.
         var position = 0
         for earlier in 0..<index where messages[earlier].role != "system" && messages[earlier].role != "developer" {
@@ -142,6 +191,6 @@ struct AssistantSpanFinder {
             let answer = Array(content[(end + marker.count)...])
             needles.append(PythonText.strip(answer, characters: nil))
         }
-        return needles.filter { !$0.isEmpty }
+        return needles.filter { !$0.allSatisfy(\.isPythonSpace) }
     }
 }

@@ -100,7 +100,7 @@ public struct ChatTemplate: Sendable {
     /// - Throws: ``ChatTemplateError``.
     public func text(of messages: [ChatMessage], _ options: Options = Options()) throws(ChatTemplateError) -> String {
         let program = try program(named: options.template, forTools: options.tools != nil)
-        return String(scalars: try rendering(of: messages[...], by: program, options).text)
+        return String(scalars: try rendering(of: messages, by: program, options).text)
     }
 
     /// The text of a chat, and where the assistant's turns are in it.
@@ -110,7 +110,7 @@ public struct ChatTemplate: Sendable {
     /// - Throws: ``ChatTemplateError``; ``ChatTemplateError/unclearSpan(template:message:reason:)`` if a turn cannot be found.
     public func render(_ messages: [ChatMessage], _ options: Options = Options()) throws(ChatTemplateError) -> RenderedChat {
         let program = try program(named: options.template, forTools: options.tools != nil)
-        let whole = try rendering(of: messages[...], by: program, options)
+        let whole = try rendering(of: messages, by: program, options)
         let emptyTurns = messages.indices.filter { messages[$0].isEmptyTurn }
         if program.hasGenerationMarks {
             let turns = messages.indices.filter { messages[$0].isAssistant }
@@ -121,17 +121,17 @@ public struct ChatTemplate: Sendable {
             return RenderedChat(scalars: whole.text, spans: spans, source: .marks, emptyTurns: emptyTurns)
         }
         var finder = AssistantSpanFinder(messages: messages, whole: whole.text, origin: program.origin) {
-            count, addsPrompt throws(ChatTemplateError) in
+            messages, addsPrompt throws(ChatTemplateError) in
             var options = options
             options.addsGenerationPrompt = addsPrompt
-            return try rendering(of: messages[..<count], by: program, options).text
+            return try rendering(of: messages, by: program, options).text
         }
         let spans = try finder.spans()
         return RenderedChat(scalars: whole.text, spans: spans, source: finder.source, emptyTurns: emptyTurns)
     }
 
     private func rendering(
-        of messages: ArraySlice<ChatMessage>, by program: TemplateProgram, _ options: Options
+        of messages: [ChatMessage], by program: TemplateProgram, _ options: Options
     ) throws(ChatTemplateError) -> TemplateEvaluator.Rendering {
         guard !messages.isEmpty else { throw .noMessages }
         let evaluator = TemplateEvaluator(limits: limits, now: options.now)

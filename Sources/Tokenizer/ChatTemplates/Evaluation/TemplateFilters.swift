@@ -231,7 +231,8 @@ extension TemplateEvaluator {
 
     private func mappingFilter(_ name: String, _ value: TemplateValue, _ call: TemplateCall) throws -> TemplateValue {
         var result: [TemplateValue] = []
-        let elements = try elements(of: value)
+        // Nothing that is false is iterated over, not even none.
+        let elements = value.isTrue ? try elements(of: value) : []
         if name == "map" {
             if call.positional.isEmpty, let path = call.named.first(where: { $0.name == "attribute" })?.value {
                 let fallback = call.named.first { $0.name == "default" }?.value
