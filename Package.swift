@@ -103,7 +103,7 @@ let package = Package(
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib"]),
-        .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files"], exclude: ["Fixtures"]),
+        .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files", "JSON"], exclude: ["Fixtures"]),
         .testTarget(
             name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files"], exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
