@@ -109,7 +109,7 @@ let package = Package(
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "Sequences"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib"]),
-        .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files"], exclude: ["Fixtures"]),
+        .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files", "JSON"], exclude: ["Fixtures"]),
         .testTarget(
             name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files", "Sequences"],
             exclude: ["Fixtures"]),

@@ -25,6 +25,9 @@ public final class Tokenizer: Sendable {
     /// SHA-256, in hexadecimal, of everything that determines a text's ids, however the files spell it.
     public let digest: String
 
+    /// How chats are written for this model; nil where the files have no chat template.
+    public let chatTemplate: ChatTemplate?
+
     let description: TokenizerDescription
 
     /// The kind of tokenizer, for display.
@@ -49,10 +52,12 @@ public final class Tokenizer: Sendable {
 
     /// Reads a tokenizer.
     ///
-    /// - Parameter url: A checkpoint folder, or a `tokenizer.json`; a `tokenizer_config.json` beside it is read too.
+    /// - Parameter url: A checkpoint folder, or a `tokenizer.json`; a `tokenizer_config.json` and a chat template beside it are read
+    ///   too.
     /// - Throws: ``TokenizerError``, naming file and field, if a file is missing or malformed or asks for something unsupported.
     public convenience init(contentsOf url: URL) throws(TokenizerError) {
-        self.init(try TokenizerLoader.description(contentsOf: url))
+        let description = try TokenizerLoader.description(contentsOf: url)
+        self.init(description, chatTemplate: ChatTemplateFiles(folder: TokenizerLoader.folder(of: url)).template())
     }
 
     /// Makes the tokenizer that a GGUF file's metadata describes.
@@ -64,11 +69,13 @@ public final class Tokenizer: Sendable {
     /// - Parameter file: The file's name, for errors.
     /// - Throws: ``TokenizerError``, naming file and key, if the metadata asks for something unsupported.
     public convenience init(_ metadata: GGUFTokenizerMetadata, file: String) throws(TokenizerError) {
-        self.init(try GGUFTokenizerLoader(metadata: metadata, file: file).description())
+        let description = try GGUFTokenizerLoader(metadata: metadata, file: file).description()
+        self.init(description, chatTemplate: ChatTemplate(metadata, file: file))
     }
 
-    init(_ description: TokenizerDescription) {
+    init(_ description: TokenizerDescription, chatTemplate: ChatTemplate? = nil) {
         self.description = description
+        self.chatTemplate = chatTemplate
         vocabularyCount = description.identifierCount
         digest = description.digest
         decoded = DecodedTokens(description)

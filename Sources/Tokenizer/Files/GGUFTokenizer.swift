@@ -29,6 +29,18 @@ public struct GGUFTokenizerMetadata: Sendable, Equatable {
     public var addsSpacePrefix: Bool?
     /// `remove_extra_whitespaces`
     public var removesExtraWhitespace: Bool?
+    /// `tokenizer.chat_template`, named `default`, and the templates of `tokenizer.chat_template.NAME`.
+    public var chatTemplates: [NamedChatTemplate] = []
+
+    public struct NamedChatTemplate: Sendable, Equatable {
+        public var name: String
+        public var source: String
+
+        public init(name: String, source: String) {
+            self.name = name
+            self.source = source
+        }
+    }
 
     public init(model: String, tokens: [String]) {
         self.model = model

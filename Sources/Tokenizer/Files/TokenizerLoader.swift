@@ -9,9 +9,7 @@ struct TokenizerLoader {
 
     /// - Parameter url: A checkpoint folder, or a `tokenizer.json`. A `tokenizer_config.json` beside it is read too.
     static func description(contentsOf url: URL) throws(TokenizerError) -> TokenizerDescription {
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
-        let tokenizer = exists && isFolder.boolValue ? url.appendingPathComponent("tokenizer.json") : url
+        let tokenizer = isFolder(url) ? url.appendingPathComponent("tokenizer.json") : url
         let fields = try TokenizerFileReader.read(TokenizerFile.self, from: tokenizer)
         let beside = tokenizer.deletingLastPathComponent().appendingPathComponent("tokenizer_config.json")
         var configuration: TokenizerConfigurationFile?
@@ -20,6 +18,14 @@ struct TokenizerLoader {
         }
         return try TokenizerLoader(file: tokenizer.lastPathComponent, fields: fields, configuration: configuration)
             .description()
+    }
+
+    /// The folder of a tokenizer's files.
+    static func folder(of url: URL) -> URL { isFolder(url) ? url : url.deletingLastPathComponent() }
+
+    private static func isFolder(_ url: URL) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
     func description() throws(TokenizerError) -> TokenizerDescription {

@@ -186,7 +186,18 @@ extension GGUFFile {
         tokenizer.addsEos = try boolean(key("add_eos_token"))
         tokenizer.addsSpacePrefix = try boolean(key("add_space_prefix"))
         tokenizer.removesExtraWhitespace = try boolean(key("remove_extra_whitespaces"))
+        tokenizer.chatTemplates = chatTemplates
         return tokenizer
+    }
+
+    /// The chat templates; a value that is not a string is none.
+    private var chatTemplates: [GGUFTokenizerMetadata.NamedChatTemplate] {
+        let key = "tokenizer.chat_template"
+        let named = metadata.keys.filter { $0.hasPrefix(key + ".") }.sorted()
+        return ([key] + named).compactMap { name in
+            guard case .string(let source)? = metadata[name] else { return nil }
+            return .init(name: name == key ? "default" : String(name.dropFirst(key.count + 1)), source: source)
+        }
     }
 }
 
