@@ -20,13 +20,14 @@ let package = Package(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
         .target(name: "COpenBLASKernels", dependencies: ["COpenBLAS"]),
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
         // Floors 1 and 2: files, JSON, limits of input and numerics; storage, HTTP and tokenizers, which know nothing of each other.
-        .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib"]),
+        .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib", "CZstd"]),
         .target(name: "JSON"),
         .target(name: "Limits"),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
