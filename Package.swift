@@ -29,12 +29,13 @@ let package = Package(
         // Floors 1 and 2: files, JSON, limits of input and numerics; storage, HTTP and tokenizers, which know nothing of each other.
         .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib", "CZstd"]),
         .target(name: "JSON"),
+        .target(name: "Tables", dependencies: ["Files", "JSON"]),
         .target(name: "Limits"),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: [
-                "Files", "JSON", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
+                "Tables", "Files", "JSON", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .target(
             name: "HTTP",
@@ -100,6 +101,7 @@ let package = Package(
 
         .testTarget(name: "FilesTests", dependencies: ["Files"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(name: "TablesTests", dependencies: ["Tables", "Files", "JSON"], exclude: ["Fixtures"]),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files"]),
