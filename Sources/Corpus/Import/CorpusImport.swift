@@ -17,6 +17,8 @@ public struct CorpusImport: Sendable {
     public var badRecords: BadRecords
     /// The source of documents that do not name one.
     public var defaultSource: String?
+    /// The names of the fields that are read.
+    public var fields: RecordFields
     /// The size at which a batch is committed, in documents or in bytes. Memory holds at most two batches.
     var batchLimit = (records: 8192, bytes: 4 << 20)
     /// The most bytes that one record can have.
@@ -24,10 +26,14 @@ public struct CorpusImport: Sendable {
     /// The least time between two progress reports.
     var progressInterval = Duration.milliseconds(100)
 
-    public init(into store: CorpusStore, badRecords: BadRecords = .stop, defaultSource: String? = nil) {
+    public init(
+        into store: CorpusStore, badRecords: BadRecords = .stop, defaultSource: String? = nil,
+        fields: RecordFields = RecordFields()
+    ) {
         self.store = store
         self.badRecords = badRecords
         self.defaultSource = defaultSource
+        self.fields = fields
     }
 
     /// Imports documents. Blocks until they are committed.

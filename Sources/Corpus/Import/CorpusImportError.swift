@@ -1,13 +1,22 @@
 import Foundation
+import Tables
 
 /// Why an input, or a record of it, cannot be imported.
 public enum CorpusImportError: Error, Equatable {
     case missingFile(path: String)
     case isFolder(path: String)
     case unreadable(path: String, reason: String)
-    case truncatedGzip(file: String)
+    case truncatedCompression(file: String)
     /// The data does not match its compression or its checksum.
-    case corruptGzip(file: String, reason: String)
+    case corruptCompression(file: String, reason: String)
+    /// The data of a zstd file refers back further than the limit.
+    case windowTooLarge(file: String, limit: Int)
+    /// A folder or a pattern without files that can be imported.
+    case noFiles(path: String, unknown: [String])
+    /// A folder with a dataset of several splits.
+    case severalSplits(path: String, splits: [String])
+    /// A table, or a row of it, cannot be read.
+    case table(TableError)
     case foreignFormat(file: String, ForeignFormat)
     /// The file is named as plain text, but contains JSON.
     case jsonNamedAsText(file: String)
@@ -19,7 +28,7 @@ public enum CorpusImportError: Error, Equatable {
     case malformedJSON(location: CorpusInputLocation, reason: String)
     /// A line, or a field of it, is JSON of an unexpected type. `field` is nil for the line.
     case wrongType(location: CorpusInputLocation, field: String?, expected: String, found: String)
-    case missingText(location: CorpusInputLocation)
+    case missingText(location: CorpusInputLocation, field: String = "text")
     /// A text or an identifier is empty or consists of white space.
     case emptyField(location: CorpusInputLocation, field: String)
     case nulCharacter(location: CorpusInputLocation, field: String)
@@ -44,12 +53,24 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(path): this is a folder. Name the files in it."
         case .unreadable(let path, let reason):
             "\(path): the file cannot be read: \(reason)"
-        case .truncatedGzip(let file):
+        case .truncatedCompression(let file):
             "\(file): the compressed file ends before its data does. Copy or download it again."
-        case .corruptGzip(let file, let reason):
+        case .corruptCompression(let file, let reason):
             "\(file): the compressed file is damaged (\(reason)). Copy or download it again."
+        case .windowTooLarge(let file, let limit):
+            "\(file): the file needs more than \(limit >> 20) MiB to decompress. Compress it again without --long: zstd -dc --long=31 FILE | zstd"
+        case .noFiles(let path, let unknown) where unknown.isEmpty:
+            "\(path): there are no files."
+        case .noFiles(let path, let unknown):
+            "\(path): there are no files in a known format, only \(unknown.prefix(5).joined(separator: ", "))"
+                + "\(unknown.count > 5 ? " and \(unknown.count - 5) more" : ""). Name a file to import it all the same."
+        case .severalSplits(let path, let splits):
+            "\(path): this is a dataset of the splits \(splits.joined(separator: ", ")). Name the folder of one: "
+                + "\(path)/\(splits.first ?? "train")"
+        case .table(let error):
+            error.description
         case .foreignFormat(let file, let format):
-            "\(file): this is \(format.name), and neither JSON lines nor plain text. \(format.advice)"
+            "\(file): this is \(format.name), which cannot be imported. \(format.advice)"
         case .jsonNamedAsText(let file):
             "\(file): the file is named as plain text but contains JSON. Give --format jsonl or --format text."
         case .tooManyRecords(let name, let limit):
@@ -65,8 +86,8 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(location): the line is \(found); \(expected) is expected."
         case .wrongType(let location, let field?, let expected, let found):
             "\(location): \"\(field)\" is \(found); \(expected) is expected."
-        case .missingText(let location):
-            "\(location): the record has no \"text\". Each line must have one, like {\"id\": \"a1\", \"text\": \"...\"}."
+        case .missingText(let location, let field):
+            "\(location): the record has no \"\(field)\". Each line must have one, like {\"id\": \"a1\", \"\(field)\": \"...\"}."
         case .emptyField(let location, let field):
             "\(location): \"\(field)\" is empty. Remove the \(field == "text" ? "record" : "field"), or fill it in."
         case .nulCharacter(let location, let field):
@@ -96,15 +117,17 @@ extension CorpusImportError {
     public var location: CorpusInputLocation? {
         switch self {
         case .tooLong(let location, _), .invalidUTF8(let location, _), .malformedJSON(let location, _),
-            .wrongType(let location, _, _, _), .missingText(let location), .emptyField(let location, _),
+            .wrongType(let location, _, _, _), .missingText(let location, _), .emptyField(let location, _),
             .nulCharacter(let location, _), .nameTooLong(let location, _, _, _), .dotSegment(let location, _),
             .identifierTaken(let location, _), .untokenizable(let location, _):
             location
         case .foreignFormat(let file, _):
             CorpusInputLocation(file: file, line: 1)
-        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip, .tooManyRecords,
-            .cancelled,
-            .store:
+        case .table(let error):
+            error.line.map { CorpusInputLocation(file: error.file, line: $0) }
+                ?? error.row.map { CorpusInputLocation(file: error.file, line: $0, isRow: true) }
+        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedCompression, .corruptCompression,
+            .windowTooLarge, .noFiles, .severalSplits, .tooManyRecords, .cancelled, .store:
             nil
         }
     }
@@ -115,7 +138,9 @@ extension CorpusImportError {
         case .wrongType(_, let field, _, _): field
         case .emptyField(_, let field), .nulCharacter(_, let field), .nameTooLong(_, let field, _, _): field
         case .dotSegment, .identifierTaken: "id"
-        case .missingText, .untokenizable: "text"
+        case .missingText(_, let field): field
+        case .untokenizable: "text"
+        case .table(let error): error.column
         default: nil
         }
     }

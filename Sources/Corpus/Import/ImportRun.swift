@@ -56,12 +56,12 @@ struct ImportRun {
     private mutating func read(_ input: CorpusInput) throws {
         progress.input = input.name
         let bytesBefore = progress.bytesRead
-        var reader = try RecordReader(input, recordLimit: settings.recordLimit)
+        let reader = try RecordReader(input, fields: settings.fields, recordLimit: settings.recordLimit)
         try requireNotCancelled()
         while let record = try reader.next() {
             try requireNotCancelled()
             slice.append(record)
-            sliceSize += record.bytes.count
+            sliceSize += record.size
             progress.bytesRead = bytesBefore + reader.bytesRead
             if slice.count >= min(Self.sliceLimit.records, settings.batchLimit.records)
                 || sliceSize >= min(Self.sliceLimit.bytes, settings.batchLimit.bytes)
@@ -181,10 +181,10 @@ struct SlicePreparation {
     private typealias Outcome<Value> = Result<Value, CorpusImportError>
 
     func prepare(_ slice: [RawRecord]) throws -> Prepared {
-        let defaultSource = settings.defaultSource
+        let (defaultSource, fields) = (settings.defaultSource, settings.fields)
         let parsed = concurrentMap(slice) { raw in
             Outcome<ParsedRecord> { () throws(CorpusImportError) in
-                var record = try CorpusRecord(raw)
+                var record = try CorpusRecord(raw, fields: fields)
                 record.source = record.source ?? defaultSource
                 return ParsedRecord(record: record, hash: ContentHash(of: record.text))
             }

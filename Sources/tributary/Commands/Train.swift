@@ -170,7 +170,7 @@ struct Train: ParsableCommand {
 
     private func documents(_ paths: [String]) throws -> [String] {
         var texts: [String] = []
-        for path in paths { try CorpusInput.file(path).forEachRecord { texts.append($0.text) } }
+        for input in try InputFiles(at: paths).inputs { try input.forEachRecord { texts.append($0.text) } }
         return texts
     }
 

@@ -43,9 +43,9 @@ extension Workspace {
     @discardableResult
     func importDocuments(
         _ inputs: [CorpusInput], into corpus: CorpusStore, badRecords: CorpusImport.BadRecords = .stop,
-        source: String? = nil, title: String, _ control: TerminalControl
+        source: String? = nil, fields: RecordFields = RecordFields(), title: String, _ control: TerminalControl
     ) throws -> CorpusImportSummary {
-        let run = CorpusImport(into: corpus, badRecords: badRecords, defaultSource: source)
+        let run = CorpusImport(into: corpus, badRecords: badRecords, defaultSource: source, fields: fields)
         let display = control.display(title)
         do {
             let summary = try run.run(
