@@ -20,21 +20,23 @@ let package = Package(
             name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl"), .linkedLibrary("gomp")]),
         .target(name: "COpenBLASKernels", dependencies: ["COpenBLAS"]),
         .target(name: "CVectorKernels"),
         .target(name: "CLinux"),
 
         // Floors 1 and 2: files, JSON, limits of input and numerics; storage, HTTP and tokenizers, which know nothing of each other.
-        .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib"]),
+        .target(name: "Files", dependencies: ["CLinux", "COpenSSL", "CZlib", "CZstd"]),
         .target(name: "JSON"),
+        .target(name: "Tables", dependencies: ["Files", "JSON"]),
         .target(name: "Limits"),
         .target(name: "Sequences"),
         .target(name: "LinearAlgebra", dependencies: ["COneDNN", "COpenBLAS", "COpenBLASKernels", "CVectorKernels"]),
         .target(
             name: "Corpus",
             dependencies: [
-                "Files", "JSON", "Sequences", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
+                "Tables", "Files", "JSON", "Sequences", "CVectorKernels", .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .target(
             name: "HTTP",
@@ -104,6 +106,7 @@ let package = Package(
 
         .testTarget(name: "FilesTests", dependencies: ["Files"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+        .testTarget(name: "TablesTests", dependencies: ["Tables", "Files", "JSON"], exclude: ["Fixtures"]),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
         .testTarget(name: "SequencesTests", dependencies: ["Sequences"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),

@@ -41,6 +41,14 @@ public enum FileSystem {
         return overflow ? .max : bytes
     }
 
+    /// The files and folders that match a shell's pattern, in the order of their names. Hidden ones match only a pattern that names the dot.
+    public static func paths(matching pattern: String) -> [String] {
+        var matches = glob_t()
+        defer { globfree(&matches) }
+        guard glob(pattern, 0, nil, &matches) == 0, let paths = matches.gl_pathv else { return [] }
+        return (0..<Int(matches.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
+    }
+
     /// The length of a file; nil if it does not exist.
     static func length(of path: String) -> Int? {
         var status = stat()

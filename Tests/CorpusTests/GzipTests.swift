@@ -13,7 +13,7 @@ struct GzipTests {
         try CorpusImport(into: corpus.store).run([.file(unnamed)])
         #expect(try corpus.store.statistics().documents == 1)
         let failure = importFailure { try CorpusImport(into: corpus.store).run([.file(misnamed)]) }
-        #expect(failure?.reason == .corruptGzip(file: "b.jsonl.gz", reason: "it is not in gzip format"))
+        #expect(failure?.reason == .corruptCompression(file: "b.jsonl.gz", reason: "it is not in gzip format"))
     }
 
     @Test("that ends too early keeps the records before, also those of an unfinished batch")
@@ -22,7 +22,7 @@ struct GzipTests {
         let whole = try GzipFixture.stored(Array(jsonLines(0..<1000).utf8), blockSize: 1000)
         let file = try corpus.folder.write(Array(whole.dropLast(2000)), to: "a.jsonl.gz")
         let failure = try #require(importFailure { try CorpusImport(into: corpus.store).run([.file(file)]) })
-        #expect(failure.reason == .truncatedGzip(file: "a.jsonl.gz"))
+        #expect(failure.reason == .truncatedCompression(file: "a.jsonl.gz"))
         let kept = try corpus.store.statistics().documents
         #expect(kept > 900 && kept < 1000 && failure.summary.documents == kept)
         #expect(try corpus.contents().map(\.id) == (0..<kept).map { "doc-\($0)" })

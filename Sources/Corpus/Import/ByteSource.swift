@@ -67,9 +67,36 @@ final class GzipByteSource: ByteSource {
         do {
             return try reader.nextChunk()
         } catch GzipError.corrupt(let reason) {
-            throw CorpusImportError.corruptGzip(file: file, reason: reason)
+            throw CorpusImportError.corruptCompression(file: file, reason: reason)
         } catch is GzipError {
-            throw CorpusImportError.truncatedGzip(file: file)
+            throw CorpusImportError.truncatedCompression(file: file)
+        }
+    }
+}
+
+/// The decompressed bytes of a source in zstd format.
+final class ZstdByteSource: ByteSource {
+    private let source: any ByteSource
+    private let file: String
+    private let reader: ZstdReader
+
+    init(_ source: any ByteSource, file: String) throws {
+        self.source = source
+        self.file = file
+        reader = try ZstdReader(source.nextChunk)
+    }
+
+    var bytesRead: Int { source.bytesRead }
+
+    func nextChunk() throws -> [UInt8]? {
+        do {
+            return try reader.nextChunk()
+        } catch ZstdError.corrupt(let reason) {
+            throw CorpusImportError.corruptCompression(file: file, reason: reason)
+        } catch ZstdError.windowTooLarge(let limit) {
+            throw CorpusImportError.windowTooLarge(file: file, limit: limit)
+        } catch is ZstdError {
+            throw CorpusImportError.truncatedCompression(file: file)
         }
     }
 }

@@ -1,13 +1,22 @@
 import Foundation
+import Tables
 
 /// Why an input, or a record of it, cannot be imported.
 public enum CorpusImportError: Error, Equatable {
     case missingFile(path: String)
     case isFolder(path: String)
     case unreadable(path: String, reason: String)
-    case truncatedGzip(file: String)
+    case truncatedCompression(file: String)
     /// The data does not match its compression or its checksum.
-    case corruptGzip(file: String, reason: String)
+    case corruptCompression(file: String, reason: String)
+    /// The data of a zstd file refers back further than the limit.
+    case windowTooLarge(file: String, limit: Int)
+    /// A folder or a pattern without files that can be imported.
+    case noFiles(path: String, unknown: [String])
+    /// A folder with a dataset of several splits.
+    case severalSplits(path: String, splits: [String])
+    /// A table, or a row of it, cannot be read.
+    case table(TableError)
     case foreignFormat(file: String, ForeignFormat)
     /// The file is named as plain text, but contains JSON.
     case jsonNamedAsText(file: String)
@@ -50,12 +59,24 @@ extension CorpusImportError: CustomStringConvertible, LocalizedError {
             "\(path): this is a folder. Name the files in it."
         case .unreadable(let path, let reason):
             "\(path): the file cannot be read: \(reason)"
-        case .truncatedGzip(let file):
+        case .truncatedCompression(let file):
             "\(file): the compressed file ends before its data does. Copy or download it again."
-        case .corruptGzip(let file, let reason):
+        case .corruptCompression(let file, let reason):
             "\(file): the compressed file is damaged (\(reason)). Copy or download it again."
+        case .windowTooLarge(let file, let limit):
+            "\(file): the file needs more than \(limit >> 20) MiB to decompress. Compress it again without --long: zstd -dc --long=31 FILE | zstd"
+        case .noFiles(let path, let unknown) where unknown.isEmpty:
+            "\(path): there are no files."
+        case .noFiles(let path, let unknown):
+            "\(path): there are no files in a known format, only \(unknown.prefix(5).joined(separator: ", "))"
+                + "\(unknown.count > 5 ? " and \(unknown.count - 5) more" : ""). Name a file to import it all the same."
+        case .severalSplits(let path, let splits):
+            "\(path): this is a dataset of the splits \(splits.joined(separator: ", ")). Name the folder of one: "
+                + "\(path)/\(splits.first ?? "train")"
+        case .table(let error):
+            error.description
         case .foreignFormat(let file, let format):
-            "\(file): this is \(format.name), and neither JSON lines nor plain text. \(format.advice)"
+            "\(file): this is \(format.name), which cannot be imported. \(format.advice)"
         case .jsonNamedAsText(let file):
             "\(file): the file is named as plain text but contains JSON. Give --format jsonl or --format text."
         case .tooManyRecords(let name, let limit):
@@ -141,9 +162,11 @@ extension CorpusImportError {
             location
         case .foreignFormat(let file, _):
             CorpusInputLocation(file: file, line: 1)
-        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedGzip, .corruptGzip, .tooManyRecords,
-            .cancelled,
-            .store:
+        case .table(let error):
+            error.line.map { CorpusInputLocation(file: error.file, line: $0) }
+                ?? error.row.map { CorpusInputLocation(file: error.file, line: $0, isRow: true) }
+        case .missingFile, .isFolder, .jsonNamedAsText, .unreadable, .truncatedCompression, .corruptCompression,
+            .windowTooLarge, .noFiles, .severalSplits, .tooManyRecords, .cancelled, .store:
             nil
         }
     }
@@ -156,6 +179,7 @@ extension CorpusImportError {
         case .dotSegment, .identifierTaken: "id"
         case .missingField(_, let field, _), .unusable(_, let field, _): field
         case .missingRow, .untokenizable: "text"
+        case .table(let error): error.column
         default: nil
         }
     }

@@ -51,10 +51,10 @@ public struct CorpusIngestion: Sendable {
 
     private func read(_ body: [UInt8], form: Form, name: String) throws -> [RawRecord] {
         if form == .object {
-            return [RawRecord(location: CorpusInputLocation(file: name, line: 1), bytes: body, format: .jsonLines)]
+            return [RawRecord(location: CorpusInputLocation(file: name, line: 1), json: body)]
         }
         if let format = ForeignFormat(head: body) { throw CorpusImportError.foreignFormat(file: name, format) }
-        var reader = RecordReader(lines: MemoryByteSource(body), name: name)
+        let reader = RecordReader(lines: MemoryByteSource(body), name: name)
         var records: [RawRecord] = []
         while let record = try reader.next() {
             guard records.count < maximumRecords else {

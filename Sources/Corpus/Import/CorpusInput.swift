@@ -2,7 +2,7 @@ import Foundation
 
 /// A source of documents to import.
 ///
-/// Inputs in gzip format are recognised by their first bytes and decompressed.
+/// Inputs compressed with gzip or zstd are recognised by their first bytes and decompressed.
 public struct CorpusInput: Sendable {
     /// How an input represents documents.
     public enum Format: Sendable, Equatable {
@@ -14,6 +14,21 @@ public struct CorpusInput: Sendable {
         /// Plain text with one document per paragraph, which ends at a blank line or at the end. A document's text keeps its line
         /// breaks, as line feeds.
         case plainText
+
+        /// One JSON array of objects like those of ``jsonLines``.
+        case jsonArray
+
+        /// Comma-separated values (RFC 4180). The first row names the columns, which are the fields; the others are ignored.
+        case commaSeparated
+
+        /// The same with tabs between the values.
+        case tabSeparated
+
+        /// A Parquet file, whose columns are the fields.
+        case parquet
+
+        /// An Arrow file or stream, whose columns are the fields.
+        case arrow
     }
 
     enum Origin: Sendable {
@@ -25,26 +40,24 @@ public struct CorpusInput: Sendable {
     let origin: Origin
     /// The requested format; nil to detect it.
     let format: Format?
-    /// The form that the file's name implies; nil if it implies none.
-    let named: NamedForm?
-
-    enum NamedForm: Sendable {
-        case jsonLines, plainText, csv, tsv
-    }
+    /// The format that the file's name implies; nil if it implies none.
+    let named: Format?
 
     /// The input's name in messages and origins.
     let name: String
 
     /// A file. `-` is standard input.
     ///
-    /// - Parameter format: If nil, the file's name decides (`.jsonl`, `.ndjson`, `.json` or `.txt`, perhaps followed by `.gz`), and for
-    ///   any other name the first character: `{` begins JSON lines. A file named as text that contains JSON is then refused, and so are
-    ///   tables and JSON arrays.
-    public static func file(_ path: String, format: Format? = nil) -> CorpusInput {
+    /// - Parameters:
+    ///   - format: If nil, the file's name decides (`.jsonl`, `.ndjson`, `.json`, `.txt`, `.csv`, `.tsv`, perhaps followed by
+    ///   `.gz` or `.zst`, `.parquet`, `.arrow`, `.feather`), and for any other name its beginning. A file named as text that contains JSON or
+    ///   a table is then refused.
+    ///   - name: The name in messages and origins; nil for the file's name without its folder.
+    public static func file(_ path: String, format: Format? = nil, name: String? = nil) -> CorpusInput {
         if path == "-" { return standardInput(format: format) }
         return CorpusInput(
             origin: .file(path: path), format: format, named: form(ofFileNamed: path),
-            name: URL(fileURLWithPath: path).lastPathComponent)
+            name: name ?? URL(fileURLWithPath: path).lastPathComponent)
     }
 
     /// The process's standard input. If the format is nil, the first character decides.
@@ -59,20 +72,30 @@ public struct CorpusInput: Sendable {
         CorpusInput(origin: .bytes(bytes), format: format, named: nil, name: name)
     }
 
-    private static func form(ofFileNamed path: String) -> NamedForm? {
+    /// Whether the file's name implies a format, or nothing but a compression.
+    static func hasKnownForm(_ path: String) -> Bool {
+        form(ofFileNamed: path) != nil || compressions.contains(URL(fileURLWithPath: path).pathExtension.lowercased())
+    }
+
+    private static let compressions = ["gz", "zst"]
+
+    private static func form(ofFileNamed path: String) -> Format? {
         var url = URL(fileURLWithPath: path)
-        if url.pathExtension.lowercased() == "gz" { url.deletePathExtension() }
+        if compressions.contains(url.pathExtension.lowercased()) { url.deletePathExtension() }
         return switch url.pathExtension.lowercased() {
         case "jsonl", "ndjson", "json": .jsonLines
         case "txt", "text": .plainText
-        case "csv": .csv
-        case "tsv", "tab": .tsv
+        case "csv": .commaSeparated
+        case "tsv", "tab": .tabSeparated
+        case "parquet", "pq": .parquet
+        case "arrow", "feather": .arrow
         default: nil
         }
     }
 
-    var isNamedAsGzip: Bool {
-        if case .file(let path) = origin { path.lowercased().hasSuffix(".gz") } else { false }
+    /// Whether the file's name ends like this, whatever its case.
+    func isNamed(_ ending: String) -> Bool {
+        if case .file(let path) = origin { path.lowercased().hasSuffix(ending) } else { false }
     }
 
     /// The number of bytes to read; nil if it is unknown.
@@ -118,8 +141,10 @@ public struct CorpusInput: Sendable {
     /// Reads the input's documents one after the other, without adding them to a corpus.
     ///
     /// - Throws: ``CorpusImportError`` for the first document that cannot be used, or whatever the body throws.
-    public func forEachRecord(_ body: (CorpusRecord) throws -> Void) throws {
-        var reader = try RecordReader(self)
-        while let raw = try reader.next() { try body(CorpusRecord(raw)) }
+    public func forEachRecord(
+        rows: RowFields = RowFields(), _ body: (CorpusRecord) throws -> Void
+    ) throws {
+        let reader = try RecordReader(self, rows: rows)
+        while let raw = try reader.next() { try body(CorpusRecord(raw, rows: rows)) }
     }
 }

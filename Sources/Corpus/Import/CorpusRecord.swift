@@ -12,49 +12,59 @@ public struct CorpusRecord: Sendable, Equatable {
     public var source: String?
     /// A JSON object, as text.
     public var metadata: String?
-    /// The file and line from which the record was read.
+    /// The file and line or row from which the record was read.
     public var location: CorpusInputLocation
 }
 
-/// A line of an input.
+/// A line of an input, or a row of a table without lines.
 public struct CorpusInputLocation: Sendable, Equatable, CustomStringConvertible {
     /// The name of the file, without its folder; `standard input` where there is none.
     public var file: String
-    /// The line, from 1.
+    /// The line or the row, from 1.
     public var line: Int
+    /// Whether ``line`` counts rows.
+    public var isRow = false
 
-    public var description: String { "\(file):\(line)" }
+    public var description: String { isRow ? "\(file), row \(line)" : "\(file):\(line)" }
 }
 
 extension CorpusRecord {
     /// - Throws: ``CorpusImportError`` with the record's location.
-    init(_ raw: RawRecord, _ rows: RowFields = RowFields()) throws(CorpusImportError) {
-        try raw.requireUTF8()
-        switch raw.format {
-        case .plainText:
-            self.init(text: String(decoding: raw.bytes, as: UTF8.self), location: raw.location)
-        case .jsonLines:
-            let fields = try JSONFields(raw, rows)
-            self.init(
-                id: fields.id, text: fields.text, row: fields.row, source: fields.source, metadata: fields.metadata,
-                location: raw.location)
+    init(_ raw: RawRecord, rows: RowFields = RowFields()) throws(CorpusImportError) {
+        switch raw.content {
+        case .paragraph(let bytes):
+            try raw.requireUTF8(bytes)
+            self.init(text: String(decoding: bytes, as: UTF8.self), location: raw.location)
+        case .json(let bytes):
+            try raw.requireUTF8(bytes)
+            try self.init(JSONFields(try raw.tree(bytes), rows, at: raw.location), at: raw.location)
+        case .row(let tree):
+            try self.init(JSONFields(tree, rows, at: raw.location, isOfTable: true), at: raw.location)
+        case .refused(let error):
+            throw error
         }
-        try validate()
+        try validate(textField: rows.text.description)
+    }
+
+    private init(_ fields: JSONFields, at location: CorpusInputLocation) {
+        self.init(
+            id: fields.id, text: fields.text, row: fields.row, source: fields.source, metadata: fields.metadata,
+            location: location)
     }
 
     /// Refuses fields that must not get into a corpus.
-    func validate() throws(CorpusImportError) {
+    func validate(textField: String = "text") throws(CorpusImportError) {
         // Clients remove these two from a path before they send it, percent-encoded or not (RFC 3986 section 5.2.4).
         if let id, id == "." || id == ".." { throw .dotSegment(location: location, id: id) }
         guard !row.hasText || !text.utf8.allSatisfy(\.isWhitespace) else {
-            throw .emptyField(location: location, field: "text")
+            throw .emptyField(location: location, field: textField)
         }
-        for (field, value) in [("id", id), ("text", text), ("source", source)] {
+        for (field, value) in [("id", id), (textField, text), ("source", source)] {
             guard let value else { continue }
             // Much of SQLite's interface ends a text at its first NUL character (sqlite.org/nulinstr.html).
             guard !value.utf8.contains(0) else { throw .nulCharacter(location: location, field: field) }
-            guard !value.isEmpty || field == "text" else { throw .emptyField(location: location, field: field) }
-            guard field == "text" || value.utf8.count <= CorpusDocument.maximumNameBytes else {
+            guard !value.isEmpty || field == textField else { throw .emptyField(location: location, field: field) }
+            guard field == textField || value.utf8.count <= CorpusDocument.maximumNameBytes else {
                 throw .nameTooLong(
                     location: location, field: field, bytes: value.utf8.count, limit: CorpusDocument.maximumNameBytes)
             }
@@ -64,7 +74,7 @@ extension CorpusRecord {
 
 extension RawRecord {
     /// Refuses bytes that are not UTF-8, with the line that they are on.
-    fileprivate func requireUTF8() throws(CorpusImportError) {
+    fileprivate func requireUTF8(_ bytes: [UInt8]) throws(CorpusImportError) {
         do {
             _ = try UTF8Span(validating: bytes.span)
         } catch {
@@ -78,7 +88,7 @@ extension RawRecord {
     }
 }
 
-/// The fields of a JSON line, each of the right type.
+/// The fields of an object, each of the right type.
 private struct JSONFields {
     let id: String?
     let text: String
@@ -86,9 +96,11 @@ private struct JSONFields {
     let source: String?
     let metadata: String?
 
-    init(_ raw: RawRecord, _ rows: RowFields) throws(CorpusImportError) {
-        let location = raw.location
-        let tree = try raw.tree()
+    /// - Parameter isOfTable: Whether the object is a row of a table, which has all fields: null is then not the same as an absent text, and
+    ///   metadata can be JSON in a string.
+    init(
+        _ tree: JSONTree, _ rows: RowFields, at location: CorpusInputLocation, isOfTable: Bool = false
+    ) throws(CorpusImportError) {
         guard case .object = tree else {
             throw .wrongType(location: location, field: nil, expected: "an object", found: tree.kind)
         }
@@ -102,10 +114,14 @@ private struct JSONFields {
             }
             return value
         }
-        id = try field("id", expected: "a string or an integer") { $0.string ?? $0.wholeDigits }
-        (row, text) = try TrainingRow.read(tree, rows, at: location)
-        source = try field("source", expected: "a string", \.string)
-        metadata = try field("metadata", expected: "an object") { object in
+        id = try field(RowFields.id, expected: "a string or an integer") { $0.string ?? $0.wholeDigits }
+        (row, text) = try TrainingRow.read(tree, rows, at: location, isOfTable: isOfTable)
+        source = try field(RowFields.source, expected: "a string", \.string)
+        metadata = try field(RowFields.metadata, expected: "an object") { object in
+            var object = object
+            if isOfTable, case .string(let text) = object, let parsed = try? JSONReader.read(Array(text.utf8)) {
+                object = parsed
+            }
             guard case .object = object else { return nil }
             // As it was sent: with all digits, and its members in their order.
             return object.text
@@ -114,7 +130,7 @@ private struct JSONFields {
 }
 
 extension RawRecord {
-    fileprivate func tree() throws(CorpusImportError) -> JSONTree {
+    fileprivate func tree(_ bytes: [UInt8]) throws(CorpusImportError) -> JSONTree {
         do {
             return try JSONReader.readLine(bytes)
         } catch {

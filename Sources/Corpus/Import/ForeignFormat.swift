@@ -1,4 +1,6 @@
-/// A format that cannot be imported, recognised by its first bytes.
+import Files
+
+/// A format that cannot be imported, or not from where it is, recognised by its first bytes.
 ///
 /// Read as text, a container would at best be refused as "not UTF-8", and at worst become one document of its bytes.
 public struct ForeignFormat: Sendable, Equatable {
@@ -26,23 +28,15 @@ public struct ForeignFormat: Sendable, Equatable {
         self.advice = advice
     }
 
-    // MARK: Text that is neither JSON lines nor prose
+    // MARK: Text
 
-    static let jsonArray = ForeignFormat(
-        "one JSON array", "Put each of its elements on a line of its own: jq -c '.[]' FILE > FILE.jsonl")
-
-    static let commaSeparated = ForeignFormat(
-        "comma-separated values (CSV)",
-        tableAdvice(
-            "python3 -c \"import csv, json, sys; "
-                + "[print(json.dumps(row)) for row in csv.DictReader(sys.stdin)]\" < FILE > FILE.jsonl"))
-
-    static let tabSeparated = ForeignFormat(
-        "tab-separated values (TSV)",
-        tableAdvice(
-            "python3 -c \"import csv, json, sys; "
-                + "[print(json.dumps(row)) for row in csv.DictReader(sys.stdin, delimiter='\\t')]\" < FILE > FILE.jsonl"
-        ))
+    /// Separated values in a file that is named as plain text.
+    static func namedAsText(_ format: CorpusInput.Format) -> ForeignFormat {
+        let (name, option) = format == .tabSeparated ? ("tab", "tsv") : ("comma", "csv")
+        return ForeignFormat(
+            "\(name)-separated values (\(option.uppercased())) in a file that is named as plain text",
+            "Give --format \(option) or --format text.")
+    }
 
     // MARK: Signatures
 
@@ -61,17 +55,18 @@ public struct ForeignFormat: Sendable, Equatable {
     }
 
     private static let signed: [Signature] = [
-        Signature(bytes: [0x28, 0xB5, 0x2F, 0xFD], format: compressed("zstd", "zstd -dc")),
+        Signature(bytes: ZstdReader.magic, format: compressed("zstd", "zstd -dc")),
         Signature(bytes: [0xFD] + Array("7zXZ".utf8) + [0], format: compressed("xz", "xz -dc")),
         Signature(bytes: [0x04, 0x22, 0x4D, 0x18], format: compressed("LZ4", "lz4 -dc")),
         Signature(bytes: [0xFF, 0x06, 0, 0] + Array("sNaPpY".utf8), format: compressed("Snappy", "snzip -dc")),
         Signature(bytes: Array("BZh".utf8), mayBeText: true, format: compressed("bzip2", "bzip2 -dc")),
         Signature(bytes: [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], format: archive("a 7z archive", "7z x -so FILE")),
         Signature(bytes: Array("ustar".utf8), offset: 257, format: archive("a tar archive", "tar -xOf FILE")),
-        Signature(bytes: Array("PAR1".utf8), mayBeText: true, format: table("a Parquet file", "parquet")),
-        Signature(bytes: Array("ARROW1".utf8), mayBeText: true, format: table("an Arrow file", "feather")),
-        Signature(bytes: Array("FEA1".utf8), mayBeText: true, format: table("a Feather file", "feather")),
-        Signature(bytes: Array("ORC".utf8), mayBeText: true, format: table("an ORC file", "orc")),
+        Signature(bytes: Array("PAR1".utf8), mayBeText: true, format: table("a Parquet file")),
+        Signature(bytes: Array("ARROW1".utf8), mayBeText: true, format: table("an Arrow file")),
+        Signature(
+            bytes: Array("FEA1".utf8), mayBeText: true, format: ForeignFormat("a Feather file of version 1", convert)),
+        Signature(bytes: Array("ORC".utf8), mayBeText: true, format: ForeignFormat("an ORC file", convert)),
         Signature(bytes: Array("Obj".utf8) + [1], format: ForeignFormat("an Avro file", convert)),
         Signature(bytes: [0x93] + Array("NUMPY".utf8), format: ForeignFormat("a NumPy array (.npy)", array)),
         Signature(
@@ -98,7 +93,7 @@ public struct ForeignFormat: Sendable, Equatable {
         }
         if head[0] == 0x80, (2...5).contains(head[1]) { return ForeignFormat("a Python pickle", convert) }
         // A message of an Arrow stream begins with this mark.
-        if head.starts(with: [0xFF, 0xFF, 0xFF, 0xFF]) { return table("an Arrow stream", "feather") }
+        if head.starts(with: [0xFF, 0xFF, 0xFF, 0xFF]) { return table("an Arrow stream") }
         // Eight bytes with the header's length, then the header, which is JSON.
         if head.count > 9, head[5..<8].allSatisfy({ $0 == 0 }), head[8..<10].elementsEqual("{\"".utf8) {
             return weights("a safetensors file")
@@ -122,11 +117,6 @@ public struct ForeignFormat: Sendable, Equatable {
     private static let convert = "Write its texts as JSON lines, an object like {\"text\": \"...\"} on each."
     private static let array = "Import the texts themselves: token ids are made from them."
 
-    private static func tableAdvice(_ command: String) -> String {
-        "Write its rows as JSON lines, with the text in a column called \"text\": \(command) "
-            + "(to import it as plain text after all, give --format text)"
-    }
-
     private static func compressed(_ name: String, _ command: String) -> ForeignFormat {
         ForeignFormat("data compressed with \(name)", "Decompress it: \(command) FILE | tributary import -")
     }
@@ -135,11 +125,9 @@ public struct ForeignFormat: Sendable, Equatable {
         ForeignFormat(name, "Import the files in it: \(command) | tributary import -")
     }
 
-    private static func table(_ name: String, _ reader: String) -> ForeignFormat {
-        ForeignFormat(
-            name,
-            "Write its rows as JSON lines, with the text in a column called \"text\": python3 -c \"import pandas; "
-                + "pandas.read_\(reader)('FILE').to_json('FILE.jsonl', orient='records', lines=True)\"")
+    /// A table that is read at any offset: it is imported from a file alone.
+    private static func table(_ name: String) -> ForeignFormat {
+        ForeignFormat(name, "It is read from a file that is not compressed: save it as one and name that.")
     }
 
     private static func weights(_ name: String) -> ForeignFormat {

@@ -57,12 +57,12 @@ struct ImportRun {
     private mutating func read(_ input: CorpusInput) throws {
         progress.input = input.name
         let bytesBefore = progress.bytesRead
-        var reader = try RecordReader(input, recordLimit: settings.recordLimit)
+        let reader = try RecordReader(input, rows: settings.rows, recordLimit: settings.recordLimit)
         try requireNotCancelled()
         while let record = try reader.next() {
             try requireNotCancelled()
             slice.append(record)
-            sliceSize += record.bytes.count
+            sliceSize += record.size
             progress.bytesRead = bytesBefore + reader.bytesRead
             if slice.count >= min(Self.sliceLimit.records, settings.batchLimit.records)
                 || sliceSize >= min(Self.sliceLimit.bytes, settings.batchLimit.bytes)
@@ -186,7 +186,7 @@ struct SlicePreparation {
         let tokenization = settings.store.tokenization
         let parsed = concurrentMap(slice) { raw in
             Outcome<ParsedRecord> { () throws(CorpusImportError) in
-                var record = try CorpusRecord(raw, rows)
+                var record = try CorpusRecord(raw, rows: rows)
                 record.source = record.source ?? defaultSource
                 let made = try tokenization.sequence(for: &record)
                 return ParsedRecord(

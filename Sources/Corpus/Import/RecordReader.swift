@@ -1,13 +1,44 @@
 import Files
+import JSON
+import Tables
 
 /// A record as its input contains it.
 struct RawRecord: Sendable {
-    /// The location of its first line.
-    let location: CorpusInputLocation
-    /// Its line, or the lines of its paragraph with line feeds between them.
-    let bytes: [UInt8]
+    enum Content: Sendable {
+        /// The lines of a paragraph, with line feeds between them.
+        case paragraph([UInt8])
+        /// A line of JSON, or an element of a JSON array.
+        case json([UInt8])
+        /// A row of a table, as an object.
+        case row(JSONTree)
+        /// A row that cannot be used, and why.
+        case refused(CorpusImportError)
+    }
 
-    let format: CorpusInput.Format
+    /// The location of its first line, or its row.
+    let location: CorpusInputLocation
+    let content: Content
+    /// Its size in bytes.
+    let size: Int
+
+    init(location: CorpusInputLocation, content: Content, size: Int) {
+        self.location = location
+        self.content = content
+        self.size = size
+    }
+
+    init(location: CorpusInputLocation, json bytes: [UInt8]) {
+        self.init(location: location, content: .json(bytes), size: bytes.count)
+    }
+}
+
+/// Runs a body that reads a table, and throws its errors as those of an import.
+private func asImportErrors<Value>(_ body: () throws -> Value) throws -> Value {
+    do {
+        return try body()
+    } catch let error as TableError {
+        throw CorpusImportError.table(error)
+    }
 }
 
 struct RecordReader {
@@ -15,19 +46,33 @@ struct RecordReader {
     static let maximumRecordSize = 64 << 20
 
     let format: CorpusInput.Format
-    private var lines: LineReader
+    private let nextRecord: () throws -> RawRecord?
+    private let countBytes: () -> Int
 
     /// Opens an input, and detects its compression and its format.
     ///
-    /// - Throws: ``CorpusImportError`` if the input cannot be opened, its first bytes cannot be read, or they are neither JSON lines nor
-    ///   plain text: ``CorpusImportError/foreignFormat(file:_:)``, ``CorpusImportError/jsonNamedAsText(file:)``.
-    init(_ input: CorpusInput, recordLimit: Int = maximumRecordSize) throws {
+    /// - Throws: ``CorpusImportError`` if the input cannot be opened, its first bytes cannot be read, or they are in no known format:
+    ///   ``CorpusImportError/foreignFormat(file:_:)``, ``CorpusImportError/jsonNamedAsText(file:)``; also if a table has no column for the
+    ///   text.
+    init(
+        _ input: CorpusInput, rows: RowFields = RowFields(), recordLimit: Int = maximumRecordSize
+    ) throws {
         let raw = try PeekedByteSource(input.open()) { $0.count >= ForeignFormat.headSize }
-        if let format = ForeignFormat(head: raw.start) {
+        if let table = BinaryTable(head: raw.start, of: input) {
+            let records = try asImportErrors {
+                try TableRecords(table.open(input, rowLimit: recordLimit), rows: rows, file: input.name)
+            }
+            format = table == .parquet ? .parquet : .arrow
+            nextRecord = records.next
+            countBytes = { records.bytesRead }
+            return
+        }
+        if !ZstdReader.isStart(raw.start), let format = ForeignFormat(head: raw.start) {
             throw CorpusImportError.foreignFormat(file: input.name, format)
         }
-        let isCompressed = input.isNamedAsGzip || raw.start.starts(with: GzipReader.magic)
-        let text = try PeekedByteSource(isCompressed ? GzipByteSource(raw, file: input.name) : raw) { start in
+        let source = try Self.decompressed(raw, input)
+        let isCompressed = source !== raw
+        let text = try PeekedByteSource(source) { start in
             start.count >= Self.sniffedSize
                 || start.count >= ForeignFormat.headSize && start.contains { !$0.isWhitespace }
         }
@@ -35,21 +80,71 @@ struct RecordReader {
             throw CorpusImportError.foreignFormat(file: input.name, format)
         }
         text.drop([0xef, 0xbb, 0xbf])  // The byte order mark that some editors write (RFC 3629, section 6).
-        format = try TextFormat(start: text.start).format(of: input)
-        lines = LineReader(text, file: input.name, limit: recordLimit)
+        let format = try TextFormat(start: text.start).format(of: input)
+        self.format = format
+        countBytes = { text.bytesRead }
+        switch format {
+        case .commaSeparated, .tabSeparated:
+            let separator: Unicode.Scalar = format == .commaSeparated ? "," : "\t"
+            let records = try asImportErrors {
+                let reader = try SeparatedValuesReader(
+                    separator: UInt8(ascii: separator), file: input.name, rowLimit: recordLimit,
+                    bytesRead: { text.bytesRead }, nextInput: text.nextChunk)
+                return try TableRecords(reader, rows: rows, file: input.name)
+            }
+            nextRecord = records.next
+        case .jsonArray:
+            var array = JSONArrayReader(file: input.name, limit: recordLimit, text.nextChunk)
+            nextRecord = {
+                try array.next().map { element in
+                    RawRecord(location: CorpusInputLocation(file: input.name, line: element.line), json: element.bytes)
+                }
+            }
+        default:
+            nextRecord = Self.records(
+                of: LineReader(text, file: input.name, limit: recordLimit), areParagraphs: format == .plainText)
+        }
+    }
+
+    private static func decompressed(_ raw: PeekedByteSource, _ input: CorpusInput) throws -> any ByteSource {
+        if input.isNamed(".gz") || raw.start.starts(with: GzipReader.magic) {
+            return try GzipByteSource(raw, file: input.name)
+        }
+        if input.isNamed(".zst") || ZstdReader.isStart(raw.start) {
+            return try ZstdByteSource(raw, file: input.name)
+        }
+        return raw
     }
 
     /// Reads JSON lines that are not compressed.
     init(lines source: any ByteSource, name: String) {
         format = .jsonLines
-        lines = LineReader(source, file: name, limit: Self.maximumRecordSize)
+        nextRecord = Self.records(
+            of: LineReader(source, file: name, limit: Self.maximumRecordSize), areParagraphs: false)
+        countBytes = { source.bytesRead }
     }
 
     /// The number of bytes read from the input, as they are on disk.
-    var bytesRead: Int { lines.source.bytesRead }
+    var bytesRead: Int { countBytes() }
 
     /// The next record; nil at the end of the input.
-    mutating func next() throws -> RawRecord? {
+    func next() throws -> RawRecord? { try asImportErrors(nextRecord) }
+
+    private static func records(of lines: LineReader, areParagraphs: Bool) -> () throws -> RawRecord? {
+        var lines = lines
+        return { areParagraphs ? try nextParagraph(&lines) : try nextLine(&lines) }
+    }
+
+    private static func nextLine(_ lines: inout LineReader) throws -> RawRecord? {
+        try lines.skipBlankLines()
+        while let line = try lines.next() {
+            if line.allSatisfy(\.isWhitespace) { continue }
+            return RawRecord(location: CorpusInputLocation(file: lines.file, line: lines.lineNumber), json: line)
+        }
+        return nil
+    }
+
+    private static func nextParagraph(_ lines: inout LineReader) throws -> RawRecord? {
         var bytes: [UInt8] = []
         var firstLine: Int?
         try lines.skipBlankLines()
@@ -59,7 +154,6 @@ struct RecordReader {
                 break
             }
             let location = CorpusInputLocation(file: lines.file, line: firstLine ?? lines.lineNumber)
-            if format == .jsonLines { return RawRecord(location: location, bytes: line, format: format) }
             if firstLine != nil { bytes.append(UInt8(ascii: "\n")) }
             firstLine = location.line
             bytes.append(contentsOf: line)
@@ -68,7 +162,9 @@ struct RecordReader {
             }
         }
         return firstLine.map { line in
-            RawRecord(location: CorpusInputLocation(file: lines.file, line: line), bytes: bytes, format: format)
+            RawRecord(
+                location: CorpusInputLocation(file: lines.file, line: line), content: .paragraph(bytes),
+                size: bytes.count)
         }
     }
 

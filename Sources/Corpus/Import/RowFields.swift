@@ -21,12 +21,42 @@ public struct RowFields: Sendable, Equatable {
     /// Where rows with a prompt or with several turns carry loss.
     public var loss = LossScope.responses
 
+    static let id = "id"
+    static let source = "source"
+    static let metadata = "metadata"
+
     public init() {}
+
+    /// The columns to read of a table.
+    ///
+    /// - Returns: If the table has no columns to train on, those of a text are among them, so that the table's reader refuses it with the
+    ///   names of the columns that there are.
+    func selection(from columns: [String]) -> [String] {
+        let chat = ["messages", "conversations"]
+        let tokens = ["input_ids", "labels", "attention_mask"]
+        let needed: [String]
+        switch kind {
+        case .text: needed = text.fields
+        case .completion: needed = prompt.fields + completion.fields
+        case .chat: needed = columns.contains(chat[1]) ? [chat[1]] : [chat[0]]
+        case .tokens: needed = [tokens[0]]
+        case nil:
+            let known = text.fields + prompt.fields + completion.fields + chat + [tokens[0]]
+            let found = known.filter(columns.contains)
+            needed = found.isEmpty ? text.fields : found
+        }
+        let optional = (chat + tokens + ["loss", Self.id, Self.source, Self.metadata]).filter(columns.contains)
+        var selected: [String] = []
+        for name in needed + optional where !selected.contains(name) { selected.append(name) }
+        return selected
+    }
 
     /// The kind of a row.
     ///
     /// - Throws: ``CorpusImportError/missingRow(location:fields:present:)`` and ``CorpusImportError/ambiguousRow(location:kinds:)``.
-    func kind(of row: JSONTree, at location: CorpusInputLocation) throws(CorpusImportError) -> Kind {
+    func kind(
+        of row: JSONTree, at location: CorpusInputLocation, isOfTable: Bool = false
+    ) throws(CorpusImportError) -> Kind {
         if let kind { return kind }
         func has(_ fields: [String]) -> Bool { fields.allSatisfy { (row[$0] ?? .null) != .null } }
         var kinds: [Kind] = []
@@ -36,6 +66,8 @@ public struct RowFields: Sendable, Equatable {
         if has(text.fields) { kinds.append(.text) }
         if kinds.count > 1 { throw .ambiguousRow(location: location, kinds: kinds) }
         guard let kind = kinds.first else {
+            // The column is there: its value is at fault.
+            if isOfTable, text.fields.allSatisfy({ row[$0] != nil }) { return .text }
             throw .missingRow(location: location, fields: self, present: row.memberNames)
         }
         return kind

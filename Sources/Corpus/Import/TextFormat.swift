@@ -1,33 +1,30 @@
 import JSON
 
-/// Decides between JSON lines and plain text, and refuses inputs that are neither or could be both.
+/// Decides between JSON lines, JSON arrays, separated values and plain text, and refuses inputs that could be two of them.
 ///
-/// The requested format decides first, then the file's name, then the first character: `{` begins JSON lines. JSON arrays and tables
-/// would be mistaken for prose, and JSON in a file named as text would become one document: both are refused, unless plain text was
-/// requested.
+/// The requested format decides first, then the file's name, then the beginning: `{` begins JSON lines, and a row of column names a
+/// table. JSON or a table in a file named as text would become one document: they are refused, unless plain text was requested.
 struct TextFormat {
     /// The first bytes of the text, after a byte order mark.
     let start: [UInt8]
 
     /// - Throws: ``CorpusImportError/foreignFormat(file:_:)``, ``CorpusImportError/jsonNamedAsText(file:)``.
     func format(of input: CorpusInput) throws(CorpusImportError) -> CorpusInput.Format {
-        if input.format == .plainText { return .plainText }
         let content = start.drop(while: \.isWhitespace)
-        if content.first == UInt8(ascii: "["), isArray(content) {
-            throw .foreignFormat(file: input.name, .jsonArray)
-        }
-        if let format = input.format { return format }
+        let isArray = content.first == UInt8(ascii: "[") && isArray(content)
+        if let format = input.format { return format == .jsonLines && isArray ? .jsonArray : format }
         switch input.named {
-        case .csv: throw .foreignFormat(file: input.name, .commaSeparated)
-        case .tsv: throw .foreignFormat(file: input.name, .tabSeparated)
-        case .jsonLines: return .jsonLines
-        case .plainText:
-            if beginsObject(content) { throw .jsonNamedAsText(file: input.name) }
+        case .jsonLines?: return isArray ? .jsonArray : .jsonLines
+        case .plainText?:
+            if isArray || beginsObject(content) { throw .jsonNamedAsText(file: input.name) }
+            if let table = headerOfTable(content) { throw .foreignFormat(file: input.name, .namedAsText(table)) }
+            return .plainText
+        case let format?: return format
         case nil:
+            if isArray { return .jsonArray }
             if content.first == UInt8(ascii: "{") { return .jsonLines }
+            return headerOfTable(content) ?? .plainText
         }
-        if let table = headerOfTable(content) { throw .foreignFormat(file: input.name, table) }
-        return .plainText
     }
 
     /// Whether the text begins like an array of objects, or is another array as far as it is known.
@@ -56,10 +53,10 @@ struct TextFormat {
 
     /// The table format whose header is the first line: names without spaces, one of them the name of a text field. Prose has no such
     /// line.
-    private func headerOfTable(_ content: ArraySlice<UInt8>) -> ForeignFormat? {
+    private func headerOfTable(_ content: ArraySlice<UInt8>) -> CorpusInput.Format? {
         let line = firstLine(of: content)
         for (separator, format) in [
-            (UInt8(ascii: ","), ForeignFormat.commaSeparated), (UInt8(ascii: "\t"), .tabSeparated),
+            (UInt8(ascii: ","), CorpusInput.Format.commaSeparated), (UInt8(ascii: "\t"), .tabSeparated),
         ] {
             let names = line.split(separator: separator, omittingEmptySubsequences: false).map { name in
                 String(decoding: name.filter { $0 != UInt8(ascii: "\"") }, as: UTF8.self)

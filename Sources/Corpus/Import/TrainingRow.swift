@@ -28,9 +28,9 @@ extension TrainingRow {
     /// - Returns: The row, and its text unless the corpus must make it.
     /// - Throws: ``CorpusImportError`` with the record's location.
     static func read(
-        _ row: JSONTree, _ fields: RowFields, at location: CorpusInputLocation
+        _ row: JSONTree, _ fields: RowFields, at location: CorpusInputLocation, isOfTable: Bool = false
     ) throws(CorpusImportError) -> (row: TrainingRow, text: String) {
-        switch try fields.kind(of: row, at: location) {
+        switch try fields.kind(of: row, at: location, isOfTable: isOfTable) {
         case .text:
             let text = try fields.text.text(of: row, at: location)
             guard let loss = row["loss"], loss != .null, fields.loss == .responses else { return (.text, text) }

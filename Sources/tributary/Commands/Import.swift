@@ -7,22 +7,29 @@ struct Import: ParsableCommand {
         abstract: "Import the text that a model was trained on.",
         discussion: """
             JSON lines have one object per line. An object has a "text"; or a "prompt" and a "completion", which carries the loss; or \
-            "messages", with loss on the assistant's turns; or "input_ids" and "labels". It can have "id", "source" and "metadata". \
-            Plain text has one document per paragraph, with blank lines between them. Both can be compressed with gzip; other containers, JSON arrays and CSV are \
-            refused by name. Documents longer than the sequence length are split into several sequences. A text that the corpus \
-            already has is counted and not stored twice, so importing a file again after an interruption continues where it stopped.
+            "messages", with loss on the assistant's turns; or "input_ids" and "labels". It can have "id", "source" and "metadata". A JSON \
+            array has one object per element, and CSV, TSV, Parquet and Arrow one per row, with the columns as fields. Plain text has one \
+            document per paragraph, with blank lines between them. Text formats can be compressed with gzip or zstd. A folder stands for \
+            all files in it, and a folder of Hugging Face's save_to_disk for the dataset. Texts longer than the sequence length are split \
+            into several sequences, and other records are cut. A text that the corpus already has is counted and not stored twice, so \
+            importing a file again after an interruption continues where it stopped.
 
               tributary import --model M corpus.jsonl.gz
+              tributary import --model M --text-field content shards/*.parquet
               tributary import --model M --prompt-field "Q: {question} A:" --completion-field " {answer}" faq.jsonl
               zcat *.gz | tributary import --model M --format jsonl -
             """)
 
-    @Argument(help: "JSON lines or plain text, also as .gz; - is standard input.", completion: .file())
+    @Argument(
+        help: "JSON, CSV, TSV, Parquet, Arrow or plain text, also as .gz or .zst; folders; - is standard input.",
+        completion: .file())
     var files: [String]
 
     @OptionGroup var location: WorkspaceOptions
 
-    @Option(help: "jsonl or text. (default: what the file's name or its first character suggests)")
+    @Option(
+        help:
+            "jsonl, json, csv, tsv, parquet, arrow or text. (default: what each file's name or its beginning suggests)")
     var format: Format?
 
     @OptionGroup(title: "What is trained on") var rows: RowOptions
@@ -42,9 +49,19 @@ struct Import: ParsableCommand {
     var skipBad = false
 
     enum Format: String, CaseIterable, ExpressibleByArgument {
-        case jsonl, text
+        case jsonl, json, csv, tsv, parquet, arrow, text
 
-        var value: CorpusInput.Format { self == .jsonl ? .jsonLines : .plainText }
+        var value: CorpusInput.Format {
+            switch self {
+            case .jsonl: .jsonLines
+            case .json: .jsonArray
+            case .csv: .commaSeparated
+            case .tsv: .tabSeparated
+            case .parquet: .parquet
+            case .arrow: .arrow
+            case .text: .plainText
+            }
+        }
     }
 
     func validate() throws {
@@ -54,13 +71,15 @@ struct Import: ParsableCommand {
     func run() throws {
         let interruption = Interruption()
         let control = TerminalControl(isCancelled: interruption.question)
+        let found = try InputFiles(at: files, format: format?.value)
+        for name in found.unknown { printError("left out: \(name) is in no known format; name it to import it") }
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
         let corpus = try workspace.openOrCreateCorpus(for: checkpoint, sequenceLength: sequenceLength)
         if workspace.model == .embedded { try workspace.importEmbedded(into: corpus, control) }
         let summary = try workspace.importDocuments(
-            files.map { .file($0, format: format?.value) }, into: corpus, badRecords: skipBad ? .skip : .stop,
-            source: source, rows: rows.fields, title: "importing", control)
+            found.inputs, into: corpus, badRecords: skipBad ? .skip : .stop, source: source, rows: rows.fields,
+            title: "importing", control)
         for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
         print(Self.report(summary, total: try corpus.statistics()))
     }

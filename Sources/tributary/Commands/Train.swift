@@ -172,8 +172,8 @@ struct Train: ParsableCommand {
 
     private func documents(_ paths: [String]) throws -> [CorpusRecord] {
         var records: [CorpusRecord] = []
-        for path in paths {
-            try CorpusInput.file(path).forEachRecord { record in
+        for input in try InputFiles(at: paths).inputs {
+            try input.forEachRecord { record in
                 switch record.row {
                 case .text, .spans: records.append(record)
                 case .chat, .tokens: throw UntrainableRow(location: record.location)
