@@ -8,6 +8,9 @@ public struct Checkpoint: Sendable {
     public let folder: String
     /// The folder of the adapter that was applied.
     public let adapter: String?
+    /// The tensors of the adapter that are no low-rank change of a block's linear layer: modules that were trained whole, embeddings and
+    /// the head. They count in everything except ``LayerSelection/adapter``.
+    public let untrackedAdapterTensors: [String]
     public let decoder: DecoderModel
     public let tokenizer: Tokenizer
     /// SHA-256 of description, weights and adapter, by which factors and corpora refer to the model.
@@ -25,6 +28,7 @@ public struct Checkpoint: Sendable {
         self.adapter = files.adapter?.folder
         let source = try Self.source(at: files.base)
         decoder = try Self.decoder(from: source, adapter: files.adapter)
+        untrackedAdapterTensors = files.adapter?.tensors(besides: decoder.linearLayers.map(\.name)) ?? []
         tokenizer = try files.adapter?.tokenizer() ?? source.tokenizer()
         guard tokenizer.vocabularyCount <= decoder.description.vocabulary else {
             throw CheckpointError.vocabularyMismatch(

@@ -77,6 +77,9 @@ struct Fit: ParsableCommand {
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
         try track.check(checkpoint.decoder)
+        if track == .adapter, let warning = Self.warning(ofUntracked: checkpoint.untrackedAdapterTensors) {
+            printError("tributary: warning: \(warning)")
+        }
         let corpus = try workspace.openCorpus(for: checkpoint, control)
         let factors = try workspace.fitFactors(
             for: checkpoint, on: corpus,
@@ -90,6 +93,16 @@ struct Fit: ParsableCommand {
             fitted: \(factors.layers.count) layers on \(provenance.sequences) sequences of \(provenance.tokens ?? 0) tokens, \
             \(factors.byteCount / 1_000_000) MB in \(workspace.factorsFolder.escaped)
             """)
+    }
+}
+
+extension Fit {
+    /// A sentence that names the parts of an adapter that have no influence if only its matrices are tracked.
+    private static func warning(ofUntracked tensors: [String]) -> String? {
+        guard let first = tensors.first else { return nil }
+        let others = tensors.count > 1 ? " and \(tensors.count - 1) more" : ""
+        return
+            "nothing has influence through \(first.escaped)\(others): only low-rank changes of the blocks' linear layers are tracked"
     }
 }
 

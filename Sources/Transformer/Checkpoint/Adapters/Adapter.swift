@@ -186,6 +186,12 @@ extension Adapter {
     /// Whether a module was trained in a copy of its own.
     func hasCopy(of module: String) -> Bool { replacements[module + ".weight"]?.isCopy == true }
 
+    /// The tensors that are not of a low-rank change of one of these modules.
+    func tensors(besides modules: [String]) -> [String] {
+        let changes = modules.compactMap { pairs[$0] }.flatMap { [$0.down, $0.up, $0.upBias].compactMap { $0 } }
+        return Set(file.tensors.keys).subtracting(changes).sorted()
+    }
+
     /// Whether the adapter has a bias.
     var hasBiases: Bool {
         replacements.keys.contains { $0.hasSuffix(".bias") } || pairs.values.contains { $0.upBias != nil }

@@ -7,6 +7,8 @@ public enum AdapterError: Error, Equatable, CustomStringConvertible, LocalizedEr
     case missingFile(String, folder: String)
     /// The weights are a pickle, which can run code when it is read.
     case pickle(folder: String)
+    /// An adapter in the format of llama.cpp.
+    case gguf(path: String)
     case unreadable(folder: String, reason: String)
     case malformed(field: String, folder: String, expected: String, found: String)
     /// A kind of adapter, or an option, whose computation is another.
@@ -41,6 +43,9 @@ public enum AdapterError: Error, Equatable, CustomStringConvertible, LocalizedEr
         case .pickle(let folder):
             "\(folder): adapter_model.bin is a pickle, which can run code when it is read, and is not read. Convert it where you trust "
                 + "it: safetensors.torch.save_file(torch.load(\"adapter_model.bin\", weights_only=True), \"adapter_model.safetensors\")."
+        case .gguf(let path):
+            "\(path): adapters in GGUF files are not read. Give the folder of the PEFT adapter that it was made from, or merge it into its "
+                + "model with llama.cpp's \"llama-export-lora\"."
         case .unreadable(let folder, let reason): "\(folder): adapter_config.json: \(reason)"
         case .malformed(let field, let folder, let expected, let found):
             "\(folder): adapter_config.json: \(field): expected \(expected), found \(found)."

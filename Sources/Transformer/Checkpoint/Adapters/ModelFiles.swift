@@ -15,6 +15,7 @@ struct ModelFiles: Sendable {
             if let file = Self.adapterFile(in: model), !Self.isSame(model, folder) {
                 throw AdapterError.besideModel(folder: model, file: file)
             }
+            guard !folder.hasSuffix(".gguf") else { throw AdapterError.gguf(path: folder) }
             base = model
             adapter = try Adapter(folder: folder)
         } else if Self.adapterFile(in: model) != nil {

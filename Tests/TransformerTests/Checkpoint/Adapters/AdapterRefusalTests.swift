@@ -274,6 +274,7 @@ struct AdapterBaseTests {
         let error = ggufError { try GGUFCheckpoint(file: builder.file()) }
         #expect(error?.description.contains("the type \"adapter\"") == true)
         #expect(error?.description.contains("llama-export-lora") == true)
+        #expect(refusal(of: ModelFixture.folder("gpt2"), adapter: "x/y.gguf") == .gguf(path: "x/y.gguf"))
     }
 }
 
