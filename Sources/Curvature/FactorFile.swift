@@ -188,7 +188,8 @@ public enum FactorFile {
     private static func trackedLayers(
         named names: Set<String>, of decoder: DecoderModel, folder: String
     ) throws -> TrackedLayers {
-        let selections = [LayerSelection.feedForward, .attention, .all].map { TrackedLayers(of: decoder, $0) }
+        var selections = [LayerSelection.feedForward, .attention, .all].map { TrackedLayers(of: decoder, $0) }
+        if decoder.hasAdapters { selections.append(TrackedLayers(of: decoder, .adapter)) }
         if let tracked = selections.first(where: { Set($0.layers.map(\.name)) == names }) { return tracked }
         if names.allSatisfy({ name in selections.contains { $0[name] != nil } }) {
             throw FactorFileError.ofSomeLayers(

@@ -2,7 +2,7 @@ import LinearAlgebra
 
 /// A decoder-only transformer with its weights.
 public struct DecoderModel: Sendable {
-    public let description: DecoderDescription
+    public internal(set) var description: DecoderDescription
     /// vocabulary × width
     public var tokenEmbedding: Matrix
     /// positions × width; nil if positions are not learned.
@@ -115,7 +115,7 @@ public struct DecoderModel: Sendable {
             guard everything || index >= tracked.lowestBlock else { return }
             let isLowest = !everything && index == tracked.lowestBlock
             let depth: BackwardDepth =
-                isLowest ? (tracked.selection.contains(.attention) ? .attention : .feedForward) : .input
+                isLowest ? (tracked.reachesAttention ? .attention : .feedForward) : .input
             block.backward(
                 batch, index, rotary: rotary(ofLayer: index, in: workspace), in: &workspace, depth: depth,
                 tracked: tracked, tap: &tap)
@@ -168,29 +168,49 @@ extension DecoderModel {
 extension TrackedLayers {
     public init(of decoder: DecoderModel, _ selection: LayerSelection = .feedForward) {
         var layers: [TrackedLayer] = []
-        func add(_ group: [LinearLayer], owner: Int? = nil) {
-            let owner = owner ?? layers.count
-            for layer in group {
+        var lowest: (block: Int, reachesAttention: Bool)?
+        /// Adds the tracked layers among some that read the same inputs.
+        ///
+        /// - Parameter owners: The owners of these inputs, if there are any: of the layers, and of the adapters' A, which have no 1.
+        func add(_ group: [LinearLayer], _ part: LayerSelection, of block: Int, owners: inout Owners) {
+            func append(_ name: String, _ weight: Matrix, owner: Int?) {
                 layers.append(
                     TrackedLayer(
-                        index: layers.count, name: layer.name, inputs: layer.weight.columns, outputs: layer.weight.rows,
-                        inputOwner: owner))
+                        index: layers.count, name: name, inputs: weight.columns, outputs: weight.rows,
+                        inputOwner: owner ?? layers.count))
+                if lowest == nil { lowest = (block, false) }
+                if lowest?.block == block, part == .attention { lowest?.reachesAttention = true }
+            }
+            for layer in group {
+                if selection.contains(part) {
+                    owners.layers = owners.layers ?? layers.count
+                    append(layer.name, layer.weight, owner: owners.layers)
+                }
+                if selection.contains(.adapter), let adapter = layer.adapter {
+                    owners.adapters = owners.adapters ?? layers.count
+                    append(adapter.downName, adapter.down, owner: owners.adapters)
+                    append(adapter.upName, adapter.up, owner: nil)
+                }
             }
         }
-        for block in decoder.blocks {
-            var attentionOwner: Int?
-            if selection.contains(.attention) {
-                attentionOwner = layers.count
-                add(block.attention.inputs)
-                add([block.attention.output])
-            }
-            if selection.contains(.feedForward) {
-                add(
-                    [block.feedForward.gate, block.feedForward.up].compactMap { $0 },
-                    owner: block.sharesNorm ? attentionOwner : nil)
-                add([block.feedForward.down])
-            }
+        for (index, block) in decoder.blocks.enumerated() {
+            var (attention, output, feedForward, down) = (Owners(), Owners(), Owners(), Owners())
+            add(block.attention.inputs, .attention, of: index, owners: &attention)
+            add([block.attention.output], .attention, of: index, owners: &output)
+            if block.sharesNorm { feedForward = attention }
+            add(
+                [block.feedForward.gate, block.feedForward.up].compactMap { $0 }, .feedForward, of: index,
+                owners: &feedForward)
+            add([block.feedForward.down], .feedForward, of: index, owners: &down)
         }
-        self.init(layers, selection: selection, lowestBlock: selection.isEmpty ? decoder.blocks.count : 0)
+        self.init(
+            layers, selection: selection, lowestBlock: lowest?.block ?? decoder.blocks.count,
+            reachesAttention: lowest?.reachesAttention ?? false)
+    }
+
+    /// The indices of the tracked layers that represent all with the same inputs.
+    private struct Owners {
+        var layers: Int?
+        var adapters: Int?
     }
 }

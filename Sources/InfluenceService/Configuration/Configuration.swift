@@ -81,6 +81,8 @@ public struct Configuration: Sendable, Equatable {
     public struct Model: Sendable, Equatable {
         /// A checkpoint folder; `nil` for the embedded model.
         public var path: String?
+        /// The folder of a LoRA adapter that is applied to the model.
+        public var adapter: String?
     }
 
     public struct Workspace: Sendable, Equatable {

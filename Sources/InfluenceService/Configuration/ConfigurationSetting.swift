@@ -69,6 +69,7 @@ public struct ConfigurationSetting: Sendable {
             "authentication.required", \.authentication.required, Configuration.Authentication.Requirement.allCases),
         path("authentication.tokens_file", \.authentication.tokensFile),
         path("model.path", \.model.path),
+        path("model.adapter", \.model.adapter),
         path("workspace.path", \.workspace.path),
         integer("compute.workers", \.compute.workers, in: 0...Workers.limit.upperBound),
         integer("compute.niceness", \.compute.niceness, in: 0...19),

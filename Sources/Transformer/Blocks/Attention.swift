@@ -44,6 +44,7 @@ public struct Attention: Sendable {
         /// tokens × (queries + keys + values)
         var projectedGradients = Matrix()
         var norm = QueryKeyNormalization.Scratch()
+        var adapter = LinearAdapter.Scratch()
     }
 
     init(
@@ -127,7 +128,7 @@ public struct Attention: Sendable {
         activations: Activations, scratch: inout Scratch, into normalizedGradients: inout Matrix,
         tracked: TrackedLayers, tap: inout Tap
     ) {
-        let isOutputTracked = tracked[output.name] != nil
+        let isOutputTracked = tracked.contains(output)
         if isOutputTracked { prepareMixed(rows: normalized.rows, &scratch) }
         scratch.mixedGradients.resize(rows: normalized.rows, columns: output.inputWidth)
         output.backward(outputGradients.slice, into: &scratch.mixedGradients, adding: false)
@@ -138,7 +139,8 @@ public struct Attention: Sendable {
         }
         if isOutputTracked {
             tracked.offer(
-                output, inputs: scratch.mixed.slice, outputGradients: outputGradients.slice, batch, to: &tap)
+                output, inputs: scratch.mixed.slice, outputGradients: outputGradients.slice, batch, &scratch.adapter,
+                to: &tap)
         }
         for vectors in [layout.queries, layout.keys] {
             rotary?.apply(to: &scratch.projectedGradients, vectors, positions: batch.positions, isInverse: true)
@@ -156,7 +158,8 @@ public struct Attention: Sendable {
         var column = 0
         for layer in inputs {
             let gradients = scratch.projectedGradients[columns: column..<(column + layer.outputWidth)]
-            tracked.offer(layer, inputs: normalized.slice, outputGradients: gradients, batch, to: &tap)
+            tracked.offer(
+                layer, inputs: normalized.slice, outputGradients: gradients, batch, &scratch.adapter, to: &tap)
             layer.backward(gradients, into: &normalizedGradients, adding: column > 0)
             column += layer.outputWidth
         }

@@ -22,6 +22,7 @@ public struct FeedForward: Sendable {
         var activatedGradients = Matrix()
         var gateGradients = Matrix()
         var upGradients = Matrix()
+        var adapter = LinearAdapter.Scratch()
     }
 
     /// Writes the MLP's outputs to the residual stream or adds them to it.
@@ -73,14 +74,18 @@ public struct FeedForward: Sendable {
     ) {
         activate(activations, into: &scratch.activated)
         tracked.offer(
-            down, inputs: scratch.activated.slice, outputGradients: outputGradients.slice, batch, to: &tap)
+            down, inputs: scratch.activated.slice, outputGradients: outputGradients.slice, batch, &scratch.adapter,
+            to: &tap)
         scratch.activatedGradients.resize(rows: normalized.rows, columns: down.inputWidth)
         down.backward(outputGradients.slice, into: &scratch.activatedGradients, adding: false)
         formActivationGradients(
             of: scratch.activatedGradients, activations, gate: &scratch.gateGradients, up: &scratch.upGradients)
-        tracked.offer(up, inputs: normalized.slice, outputGradients: scratch.upGradients.slice, batch, to: &tap)
+        tracked.offer(
+            up, inputs: normalized.slice, outputGradients: scratch.upGradients.slice, batch, &scratch.adapter, to: &tap)
         if let gate {
-            tracked.offer(gate, inputs: normalized.slice, outputGradients: scratch.gateGradients.slice, batch, to: &tap)
+            tracked.offer(
+                gate, inputs: normalized.slice, outputGradients: scratch.gateGradients.slice, batch, &scratch.adapter,
+                to: &tap)
         }
         guard needsInputGradients else { return }
         normalizedGradients.resize(rows: normalized.rows, columns: up.inputWidth)

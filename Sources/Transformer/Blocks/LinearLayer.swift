@@ -7,6 +7,8 @@ public struct LinearLayer: Sendable {
     /// outputs × inputs, with one more column if there is a bias.
     public var weight: Matrix
     public let hasBias: Bool
+    /// The low-rank change that ``weight`` includes, if there is one.
+    public internal(set) var adapter: LinearAdapter?
     /// The weight in half precision, which products use instead if it is set. Changes of ``weight`` do not update it.
     private(set) var half: HalfMatrix?
 
@@ -57,23 +59,34 @@ public struct TrackedLayers: Sendable, Equatable {
     public let layers: [TrackedLayer]
     /// The index of the first block that has a tracked layer.
     let lowestBlock: Int
+    /// Whether a layer of attention is tracked in that block.
+    let reachesAttention: Bool
     private let byName: [String: Int]
 
-    init(_ layers: [TrackedLayer], selection: LayerSelection, lowestBlock: Int) {
+    init(_ layers: [TrackedLayer], selection: LayerSelection, lowestBlock: Int, reachesAttention: Bool) {
         self.selection = selection
         self.layers = layers
         self.lowestBlock = lowestBlock
+        self.reachesAttention = reachesAttention
         byName = Dictionary(uniqueKeysWithValues: layers.map { ($0.name, $0.index) })
     }
 
     /// The tracked layer with a name, if there is one.
     public subscript(name: String) -> TrackedLayer? { byName[name].map { layers[$0] } }
 
-    /// Passes a layer's inputs and output gradients to the tap if the layer is tracked.
+    /// Whether anything of a layer is tracked: its weight, or the matrices of its adapter.
+    func contains(_ layer: LinearLayer) -> Bool {
+        byName[layer.name] != nil || layer.adapter.map { byName[$0.downName] != nil } ?? false
+    }
+
+    /// Passes a layer's inputs and output gradients to the tap if the layer is tracked, and those of its adapter if that is.
     func offer<Tap: GradientTap>(
-        _ layer: LinearLayer, inputs: MatrixSlice, outputGradients: MatrixSlice, _ batch: TokenBatch, to tap: inout Tap
+        _ layer: LinearLayer, inputs: MatrixSlice, outputGradients: MatrixSlice, _ batch: TokenBatch,
+        _ scratch: inout LinearAdapter.Scratch, to tap: inout Tap
     ) {
-        guard let tracked = self[layer.name] else { return }
-        tap.record(LayerPass(layer: tracked, inputs: inputs, outputGradients: outputGradients, batch: batch))
+        if let tracked = self[layer.name] {
+            tap.record(LayerPass(layer: tracked, inputs: inputs, outputGradients: outputGradients, batch: batch))
+        }
+        offer(adapterOf: layer, inputs: inputs, outputGradients: outputGradients, batch, &scratch, to: &tap)
     }
 }

@@ -4,23 +4,32 @@ import Tokenizer
 
 /// A model with its tokenizer, read from a Hugging Face folder or a GGUF file.
 public struct Checkpoint: Sendable {
-    /// The path that the model was read from.
+    /// The path that the model was read from, or its base's.
     public let folder: String
+    /// The folder of the adapter that was applied.
+    public let adapter: String?
+    /// The tensors of the adapter that are no low-rank change of a block's linear layer: modules that were trained whole, embeddings and
+    /// the head. They count in everything except ``LayerSelection/adapter``.
+    public let untrackedAdapterTensors: [String]
     public let decoder: DecoderModel
     public let tokenizer: Tokenizer
-    /// SHA-256 of description and weights, by which factors and corpora refer to the model.
+    /// SHA-256 of description, weights and adapter, by which factors and corpora refer to the model.
     public let digest: String
 
     /// Loads a folder with `config.json`, `tokenizer.json` and safetensors; a GGUF file; or a folder with one GGUF file and no
-    /// `config.json`.
+    /// `config.json`. The folder of a PEFT adapter stands for its base, if that is a folder, with the adapter applied.
     ///
-    /// - Throws: ``CheckpointError``, ``SafetensorsError``, ``GGUFError`` or ``TokenizerError``, which name the file and field at fault.
-    ///   Everything is checked here: shapes, finite values, and that the vocabularies of tokenizer and model match.
-    public init(folder: String) throws {
-        self.folder = folder
-        let source = try Self.source(at: folder)
-        decoder = try Self.decoder(from: source)
-        tokenizer = try source.tokenizer()
+    /// - Parameter adapter: The folder of a PEFT LoRA adapter, which is applied to the model. Its tokenizer is used if it has one.
+    /// - Throws: ``CheckpointError``, ``AdapterError``, ``SafetensorsError``, ``GGUFError`` or ``TokenizerError``, which name the file and
+    ///   field at fault. Everything is checked here: shapes, finite values, and that the vocabularies of tokenizer and model match.
+    public init(folder: String, adapter: String? = nil) throws {
+        let files = try ModelFiles(model: folder, adapter: adapter)
+        self.folder = files.base
+        self.adapter = files.adapter?.folder
+        let source = try Self.source(at: files.base)
+        decoder = try Self.decoder(from: source, adapter: files.adapter)
+        untrackedAdapterTensors = files.adapter?.tensors(besides: decoder.linearLayers.map(\.name)) ?? []
+        tokenizer = try files.adapter?.tokenizer() ?? source.tokenizer()
         guard tokenizer.vocabularyCount <= decoder.description.vocabulary else {
             throw CheckpointError.vocabularyMismatch(
                 tokenizer: tokenizer.vocabularyCount, model: decoder.description.vocabulary)
@@ -29,20 +38,21 @@ public struct Checkpoint: Sendable {
     }
 
     /// Loads the model without its tokenizer.
-    public static func loadDecoder(folder: String) throws -> DecoderModel {
-        try decoder(from: source(at: folder))
+    public static func loadDecoder(folder: String, adapter: String? = nil) throws -> DecoderModel {
+        let files = try ModelFiles(model: folder, adapter: adapter)
+        return try decoder(from: source(at: files.base), adapter: files.adapter)
     }
 
     private static func source(at path: String) throws -> any CheckpointSource {
-        try AdapterFiles.refuse(in: path)
         guard let file = try GGUFCheckpoint.file(at: path) else { return try HuggingFaceFolder(path) }
         return try GGUFCheckpoint(path: file)
     }
 
-    static func decoder(from source: any CheckpointSource) throws -> DecoderModel {
+    static func decoder(from source: any CheckpointSource, adapter: Adapter? = nil) throws -> DecoderModel {
         let family = try source.configuration.family()
         let description = try family.description(of: source.configuration)
-        return try WeightReader.decoder(description, names: family.names, tensors: try source.tensors())
+        return try WeightReader.decoder(
+            description, names: family.names, tensors: try source.tensors(), adapter: adapter)
     }
 }
 
@@ -82,37 +92,5 @@ extension ModelConfiguration {
             throw malformed("model_type", expected: "the name of an architecture", found: "nothing")
         }
         return try ModelFamily.named(type)
-    }
-}
-
-/// The files of a PEFT adapter, which change a model in this folder or elsewhere.
-///
-/// transformers applies an adapter that it finds in a folder. Tributary does not, so it refuses the folder rather than load the model
-/// without its adapter.
-enum AdapterFiles {
-    static let configurationName = "adapter_config.json"
-    private static let names = [configurationName, "adapter_model.safetensors", "adapter_model.bin"]
-    private static let longestConfiguration = 1 << 20
-
-    /// - Throws: ``CheckpointError/adapter(folder:file:kind:base:)`` if a folder has such files.
-    static func refuse(in folder: String) throws {
-        let url = URL(fileURLWithPath: folder, isDirectory: true)
-        let name = names.first { FileManager.default.fileExists(atPath: url.appendingPathComponent($0).path) }
-        guard let name else { return }
-        let configuration = read(url.appendingPathComponent(configurationName).path)
-        func text(_ field: String) -> String? {
-            guard case .string(let text) = configuration?[field], !text.isEmpty else { return nil }
-            return text
-        }
-        throw CheckpointError.adapter(
-            folder: folder, file: name, kind: text("peft_type"), base: text("base_model_name_or_path"))
-    }
-
-    /// The configuration, if it can be read; the folder is refused in any case.
-    private static func read(_ path: String) -> JSONTree? {
-        guard let contents = try? FileContents(path: path), contents.count <= longestConfiguration,
-            let bytes = try? contents.bytes(0..<contents.count)
-        else { return nil }
-        return try? JSONReader.read(Array(bytes))
     }
 }

@@ -13,7 +13,6 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case contradiction(field: String, found: String, other: String, otherFound: String)
     /// The configuration names a class that is not the causal language model of its `model_type`.
     case otherClass(found: String, expected: String)
-    case adapter(folder: String, file: String, kind: String?, base: String?)
     /// Tensors that nothing in the model reads.
     case unreadTensors([String], folder: String)
     case wrappedTensor(String, stored: String, folder: String)
@@ -43,10 +42,6 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
         case .otherClass(let found, let expected):
             "config.json: architectures names \(SafetensorsError.quoted(found)), which is not \(expected), the causal language model "
                 + "of its model_type\(Self.use(ofClass: found)). Use a checkpoint of \(expected)."
-        case .adapter(let folder, let file, let kind, let base):
-            "\(folder): \(file) shows that this is an adapter\(kind.map { " (\($0))" } ?? "")"
-                + "\(base.map { " of \(SafetensorsError.quoted($0))" } ?? ""), and adapters are not applied. Merge it into its model "
-                + "with PEFT's merge_and_unload() and save that; for the model without it, take the adapter's files out of the folder."
         case .unreadTensors(let names, let folder):
             "\(folder): nothing in the model that config.json describes reads \(Self.listed(names))\(Self.owner(of: names)). "
                 + "config.json omits their purpose or belongs to another model: use the one that belongs to these weights."

@@ -59,7 +59,7 @@ extension DecoderModel {
         return parameters
     }
 
-    /// SHA-256 over the description and every parameter in Float32, in hexadecimal.
+    /// SHA-256 over the description, every parameter in Float32, and the matrices of an adapter, in hexadecimal.
     ///
     /// - Throws: ``CheckpointError/unsupportedArchitecture(found:supported:)``
     public func contentDigest() throws -> String {
@@ -69,6 +69,12 @@ extension DecoderModel {
         for parameter in try namedParameters() {
             digest.update(Data("\(parameter.name)\(parameter.shape)".utf8))
             digest.update(parameter.values.bytes(as: .float32))
+        }
+        // An adapter that changes nothing yet still makes another model: its matrices have gradients.
+        for adapter in linearLayers.compactMap(\.adapter) {
+            digest.update(Data("\(adapter.downName)\(adapter.scale)\(adapter.rank)".utf8))
+            digest.update(adapter.down.bytes(as: .float32))
+            digest.update(adapter.up.bytes(as: .float32))
         }
         return digest.hexadecimal
     }

@@ -32,15 +32,21 @@ struct WeightReader: ParameterSource {
     private let names: TensorNames
     /// The tensors that the model reads, by the source's names.
     private var read: Set<String> = []
+    /// The adapter that is applied to what is read.
+    private var adapted: AdaptedWeights?
 
-    /// Reads a decoder, and checks that it reads all tensors of the source, except buffers that the family is known to store.
+    /// Reads a decoder, and checks that it reads all tensors of the source, except buffers that the family is known to store, and all
+    /// tensors of the adapter.
     ///
-    /// - Throws: ``CheckpointError``, and the errors of the source.
+    /// - Throws: ``CheckpointError``, ``AdapterError``, and the errors of the source.
     static func decoder(
-        _ description: DecoderDescription, names: TensorNames, tensors: any TensorSource
+        _ description: DecoderDescription, names: TensorNames, tensors: any TensorSource, adapter: Adapter? = nil
     ) throws -> DecoderModel {
         var reader = WeightReader(description: description, tensors: tensors, names: names)
-        let decoder = try DecoderModel(description, names: names, from: &reader)
+        reader.adapted = adapter.map { AdaptedWeights($0, base: tensors.path) }
+        var decoder = try DecoderModel(description, names: names, from: &reader)
+        decoder.description.isHeadTied = decoder.untiedHead == nil
+        try reader.adapted?.finish(decoder)
         let unread = tensors.names.filter {
             !reader.read.contains($0) && !names.isBuffer($0, layers: description.layers)
         }
@@ -51,14 +57,43 @@ struct WeightReader: ParameterSource {
     }
 
     mutating func embedding(_ name: String, rows: Int, width: Int) throws -> Matrix {
-        try matrix(name, rows: rows, columns: width)
+        var embedding = try matrix(name, rows: rows, columns: width)
+        let head = names.head
+        if description.isHeadTied, name == names.tokenEmbedding, adapted?.adapter.hasCopy(of: name) == false,
+            let shared = try adapted?.sharedReplacement(head: head, embedding: name, rows: rows, columns: width)
+        {
+            embedding = shared
+        }
+        try adapted?.apply(toEmbedding: name, &embedding)
+        return embedding
     }
 
     mutating func untiedHead(tokenEmbedding: Matrix) throws -> Matrix? {
+        let (name, headName) = (names.tokenEmbedding, names.head)
+        guard let adapter = adapted?.adapter, [name, headName].contains(where: adapter.concerns) else {
+            return try ownHead(tokenEmbedding: tokenEmbedding)
+        }
+        guard description.isHeadTied else {
+            var head = try matrix(headName, rows: description.vocabulary, columns: description.width)
+            try adapted?.apply(toHead: headName, &head)
+            return head
+        }
+        let (rows, columns) = (tokenEmbedding.rows, tokenEmbedding.columns)
+        let own = try tensors.matrix(named: try stored(name + ".weight"), rows: rows, columns: columns)
+        _ = try ownHead(tokenEmbedding: own)
+        let shared = try adapted?.sharedReplacement(head: headName, embedding: name, rows: rows, columns: columns)
+        return try adapted?.head(named: headName, sharing: shared ?? own, tokenEmbedding: tokenEmbedding)
+    }
+
+    /// The head that the checkpoint itself has; nil if it is the embedding.
+    private mutating func ownHead(tokenEmbedding: Matrix) throws -> Matrix? {
         // Some programs store a tied head a second time.
         guard !description.isHeadTied || tensors.contains(names.head + ".weight") else { return nil }
-        let head = try matrix(names.head, rows: description.vocabulary, columns: description.width)
-        guard description.isHeadTied else { return head }
+        guard description.isHeadTied else {
+            return try matrix(names.head, rows: description.vocabulary, columns: description.width)
+        }
+        let head = try storedTensor(
+            names.head + ".weight", rows: description.vocabulary, columns: description.width)
         guard head == tokenEmbedding else {
             throw CheckpointError.tiedHeadDiffers(
                 head: tensors.storedName(of: names.head + ".weight"),
@@ -98,7 +133,9 @@ struct WeightReader: ParameterSource {
             joined.copy(bias.transposed, toRow: 0, column: inputs)
             weight = joined
         }
-        return LinearLayer(name: name, weight: weight, hasBias: hasBias)
+        var layer = LinearLayer(name: name, weight: weight, hasBias: hasBias)
+        try adapted?.apply(to: &layer)
+        return layer
     }
 
     private mutating func matrix(_ name: String, rows: Int, columns: Int) throws -> Matrix {
@@ -110,6 +147,16 @@ struct WeightReader: ParameterSource {
     }
 
     private mutating func tensor(_ name: String, rows: Int, columns: Int) throws -> Matrix {
+        // The adapter's tensor stands for the base's, which then counts as read.
+        if let replacement = try adapted?.replacement(of: name, rows: rows, columns: columns) {
+            read.insert(try stored(name))
+            return replacement
+        }
+        return try storedTensor(name, rows: rows, columns: columns)
+    }
+
+    /// A tensor of the checkpoint, whatever the adapter replaces.
+    private mutating func storedTensor(_ name: String, rows: Int, columns: Int) throws -> Matrix {
         let stored = try stored(name)
         read.insert(stored)
         return try tensors.matrix(named: stored, rows: rows, columns: columns)

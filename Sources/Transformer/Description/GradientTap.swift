@@ -90,5 +90,8 @@ public struct LayerSelection: OptionSet, Sendable {
     public static let feedForward = LayerSelection(rawValue: 1)
     /// The projections to queries, keys and values, and the output projection.
     public static let attention = LayerSelection(rawValue: 2)
+    /// The matrices of the adapter, and none of the base's own.
+    public static let adapter = LayerSelection(rawValue: 4)
+    /// All layers of the model itself.
     public static let all: LayerSelection = [.feedForward, .attention]
 }

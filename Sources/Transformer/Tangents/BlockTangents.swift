@@ -24,7 +24,14 @@ struct TangentDirection {
     let tracked: TrackedLayers
 
     /// `dW` of a layer; nil for layers that are not tracked, which do not change.
-    subscript(layer: LinearLayer) -> Matrix? { tracked[layer.name].map { vector.layers[$0.index] } }
+    subscript(layer: LinearLayer) -> Matrix? {
+        if let own = tracked[layer.name] { return vector.layers[own.index] }
+        guard let adapter = layer.adapter, let down = tracked[adapter.downName], let up = tracked[adapter.upName] else {
+            return nil
+        }
+        return adapter.productTangent(
+            down: vector.layers[down.index], up: vector.layers[up.index], columns: layer.weight.columns)
+    }
 }
 
 extension DecoderBlock {
@@ -37,7 +44,7 @@ extension DecoderBlock {
     ) {
         let entry = 2 * index
         // Everything below the lowest tracked layer is constant.
-        let attentionIsFixed = residualIsFixed && !direction.tracked.selection.contains(.attention)
+        let attentionIsFixed = residualIsFixed && !direction.tracked.reachesAttention
         readAttentionInputs(index, in: &workspace)
         if !sharesNorm { readFeedForwardInputs(index, in: &workspace) }
         if !attentionIsFixed {

@@ -92,5 +92,6 @@ extension DecoderModel {
             guard let layer = tracked[name] else { return }
             parameter.add(direction.layers[layer.index], scaledBy: Float(scale))
         }
+        displaceAdapters(along: direction, tracked: tracked, by: scale)
     }
 }

@@ -36,20 +36,33 @@ struct Fit: ParsableCommand {
         help: "The seed for sampled labels. The same seed and number of workers give the same factors, bit for bit.")
     var seed: UInt64 = 0
 
-    @Option(help: "Which linear layers' parameters count: mlp, those of every MLP; attention; or all.")
+    @Option(
+        help: """
+            Which linear layers' parameters count: mlp, those of every MLP; attention; all of these; or adapter, the adapter's own \
+            matrices.
+            """)
     var track = Track.mlp
 
     @OptionGroup var workers: WorkerOptions
 
     enum Track: String, CaseIterable, ExpressibleByArgument {
-        case mlp, attention, all
+        case mlp, attention, all, adapter
 
         var selection: LayerSelection {
             switch self {
             case .mlp: .feedForward
             case .attention: .attention
             case .all: .all
+            case .adapter: .adapter
             }
+        }
+
+        /// Refuses to track the adapter of a model without one.
+        func check(_ decoder: DecoderModel) throws {
+            guard self == .adapter, !decoder.hasAdapters else { return }
+            throw ValidationError(
+                "--track: the model has no adapter on a linear layer of its blocks; name one with --adapter, or track mlp, attention "
+                    + "or all")
         }
     }
 
@@ -63,6 +76,10 @@ struct Fit: ParsableCommand {
         let control = TerminalControl(isCancelled: interruption.question)
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()
+        try track.check(checkpoint.decoder)
+        if track == .adapter, let warning = Self.warning(ofUntracked: checkpoint.untrackedAdapterTensors) {
+            printError("tributary: warning: \(warning)")
+        }
         let corpus = try workspace.openCorpus(for: checkpoint, control)
         let factors = try workspace.fitFactors(
             for: checkpoint, on: corpus,
@@ -76,6 +93,16 @@ struct Fit: ParsableCommand {
             fitted: \(factors.layers.count) layers on \(provenance.sequences) sequences of \(provenance.tokens ?? 0) tokens, \
             \(factors.byteCount / 1_000_000) MB in \(workspace.factorsFolder.escaped)
             """)
+    }
+}
+
+extension Fit {
+    /// A sentence that names the parts of an adapter that have no influence if only its matrices are tracked.
+    private static func warning(ofUntracked tensors: [String]) -> String? {
+        guard let first = tensors.first else { return nil }
+        let others = tensors.count > 1 ? " and \(tensors.count - 1) more" : ""
+        return
+            "nothing has influence through \(first.escaped)\(others): only low-rank changes of the blocks' linear layers are tracked"
     }
 }
 

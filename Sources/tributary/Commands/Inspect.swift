@@ -30,11 +30,20 @@ struct Inspect: ParsableCommand {
     var model: String?
 
     @Option(
+        help: ArgumentHelp("The folder of a PEFT LoRA adapter, which is applied to the model.", valueName: "folder"),
+        completion: .directory)
+    var adapter: String?
+
+    @Option(
         help: "A YAML file of settings, for the estimate of a server's memory. (default: the settings that serve has)",
         completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "Which linear layers' parameters count: mlp, those of every MLP; attention; or all.")
+    @Option(
+        help: """
+            Which linear layers' parameters count: mlp, those of every MLP; attention; all of these; or adapter, the adapter's own \
+            matrices.
+            """)
     var track = Fit.Track.mlp
 
     @Option(
@@ -84,13 +93,13 @@ struct Inspect: ParsableCommand {
         let named = path.map { URL(fileURLWithPath: $0).standardizedFileURL }
         if let named, WorkspaceInspection.isWorkspace(named) {
             let workspace = try WorkspaceInspection(folder: named)
-            let model = try model.map { try inspect(ModelSource(path: $0).load(), workspace) }
+            let model = try model.map { try inspect(ModelSource(path: $0, adapter: adapter).load(), workspace) }
             return Inspection(model: model, workspace: workspace, server: try server(of: model, in: named))
         }
         guard model == nil || path == nil else {
             throw ValidationError("--model: expected only with a workspace, and \(path ?? "") is not one")
         }
-        let source = ModelSource(path: path ?? model)
+        let source = ModelSource(path: path ?? model, adapter: adapter)
         let checkpoint = try source.load()
         let folder = Workspace.folder(of: source, checkpoint)
         let workspace =
@@ -121,6 +130,7 @@ struct Inspect: ParsableCommand {
             workspace?.corpus?.load
             ?? CorpusLoad(sequences: Self.assumedSequences, tokens: Self.assumedSequences * length)
         if let sequences { load = load.resized(to: sequences) }
+        try track.check(checkpoint.decoder)
         let tracked = TrackedLayers(of: checkpoint.decoder, track.selection)
         return ModelInspection(
             of: checkpoint, tracking: track.selection,

@@ -12,6 +12,9 @@ struct Logits: ParsableCommand {
     @Option(help: "A checkpoint folder or a GGUF file.", completion: .file())
     var model: String
 
+    @Option(help: "The folder of a LoRA adapter.", completion: .directory)
+    var adapter: String?
+
     @Option(help: "Token ids, separated by commas; can be given several times.")
     var tokens: [String] = []
 
@@ -22,7 +25,7 @@ struct Logits: ParsableCommand {
     var losses = false
 
     func run() throws {
-        let checkpoint = try Checkpoint(folder: model)
+        let checkpoint = try Checkpoint(folder: model, adapter: adapter)
         var workspace = DecoderWorkspace()
         let given = try tokens.map { list in
             try list.split(separator: ",").map { word in
@@ -106,7 +109,7 @@ struct ShowWorkspace: ParsableCommand {
     @OptionGroup var location: WorkspaceOptions
 
     func run() throws {
-        let (folder, _) = try Workspace.location(of: ModelSource(path: location.model), folder: location.workspace)
+        let (folder, _) = try Workspace.location(of: location.source, folder: location.workspace)
         print(folder.path)
     }
 }

@@ -81,7 +81,8 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "tributary")
 
         let workspace = try Workspace(
-            of: ModelSource(path: settings.model.path), folder: settings.workspace.path)
+            of: ModelSource(path: settings.model.path, adapter: settings.model.adapter),
+            folder: settings.workspace.path)
         logger.info("workspace", metadata: ["path": "\(workspace.folder.path)"])
         let manager = ServiceManager()
         let service = try Service(configuration: settings, workspace: workspace.folder, logger: logger)
@@ -125,7 +126,8 @@ struct Serve: AsyncParsableCommand {
         [
             ("--host", "server.host", host), ("--port", "server.port", port.map(String.init)),
             ("--host-name", "server.host_names", hostNames.isEmpty ? nil : hostNames.joined(separator: ",")),
-            ("--model", "model.path", location.model), ("--workspace", "workspace.path", location.workspace),
+            ("--model", "model.path", location.model), ("--adapter", "model.adapter", location.adapter),
+            ("--workspace", "workspace.path", location.workspace),
             ("--workers", "compute.workers", workers.map(String.init)),
             ("--precision", "compute.precision", precision),
             ("--insecure", "authentication.required", insecure ? "never" : nil),

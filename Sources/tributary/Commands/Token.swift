@@ -28,8 +28,7 @@ struct Token: ParsableCommand {
 
         func file() throws -> TokenFile {
             if let tokensFile { return TokenFile(URL(fileURLWithPath: tokensFile)) }
-            let (folder, _) = try Workspace.location(
-                of: ModelSource(path: workspace.model), folder: workspace.workspace)
+            let (folder, _) = try Workspace.location(of: workspace.source, folder: workspace.workspace)
             try FileSystem.makeFolder(at: folder.path)
             return TokenFile(folder.appending(path: TokenFile.name))
         }

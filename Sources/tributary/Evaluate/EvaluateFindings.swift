@@ -57,6 +57,7 @@ struct EvaluateFindings: ParsableCommand {
         for model in models {
             var other = options
             other.location.model = model
+            other.location.adapter = nil
             other.location.workspace = nil
             let compared = try EvaluationRun(InfluenceFindings.name, other)
             result.scale.append(try study(of: compared.subject).abstraction(compared.control))

@@ -103,6 +103,7 @@ struct InspectionText {
             row("digest", String(model.digest.prefix(12))),
             row("tokenizer", "\(tokenizer.kind), \(tokenizer.vocabulary) tokens"),
         ]
+        if let adapter = model.adapter { lines.insert(row("adapter", adapter.escaped), at: 5) }
         if !special.isEmpty { lines.append(row("", special.joined(separator: ", "))) }
         if !tokenizer.prefix.isEmpty {
             lines.append(row("", "before every text: " + tokenizer.prefix.map(Self.named).joined(separator: " ")))

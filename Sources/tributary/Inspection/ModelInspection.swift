@@ -9,6 +9,8 @@ import Transformer
 /// Like all parts of an inspection, it is encoded with its keys in snake case.
 struct ModelInspection: Sendable, Encodable {
     let architecture: String
+    /// The folder of the adapter that was applied.
+    let adapter: String?
     /// The model's digest, in hexadecimal.
     let digest: String
     let parameters: Int
@@ -45,6 +47,7 @@ struct ModelInspection: Sendable, Encodable {
         let description = decoder.description
         let tracked = TrackedLayers(of: decoder, selection)
         architecture = description.architecture
+        adapter = checkpoint.adapter
         digest = checkpoint.digest
         parameters = decoder.parameterCount
         layers = description.layers
