@@ -11,12 +11,19 @@ struct TableImportTests {
 
     private func path(_ name: String) -> String { Self.fixtures.appendingPathComponent(name).path }
 
+    private func texts(in field: String) -> RowFields {
+        var rows = RowFields()
+        rows.kind = .text
+        rows.text = FieldFormat(field: field)
+        return rows
+    }
+
     /// The corpus after an import, by identifier: the text and the source of each document.
     private func documents(
-        _ corpus: TestCorpus, _ inputs: [CorpusInput], fields: RecordFields = RecordFields(),
+        _ corpus: TestCorpus, _ inputs: [CorpusInput], rows: RowFields = RowFields(),
         badRecords: CorpusImport.BadRecords = .stop
     ) throws -> [String: [String?]] {
-        try CorpusImport(into: corpus.store, badRecords: badRecords, fields: fields).run(inputs)
+        try CorpusImport(into: corpus.store, badRecords: badRecords, rows: rows).run(inputs)
         var documents: [String: [String?]] = [:]
         for sequence in try corpus.contents() {
             let document = try corpus.store.document(named: sequence.id)
@@ -37,13 +44,12 @@ struct TableImportTests {
         arguments: ["rows.jsonl.zst", "pandas.parquet", "groups.parquet", "zstd.arrow", "stream.arrow", "saved"])
     func sameRowsOrBad(file: String) throws {
         let lines = file == "rows.jsonl.zst" || !file.hasPrefix("pandas") ? "rows.jsonl" : "pandas.jsonl"
-        let fields = RecordFields()
         func read(_ file: String) throws -> [CorpusRecord] {
             try InputFiles(at: [path(file)]).inputs.flatMap { input in
-                let reader = try RecordReader(input, fields: fields)
+                let reader = try RecordReader(input)
                 var records: [CorpusRecord] = []
                 while let raw = try reader.next() {
-                    guard var record = try? CorpusRecord(raw, fields: fields) else { continue }
+                    guard var record = try? CorpusRecord(raw) else { continue }
                     record.location = CorpusInputLocation(file: "", line: 0)
                     records.append(record)
                 }
@@ -64,11 +70,11 @@ struct TableImportTests {
         for (name, content) in texts {
             let corpus = try TestCorpus()
             let file = try corpus.folder.write(content, to: name)
-            let found = try documents(corpus, [.file(file)], fields: RecordFields(text: "body"))
+            let found = try documents(corpus, [.file(file)], rows: texts(in: "body"))
             #expect(found == ["one": ["a b", nil]], "\(name)")
         }
         let failure = importFailure {
-            _ = try documents(TestCorpus(), [.file(path("pandas.parquet"))], fields: RecordFields(text: "body"))
+            _ = try documents(TestCorpus(), [.file(path("pandas.parquet"))], rows: texts(in: "body"))
         }
         #expect(
             failure?.reason.description
@@ -88,7 +94,7 @@ struct TableImportTests {
         ])
     func wrongTypes(name: String, field: String, words: String, file: String) throws {
         let failure = importFailure {
-            _ = try documents(TestCorpus(), [.file(path(file))], fields: RecordFields(text: field))
+            _ = try documents(TestCorpus(), [.file(path(file))], rows: texts(in: field))
         }
         let description = failure?.reason.description ?? "taken"
         #expect(description.contains(words) && description.contains("\(file), row "), "\(description)")

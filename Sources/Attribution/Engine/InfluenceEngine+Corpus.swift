@@ -55,6 +55,14 @@ extension InfluenceEngine: CorpusBrowsing {
 }
 
 extension Tokenizer {
+    /// A chat as the model's own template writes it.
+    ///
+    /// - Throws: `ChatTemplateError`, or ``RowError/noChatTemplate``.
+    func render(_ messages: [JSONTree]) throws -> RenderedChat {
+        guard let chatTemplate else { throw RowError.noChatTemplate }
+        return try chatTemplate.render(messages.enumerated().map { try ChatMessage($1, position: $0) })
+    }
+
     /// The text that tokens spell, and the parts of it that ranges of the tokens spell, in code points.
     fileprivate func text(of tokens: [Int32], spans: [Range<Int>]) -> (text: String, spans: [CompletionSpan]) {
         let texts = tokenTexts(tokens)
@@ -90,7 +98,11 @@ extension CorpusTokenization {
         ) { tokenizer.encodeDocument($0) }
         rows = RowTokenization(
             encode: { text, spans in tokenizer.encode(text, withLossOn: spans) },
-            chat: { _, _ in throw RowError.noChatTemplate },
+            chat: { messages, loss in
+                let chat = try tokenizer.render(messages)
+                let sequence = tokenizer.encode(chat.text, withLossOn: chat.byteSpans)
+                return (chat.text, loss == .all ? TrainingSequence(tokens: sequence.tokens) : sequence)
+            },
             decode: { tokens in
                 if let index = tokens.firstIndex(where: { Int($0) >= tokenizer.vocabularyCount }) {
                     throw RowError.unknownToken(index: index, id: tokens[index], count: tokenizer.vocabularyCount)

@@ -87,7 +87,7 @@ extension InfluenceEngine: InfluenceAnswering {
         var usable: [(index: Int, query: InfluenceQuery, tokenized: TokenizedQuery)] = []
         for (index, query) in queries.enumerated() {
             do {
-                usable.append((index, query, try tokenize(query)))
+                usable.append((index, try written(query), try tokenize(query)))
             } catch {
                 outcomes[index] = .failure(QueryError(error))
             }

@@ -1,3 +1,5 @@
+import JSON
+import Tokenizer
 import Transformer
 
 struct TokenizedQuery: Sendable {
@@ -51,17 +53,48 @@ extension InfluenceEngine {
     /// - Throws: ``QueryError/unusable(field:reason:)``.
     func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
         if let (field, reason) = query.refusal() { throw QueryError.unusable(field: field, reason: reason) }
+        let query = try written(query)
         var parts = try zip(query.parts, query.shares).enumerated().map { index, part in
-            try tokenize(part.0, share: part.1, path: query.behaviour == nil ? "" : "measurement[\(index)].")
+            try tokenize(
+                part.0, share: part.1, path: query.behaviour == nil ? "" : "measurement[\(index)].",
+                isChat: query.messages != nil)
         }
         if let spans = query.spans { parts[0].measured = try tokens(of: spans, in: query, parts[0].completion) }
         return TokenizedQuery(
             parts: parts, texts: try AdHocTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
     }
 
-    private func tokenize(_ part: BehaviourPart, share: Double, path: String) throws -> TokenizedQuery.Part {
-        let completion = try tokenize(part.prompt, part.completion, path: path, field: "completion")
-        let contrast = try part.contrast.map { try tokenize(part.prompt, $0, path: path, field: "contrast") }
+    /// The query with the texts that the model's chat template writes, if it is about a chat.
+    ///
+    /// - Throws: ``QueryError/unusable(field:reason:)``.
+    func written(_ query: InfluenceQuery) throws -> InfluenceQuery {
+        guard let messages = query.messages else { return query }
+        let chat: RenderedChat
+        do {
+            chat = try tokenizer.render(messages)
+        } catch {
+            throw QueryError.unusable(field: "messages", reason: "\(error)")
+        }
+        guard messages.last?["role"] == .string("assistant"), let span = chat.byteSpans.last, !span.isEmpty else {
+            throw QueryError.unusable(
+                field: "messages",
+                reason: "expected an assistant's message at the end, with the completion as its content")
+        }
+        let bytes = Array(chat.text.utf8)
+        var written = query
+        written.prompt = String(decoding: bytes[..<span.lowerBound], as: UTF8.self)
+        written.completion = String(decoding: bytes[span], as: UTF8.self)
+        return written
+    }
+
+    private func tokenize(
+        _ part: BehaviourPart, share: Double, path: String, isChat: Bool
+    ) throws -> TokenizedQuery.Part {
+        let completion = try tokenize(
+            part.prompt, part.completion, path: path, field: isChat ? "messages" : "completion", isChat: isChat)
+        let contrast = try part.contrast.map {
+            try tokenize(part.prompt, $0, path: path, field: "contrast", isChat: false)
+        }
         guard contrast?.tokens != completion.tokens else {
             throw QueryError.unusable(
                 field: path + "contrast", reason: "its tokens are the same as those of the completion")
@@ -70,9 +103,10 @@ extension InfluenceEngine {
     }
 
     private func tokenize(
-        _ prompt: String, _ completion: String, path: String, field: String
+        _ prompt: String, _ completion: String, path: String, field: String, isChat: Bool
     ) throws -> TokenizedContinuation {
-        let joined = tokenizer.encodeJoined(prompt: prompt, completion: completion)
+        // A template writes the special tokens itself.
+        let joined = tokenizer.encodeJoined(prompt: prompt, completion: completion, addSpecialTokens: !isChat)
         let context = decoder.description.contextLength
         guard joined.completionStart < joined.tokens.count else {
             throw QueryError.unusable(field: path + field, reason: "it adds no token to the prompt")
@@ -86,7 +120,7 @@ extension InfluenceEngine {
         guard joined.tokens.count <= context else {
             let count = joined.tokens.count - joined.completionStart
             throw QueryError.unusable(
-                field: path + (count >= context ? field : "prompt"),
+                field: path + (count >= context || isChat ? field : "prompt"),
                 reason: "prompt (\(joined.completionStart) tokens) and \(field) (\(count)) are longer than the "
                     + "model's context of \(context) tokens")
         }
@@ -106,7 +140,8 @@ extension InfluenceEngine {
         // Prompt and completion have the same tokens together wherever the completion starts in them.
         func token(at offset: Int) -> (position: Int, isInside: Bool) {
             let joined = tokenizer.encodeJoined(
-                prompt: query.prompt + String(scalars.prefix(offset)), completion: String(scalars.dropFirst(offset)))
+                prompt: query.prompt + String(scalars.prefix(offset)), completion: String(scalars.dropFirst(offset)),
+                addSpecialTokens: query.messages == nil)
             return (joined.completionStart, joined.completionStartsInsideToken)
         }
         var measured: Set<Int> = []

@@ -73,6 +73,9 @@ extension InfluenceQuery {
         behaviour ?? [BehaviourPart(prompt: prompt, completion: completion, contrast: contrast)]
     }
 
+    /// Whether the query has a prompt and a completion of its own.
+    var hasOwnTexts: Bool { behaviour == nil && messages == nil }
+
     /// The factor of each part's measurement in `f`.
     var shares: [Double] {
         guard let behaviour else { return [1] }

@@ -12,6 +12,8 @@ extension InfluenceQuery {
         public static let spans = ListLimit<CompletionSpan>(1...64, of: "spans")
         /// The parts of a behaviour.
         public static let behaviour = ListLimit<BehaviourPart>(1...1_000, of: "parts")
+        /// The messages of a chat.
+        public static let messages = ListLimit<JSONTree>(1...10_000, of: "messages")
         public static let weight = NumberLimit.from(1e-6, to: 1e6)
         /// In code points: a text has at most as many as it has bytes.
         public static let spanStart = 0...(text.bytes.upperBound - 1)
@@ -42,10 +44,11 @@ extension InfluenceQuery {
     func refusal() -> (field: String, reason: String)? {
         var refusals: [(field: String, reason: String?)] = [
             ("id", id.flatMap(Limits.id.refusal)),
-            ("prompt", behaviour == nil ? Limits.text.refusal(of: prompt) : nil),
-            ("completion", behaviour == nil ? Limits.text.refusal(of: completion) : nil),
+            ("prompt", hasOwnTexts ? Limits.text.refusal(of: prompt) : nil),
+            ("completion", hasOwnTexts ? Limits.text.refusal(of: completion) : nil),
             ("contrast", contrast.flatMap(Limits.text.refusal)),
             ("measurement", behaviour.flatMap(Limits.behaviour.refusal)),
+            ("messages", messages.flatMap(Limits.messages.refusal)),
             ("spans", spans.flatMap(Limits.spans.refusal)), ("top_k", Limits.topK.refusal(of: topK)),
             ("rescore", Limits.rescore.refusal(of: rescore)), ("damping", damping.flatMap(Limits.damping.refusal)),
         ]

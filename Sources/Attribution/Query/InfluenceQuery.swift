@@ -17,6 +17,9 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     /// The prompts and completions of a behaviour, in place of one prompt and one completion, which are empty then; nil otherwise.
     public var behaviour: [BehaviourPart]?
     public var combine = Combination.mean
+    /// A chat whose last message, an assistant's, is the completion, in place of a prompt and a completion; nil otherwise. The model's chat
+    /// template writes both.
+    public var messages: [JSONTree]?
     /// How many sequences to return in each direction.
     public var topK: Int
     public var direction: Direction
@@ -130,7 +133,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     private enum CodingKeys: String, CodingKey, CaseIterable {
         case id, prompt, completion, spans, contrast
         case behaviour = "measurement"
-        case combine
+        case combine, messages
         case topK = "top_k"
         case direction, candidates, rank, rescore, damping, estimator, attribution
     }
@@ -141,6 +144,9 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         if let behaviour {
             try container.encode(behaviour, forKey: .behaviour)
             try container.encode(combine, forKey: .combine)
+        } else if let messages {
+            try container.encode(messages, forKey: .messages)
+            try container.encodeIfPresent(spans, forKey: .spans)
         } else {
             try container.encode(prompt, forKey: .prompt)
             try container.encode(completion, forKey: .completion)
@@ -163,7 +169,14 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         behaviour = try container.decodeIfPresent(.behaviour, within: Limits.behaviour)
         let defaults = behaviour.map { InfluenceQuery(behaviour: $0) } ?? InfluenceQuery(prompt: "", completion: "")
         id = try container.decodeIfPresent(.id, within: Limits.id)
-        if behaviour == nil {
+        messages = try container.decodeIfPresent(.messages, within: Limits.messages)
+        if messages != nil {
+            for key in [CodingKeys.prompt, .completion, .contrast, .behaviour] where container.contains(key) {
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: container, debugDescription: "expected either this or messages, found both")
+            }
+            (prompt, completion) = ("", "")
+        } else if behaviour == nil {
             prompt = try container.decode(.prompt, within: Limits.text)
             completion = try container.decode(.completion, within: Limits.text)
         } else {
@@ -185,7 +198,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         damping = try container.decodeIfPresent(.damping, within: Limits.damping)
         estimator = try container.decodeIfPresent(Estimator.self, forKey: .estimator) ?? defaults.estimator
         attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
-        if let fault = spans?.fault(in: completion) {
+        if messages == nil, let fault = spans?.fault(in: completion) {
             throw DecodingError.dataCorruptedError(forKey: .spans, in: container, debugDescription: fault)
         }
         guard contrast?.hasSameBytes(as: completion) != true else {

@@ -271,7 +271,10 @@ struct SweepShape: Sendable, Equatable {
             return 2 * fullGradientBytes + identities + (query.estimator == .astra ? fullGradientBytes : 0)
         }
         let completions = [query.completion, query.contrast].compactMap(\.self)
-        let tokens = completions.reduce(0) { $0 + min(contextLength, query.prompt.utf8.count + $1.utf8.count + 1) }
+        let tokens =
+            query.messages != nil
+            ? contextLength
+            : completions.reduce(0) { $0 + min(contextLength, query.prompt.utf8.count + $1.utf8.count + 1) }
         let thin = layers.reduce(0) { $0 + tokens * ($1.inputs + $1.outputs) } * Self.float
         return thin + (query.estimator == .astra ? fullGradientBytes : 0)
     }

@@ -10,7 +10,8 @@
 /// with another content in its place.
 struct AssistantSpanFinder {
     /// The text of messages.
-    typealias Render = (_ messages: [ChatMessage], _ addsGenerationPrompt: Bool) throws(ChatTemplateError) -> [Unicode.Scalar]
+    typealias Render = (_ messages: [ChatMessage], _ addsGenerationPrompt: Bool) throws(ChatTemplateError) -> [Unicode
+        .Scalar]
 
     private let messages: [ChatMessage]
     private let whole: [Unicode.Scalar]
@@ -70,7 +71,9 @@ struct AssistantSpanFinder {
         let start: Int
         if let prompted = turn.prompted, whole.starts(with: prompted) {
             start = startBehind(prompted, hasPrompt: turn.plain != prompted, content: content)
-        } else if let plain = turn.plain, let prompted = turn.prompted, whole.starts(with: plain), prompted.starts(with: plain) {
+        } else if let plain = turn.plain, let prompted = turn.prompted, whole.starts(with: plain),
+            prompted.starts(with: plain)
+        {
             // The template writes something else where its generation prompt would be.
             source = .content
             let common = max(plain.count, startOfTag(around: commonPrefix(prompted, whole)))
@@ -79,7 +82,9 @@ struct AssistantSpanFinder {
             source = .content
             guard let content else {
                 throw unclear(
-                    index, "the template renders the messages before it differently when more follow, and its content is not found")
+                    index,
+                    "the template renders the messages before it differently when more follow, and its content is not found"
+                )
             }
             start = content.lowerBound
         }
@@ -137,9 +142,12 @@ struct AssistantSpanFinder {
             guard let last = PythonText.findLast(mark, in: ending) else { continue }
             let tail = ending[(last + mark.count)...]
             let end = whole.count - following.count + tail.count
-            if following.starts(with: tail), whole.suffix(following.count).elementsEqual(following), end >= start { return end }
+            if following.starts(with: tail), whole.suffix(following.count).elementsEqual(following), end >= start {
+                return end
+            }
         }
-        throw unclear(index, "the template renders it differently when more messages follow, and it has no content to search for")
+        throw unclear(
+            index, "the template renders it differently when more messages follow, and it has no content to search for")
     }
 
     private func trimmed(_ text: some BidirectionalCollection<Unicode.Scalar>) -> [Unicode.Scalar] {
@@ -165,8 +173,12 @@ struct AssistantSpanFinder {
 
     /// Where the content of a message is in the text.
     private func content(of index: Int, in turn: Turn) -> Range<Int>? {
-        if let prompted = turn.prompted, whole.starts(with: prompted) { return found(index, from: max(prompted.count, previousEnd)) }
-        if let plain = turn.plain, whole.starts(with: plain) { return found(index, from: max(plain.count, previousEnd)) }
+        if let prompted = turn.prompted, whole.starts(with: prompted) {
+            return found(index, from: max(prompted.count, previousEnd))
+        }
+        if let plain = turn.plain, whole.starts(with: plain) {
+            return found(index, from: max(plain.count, previousEnd))
+        }
         // Message by message, so that a question with the same words is not taken for the answer.
         var position = 0
         for earlier in 0..<index where messages[earlier].role != "system" && messages[earlier].role != "developer" {
@@ -177,7 +189,9 @@ struct AssistantSpanFinder {
 
     private func found(_ index: Int, from start: Int) -> Range<Int>? {
         for needle in needles(of: messages[index]) {
-            if let position = PythonText.find(needle, in: whole, from: start) { return position..<position + needle.count }
+            if let position = PythonText.find(needle, in: whole, from: start) {
+                return position..<position + needle.count
+            }
         }
         return nil
     }

@@ -24,14 +24,18 @@ public struct ChatMessage: Sendable, Equatable {
     /// - Throws: ``ChatTemplateError``, naming the message and the field.
     public init(_ tree: JSONTree, position: Int) throws(ChatTemplateError) {
         guard case .object(let members) = tree else {
-            throw .invalidMessage(message: position, field: "", expected: "an object with role and content", found: tree.shown)
+            throw .invalidMessage(
+                message: position, field: "", expected: "an object with role and content", found: tree.shown)
         }
         guard case .string(let role)? = tree["role"] else {
             throw .invalidMessage(
-                message: position, field: "role", expected: "a string such as \"user\"", found: tree["role"]?.shown ?? "nothing")
+                message: position, field: "role", expected: "a string such as \"user\"",
+                found: tree["role"]?.shown ?? "nothing")
         }
         self.role = role
-        fields = members.filter { $0.value != .null && !$0.name.hasSameBytes(as: "role") && !$0.name.hasSameBytes(as: "content") }
+        fields = members.filter {
+            $0.value != .null && !$0.name.hasSameBytes(as: "role") && !$0.name.hasSameBytes(as: "content")
+        }
         content = nil
         switch tree["content"] ?? .null {
         case .string(let text): content = text
@@ -51,8 +55,11 @@ public struct ChatMessage: Sendable, Equatable {
                 text += string
                 continue
             }
-            let kind = if case .string(let kind)? = part["type"] { "\"\(kind)\"" } else { part["type"]?.shown ?? part.kind }
-            guard case .object = part, kind == "\"text\"" || part["type"] == nil, case .string(let string)? = part["text"] else {
+            let kind =
+                if case .string(let kind)? = part["type"] { "\"\(kind)\"" } else { part["type"]?.shown ?? part.kind }
+            guard case .object = part, kind == "\"text\"" || part["type"] == nil,
+                case .string(let string)? = part["text"]
+            else {
                 throw .unsupportedPart(message: position, part: index, kind: kind)
             }
             text += string
@@ -83,7 +90,9 @@ public struct ChatMessage: Sendable, Equatable {
         if let content { members.append(JSONTree.Member(name: "content", value: .string(content))) }
         members += fields.filter { $0.value != .null }
         let names = ["reasoning_content", "thinking", "reasoning"]
-        guard let reasoning = names.lazy.compactMap({ name in members.first { $0.name.hasSameBytes(as: name) }?.value }).first
+        guard
+            let reasoning = names.lazy.compactMap({ name in members.first { $0.name.hasSameBytes(as: name) }?.value })
+                .first
         else { return .object(members) }
         if !members.contains(where: { $0.name.hasSameBytes(as: "thinking") }) {
             members.insert(JSONTree.Member(name: "thinking", value: reasoning), at: 0)

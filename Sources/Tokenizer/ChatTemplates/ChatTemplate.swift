@@ -43,7 +43,8 @@ public struct ChatTemplate: Sendable {
         failure = nil
         variants = sources.map { name, source in
             let shown = sources.count == 1 ? origin : "\(origin) (\(name))"
-            return Variant(name: name, source: source, program: TemplateProgram.parsed(source, origin: shown, limits: limits))
+            return Variant(
+                name: name, source: source, program: TemplateProgram.parsed(source, origin: shown, limits: limits))
         }
     }
 
@@ -108,7 +109,9 @@ public struct ChatTemplate: Sendable {
     /// A template with `{% generation %}` marks says it itself. Otherwise see ``AssistantSpanFinder``.
     ///
     /// - Throws: ``ChatTemplateError``; ``ChatTemplateError/unclearSpan(template:message:reason:)`` if a turn cannot be found.
-    public func render(_ messages: [ChatMessage], _ options: Options = Options()) throws(ChatTemplateError) -> RenderedChat {
+    public func render(_ messages: [ChatMessage], _ options: Options = Options()) throws(ChatTemplateError)
+        -> RenderedChat
+    {
         let program = try program(named: options.template, forTools: options.tools != nil)
         let whole = try rendering(of: messages, by: program, options)
         let emptyTurns = messages.indices.filter { messages[$0].isEmptyTurn }
@@ -177,7 +180,9 @@ struct TemplateProgram: Sendable {
 extension TemplateEvaluator {
     /// A JSON value as the template sees it.
     func value(of tree: JSONTree, depth: Int = 0) throws -> TemplateValue {
-        guard depth < limits.valueDepth else { throw TemplateFault.limit("\(limits.valueDepth) values within each other") }
+        guard depth < limits.valueDepth else {
+            throw TemplateFault.limit("\(limits.valueDepth) values within each other")
+        }
         switch tree {
         case .null: return .none
         case .boolean(let value): return .boolean(value)

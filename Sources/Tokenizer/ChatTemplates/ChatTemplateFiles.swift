@@ -9,7 +9,9 @@ import JSON
 struct ChatTemplateFiles {
     static let fileLimit = 16 << 20
     /// The special tokens that transformers gives to templates.
-    static let variableNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"]
+    static let variableNames = [
+        "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+    ]
 
     let folder: URL
 
@@ -18,7 +20,9 @@ struct ChatTemplateFiles {
         do {
             let configuration = try tree(of: "tokenizer_config.json")
             let files = try sourceFiles()
-            guard let (sources, origin) = try files ?? configuration.flatMap({ try Self.sources(of: $0) }) else { return nil }
+            guard let (sources, origin) = try files ?? configuration.flatMap({ try Self.sources(of: $0) }) else {
+                return nil
+            }
             return ChatTemplate(named: sources, origin: origin, variables: try variables(configuration))
         } catch let error as ChatTemplateError {
             return ChatTemplate(failure: error, origin: folder.lastPathComponent)
@@ -33,7 +37,9 @@ struct ChatTemplateFiles {
     private func sourceFiles() throws -> Sources? {
         var sources: [(name: String, source: String)] = []
         if let text = try text(of: "chat_template.jinja") { sources.append(("default", text)) }
-        let further = (try? FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent("chat_templates").path)) ?? []
+        let further =
+            (try? FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent("chat_templates").path))
+            ?? []
         for file in further.sorted() where file.hasSuffix(".jinja") {
             guard let text = try text(of: "chat_templates/\(file)") else { continue }
             sources.append((String(file.dropLast(".jinja".count)), text))
@@ -98,7 +104,8 @@ struct ChatTemplateFiles {
 
     private func bytes(of name: String) throws -> [UInt8]? {
         let url = folder.appendingPathComponent(name)
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: url.resolvingSymlinksInPath().path) else { return nil }
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: url.resolvingSymlinksInPath().path)
+        else { return nil }
         guard (attributes[.size] as? Int ?? 0) <= Self.fileLimit else {
             throw ChatTemplateError.unreadableFile(name, reason: "it has more than \(Self.fileLimit) bytes")
         }
@@ -115,7 +122,9 @@ extension ChatTemplate {
     init?(_ metadata: GGUFTokenizerMetadata, file: String) {
         guard !metadata.chatTemplates.isEmpty else { return nil }
         var variables: [String: String] = [:]
-        let tokens = [("bos_token", metadata.bosToken), ("eos_token", metadata.eosToken), ("unk_token", metadata.unknownToken)]
+        let tokens = [
+            ("bos_token", metadata.bosToken), ("eos_token", metadata.eosToken), ("unk_token", metadata.unknownToken),
+        ]
         for (name, identifier) in tokens {
             guard let identifier, metadata.tokens.indices.contains(identifier) else { continue }
             variables[name] = metadata.tokens[identifier]

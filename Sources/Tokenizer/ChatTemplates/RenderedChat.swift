@@ -63,20 +63,7 @@ extension Tokenizer {
     ///
     /// - Complexity: Two encodings of the text for each span.
     public func encode(_ chat: RenderedChat) -> ChatTokens {
-        let tokens = encode(chat.text, addSpecialTokens: false)
-        var isAssistant = [Bool](repeating: false, count: tokens.count)
-        let bytes = Array(chat.text.utf8)
-        func border(at offset: Int) -> (index: Int, isInside: Bool) {
-            let (_, index, isInside) = encodeJoined(
-                prompt: String(decoding: bytes[..<offset], as: UTF8.self),
-                completion: String(decoding: bytes[offset...], as: UTF8.self), addSpecialTokens: false)
-            return (index, isInside)
-        }
-        for span in chat.byteSpans where !span.isEmpty {
-            let start = border(at: span.lowerBound).index
-            let (last, isInside) = border(at: span.upperBound)
-            for index in start..<max(start, min(tokens.count, isInside ? last + 1 : last)) { isAssistant[index] = true }
-        }
-        return ChatTokens(tokens: tokens, isAssistant: isAssistant)
+        let sequence = encode(chat.text, withLossOn: chat.byteSpans)
+        return ChatTokens(tokens: sequence.tokens, isAssistant: sequence.tokens.indices.map { sequence.loss[$0] })
     }
 }
