@@ -117,7 +117,8 @@ let package = Package(
             name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files", "Sequences"],
             exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
-        .testTarget(name: "AttributionTests", dependencies: ["Attribution", "Tokenizer", "Sequences", "TestSupport"]),
+        .testTarget(
+            name: "AttributionTests", dependencies: ["Attribution", "Tokenizer", "JSON", "Sequences", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Tokenizer", "Sequences", "TestSupport"]),
         .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService", "Sequences", "TestSupport"]),
         .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),

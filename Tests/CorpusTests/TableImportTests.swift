@@ -11,7 +11,7 @@ struct TableImportTests {
 
     private func path(_ name: String) -> String { Self.fixtures.appendingPathComponent(name).path }
 
-    private func texts(in field: String) -> RowFields {
+    private static func rows(of field: String) -> RowFields {
         var rows = RowFields()
         rows.kind = .text
         rows.text = FieldFormat(field: field)
@@ -70,11 +70,11 @@ struct TableImportTests {
         for (name, content) in texts {
             let corpus = try TestCorpus()
             let file = try corpus.folder.write(content, to: name)
-            let found = try documents(corpus, [.file(file)], rows: texts(in: "body"))
+            let found = try documents(corpus, [.file(file)], rows: Self.rows(of: "body"))
             #expect(found == ["one": ["a b", nil]], "\(name)")
         }
         let failure = importFailure {
-            _ = try documents(TestCorpus(), [.file(path("pandas.parquet"))], rows: texts(in: "body"))
+            _ = try documents(TestCorpus(), [.file(path("pandas.parquet"))], rows: Self.rows(of: "body"))
         }
         #expect(
             failure?.reason.description
@@ -94,7 +94,7 @@ struct TableImportTests {
         ])
     func wrongTypes(name: String, field: String, words: String, file: String) throws {
         let failure = importFailure {
-            _ = try documents(TestCorpus(), [.file(path(file))], rows: texts(in: field))
+            _ = try documents(TestCorpus(), [.file(path(file))], rows: Self.rows(of: field))
         }
         let description = failure?.reason.description ?? "taken"
         #expect(description.contains(words) && description.contains("\(file), row "), "\(description)")

@@ -37,7 +37,9 @@ struct ChatTemplateFixture {
             .appendingPathComponent("Fixtures/chat-templates.json")
         tree = (try? JSONReader.read([UInt8](Data(contentsOf: url)))) ?? .null
         variables = Self.members(tree["variables"])
-        small = Self.elements(tree["small"]).map { Small(template: Self.text($0["template"]) ?? "", text: Self.text($0["text"])) }
+        small = Self.elements(tree["small"]).map {
+            Small(template: Self.text($0["template"]) ?? "", text: Self.text($0["text"]))
+        }
         cases = Self.elements(tree["cases"]).map { entry in
             var tokens: [String: (ids: [Int32], mask: [Bool])] = [:]
             for member in Self.members(entry["tokens"]) {

@@ -13,7 +13,9 @@ struct ChatTemplateTests {
         let template = fixture.template(entry.template)
         let messages = try fixture.messages(entry.chat)
         guard let expected = entry.text else {
-            let error = #expect(throws: ChatTemplateError.self) { try template.text(of: messages, fixture.options(of: entry)) }
+            let error = #expect(throws: ChatTemplateError.self) {
+                try template.text(of: messages, fixture.options(of: entry))
+            }
             if case .refused(_, _, let message)? = error { #expect(message == entry.error) }
             return
         }
@@ -25,7 +27,8 @@ struct ChatTemplateTests {
         "give the tokens and the assistant's mask of transformers where they have marks",
         arguments: ChatTemplateFixture.shared.cases.filter { !$0.tokens.isEmpty })
     func masks(entry: ChatTemplateFixture.Case) throws {
-        let chat = try fixture.template(entry.template).render(try fixture.messages(entry.chat), fixture.options(of: entry))
+        let chat = try fixture.template(entry.template).render(
+            try fixture.messages(entry.chat), fixture.options(of: entry))
         #expect(chat.source == .marks)
         for (kind, expected) in entry.tokens {
             let found = try TokenizerFixture(kind).tokenizer().encode(chat)
@@ -48,13 +51,18 @@ struct ChatTemplateTests {
     func prefixes() throws {
         #expect(try spans("chatml", try fixture.messages("answered")) == ["The river is long.<|im_end|>"])
         #expect(
-            try spans("chatml", try fixture.messages("multi")) == ["The river is long.<|im_end|>", "\n Now so. <|im_end|>"])
+            try spans("chatml", try fixture.messages("multi")) == [
+                "The river is long.<|im_end|>", "\n Now so. <|im_end|>",
+            ])
         #expect(try spans("chatml", try fixture.messages("same")) == ["the<|im_end|>", "the<|im_end|>"])
         #expect(try spans("chatml", try fixture.messages("empty")) == ["<|im_end|>"])
         #expect(try spans("chatml", try fixture.messages("unicode")) == ["e\u{301} é<|im_end|>"])
         #expect(try spans("chatml", try fixture.messages("single")) == [])
         #expect(try spans("brackets", try fixture.messages("multi")) == [" The river is long. </s>", " Now so. </s>"])
-        #expect(try spans("marks", try fixture.messages("multi")) == ["The river is long.<|im_end|>", "\n Now so. <|im_end|>"])
+        #expect(
+            try spans("marks", try fixture.messages("multi")) == [
+                "The river is long.<|im_end|>", "\n Now so. <|im_end|>",
+            ])
     }
 
     @Test("tell them by their content where a template renders earlier turns otherwise")
@@ -72,7 +80,8 @@ struct ChatTemplateTests {
     func agreement() throws {
         let marked = fixture.source("marks")
         let plain = ChatTemplate(
-            marked.replacingOccurrences(of: "{% generation %}", with: "").replacingOccurrences(of: "{% endgeneration %}\n", with: ""))
+            marked.replacingOccurrences(of: "{% generation %}", with: "").replacingOccurrences(
+                of: "{% endgeneration %}\n", with: ""))
         for chat in ["answered", "system", "multi", "same", "empty", "unicode", "twice"] {
             let messages = try fixture.messages(chat)
             let found = try plain.render(messages)
@@ -110,12 +119,17 @@ struct ChatTemplateTests {
     @Test("take messages whose content is a list of texts, and refuse others by position")
     func messages() throws {
         #expect(
-            try message(#"{"role": "user", "content": [{"type": "text", "text": "a"}, "b", {"text": "c"}], "name": "x", "z": null}"#)
+            try message(
+                #"{"role": "user", "content": [{"type": "text", "text": "a"}, "b", {"text": "c"}], "name": "x", "z": null}"#
+            )
                 == ChatMessage(role: "user", content: "abc", fields: [.init(name: "name", value: "x")]))
         #expect(throws: ChatTemplateError.unsupportedPart(message: 3, part: 1, kind: "\"image_url\"")) {
-            try message(#"{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "text": "b"}]}"#)
+            try message(
+                #"{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "text": "b"}]}"#)
         }
-        #expect(throws: ChatTemplateError.missingContent(message: 3, role: "user")) { try message(#"{"role": "user", "content": null}"#) }
+        #expect(throws: ChatTemplateError.missingContent(message: 3, role: "user")) {
+            try message(#"{"role": "user", "content": null}"#)
+        }
         #expect(throws: ChatTemplateError.missingContent(message: 3, role: "assistant")) {
             try message(#"{"role": "assistant", "tool_calls": []}"#)
         }
@@ -137,32 +151,40 @@ struct ChatTemplateTests {
             try FileManager.default.copyItem(at: source, to: folder.appendingPathComponent("tokenizer.json"))
             for (name, text) in files {
                 let url = folder.appendingPathComponent(name)
-                try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try FileManager.default.createDirectory(
+                    at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
                 try Data(text.utf8).write(to: url)
             }
             return try Tokenizer(contentsOf: folder)
         }
     }
 
-    private func text(_ tokenizer: Tokenizer, _ options: ChatTemplate.Options = ChatTemplate.Options()) throws -> String? {
+    private func text(_ tokenizer: Tokenizer, _ options: ChatTemplate.Options = ChatTemplate.Options()) throws
+        -> String?
+    {
         try tokenizer.chatTemplate?.text(of: [ChatMessage(role: "user", content: "Hi")], options)
     }
 
     @Test("are found beside the tokenizer, a file before the configuration")
     func files() throws {
         #expect(try tokenizer([:]).chatTemplate == nil)
-        let configuration = #"{"chat_template": "{{ bos_token }}c{{ eos_token }}{{ pad_token }}", "bos_token": "<s>", "eos_token": {"content": "</s>"}}"#
+        let configuration =
+            #"{"chat_template": "{{ bos_token }}c{{ eos_token }}{{ pad_token }}", "bos_token": "<s>", "eos_token": {"content": "</s>"}}"#
         #expect(try text(try tokenizer(["tokenizer_config.json": configuration])) == "<s>c</s>")
         let map = #"{"bos_token": "other", "pad_token": {"content": "<pad>"}}"#
         #expect(
-            try text(try tokenizer(["tokenizer_config.json": configuration, "special_tokens_map.json": map])) == "<s>c</s><pad>")
+            try text(try tokenizer(["tokenizer_config.json": configuration, "special_tokens_map.json": map]))
+                == "<s>c</s><pad>")
         #expect(
-            try text(try tokenizer(["tokenizer_config.json": configuration, "chat_template.jinja": "f{{ bos_token }}"])) == "f<s>")
+            try text(
+                try tokenizer(["tokenizer_config.json": configuration, "chat_template.jinja": "f{{ bos_token }}"]))
+                == "f<s>")
     }
 
     @Test("can be several with names, chosen as transformers chooses")
     func named() throws {
-        let list = #"{"chat_template": [{"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}, {"name": "rag", "template": "r"}]}"#
+        let list =
+            #"{"chat_template": [{"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}, {"name": "rag", "template": "r"}]}"#
         let listed = try tokenizer(["tokenizer_config.json": list])
         let folder = try tokenizer([
             "chat_template.jinja": "d", "chat_templates/tool_use.jinja": "t", "chat_templates/rag.jinja": "r",
@@ -180,7 +202,9 @@ struct ChatTemplateTests {
             #expect(throws: ChatTemplateError.self) { try text(tokenizer, options) }
         }
         let other = try tokenizer(["tokenizer_config.json": #"{"chat_template": [{"name": "rag", "template": "r"}]}"#])
-        #expect(throws: ChatTemplateError.noDefault(template: "tokenizer_config.json: chat_template", names: ["rag"])) { try text(other) }
+        #expect(throws: ChatTemplateError.noDefault(template: "tokenizer_config.json: chat_template", names: ["rag"])) {
+            try text(other)
+        }
     }
 
     @Test("that cannot be used do not stop a tokenizer from loading, and say why when they are used")
@@ -192,14 +216,18 @@ struct ChatTemplateTests {
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(throws: ChatTemplateError.self) { try text(try tokenizer(["tokenizer_config.json": #"{"chat_template": 5}"#])) }
+        #expect(throws: ChatTemplateError.self) {
+            try text(try tokenizer(["tokenizer_config.json": #"{"chat_template": 5}"#]))
+        }
     }
 
     @Test("come from the keys of GGUF files, too")
     func gguf() throws {
         var metadata = try TokenizerFixture.scores().metadata
         #expect(try Tokenizer(metadata, file: "m.gguf").chatTemplate == nil)
-        metadata.chatTemplates = [.init(name: "default", source: "{{ bos_token }}{{ eos_token }}"), .init(name: "tool_use", source: "t")]
+        metadata.chatTemplates = [
+            .init(name: "default", source: "{{ bos_token }}{{ eos_token }}"), .init(name: "tool_use", source: "t"),
+        ]
         let tokenizer = try Tokenizer(metadata, file: "m.gguf")
         #expect(try text(tokenizer) == "<s></s>")
         #expect(tokenizer.chatTemplate?.names == ["default", "tool_use"])

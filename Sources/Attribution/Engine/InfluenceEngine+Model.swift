@@ -47,7 +47,7 @@ extension InfluenceEngine: ModelDescribing {
                 ModelSummary.Index(
                     sequences: $0.sequences, leading: $0.layout.leading, signs: $0.layout.signs,
                     bytes: $0.sequences * $0.recordBytes)
-            })
+            }, chatTemplate: tokenizer.chatTemplate != nil)
     }
 
     public func measurements() throws -> EngineMeasurements {

@@ -19,6 +19,8 @@ public struct ModelSummary: Sendable, Equatable, Codable {
     public var corpus: Statistics
     /// The gradient index, if there is one.
     public var index: Index?
+    /// Whether the model comes with a chat template.
+    public var chatTemplate: Bool?
 
     public struct Layer: Sendable, Equatable, Codable {
         public var name: String
@@ -65,6 +67,7 @@ public struct ModelSummary: Sendable, Equatable, Codable {
         case vocabulary, digest
         case trackedLayers = "tracked_layers"
         case factors, corpus, index
+        case chatTemplate = "chat_template"
     }
 }
 

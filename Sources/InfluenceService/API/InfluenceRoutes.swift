@@ -141,10 +141,11 @@ struct InfluenceRequest: Equatable {
             members = .object(
                 all.filter { !$0.name.hasSameBytes(as: "candidates") } + [.init(name: "candidates", value: candidates)])
         }
+        let isBehaviour = (tree["measurement"] ?? .null) != .null
         let query =
             try members
             .filling("top_k", with: .number(String(defaults.topK)))
-            .filling("rank", with: .number(String(defaults.rank)))
+            .filling("rank", with: isBehaviour ? .string("auto") : .number(String(defaults.rank)))
             .filling("rescore", with: .number(String(defaults.rescore)))
             .decoded(as: InfluenceQuery.self, at: path)
         let prefix = JSONTree.text(of: path)

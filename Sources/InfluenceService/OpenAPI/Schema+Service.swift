@@ -138,7 +138,9 @@ extension Schema {
                 .count("sequences", "How many sequences are indexed."),
                 .count("leading", "How many leading directions it keeps of each side of a layer.", from: 1),
                 .count("signs", "How many signs it keeps of each layer.", from: 64),
-                .count("bytes", "The size of its file."))))
+                .count("bytes", "The size of its file."))),
+        .optional(
+            "chat_template", boolean("Whether the model comes with a chat template, so that queries can be chats.")))
 
     // MARK: - Server
 

@@ -14,6 +14,7 @@ struct Query: ParsableCommand {
 
               tributary query --prompt "Hamlet is a tragedy written by William" --completion " Shakespeare" --top-k 5
               tributary query --prompt "The capital of France is" --completion " Paris" --contrast " London"
+              tributary query --chat conversation.json
               tributary query --behaviour refusals.jsonl --top-k 20
               tributary query --queries questions.jsonl --format ndjson > answers.ndjson
 
@@ -60,6 +61,15 @@ struct Query: ParsableCommand {
         completion: .file(extensions: ["jsonl"]))
     var behaviour: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A file with a chat as JSON: a list of {"role", "content"}, or an object with such "messages". The last message, an \
+            assistant's, is the completion. The model's chat template writes the text.
+            """, valueName: "file"),
+        completion: .file(extensions: ["json"]))
+    var chat: String?
+
     @Option(help: "Whether a behaviour is the mean or the sum of its log-probabilities.")
     var combine = InfluenceQuery.Combination.mean
 
@@ -92,9 +102,9 @@ struct Query: ParsableCommand {
     }
 
     func validate() throws {
-        let given = [prompt != nil, queries != nil, behaviour != nil].filter(\.self).count
+        let given = [prompt != nil, queries != nil, behaviour != nil, chat != nil].filter(\.self).count
         guard given == 1, (prompt == nil) == (completion == nil) else {
-            throw ValidationError("give either --prompt and --completion, or --queries, or --behaviour")
+            throw ValidationError("give one of these: --prompt and --completion; --queries; --behaviour; --chat")
         }
         guard prompt != nil || (contrast == nil && spans.isEmpty) else {
             throw ValidationError("--contrast and --span go with --completion: in a file, each line has its own")
@@ -137,6 +147,10 @@ struct Query: ParsableCommand {
             defaults.behaviour = try QueryFile(path: behaviour).behaviour()
             defaults.combine = combine
             defaults.rank = settings.rank ?? .faithful
+            return [defaults]
+        }
+        if let chat {
+            defaults.messages = try QueryFile(path: chat).chat()
             return [defaults]
         }
         guard let queries else {

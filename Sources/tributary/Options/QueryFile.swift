@@ -30,6 +30,27 @@ struct QueryFile {
         try lines { try JSONTreeDecoder(tree: Self.object($0)).decode(BehaviourPart.self) }
     }
 
+    /// The file's messages: a JSON array, or an object with `messages`.
+    ///
+    /// - Throws: ``QueryFileError``.
+    func chat() throws -> [JSONTree] {
+        let bytes = Array(try bytes())
+        let tree: JSONTree
+        do {
+            tree = try JSONReader.read(bytes)
+        } catch {
+            throw QueryFileError.unusableLine(
+                file: name, line: error.line, reason: "the file is not JSON: \(error.reason)")
+        }
+        guard case .array(let messages) = tree["messages"] ?? tree else {
+            throw QueryFileError.unusableLine(
+                file: name, line: 1,
+                reason:
+                    "expected a list of messages like {\"role\": \"user\", \"content\": \"...\"}, found \(tree.shown)")
+        }
+        return messages
+    }
+
     private func lines<Value>(_ read: ([UInt8]) throws -> Value) throws -> [Value] {
         let bytes = try bytes()
         if let format = ForeignFormat(head: bytes) { throw QueryFileError.foreignFormat(file: name, format) }
@@ -83,7 +104,7 @@ struct QueryFile {
         guard case .object(let own) = try Self.object(line), case .object(var members) = defaults else {
             throw QueryError.failed(reason: "expected an object")
         }
-        if own.contains(where: { $0.name == "measurement" }) {
+        if own.contains(where: { ["measurement", "messages"].contains($0.name) }) {
             members.removeAll { Self.ofOneCompletion.contains($0.name) }
         }
         members.removeAll { Self.ofEachLine.contains($0.name) }
@@ -95,7 +116,7 @@ struct QueryFile {
     }
 
     /// Fields that only a line can set.
-    private static let ofEachLine = ["id", "damping", "measurement", "combine", "rank"] + ofOneCompletion
+    private static let ofEachLine = ["id", "damping", "measurement", "combine", "messages", "rank"] + ofOneCompletion
     private static let ofOneCompletion = ["prompt", "completion", "spans", "contrast"]
 }
 

@@ -395,7 +395,9 @@ final class TemplateEvaluator {
             if try evaluate(condition, in: scope).isTrue { return try evaluate(then, in: scope) }
             guard let otherwise else {
                 return .undefined(
-                    reason: "the inline if-expression on line \(expression.line) evaluated to false and no else section was defined")
+                    reason:
+                        "the inline if-expression on line \(expression.line) evaluated to false and no else section was defined"
+                )
             }
             return try evaluate(otherwise, in: scope)
         }
@@ -485,7 +487,8 @@ final class TemplateEvaluator {
     }
 
     private func evaluateComparison(
-        _ first: TemplateExpression, _ operands: [(comparison: TemplateExpression.Comparison, operand: TemplateExpression)],
+        _ first: TemplateExpression,
+        _ operands: [(comparison: TemplateExpression.Comparison, operand: TemplateExpression)],
         in scope: TemplateScope
     ) throws -> TemplateValue {
         var left = try evaluate(first, in: scope)

@@ -5,7 +5,8 @@ extension TemplateEvaluator {
     func filter(_ name: String, _ value: TemplateValue, _ call: TemplateCall) throws -> TemplateValue {
         try charge()
         switch name {
-        case "trim", "upper", "lower", "capitalize", "title", "string", "replace", "indent", "escape", "e", "forceescape",
+        case "trim", "upper", "lower", "capitalize", "title", "string", "replace", "indent", "escape", "e",
+            "forceescape",
             "safe", "truncate", "wordcount", "center", "format", "urlencode":
             return try textFilter(name, value, call)
         case "map", "select", "reject", "selectattr", "rejectattr": return try mappingFilter(name, value, call)
@@ -89,7 +90,8 @@ extension TemplateEvaluator {
         }
     }
 
-    private func indented(_ value: TemplateValue, _ subject: TemplateText, _ call: TemplateCall) throws -> TemplateValue {
+    private func indented(_ value: TemplateValue, _ subject: TemplateText, _ call: TemplateCall) throws -> TemplateValue
+    {
         guard case .text = value else {
             throw mistake("indent: expected a string, found a value of type \(value.typeName)")
         }
@@ -180,10 +182,12 @@ extension TemplateEvaluator {
             var digits = String(scalars: PythonText.strip(text.scalars, characters: nil))
             let isNegative = digits.hasPrefix("-")
             if isNegative || digits.hasPrefix("+") { digits.removeFirst() }
-            for (radix, prefix) in [(16, "0x"), (8, "0o"), (2, "0b")] where base == radix && digits.lowercased().hasPrefix(prefix) {
+            for (radix, prefix) in [(16, "0x"), (8, "0o"), (2, "0b")]
+            where base == radix && digits.lowercased().hasPrefix(prefix) {
                 digits.removeFirst(2)
             }
-            let isClean = !digits.isEmpty && digits.unicodeScalars.allSatisfy { $0.isASCII && $0.isWordCharacter }
+            let isClean =
+                !digits.isEmpty && digits.unicodeScalars.allSatisfy { $0.isASCII && $0.isWordCharacter }
                 && !digits.hasPrefix("_") && !digits.hasSuffix("_") && !digits.contains("__")
             digits.removeAll { $0 == "_" }
             if isClean, (2...36).contains(base), let number = Int((isNegative ? "-" : "") + digits, radix: base) {
@@ -207,7 +211,9 @@ extension TemplateEvaluator {
 
     private func float(_ text: TemplateText) -> Double? {
         let digits = String(scalars: PythonText.strip(text.scalars, characters: nil)).lowercased()
-        guard !digits.hasPrefix("0x"), !digits.hasPrefix("-0x"), !digits.hasPrefix("+0x"), !digits.contains("(") else { return nil }
+        guard !digits.hasPrefix("0x"), !digits.hasPrefix("-0x"), !digits.hasPrefix("+0x"), !digits.contains("(") else {
+            return nil
+        }
         return Double(digits.filter { $0 != "_" })
     }
 
@@ -261,7 +267,8 @@ extension TemplateEvaluator {
         for element in elements {
             let subject = try self.value(at: path, of: element)
             let holds =
-                try testName.map { try test($0, subject, TemplateCall(positional: rest, named: call.named)) } ?? subject.isTrue
+                try testName.map { try test($0, subject, TemplateCall(positional: rest, named: call.named)) }
+                ?? subject.isTrue
             if holds == name.hasPrefix("select") { result.append(element) }
         }
         return try iterator(result)
@@ -326,7 +333,9 @@ extension TemplateEvaluator {
             guard case .text(let attribute)? = try call.bound(to: ["name"], of: name)[0] else {
                 throw mistake("attr: the name must be a string")
             }
-            if case .dictionary = value { return method(attribute.string, of: value) ?? missing(attribute.string, of: value) }
+            if case .dictionary = value {
+                return method(attribute.string, of: value) ?? missing(attribute.string, of: value)
+            }
             return try self.attribute(attribute.string, of: value)
         default: throw TemplateFault.unsupported("the filter \"\(name)\"")
         }
@@ -340,7 +349,9 @@ extension TemplateEvaluator {
             if index > 0 { result += separator }
             result += try string(of: try self.value(at: values[1], of: element)).scalars
             try charge(separator.count)
-            guard result.count <= availableCharacters else { throw TemplateFault.limit("\(limits.valueBytes) bytes of values") }
+            guard result.count <= availableCharacters else {
+                throw TemplateFault.limit("\(limits.valueBytes) bytes of values")
+            }
         }
         return try text(result)
     }
@@ -376,7 +387,8 @@ extension TemplateEvaluator {
 
     // MARK: Sorting
 
-    private func sortKey(of element: TemplateValue, path: TemplateValue?, isCaseSensitive: Bool) throws -> TemplateValue {
+    private func sortKey(of element: TemplateValue, path: TemplateValue?, isCaseSensitive: Bool) throws -> TemplateValue
+    {
         func folded(_ value: TemplateValue) throws -> TemplateValue {
             guard !isCaseSensitive, case .text(let text) = value else { return value }
             return try self.text(PythonText.lowercase(text.scalars))
@@ -390,7 +402,9 @@ extension TemplateEvaluator {
         var keyed: [(element: TemplateValue, key: TemplateValue)] = []
         let paths: [TemplateValue?]
         if case .text(let text)? = path, text.scalars.contains(",") {
-            paths = PythonText.split(text.scalars, by: [","], limit: -1, fromRight: false).map { .text(TemplateText($0)) }
+            paths = PythonText.split(text.scalars, by: [","], limit: -1, fromRight: false).map {
+                .text(TemplateText($0))
+            }
         } else {
             paths = [path]
         }

@@ -82,11 +82,14 @@ extension TemplateEvaluator {
             default:
                 throw TemplateFault.unsupported("%\(specification.type ?? " ") in a format")
             }
-            guard result.count <= availableCharacters else { throw TemplateFault.limit("\(limits.valueBytes) bytes of values") }
+            guard result.count <= availableCharacters else {
+                throw TemplateFault.limit("\(limits.valueBytes) bytes of values")
+            }
         }
         if !pending.isEmpty, !usesNames {
             if isTuple { throw mistake("not all arguments converted during string formatting") }
-            if case .dictionary = values {} else {
+            if case .dictionary = values {
+            } else {
                 throw mistake("not all arguments converted during string formatting")
             }
         }
@@ -98,7 +101,8 @@ extension TemplateEvaluator {
         let start = index
         while index < scalars.count, scalars[index].isASCIIDigit { index += 1 }
         guard index > start else { return nil }
-        guard let value = Int(String(scalars: scalars[start..<index])), value <= availableCharacters, value <= 100_000 else {
+        guard let value = Int(String(scalars: scalars[start..<index])), value <= availableCharacters, value <= 100_000
+        else {
             throw TemplateFault.limit("100000 as the width of a format")
         }
         return value
@@ -133,12 +137,16 @@ extension TemplateEvaluator {
                 result.append(scalar)
                 continue
             }
-            guard let end = scalars[index...].firstIndex(of: "}") else { throw mistake("Single '{' encountered in format string") }
+            guard let end = scalars[index...].firstIndex(of: "}") else {
+                throw mistake("Single '{' encountered in format string")
+            }
             var field = Array(scalars[index..<end])
             index = end + 1
             var specification = PythonFormat()
             if let colon = field.firstIndex(of: ":") {
-                guard !field[colon...].contains("{") else { throw TemplateFault.unsupported("nested fields in format()") }
+                guard !field[colon...].contains("{") else {
+                    throw TemplateFault.unsupported("nested fields in format()")
+                }
                 var rest = Array(field[(colon + 1)...])
                 try parse(&rest, into: &specification)
                 field = Array(field[..<colon])
@@ -170,7 +178,9 @@ extension TemplateEvaluator {
                 value = named.value
             }
             result += try self.field(value, conversion, specification, escapes: format.isMarkup)
-            guard result.count <= availableCharacters else { throw TemplateFault.limit("\(limits.valueBytes) bytes of values") }
+            guard result.count <= availableCharacters else {
+                throw TemplateFault.limit("\(limits.valueBytes) bytes of values")
+            }
         }
         return try text(result, isMarkup: format.isMarkup)
     }
@@ -218,7 +228,9 @@ extension TemplateEvaluator {
                 return try string(of: value).scalars
             }
             if specification.type == nil {
-                if case .integer = number { specification.type = "d" } else if specification.precision == nil {
+                if case .integer = number {
+                    specification.type = "d"
+                } else if specification.precision == nil {
                     specification.alignment = specification.alignment ?? ">"
                     return try padded(try string(of: value).scalars, specification, isNumber: true)
                 }
@@ -314,7 +326,9 @@ struct PythonFormat {
     }
 
     /// `str.center`, which puts the odd character on the left of an odd width.
-    static func centered(_ scalars: [Unicode.Scalar], missing: Int, width: Int, fill: Unicode.Scalar) -> [Unicode.Scalar] {
+    static func centered(_ scalars: [Unicode.Scalar], missing: Int, width: Int, fill: Unicode.Scalar) -> [Unicode
+        .Scalar]
+    {
         let left = missing / 2 + (missing & width & 1)
         return [Unicode.Scalar](repeating: fill, count: left) + scalars
             + [Unicode.Scalar](repeating: fill, count: missing - left)

@@ -24,7 +24,8 @@ struct TemplateJSON {
             indent = [Unicode.Scalar](repeating: " ", count: max(0, width))
         }
         (itemSeparator, keySeparator) = (indent == nil ? [",", " "] : [","], [":", " "])
-        if let value = values[2], case .none = value {} else if let value = values[2] {
+        if let value = values[2], case .none = value {
+        } else if let value = values[2] {
             let pair = try evaluator.elements(of: value)
             guard pair.count == 2, case .text(let item) = pair[0], case .text(let key) = pair[1] else {
                 throw TemplateFault.evaluation("tojson: separators must be two strings")

@@ -3,14 +3,17 @@ import Foundation
 /// Calls of functions and of the methods of strings, dictionaries and lists.
 extension TemplateEvaluator {
     private static let textMethods: Set<String> = [
-        "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "replace", "upper", "lower",
+        "split", "rsplit", "splitlines", "strip", "lstrip", "rstrip", "startswith", "endswith", "replace", "upper",
+        "lower",
         "title", "capitalize", "find", "rfind", "index", "rindex", "count", "join", "format", "removeprefix",
-        "removesuffix", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "isnumeric", "isdecimal", "zfill",
+        "removesuffix", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "isnumeric", "isdecimal",
+        "zfill",
         "ljust", "rjust", "center", "partition", "rpartition", "swapcase", "casefold",
     ]
     /// Methods of Python's strings that are refused by name when they are called.
     private static let unsupportedTextMethods: Set<String> = [
-        "encode", "expandtabs", "format_map", "isascii", "isidentifier", "isprintable", "istitle", "maketrans", "translate",
+        "encode", "expandtabs", "format_map", "isascii", "isidentifier", "isprintable", "istitle", "maketrans",
+        "translate",
     ]
     private static let dictionaryMethods: Set<String> = ["get", "items", "keys", "values", "copy"]
     private static let listMethods: Set<String> = ["index", "count", "copy"]
@@ -104,7 +107,9 @@ extension TemplateEvaluator {
             }
             numbers.append(number)
         }
-        guard (1...3).contains(numbers.count), arguments.named.isEmpty else { throw mistake("range takes 1 to 3 numbers") }
+        guard (1...3).contains(numbers.count), arguments.named.isEmpty else {
+            throw mistake("range takes 1 to 3 numbers")
+        }
         let start = numbers.count > 1 ? numbers[0] : 0
         let stop = numbers.count > 1 ? numbers[1] : numbers[0]
         let step = numbers.count > 2 ? numbers[2] : 1
@@ -160,11 +165,15 @@ extension TemplateEvaluator {
         }
     }
 
-    private func call(_ name: String, of dictionary: TemplateDictionary, _ arguments: TemplateCall) throws -> TemplateValue {
+    private func call(_ name: String, of dictionary: TemplateDictionary, _ arguments: TemplateCall) throws
+        -> TemplateValue
+    {
         switch name {
         case "get":
             let values = try arguments.bound(to: ["key", "default"], of: "get")
-            guard arguments.named.isEmpty, let key = values[0] else { throw mistake("get expects one or two arguments") }
+            guard arguments.named.isEmpty, let key = values[0] else {
+                throw mistake("get expects one or two arguments")
+            }
             if case .undefined = key { return values[1] ?? .none }
             return dictionary[try self.key(key)] ?? values[1] ?? .none
         case "items": return .view(try sequence(try items(of: dictionary)), name: "dict_items")
@@ -265,7 +274,8 @@ extension TemplateEvaluator {
             return try made(scalars.starts(with: part) ? Array(scalars.dropFirst(part.count)) : scalars)
         case "removesuffix":
             let part = try scalarsArgument(try arguments.bound(to: ["suffix"], of: name)[0], "the suffix")
-            return try made(scalars.suffix(part.count).elementsEqual(part) ? Array(scalars.dropLast(part.count)) : scalars)
+            return try made(
+                scalars.suffix(part.count).elementsEqual(part) ? Array(scalars.dropLast(part.count)) : scalars)
         case "replace":
             let values = try arguments.bound(to: ["old", "new", "count"], of: name)
             let old = try scalarsArgument(values[0], "the first argument")
@@ -400,7 +410,11 @@ struct TemplateClock {
         var pads = true
         for character in format.unicodeScalars {
             guard isDirective else {
-                if character == "%" { (isDirective, pads) = (true, true) } else { result.unicodeScalars.append(character) }
+                if character == "%" {
+                    (isDirective, pads) = (true, true)
+                } else {
+                    result.unicodeScalars.append(character)
+                }
                 continue
             }
             if character == "-", pads {

@@ -115,7 +115,9 @@ extension TemplateEvaluator {
     /// `value[key]`
     func item(_ key: TemplateValue, of value: TemplateValue) throws -> TemplateValue {
         func missing() throws -> TemplateValue {
-            if case .text(let name) = key { return self.method(name.string, of: value) ?? self.missing(name.string, of: value) }
+            if case .text(let name) = key {
+                return self.method(name.string, of: value) ?? self.missing(name.string, of: value)
+            }
             let shown = try representation(of: key)
             return .undefined(reason: "'\(value.typeName) object' has no element \(String(scalars: shown))")
         }

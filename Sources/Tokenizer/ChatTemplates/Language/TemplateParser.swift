@@ -17,7 +17,8 @@ struct TemplateParser {
     ) throws -> (statements: [TemplateStatement], hasGenerationMarks: Bool) {
         guard source.utf8.count <= limits.sourceBytes else {
             throw TemplateFault(
-                kind: .limit("\(limits.sourceBytes) bytes of source, and this template has \(source.utf8.count)"), line: 1)
+                kind: .limit("\(limits.sourceBytes) bytes of source, and this template has \(source.utf8.count)"),
+                line: 1)
         }
         var parser = TemplateParser(tokens: try TemplateLexer.tokens(of: source), limits: limits)
         let statements = try parser.statements(until: [], of: nil)
@@ -95,7 +96,9 @@ struct TemplateParser {
     /// Parses statements up to one of the tags `ends`, whose name is then the current token.
     ///
     /// - Parameter tag: The tag that these statements belong to; nil for the whole template.
-    private mutating func statements(until ends: [String], of tag: (name: String, line: Int)?) throws -> [TemplateStatement] {
+    private mutating func statements(until ends: [String], of tag: (name: String, line: Int)?) throws
+        -> [TemplateStatement]
+    {
         var statements: [TemplateStatement] = []
         while true {
             let line = line

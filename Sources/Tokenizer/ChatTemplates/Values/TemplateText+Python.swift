@@ -69,7 +69,8 @@ enum PythonText {
     private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.value < 0x7F { return scalar.value >= 0x20 }
         switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator, .spaceSeparator:
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator,
+            .spaceSeparator:
             return false
         default: return true
         }
@@ -122,7 +123,8 @@ enum PythonText {
         var result: [Unicode.Scalar] = []
         var followsCased = false
         for scalar in scalars {
-            result += (followsCased ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping).unicodeScalars
+            result +=
+                (followsCased ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping).unicodeScalars
             followsCased = scalar.properties.isCased
         }
         return result
@@ -142,7 +144,9 @@ enum PythonText {
     }
 
     /// The index of the first occurrence at or after `start`.
-    static func find(_ pattern: [Unicode.Scalar], in text: [Unicode.Scalar], from start: Int = 0, to end: Int? = nil) -> Int? {
+    static func find(_ pattern: [Unicode.Scalar], in text: [Unicode.Scalar], from start: Int = 0, to end: Int? = nil)
+        -> Int?
+    {
         let end = min(end ?? text.count, text.count)
         guard start >= 0, start + pattern.count <= end else { return nil }
         guard let first = pattern.first else { return start }
@@ -154,7 +158,9 @@ enum PythonText {
         return nil
     }
 
-    static func findLast(_ pattern: [Unicode.Scalar], in text: [Unicode.Scalar], from start: Int = 0, to end: Int? = nil) -> Int? {
+    static func findLast(
+        _ pattern: [Unicode.Scalar], in text: [Unicode.Scalar], from start: Int = 0, to end: Int? = nil
+    ) -> Int? {
         let end = min(end ?? text.count, text.count)
         var index = end - pattern.count
         while index >= max(0, start) {

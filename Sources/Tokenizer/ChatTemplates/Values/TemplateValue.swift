@@ -340,7 +340,9 @@ final class TemplateLoop {
         return index + 1 + rest.count
     }
 
-    func hasChanged(_ values: [TemplateValue], isEqual: ([TemplateValue], [TemplateValue]) throws -> Bool) rethrows -> Bool {
+    func hasChanged(_ values: [TemplateValue], isEqual: ([TemplateValue], [TemplateValue]) throws -> Bool) rethrows
+        -> Bool
+    {
         if let changed, try isEqual(changed, values) { return false }
         changed = values
         return true
