@@ -20,3 +20,17 @@ extension Tokenizer {
         return TrainingSequence(tokens: encode(text, addSpecialTokens: false), loss: LossMask(marked))
     }
 }
+
+extension Tokenizer {
+    /// The tokens of a rendered chat: special tokens in its text become those tokens, and the tokenizer adds none of its own, because
+    /// the template has written them.
+    ///
+    /// A token counts as the assistant's if it holds any of an assistant's span, as in the `return_assistant_tokens_mask` of
+    /// transformers.
+    ///
+    /// - Complexity: Two encodings of the text for each span.
+    public func encode(_ chat: RenderedChat) -> ChatTokens {
+        let sequence = encode(chat.text, withLossOn: chat.byteSpans)
+        return ChatTokens(tokens: sequence.tokens, isAssistant: sequence.tokens.indices.map { sequence.loss[$0] })
+    }
+}

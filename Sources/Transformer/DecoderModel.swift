@@ -214,3 +214,30 @@ extension TrackedLayers {
         var adapters: Int?
     }
 }
+
+extension DecoderModel {
+    /// The linear layers of all blocks, from the first block to the last.
+    var linearLayers: [LinearLayer] {
+        blocks.flatMap { block in
+            block.attention.inputs + [block.attention.output]
+                + [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0 }
+        }
+    }
+
+    /// Whether any linear layer has an adapter.
+    public var hasAdapters: Bool { linearLayers.contains { $0.adapter != nil } }
+
+    /// Calls the body for every linear layer, which it can change.
+    mutating func updateLinearLayers(_ body: (inout LinearLayer) -> Void) {
+        for index in blocks.indices {
+            for input in blocks[index].attention.inputs.indices { body(&blocks[index].attention.inputs[input]) }
+            body(&blocks[index].attention.output)
+            if var gate = blocks[index].feedForward.gate.take() {
+                body(&gate)
+                blocks[index].feedForward.gate = gate
+            }
+            body(&blocks[index].feedForward.up)
+            body(&blocks[index].feedForward.down)
+        }
+    }
+}

@@ -46,10 +46,10 @@ struct TableImportTests {
         let lines = file == "rows.jsonl.zst" || !file.hasPrefix("pandas") ? "rows.jsonl" : "pandas.jsonl"
         func read(_ file: String) throws -> [CorpusRecord] {
             try InputFiles(at: [path(file)]).inputs.flatMap { input in
-                let reader = try RecordReader(input)
+                let reader = try RecordReader(input, rows: Self.rows(of: "text"))
                 var records: [CorpusRecord] = []
                 while let raw = try reader.next() {
-                    guard var record = try? CorpusRecord(raw) else { continue }
+                    guard var record = try? CorpusRecord(raw, rows: Self.rows(of: "text")) else { continue }
                     record.location = CorpusInputLocation(file: "", line: 0)
                     records.append(record)
                 }

@@ -95,3 +95,20 @@ extension DecoderModel {
         displaceAdapters(along: direction, tracked: tracked, by: scale)
     }
 }
+
+extension DecoderModel {
+    /// Moves the matrices of tracked adapters by `scale · direction`, and the weights that include them accordingly.
+    mutating func displaceAdapters(along direction: ParameterVector, tracked: TrackedLayers, by scale: Double) {
+        guard tracked.selection.contains(.adapter) else { return }
+        updateLinearLayers { layer in
+            guard var adapter = layer.adapter, let down = tracked[adapter.downName], let up = tracked[adapter.upName]
+            else { return }
+            let before = adapter.product(columns: layer.weight.columns)
+            adapter.down.add(direction.layers[down.index], scaledBy: Float(scale))
+            adapter.up.add(direction.layers[up.index], scaledBy: Float(scale))
+            layer.weight.add(adapter.product(columns: layer.weight.columns))
+            layer.weight.add(before, scaledBy: -1)
+            layer.adapter = adapter
+        }
+    }
+}
