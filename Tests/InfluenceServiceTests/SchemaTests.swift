@@ -241,6 +241,7 @@ struct SchemaTests {
         var model = try FakeEngine().describe()
         var least = model
         least.index = nil
+        model.chatTemplate = true
         try expect(.model, describes: model, minimal: least)
         (model.factors.tokens, model.factors.seed) = (1, .max)
         #expect(validator.mistakes(in: try tree(model), SchemaName.model.schema.tree).isEmpty)

@@ -44,6 +44,9 @@ struct TemplateLanguageTests {
         #expect(
             error("a\n{{ 1|groupby('x') }}")
                 == .unsupported(template: "t", line: 2, construct: "the filter \"groupby\""))
+        #expect(error("{% block a %}{% endblock %}") == .unsupported(template: "t", line: 1, construct: "{% block %}"))
+        #expect(
+            error("{{ range(5)[1:3] }}") == .unsupported(template: "t", line: 1, construct: "a slice of a range"))
         #expect(error("{{ 1 is strange }}") == .unsupported(template: "t", line: 1, construct: "the test \"strange\""))
         #expect(
             error("\n{{ 9223372036854775807 + 1 }}")

@@ -197,6 +197,11 @@ public struct CorpusImportFailure: Error, Equatable {
     public let reason: CorpusImportError
     /// The documents that were committed, and stay.
     public let summary: CorpusImportSummary
+
+    public init(reason: CorpusImportError, summary: CorpusImportSummary = CorpusImportSummary()) {
+        self.reason = reason
+        self.summary = summary
+    }
 }
 
 extension CorpusImportFailure: CustomStringConvertible, LocalizedError {

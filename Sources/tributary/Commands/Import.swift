@@ -71,7 +71,12 @@ struct Import: ParsableCommand {
     func run() throws {
         let interruption = Interruption()
         let control = TerminalControl(isCancelled: interruption.question)
-        let found = try InputFiles(at: files, format: format?.value)
+        let found: InputFiles
+        do {
+            found = try InputFiles(at: files, format: format?.value)
+        } catch let error as CorpusImportError {
+            throw CorpusImportFailure(reason: error)
+        }
         for name in found.unknown { printError("left out: \(name) is in no known format; name it to import it") }
         let workspace = try location.open()
         let checkpoint = try workspace.loadModel()

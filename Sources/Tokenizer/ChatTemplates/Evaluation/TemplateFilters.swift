@@ -220,16 +220,23 @@ extension TemplateEvaluator {
     // MARK: Elements
 
     /// The value that an attribute's path leads to, such as `function.name`; the element itself without a path.
-    private func value(at path: TemplateValue?, of element: TemplateValue) throws -> TemplateValue {
+    ///
+    /// - Parameter fallback: The value in place of each one on the path that is not defined.
+    private func value(
+        at path: TemplateValue?, of element: TemplateValue, orElse fallback: TemplateValue? = nil
+    ) throws -> TemplateValue {
         guard let path else { return element }
         switch path {
         case .none: return element
-        case .integer: return try item(path, of: element)
+        case .integer:
+            let found = try item(path, of: element)
+            return found.isUndefined ? fallback ?? found : found
         default:
             var value = element
             for part in PythonText.split(try string(of: path).scalars, by: ["."], limit: -1, fromRight: false) {
                 let index = part.allSatisfy(\.isASCIIDigit) ? Int(String(scalars: part)) : nil
                 value = try item(index.map { .integer($0) } ?? .text(TemplateText(part)), of: value)
+                if value.isUndefined, let fallback { value = fallback }
             }
             return value
         }
@@ -243,8 +250,7 @@ extension TemplateEvaluator {
             if call.positional.isEmpty, let path = call.named.first(where: { $0.name == "attribute" })?.value {
                 let fallback = call.named.first { $0.name == "default" }?.value
                 for element in elements {
-                    let found = try self.value(at: path, of: element)
-                    result.append(found.isUndefined ? fallback ?? found : found)
+                    result.append(try self.value(at: path, of: element, orElse: fallback))
                 }
                 return try iterator(result)
             }

@@ -295,11 +295,7 @@ extension TemplateEvaluator {
         case "title": return try made(PythonText.title(scalars))
         case "capitalize": return try made(PythonText.capitalize(scalars))
         case "swapcase":
-            return try made(
-                scalars.flatMap { scalar in
-                    scalar.properties.isUppercase
-                        ? PythonText.lowercase([scalar]) : PythonText.uppercase([scalar])
-                })
+            return try made(PythonText.swapcase(scalars))
         case "find", "index", "rfind", "rindex", "count":
             let values = try arguments.bound(to: ["sub", "start", "end"], of: name)
             let part = try scalarsArgument(values[0], "the argument")

@@ -125,6 +125,8 @@ extension TemplateEvaluator {
         case .undefined(let reason): throw undefinedUse(reason)
         case .dictionary(let dictionary):
             if case .undefined = key { return try missing() }
+            // Jinja takes a key that Python cannot look up for one that is not there.
+            guard TemplateKey(key) != nil else { return try missing() }
             return try dictionary[self.key(key)] ?? missing()
         case .list(let sequence), .tuple(let sequence), .range(let sequence, _):
             guard let index = key.integer, let place = place(index, of: sequence.elements.count) else {
@@ -217,7 +219,8 @@ extension TemplateEvaluator {
         switch value {
         case .text(let text): return try self.text(indices.map { text.scalars[$0] }, isMarkup: text.isMarkup)
         case .tuple(let sequence): return .tuple(try self.sequence(indices.map { sequence.elements[$0] }))
-        case .list(let sequence), .range(let sequence, _): return try list(indices.map { sequence.elements[$0] })
+        case .list(let sequence): return try list(indices.map { sequence.elements[$0] })
+        case .range: throw TemplateFault.unsupported("a slice of a range")
         default: return .none
         }
     }

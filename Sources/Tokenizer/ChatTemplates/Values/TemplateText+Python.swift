@@ -122,12 +122,30 @@ enum PythonText {
     static func title(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
         var result: [Unicode.Scalar] = []
         var followsCased = false
-        for scalar in scalars {
-            result +=
-                (followsCased ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping).unicodeScalars
+        for (index, scalar) in scalars.enumerated() {
+            if followsCased {
+                result += lowercase(scalar, at: index, in: scalars)
+            } else {
+                result += scalar.properties.titlecaseMapping.unicodeScalars
+            }
             followsCased = scalar.properties.isCased
         }
         return result
+    }
+
+    /// `str.swapcase`: characters of neither case, such as those in title case, stay.
+    static func swapcase(_ scalars: [Unicode.Scalar]) -> [Unicode.Scalar] {
+        scalars.enumerated().flatMap { index, scalar in
+            if scalar.properties.isUppercase { return lowercase(scalar, at: index, in: scalars) }
+            return scalar.properties.isLowercase ? uppercase([scalar]) : [scalar]
+        }
+    }
+
+    private static func lowercase(
+        _ scalar: Unicode.Scalar, at index: Int, in scalars: [Unicode.Scalar]
+    ) -> [Unicode.Scalar] {
+        if scalar == "Σ" { return [isFinalSigma(index, in: scalars) ? "ς" : "σ"] }
+        return Array(scalar.properties.lowercaseMapping.unicodeScalars)
     }
 
     /// `strip`, `lstrip` and `rstrip`.
@@ -194,7 +212,7 @@ enum PythonText {
             while index < text.count, text[index].isPythonSpace { index += 1 }
             guard index < text.count else { return parts }
             if limit >= 0, parts.count == limit {
-                parts.append(strip(Array(text[index...]), characters: nil, left: false))
+                parts.append(Array(text[index...]))
                 return parts
             }
             let start = index
