@@ -45,7 +45,9 @@ struct SchemaTests {
     @Test("of queries take what a query is and refuse what it is not")
     func queries() throws {
         let schema = SchemaName.query.schema.tree
-        #expect(try tree(query).names.sorted() == schema["properties"]?.names.sorted())
+        #expect(
+            (try tree(query).names + ["measurement", "combine", "messages"]).sorted()
+                == schema["properties"]?.names.sorted())
         #expect(
             (try tree(query.candidates).names + ["texts"]).sorted()
                 == SchemaName.candidateSelection.schema.tree["properties"]?.names.sorted())
@@ -53,7 +55,11 @@ struct SchemaTests {
         limited.rank = .limited(4_096)
         var withTexts = InfluenceQuery(prompt: "a", completion: "b")
         withTexts.candidates.texts = ["c"]
-        for query in [query, limited, withTexts, InfluenceQuery(prompt: "a", completion: "b")] {
+        let behaviour = InfluenceQuery(
+            behaviour: [
+                .init(prompt: "a", completion: "b"), .init(prompt: "a", completion: "b", contrast: "c", weight: 2),
+            ])
+        for query in [query, limited, withTexts, behaviour, InfluenceQuery(prompt: "a", completion: "b")] {
             #expect(validator.mistakes(in: try tree(query), schema).isEmpty)
         }
         for (text, isUsable) in [
@@ -61,6 +67,15 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": null, \"candidates\": {\"limit\": null}}", true),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": \"full\", \"damping\": 1e-9}", true),
             ("{\"prompt\": \"\", \"completion\": \"b\"}", false), ("{\"prompt\": \"a\"}", false),
+            ("{\"measurement\": [{\"prompt\": \"a\", \"completion\": \"b\"}], \"combine\": \"sum\"}", true),
+            ("{\"measurement\": [{\"prompt\": \"a\", \"completion\": \"b\"}], \"rank\": \"auto\"}", true),
+            ("{\"measurement\": []}", false), ("{\"measurement\": null}", false),
+            ("{\"measurement\": [{\"prompt\": \"a\", \"completion\": \"b\"}], \"prompt\": \"c\"}", false),
+            ("{\"measurement\": [{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": 0}]}", false),
+            ("{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}]}", true),
+            ("{\"messages\": [{\"role\": \"assistant\"}], \"completion\": \"a\"}", false),
+            ("{\"messages\": []}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"messages\": null, \"measurement\": null}", true),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"top_k\": 10001}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"top_k\": 0}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": 4097}", false),
@@ -154,18 +169,19 @@ struct SchemaTests {
         try expect(.powerLaw, describes: distribution.powerLaw, minimal: distribution.powerLaw)
         var method = InfluenceResult.Method(estimator: .astra)
         (method.iterations, method.sequences, method.tokens) = (48, 1_536, 100_000)
-        (method.seconds, method.step, method.residual) = (2.5, 0.25, 0.1)
+        (method.seconds, method.step, method.residual, method.rank) = (2.5, 0.25, 0.1, 32)
         result.method = method
         result.sequences[0].layers = [.init(name: "l", score: 1)]
         result.sequences[0].tokens = [.init(text: "t", score: 1)]
         result.sequences[0].outputTokens = [.init(text: "t", score: 1)]
         result.sequences[0].index = 0
+        result.sequences[0].loss = [.init(start: 0, end: 1)]
         try expect(.queryResult, describes: result, minimal: minimal)
         try expect(.method, describes: method, minimal: InfluenceResult.Method(estimator: .ekfac))
         try expect(
             .scores, describes: ScoresDocument(result, ids: ["a"]), minimal: ScoresDocument(minimal, ids: []))
         var bare = result.sequences[0]
-        bare.index = nil
+        (bare.index, bare.loss) = (nil, nil)
         (bare.source, bare.metadata, bare.layers, bare.tokens, bare.outputTokens) = (nil, nil, nil, nil, nil)
         try expect(.influentialSequence, describes: result.sequences[0], minimal: bare)
         try expect(
@@ -188,6 +204,12 @@ struct SchemaTests {
             completion: "d", tokens: understood.tokens, completionStart: 1, completionStartsInsideToken: true,
             logProbability: -2)
         understood.measurement = 1.5
+        understood.combine = .mean
+        understood.parts = [
+            .init(
+                prompt: "a", completion: "b", contrast: "c", weight: 1, logProbability: -1, contrastLogProbability: -2,
+                share: 1)
+        ]
         return understood
     }
 
@@ -216,8 +238,10 @@ struct SchemaTests {
 
     @Test("of the corpus are those of what is told of it")
     func corpus() throws {
-        let sequence = FakeEngine.sequence
+        var sequence = FakeEngine.sequence
+        sequence.loss = [.init(start: 0, end: 1)]
         var bare = sequence
+        bare.loss = nil
         (bare.source, bare.metadata) = (nil, nil)
         try expect(.sequence, describes: sequence, minimal: bare)
         try expect(
@@ -296,6 +320,7 @@ extension InfluenceResult.UnderstoodQuery {
     fileprivate var minimal: InfluenceResult.UnderstoodQuery {
         var minimal = self
         (minimal.id, minimal.spans, minimal.contrast, minimal.measurement) = (nil, nil, nil, nil)
+        (minimal.parts, minimal.combine) = (nil, nil)
         return minimal
     }
 }

@@ -46,6 +46,10 @@ public struct IngestionSummary: Sendable, Equatable, Codable {
     public var duplicates: Int
     /// Records whose text gives no tokens; these are not kept.
     public var empty: Int
+    /// New sequences of rows with a loss mask that were cut to the sequence length.
+    public var cut = 0
+    /// Rows without a token that carries loss within the sequence length; these are not kept.
+    public var withoutLoss = 0
     /// The number of new sequences. A document longer than the sequence length becomes several.
     public var sequences: Int
     /// The new documents' tokens.
@@ -54,6 +58,12 @@ public struct IngestionSummary: Sendable, Equatable, Codable {
     public var ids: [String?]
     /// The corpus with the new documents.
     public var corpus: ModelSummary.Statistics
+
+    enum CodingKeys: String, CodingKey {
+        case added, duplicates, empty, cut
+        case withoutLoss = "without_loss"
+        case sequences, tokens, ids, corpus
+    }
 }
 
 /// Why nothing of an upload was added.

@@ -12,6 +12,8 @@ extension InfluenceQuery {
         public static let spans = ListLimit<CompletionSpan>(1...64, of: "spans")
         /// The parts of a behaviour.
         public static let behaviour = ListLimit<BehaviourPart>(1...1_000, of: "parts")
+        /// The role of a message.
+        public static let role = TextLimit(bytes: 1...64)
         /// The messages of a chat.
         public static let messages = ListLimit<JSONTree>(1...10_000, of: "messages")
         public static let weight = NumberLimit.from(1e-6, to: 1e6)
@@ -69,11 +71,33 @@ extension InfluenceQuery {
 
 private struct AnyCodingKey: CodingKey {
     let stringValue: String
-    let intValue: Int? = nil
+    let intValue: Int?
 
-    init(stringValue: String) { self.stringValue = stringValue }
+    init(stringValue: String) { (self.stringValue, intValue) = (stringValue, nil) }
 
-    init?(intValue: Int) { nil }
+    init(intValue: Int) { (stringValue, self.intValue) = ("\(intValue)", intValue) }
+}
+
+extension InfluenceQuery {
+    /// Refuses messages without a role. The chat template decides about everything else.
+    ///
+    /// - Parameter path: The path of the messages.
+    static func check(_ messages: [JSONTree], at path: [any CodingKey]) throws {
+        for (index, message) in messages.enumerated() {
+            var path = path + [AnyCodingKey(intValue: index)]
+            var reason: String? = "expected an object with a role and a content, found \(message.shown)"
+            if case .object = message {
+                path.append(AnyCodingKey(stringValue: "role"))
+                if case .string(let role)? = message["role"] {
+                    reason = Limits.role.refusal(of: role)
+                } else {
+                    reason = "expected a string such as user or assistant, found \(message["role"]?.shown ?? "nothing")"
+                }
+            }
+            guard let reason else { continue }
+            throw DecodingError.dataCorrupted(.init(codingPath: path, debugDescription: reason))
+        }
+    }
 }
 
 extension Swift.Decoder {

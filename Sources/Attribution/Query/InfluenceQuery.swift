@@ -170,6 +170,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         let defaults = behaviour.map { InfluenceQuery(behaviour: $0) } ?? InfluenceQuery(prompt: "", completion: "")
         id = try container.decodeIfPresent(.id, within: Limits.id)
         messages = try container.decodeIfPresent(.messages, within: Limits.messages)
+        try Self.check(messages ?? [], at: container.codingPath + [CodingKeys.messages])
         if messages != nil {
             for key in [CodingKeys.prompt, .completion, .contrast, .behaviour] where container.contains(key) {
                 throw DecodingError.dataCorruptedError(

@@ -18,11 +18,19 @@ extension Schema {
     static func query(under configuration: Configuration) -> Schema {
         let defaults = configuration.query
         return object(
-            "Which training sequences made the model continue this prompt with this completion?",
+            "Which training sequences made the model continue this prompt with this completion? In place of the two, a query can have "
+                + "a chat as messages, or a behaviour as its measurement.",
             .nullable(
                 "id", string("The client's own name for the query, returned with its result.", within: Limits.id)),
-            .required("prompt", givenPrompt), .required("completion", givenCompletion),
+            .optional("prompt", givenPrompt), .optional("completion", givenCompletion),
             .nullable("spans", spans), .nullable("contrast", contrast),
+            .nullable("measurement", behaviour),
+            .nullable(
+                "combine",
+                choice(
+                    "Whether a behaviour is the mean or the sum of its parts' log-probabilities, each times its weight.",
+                    of: InfluenceQuery.Combination.self, default: .mean)),
+            .nullable("messages", messages),
             .nullable(
                 "top_k",
                 integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)),
@@ -40,8 +48,28 @@ extension Schema {
                     "How many of the best candidates are scored again with the uncompressed gradient.",
                     in: Limits.rescore, default: defaults.rescore)),
             .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown)))
+            .nullable("attribution", reference(.breakdown))
+        ).requiringOne(
+            of: (["prompt", "completion"], without: []),
+            (["measurement"], without: ["prompt", "completion", "spans", "contrast"]),
+            (["messages"], without: ["prompt", "completion", "contrast", "measurement"]))
     }
+
+    private static let behaviour = array(
+        "The prompts and completions in which a behaviour shows. They are one question with one ranking.",
+        of: object(
+            "One prompt and its completion.", .required("prompt", givenPrompt),
+            .required("completion", givenCompletion), .nullable("contrast", contrast),
+            .nullable("weight", number("How much it counts, relative to the others.", in: Limits.weight))),
+        within: Limits.behaviour)
+
+    private static let messages = array(
+        "A chat whose last message, an assistant's, is the completion. The model's chat template writes the text; GET /v1/model says "
+            + "whether there is one.",
+        of: object(
+            "A message. Other members are passed to the template.", isOpen: true,
+            .required("role", string("The role.", within: Limits.role, example: "user"))),
+        within: Limits.messages)
 
     private static let givenPrompt = string(
         "The text that the model was given.", within: Limits.text, example: "The capital of France is")
@@ -62,10 +90,13 @@ extension Schema {
     private static func rank(default fallback: Int) -> Schema {
         Schema(tree: [
             "description":
-                "The rank to which the query's gradient is compressed for the sweep, or full for no compression.",
+                .string(
+                    "The rank to which the query's gradient is compressed for the sweep; auto for the least one that keeps 99 % of "
+                        + "its squared norm, as is the default for a behaviour; full for no compression."),
             "default": .number(String(fallback)),
             "anyOf": [
-                integer("A rank.", in: Limits.rank).tree, choice("No compression.", ["full"]).tree, ["type": "null"],
+                integer("A rank.", in: Limits.rank).tree,
+                choice("The least rank that keeps 99 %, or no compression.", ["auto", "full"]).tree, ["type": "null"],
             ],
         ])
     }
@@ -152,5 +183,21 @@ extension Schema {
                     within: configuration.query.texts)),
             .nullable("damping", damping), .nullable("estimator", estimator),
             .nullable("attribution", reference(.breakdown)))
+    }
+}
+
+extension Schema {
+    /// The same object, which must have exactly one of these groups of members, and none of those that exclude it. A single member of a
+    /// group must be a list.
+    fileprivate func requiringOne(of groups: (members: [String], without: [String])...) -> Schema {
+        let alternatives = groups.map { group -> JSONTree in
+            let excluded = group.without.map { JSONTree.Member(name: $0, value: .boolean(false)) }
+            let list =
+                group.members.count == 1 ? [JSONTree.Member(name: group.members[0], value: ["type": "array"])] : []
+            return [
+                "required": .array(group.members.map { .string($0) }), "properties": .object(list + excluded),
+            ]
+        }
+        return Schema(tree: tree.filling("oneOf", with: .array(alternatives)))
     }
 }

@@ -94,6 +94,19 @@ extension Schema {
             "measurement",
             "What is explained, in nats: the log-probability of the measured tokens minus that of the contrast. Absent in "
                 + "results of earlier versions, where it is log_probability."
+        ).orAbsent,
+        .optional("parts", array("The parts of a behaviour; prompt, completion and tokens are empty then.", of: part)),
+        .optional("combine", choice("How the parts become one.", of: InfluenceQuery.Combination.self)))
+
+    private static let part = object(
+        "One part of a behaviour.", .text("prompt", "Its prompt."), .text("completion", "Its completion."),
+        .text("contrast", "The completion that it is compared with.").orAbsent,
+        .value("weight", "How much it counts, relative to the others."),
+        .value("log_probability", "The completion's log-probability given the prompt, in nats."),
+        .value("contrast_log_probability", "The same of the contrast.").orAbsent,
+        .value(
+            "share",
+            "How much of the behaviour's own influence on itself comes from this part. All shares add up to 1; one can be negative."
         ).orAbsent)
 
     static let continuation = object(
@@ -117,8 +130,12 @@ extension Schema {
         .count("batch_size", "How many queries shared the sweep.", from: 1))
 
     static let method = object(
-        "How the query's gradient was multiplied by the inverse curvature. Only an iteration has members other than estimator.",
+        "How the query's gradient was multiplied by the inverse curvature. Only an iteration has members other than estimator and rank.",
         .required("estimator", choice("The estimator, as in the query.", of: InfluenceQuery.Estimator.self)),
+        .count(
+            "rank", "The largest rank of a layer's gradient in the sweep; absent if the gradient was not compressed.",
+            from: 1
+        ).orAbsent,
         .count("iterations", "How many steps the iteration took.").orAbsent,
         .count("sequences", "How many sequences the iteration ran through the model; repeated ones count again.")
             .orAbsent,
@@ -138,7 +155,7 @@ extension Schema {
         .count("rank", "The rank, from 1, separate for each direction.", from: 1), .text("id", "The sequence's id."),
         .count("index", "The index of a text that came with the query.").orAbsent,
         .text("text", "The sequence's text."), source,
-        .optional("metadata", anything("The metadata of the sequence's document.")),
+        .optional("metadata", anything("The metadata of the sequence's document.")), lossSpans,
         .value("score", "The influence, in nats. Positive: training on the sequence makes the completion likelier."),
         .value(
             "nats_per_copy",
@@ -146,23 +163,31 @@ extension Schema {
                 + "log-probability if one more copy of the sequence were added."), spurious, byLayer, byToken,
         byOutputToken)
 
-    private static let part = Property.value("score", "Its part of the score, in nats.")
+    /// The parts of a sequence's text on which training took its loss.
+    static let lossSpans = Property.optional(
+        "loss",
+        array(
+            "The parts of the text on which training took its loss; absent if that is all of it.",
+            of: reference(.completionSpan)))
+
+    private static let share = Property.value("score", "Its part of the score, in nats.")
 
     static let layerScores = array(
         "The influence through each tracked layer; the parts add up to the score.",
-        of: object("One layer.", .text("name", "The layer's name."), part))
+        of: object("One layer.", .text("name", "The layer's name."), share))
 
     static let tokenScores = array(
         "The influence of each token; the parts add up to the score.",
         of: object(
-            "One token, at the position from which the next one is predicted.", .text("text", "The token's text."), part
+            "One token, at the position from which the next one is predicted.", .text("text", "The token's text."),
+            share
         ))
 
     static let outputTokenScores = array(
         "How much likelier each token of the sequence becomes if the model moves towards the query: the derivative of its "
             + "log-probability along the query's preconditioned gradient. The parts add up to the score with the uncompressed gradient.",
         of: object(
-            "One token, which is predicted from the tokens before it.", .text("text", "The token's text."), part))
+            "One token, which is predicted from the tokens before it.", .text("text", "The token's text."), share))
 
     static let scores = object(
         "The influence of texts on a query.", .required("query", reference(.understoodQuery)),

@@ -13,7 +13,7 @@ extension Schema {
         .text("document_id", "The document's id."), .count("piece", "The chunk's index in its document, from 0."),
         .count("token_offset", "How many tokens of the document come before it."),
         .count("token_count", "How many tokens it has, including those that the tokenizer adds."),
-        .text("text", "Its text."), .text("source", "The source of its document.").orAbsent,
+        .text("text", "Its text."), lossSpans, .text("source", "The source of its document.").orAbsent,
         .optional("metadata", anything("The metadata of its document.")))
 
     static let sequenceList = object(
@@ -32,7 +32,8 @@ extension Schema {
     private static let nameBytes = String(CorpusDocument.maximumNameBytes)
 
     static let sequenceRecord = object(
-        "A document to add. Other members are ignored.", isOpen: true,
+        "A document to add: a text; or a prompt and a completion, which carries the loss; or a chat as messages; or tokens as input_ids, "
+            + "with labels of -100 where there is no loss. Other members are ignored.", isOpen: true,
         .optional(
             "id",
             Schema(tree: [
@@ -44,7 +45,7 @@ extension Schema {
                     ["type": "null"],
                 ],
             ])),
-        .required("text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
+        .optional("text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
         .optional(
             "source",
             Schema(tree: [
@@ -57,7 +58,8 @@ extension Schema {
             "metadata",
             Schema(tree: [
                 "type": ["object", "null"], "description": "Stored, and returned with the document's sequences.",
-            ])))
+            ]))
+    ).requiringAny(of: ["text"], ["prompt", "completion"], ["messages"], ["conversations"], ["input_ids"])
 
     static let ingestion = object(
         "What was added.", .count("added", "How many documents are new."),
@@ -65,6 +67,8 @@ extension Schema {
             "duplicates",
             "How many records have a text that the corpus already has, or that an earlier record of the request has."),
         .count("empty", "How many records have a text without tokens; they are not added."),
+        .count("cut", "How many of the new sequences were cut to the sequence length; only rows with a loss mask are."),
+        .count("without_loss", "How many rows have no token with loss within the sequence length; they are not added."),
         .count("sequences", "How many sequences are new: a long document has several."),
         .count("tokens", "How many tokens the new documents have."),
         .list(
@@ -189,4 +193,12 @@ extension Schema {
 
     static let problemKindList = object(
         "Every kind of problem.", .list("problems", "The kinds, by name.", of: reference(.problemKind)))
+}
+
+extension Schema {
+    /// The same object, which must have one of these groups of members.
+    fileprivate func requiringAny(of groups: [String]...) -> Schema {
+        let alternatives = groups.map { names -> JSONTree in ["required": .array(names.map { .string($0) })] }
+        return Schema(tree: tree.filling("anyOf", with: .array(alternatives)))
+    }
 }

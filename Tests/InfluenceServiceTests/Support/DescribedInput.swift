@@ -71,14 +71,14 @@ private struct InputWalk {
         of schema: JSONTree, at field: String, _ place: @escaping @Sendable (JSONTree) -> JSONTree
     ) -> [Leaf] {
         let schema = resolved(schema)
-        if let alternatives = schema["oneOf"] ?? schema["anyOf"] {
+        if schema["properties"] == nil, let alternatives = schema["oneOf"] ?? schema["anyOf"] {
             return alternatives.elements.flatMap { leaves(of: $0, at: field, place) }
         }
         switch schema["type"] {
         case "object":
-            let least = Self.sample(of: schema)
             return (schema["properties"]?.names ?? []).flatMap { name in
-                leaves(of: schema["properties"]?[name] ?? .null, at: field.isEmpty ? name : "\(field).\(name)") {
+                let least = Self.object(of: schema, with: name)
+                return leaves(of: schema["properties"]?[name] ?? .null, at: field.isEmpty ? name : "\(field).\(name)") {
                     value in
                     place(least.setting(name, to: value))
                 }
@@ -108,16 +108,29 @@ private struct InputWalk {
         }
     }
 
+    /// The smallest object that a schema describes.
+    ///
+    /// - Parameter name: A member that must be allowed beside the others; where there are alternatives, one that requires it is preferred.
+    private static func object(of schema: JSONTree, with name: String? = nil) -> JSONTree {
+        func required(_ schema: JSONTree) -> [String] { (schema["required"]?.elements ?? []).compactMap(\.string) }
+        let alternatives = (schema["oneOf"] ?? schema["anyOf"])?.elements ?? []
+        let chosen =
+            alternatives.first { name.map(required($0).contains) ?? true }
+            ?? alternatives.first { alternative in name.flatMap { alternative["properties"]?[$0] } != .boolean(false) }
+        return .object(
+            (required(schema) + (chosen.map(required) ?? [])).map {
+                .init(name: $0, value: sample(of: schema["properties"]?[$0] ?? .null))
+            })
+    }
+
     /// The smallest value that a schema without references describes.
     static func sample(of schema: JSONTree) -> JSONTree {
-        if let alternatives = schema["oneOf"] ?? schema["anyOf"] { return sample(of: alternatives.elements[0]) }
+        if schema["properties"] == nil, let alternatives = schema["oneOf"] ?? schema["anyOf"] {
+            return sample(of: alternatives.elements[0])
+        }
         if let example = schema["examples"]?.elements.first ?? schema["enum"]?.elements.first { return example }
         switch schema["type"] {
-        case "object":
-            return .object(
-                (schema["required"]?.elements ?? []).compactMap(\.string).map {
-                    .init(name: $0, value: sample(of: schema["properties"]?[$0] ?? .null))
-                })
+        case "object": return object(of: schema)
         case "array": return .array([sample(of: schema["items"] ?? .null)])
         case "integer", "number": return schema["minimum"] ?? 1
         case "string": return "abc"
