@@ -17,12 +17,10 @@ extension Schema {
 
     static func query(under configuration: Configuration) -> Schema {
         let defaults = configuration.query
-        return object(
-            "Which training sequences made the model continue this prompt with this completion?",
+        let members: [Property] = [
             .nullable(
                 "id", string("The client's own name for the query, returned with its result.", within: Limits.id)),
-            .required("prompt", givenPrompt), .required("completion", givenCompletion),
-            .nullable("spans", spans), .nullable("contrast", contrast),
+        ] + question + [
             .nullable(
                 "top_k",
                 integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)),
@@ -40,8 +38,55 @@ extension Schema {
                     "How many of the best candidates are scored again with the uncompressed gradient.",
                     in: Limits.rescore, default: defaults.rescore)),
             .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown)))
+            .nullable("attribution", reference(.breakdown)),
+        ]
+        return ofOneQuestion(
+            object("Which training sequences made the model continue this prompt with this completion?", members))
     }
+
+    /// What is asked about: a prompt and a completion, a behaviour, or a chat.
+    private static var question: [Property] {
+        [
+            .optional("prompt", givenPrompt), .optional("completion", givenCompletion), .nullable("spans", spans),
+            .nullable("contrast", contrast),
+            .optional(
+                "measurement",
+                array(
+                    "A behaviour: prompts and completions in which it shows. There is one ranking for all of them.",
+                    of: reference(.behaviourPart), within: Limits.behaviour)),
+            .nullable(
+                "combine",
+                choice(
+                    "Whether the measurement is the weighted mean or the weighted sum of its parts' log-probabilities.",
+                    of: InfluenceQuery.Combination.self, default: .mean)),
+            .optional("messages", messages),
+        ]
+    }
+
+    private static func ofOneQuestion(_ schema: Schema) -> Schema {
+        schema.with(
+            alternatives: [
+                (["prompt", "completion"], ["measurement", "messages"]),
+                (["measurement"], ["prompt", "completion", "spans", "contrast", "messages"]),
+                (["messages"], ["prompt", "completion", "contrast", "measurement"]),
+            ])
+    }
+
+    static let behaviourPart = object(
+        "A prompt of a behaviour, with the completion whose log-probability is measured.",
+        .required("prompt", givenPrompt), .required("completion", givenCompletion), .nullable("contrast", contrast),
+        .nullable(
+            "weight",
+            number("How much the part counts, relative to the others.", in: Limits.weight, default: 1)))
+
+    /// The objects stay open: a template can read further members.
+    private static let messages = array(
+        "A chat, which the model's chat template writes out. The last message, an assistant's, is the completion.",
+        of: object(
+            "A message. The chat template can read further members.", isOpen: true,
+            .text("role", "The role, such as system, user or assistant."),
+            .optional("content", anything("A text, or a list of objects with texts."))),
+        within: Limits.messages)
 
     private static let givenPrompt = string(
         "The text that the model was given.", within: Limits.text, example: "The capital of France is")
@@ -61,11 +106,12 @@ extension Schema {
 
     private static func rank(default fallback: Int) -> Schema {
         Schema(tree: [
-            "description":
-                "The rank to which the query's gradient is compressed for the sweep, or full for no compression.",
+            "description": .string(
+                "The rank to which the query's gradient is compressed for the sweep; or auto for the least rank that keeps 99 % of "
+                    + "each layer's squared norm, the default of a behaviour; or full for no compression."),
             "default": .number(String(fallback)),
             "anyOf": [
-                integer("A rank.", in: Limits.rank).tree, choice("No compression.", ["full"]).tree, ["type": "null"],
+                integer("A rank.", in: Limits.rank).tree, choice("A rank that the gradient decides, or no compression.", ["auto", "full"]).tree, ["type": "null"],
             ],
         ])
     }
@@ -90,7 +136,7 @@ extension Schema {
                 default: false)))
 
     static let completionSpan = object(
-        "A part of a completion, in Unicode code points.",
+        "A part of a completion or of another text, in Unicode code points.",
         .required("start", integer("The index of its first code point, from 0.", in: Limits.spanStart)),
         .required("end", integer("The index after its last code point.", in: Limits.spanEnd)))
 
@@ -135,10 +181,7 @@ extension Schema {
 
     static func scoresRequest(under configuration: Configuration) -> Schema {
         let text = string("The text.", within: configuration.query.text)
-        return object(
-            "A query, and the texts whose influence on it is computed; the other members are as in a query.",
-            .required("prompt", givenPrompt), .required("completion", givenCompletion),
-            .nullable("spans", spans), .nullable("contrast", contrast),
+        let members: [Property] = question + [
             .required(
                 "texts",
                 array(
@@ -151,6 +194,9 @@ extension Schema {
                             .required("text", text))),
                     within: configuration.query.texts)),
             .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown)))
+            .nullable("attribution", reference(.breakdown)),
+        ]
+        return ofOneQuestion(
+            object("A query, and the texts whose influence on it is computed; the other members are as in a query.", members))
     }
 }
