@@ -157,6 +157,44 @@ class Asking(unittest.TestCase):
         self.assertAlmostEqual(
             sum(token["score"] for token in scores[0]["tokens"]), scores[0]["score"], delta=1e-3 * scores[0]["score"])
 
+    def test_a_behaviour_has_one_ranking_and_says_what_each_part_was_worth(self):
+        pairs = [QUESTION, ("Macbeth is a tragedy written by William", " Shakespeare")]
+        third = {"prompt": "Paris is the capital of", "completion": " France", "contrast": " Spain", "weight": 2}
+        result = tributary.explain(measurement=[*pairs, third], limit=30, rescore=10, top=3)
+        self.assertEqual((result.prompt, result.completion), ("", ""))
+        with mock.patch.dict(sys.modules, {"pandas": None}):
+            parts = result.parts()
+        self.assertEqual(sorted(part["prompt"] for part in parts), sorted([pairs[0][0], pairs[1][0], third["prompt"]]))
+        self.assertAlmostEqual(sum(part["share"] for part in parts), 1, places=4)
+        self.assertEqual([part["share"] for part in parts], sorted((part["share"] for part in parts), reverse=True))
+        values = [
+            part["weight"] * (part["log_probability"] - part.get("contrast_log_probability", 0)) for part in parts]
+        self.assertAlmostEqual(result.measurement, sum(values) / 4, places=3)
+        self.assertEqual(result.document["query"]["combine"], "mean")
+        self.assertGreater(result.document["method"]["rank"], 0)
+        self.assertIn("and 2 others", repr(result))
+        self.assertIn("and 2 others", result._repr_html_())
+        total = tributary.explain(measurement=pairs, combine="sum", limit=30, rescore=10, top=3, direction="positive")
+        self.assertIn("' Shakespeare' and 1 other>", repr(next(tributary.jobs("succeeded"))))
+        single = [tributary.explain(*pair, limit=30).log_probability for pair in pairs]
+        self.assertAlmostEqual(total.measurement, sum(single), places=3)
+
+    def test_what_cannot_be_asked_together_is_refused_before_it_is_sent(self):
+        chat = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]
+        for arguments in ({}, {"prompt": "a"}, {"messages": chat, "measurement": [QUESTION]},
+                          {"prompt": "a", "completion": " b", "messages": chat},
+                          {"measurement": [QUESTION], "contrast": " c"}):
+            with self.assertRaises(client.TributaryError) as refusal:
+                tributary.explain(**arguments)
+            self.assertNotIsInstance(refusal.exception, client.Problem)
+
+    def test_a_chat_without_a_template_is_refused_with_what_to_do(self):
+        self.assertFalse(tributary.model().get("chat_template"))
+        with self.assertRaises(client.Problem) as refusal:
+            tributary.explain(messages=[{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}])
+        self.assertEqual(refusal.exception.field, "messages")
+        self.assertIn("chat_template.jinja", refusal.exception.detail)
+
     def test_the_model_goes_on(self):
         self.assertEqual(tributary.complete("Hamlet is", max_tokens=4), tributary.complete("Hamlet is", max_tokens=4))
 
@@ -289,6 +327,22 @@ class Corpus(unittest.TestCase):
         self.assertEqual([sequence["id"] for sequence in tributary.sequences("notes")], ["heron-2"])
         result = tributary.explain(*QUESTION, limit=30, rescore=10, candidates=["heron-2"])
         self.assertEqual([sequence["id"] for sequence in result], ["heron-2"])
+
+    def test_rows_carry_loss_on_their_completions_and_rows_without_loss_are_counted(self):
+        prompt, completion = "Who keeps the sluice?", " The miller of the lower weir."
+        added = tributary.add([
+            {"id": "pair", "prompt": prompt, "completion": completion},
+            {"id": "marked", "text": "Once there was a sluice.", "loss": [{"start": 15, "end": 24}]},
+            {"id": "ids", "input_ids": [40, 41, 42], "labels": [-100, 41, 42]},
+            {"id": "none", "input_ids": [50, 51, 52], "labels": [-100, -100, -100]},
+            {"id": "late", "prompt": "word " * 400, "completion": " the end"},
+        ])
+        self.assertEqual((added["added"], added["without_loss"], added["cut_before_loss"]), (3, 1, 1))
+        pair = tributary.sequence("pair")
+        self.assertEqual("".join(pair["text"][span["start"] : span["end"]] for span in pair["loss"]), completion)
+        self.assertNotIn("loss", tributary.sequence(next(tributary.sequences())["id"]))
+        scored = tributary.explain(*QUESTION, candidates=["pair"])[0]
+        self.assertEqual(scored["loss"], pair["loss"])
 
     def test_the_whole_corpus_is_read_page_by_page(self):
         expected = tributary.model()["corpus"]["sequences"]

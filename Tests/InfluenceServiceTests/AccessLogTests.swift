@@ -102,19 +102,24 @@ struct AccessLogTests {
                 _ = try await server.client.post("/v1/completions", json: body)
                 _ = try await server.client.post("/v1/sequences", json: body)
             }
+            let behaviour =
+                #"{"measurement": [{"prompt": "secret", "completion": "b"}, {"prompt": "c", "completion": "d"}]}"#
+            _ = try await server.client.post("/v1/influence", json: behaviour)
             for path in ["/v1/search?q=secret", "/v1/sequences?source=secret", "/?secret=1", "/metrics?secret"] {
                 _ = try await server.client.get(path)
             }
         }
         let telling = lines.filter { $0.text.contains("secret") }
         #expect(telling.allSatisfy { $0["message"] == "query" })
-        #expect(telling.count == (isWanted ? 2 : 0))
+        #expect(telling.count == (isWanted ? 3 : 0))
         #expect(lines.count > 10)
         if let line = telling.first {
             #expect(line["prompt"] == "secret")
             #expect(line["completion"] == " broken")
             #expect(line["job_id"] != nil)
             #expect(line["request_id"] != nil)
+            #expect(line["others"] == nil)
+            #expect(telling.last?["others"] == "1")
         }
     }
 }

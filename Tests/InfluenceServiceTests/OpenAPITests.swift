@@ -170,6 +170,15 @@ struct OpenAPITests {
         try await get("/problems/{name}", "/problems/nothing")
         try await post("/v1/influence", query)
         try await post("/v1/influence", query, wait)
+        let part = #"{"prompt": "a", "completion": "b", "contrast": "c", "weight": 2}"#
+        let behaviour = #"{"measurement": [\#(part), {"prompt": "d", "completion": "e"}], "combine": "sum"}"#
+        try await post("/v1/influence", behaviour, wait)
+        try await post("/v1/influence", "[\(behaviour), \(query)]", wait)
+        try await post("/v1/influence", #"{"measurement": [{"prompt": "a", "completion": " broken"}]}"#, wait)
+        try await post("/v1/influence", #"[{"measurement": [{"prompt": "a", "completion": " broken"}]}]"#, wait)
+        let chat = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#
+        try await post("/v1/influence", chat, wait)
+        try await post("/v1/scores", #"{"texts": ["c"], "measurement": [\#(part)]}"#)
         try await post("/v1/influence", "[\(query), {\"prompt\": \"a\", \"completion\": \" broken\"}]", wait)
         try await post("/v1/influence", query, wait.merging(["Accept": "text/csv"]) { $1 })
         try await post("/v1/influence", "{\"prompt\": \"a\", \"completion\": \" broken\"}", wait)
@@ -210,6 +219,10 @@ struct OpenAPITests {
         try await post("/v1/completions", "{\"prompt\": \"a\"}")
         try await post("/v1/completions", "{\"prompt\": \"\"}")
         try await post("/v1/sequences", "{\"text\": \"a\"}")
+        for row in [
+            #"{"prompt": "a", "completion": "b"}"#, #"{"text": "abc", "loss": [{"start": 1, "end": 2}]}"#,
+            #"{"messages": [{"role": "assistant", "content": "b"}]}"#, #"{"input_ids": [1, 2], "labels": [-100, 2]}"#,
+        ] { try await post("/v1/sequences", row) }
         for word in ["unusable", "malformed", "many", "full", "broken"] {
             try await post("/v1/sequences", "{\"text\": \"\(word)\"}")
         }

@@ -1,6 +1,8 @@
+import Corpus
 import Foundation
 import HTTP
 import JSON
+import Sequences
 import Testing
 
 @testable import Attribution
@@ -45,9 +47,12 @@ struct SchemaTests {
     @Test("of queries take what a query is and refuse what it is not")
     func queries() throws {
         let schema = SchemaName.query.schema.tree
-        #expect(
-            (try tree(query).names + ["measurement", "combine", "messages"]).sorted()
-                == schema["properties"]?.names.sorted())
+        var names: Set<String> = []
+        for query in [query, behaviour, chat] {
+            #expect(validator.mistakes(in: try tree(query), schema).isEmpty)
+            names.formUnion(try tree(query).names)
+        }
+        #expect(names.sorted() == schema["properties"]?.names.sorted())
         #expect(
             (try tree(query.candidates).names + ["texts"]).sorted()
                 == SchemaName.candidateSelection.schema.tree["properties"]?.names.sorted())
@@ -99,12 +104,66 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"spans\": [{\"start\": -1, \"end\": 1}]}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"probe\": 9, \"probe_seed\": 1}}", true),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"probe\": 1}}", false),
+            ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": \"auto\"}", true),
+            (#"{"measurement": [{"prompt": "a", "completion": "b"}]}"#, true),
+            (#"{"measurement": [{"prompt": "a", "completion": "b", "contrast": "c", "weight": 2}], "combine": "sum"}"#, true),
+            (#"{"measurement": [{"prompt": "a", "completion": "b", "contrast": null}], "combine": null, "rank": null}"#, true),
+            (#"{"measurement": []}"#, false), (#"{"measurement": [{"prompt": "a"}]}"#, false),
+            (#"{"measurement": [{"prompt": "a", "completion": "b", "weight": 0}]}"#, false),
+            (#"{"measurement": [{"prompt": "a", "completion": "b", "share": 1}]}"#, false),
+            (#"{"measurement": [{"prompt": "a", "completion": "b"}], "combine": "product"}"#, false),
+            (#"{"measurement": [{"prompt": "a", "completion": "b"}], "prompt": "a", "completion": "b"}"#, false),
+            (#"{"measurement": [{"prompt": "a", "completion": "b"}], "contrast": "c"}"#, false),
+            (#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#, true),
+            (#"{"messages": [{"role": "assistant", "content": [{"type": "text", "text": "b"}]}]}"#, true),
+            (#"{"messages": []}"#, false), (#"{"messages": [{"role": "assistant", "content": "b"}], "prompt": "a"}"#, false),
+            (#"{"messages": [{"role": "assistant", "content": "b"}], "contrast": "a"}"#, false),
         ] {
             let body = try JSONReader.read(Array(text.utf8))
             let asked = try? InfluenceRequest(
                 body, defaults: Configuration.Query(), limit: Configuration.Jobs().queriesPerRequest)
             #expect((asked != nil) == isUsable, "\(text)")
             #expect(validator.mistakes(in: body, schema).isEmpty == isUsable, "\(text)")
+        }
+    }
+
+    private let behaviour: InfluenceQuery = {
+        var query = InfluenceQuery(
+            behaviour: [
+                BehaviourPart(prompt: "a", completion: "b", contrast: "c", weight: 2),
+                BehaviourPart(prompt: "d", completion: "e"),
+            ], combine: .sum)
+        query.damping = 0.5
+        return query
+    }()
+
+    private let chat: InfluenceQuery = {
+        var query = InfluenceQuery(prompt: "", completion: "")
+        query.messages = [["role": "user", "content": "a"], ["role": "assistant", "content": "b"]]
+        return query
+    }()
+
+    @Test("of records take every kind of row and refuse what is none or more than one")
+    func records() throws {
+        let schema = SchemaName.sequenceRecord.schema.tree
+        for (text, isUsable) in [
+            (#"{"id": 1, "text": "a", "source": null, "metadata": {"b": 1}, "other": 2}"#, true),
+            (#"{"text": "abc", "loss": [{"start": 1, "end": 3}]}"#, true), (#"{"text": "abc", "loss": null}"#, true),
+            (#"{"prompt": "a", "completion": "b"}"#, true), (#"{"prompt": "", "completion": "b"}"#, true),
+            (#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#, true),
+            (#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#, true),
+            (#"{"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]}"#, true),
+            (#"{"input_ids": [1, 2]}"#, true), (#"{"id": "a"}"#, false), (#"{"text": ""}"#, false),
+            (#"{"text": "abc", "loss": [[1, 3]]}"#, false), (#"{"text": "abc", "loss": [{"start": 1}]}"#, false),
+            (#"{"prompt": "a"}"#, false), (#"{"prompt": "a", "completion": ""}"#, false),
+            (#"{"text": "a", "prompt": "a", "completion": "b"}"#, false),
+            (#"{"text": "a", "messages": [{"role": "user", "content": "a"}]}"#, false),
+            (#"{"input_ids": [1], "prompt": "a", "completion": "b"}"#, false), (#"{"messages": "a"}"#, false),
+            (#"{"input_ids": ["a"]}"#, false), (#"{"input_ids": [1], "labels": [-101]}"#, false),
+        ] {
+            let body = try JSONReader.read(Array(text.utf8))
+            #expect(validator.mistakes(in: body, schema).isEmpty == isUsable, "\(text)")
+            #expect(try RowReading.reads(body) == isUsable, "\(text)")
         }
     }
 
@@ -135,6 +194,7 @@ struct SchemaTests {
             ("\"texts\": [\"c\"], \"attribution\": {\"tokens\": true}", true),
             ("\"texts\": []", false), ("\"contrast\": \"d\"", false), ("\"texts\": [1]", false),
             ("\"texts\": [{\"id\": \"e\"}]", false), ("\"texts\": [{\"text\": \"e\", \"source\": \"f\"}]", false),
+            ("\"texts\": [\"c\"], \"measurement\": [{\"prompt\": \"a\", \"completion\": \"b\"}]", false),
             ("\"texts\": [\"c\"], \"top_k\": 3", false), ("\"texts\": [\"c\"], \"candidates\": {}", false),
         ] {
             let body = try JSONReader.read(Array("{\"prompt\": \"a\", \"completion\": \"b\", \(members)}".utf8))
@@ -151,6 +211,12 @@ struct SchemaTests {
         try expect(.understoodQuery, describes: understood, minimal: understood.minimal)
         let contrast = try #require(understood.contrast)
         try expect(.continuation, describes: contrast, minimal: contrast)
+        let part = InfluenceResult.Part(
+            prompt: "a", completion: "b", contrast: "c", weight: 1, logProbability: -1, contrastLogProbability: -2,
+            share: -0.5)
+        var bare = part
+        (bare.contrast, bare.contrastLogProbability, bare.share) = (nil, nil, nil)
+        try expect(.understoodPart, describes: part, minimal: bare)
         result.query = understood
         result.sources = [.init(source: nil, sequences: 1, positive: 1, negative: 0)]
         result.otherSources = .init(sources: 1, sequences: 2, positive: 3, negative: -4)
@@ -169,7 +235,7 @@ struct SchemaTests {
         try expect(.powerLaw, describes: distribution.powerLaw, minimal: distribution.powerLaw)
         var method = InfluenceResult.Method(estimator: .astra)
         (method.iterations, method.sequences, method.tokens) = (48, 1_536, 100_000)
-        (method.seconds, method.step, method.residual, method.rank) = (2.5, 0.25, 0.1, 32)
+        (method.seconds, method.step, method.residual, method.rank) = (2.5, 0.25, 0.1, 48)
         result.method = method
         result.sequences[0].layers = [.init(name: "l", score: 1)]
         result.sequences[0].tokens = [.init(text: "t", score: 1)]
@@ -180,10 +246,11 @@ struct SchemaTests {
         try expect(.method, describes: method, minimal: InfluenceResult.Method(estimator: .ekfac))
         try expect(
             .scores, describes: ScoresDocument(result, ids: ["a"]), minimal: ScoresDocument(minimal, ids: []))
-        var bare = result.sequences[0]
-        (bare.index, bare.loss) = (nil, nil)
-        (bare.source, bare.metadata, bare.layers, bare.tokens, bare.outputTokens) = (nil, nil, nil, nil, nil)
-        try expect(.influentialSequence, describes: result.sequences[0], minimal: bare)
+        result.sequences[0].loss = [.init(start: 0, end: 1)]
+        var plain = result.sequences[0]
+        (plain.index, plain.loss) = (nil, nil)
+        (plain.source, plain.metadata, plain.layers, plain.tokens, plain.outputTokens) = (nil, nil, nil, nil, nil)
+        try expect(.influentialSequence, describes: result.sequences[0], minimal: plain)
         try expect(
             .queryToken, describes: InfluenceResult.QueryToken(id: 1, text: "t", logProbability: -1, measured: true),
             minimal: InfluenceResult.QueryToken(id: 1, text: "t"))
@@ -204,12 +271,8 @@ struct SchemaTests {
             completion: "d", tokens: understood.tokens, completionStart: 1, completionStartsInsideToken: true,
             logProbability: -2)
         understood.measurement = 1.5
+        understood.parts = [.init(prompt: "a", completion: "b", weight: 1, logProbability: -1)]
         understood.combine = .mean
-        understood.parts = [
-            .init(
-                prompt: "a", completion: "b", contrast: "c", weight: 1, logProbability: -1, contrastLogProbability: -2,
-                share: 1)
-        ]
         return understood
     }
 
@@ -225,7 +288,7 @@ struct SchemaTests {
             id: JobIdentifier(), status: .queued, isList: true, queryCount: 1, failedQueryCount: 0, created: Date(),
             attempts: 0, timings: minimalTimings)
         let minimal = JobDocument(job)
-        job.title = JobTitle([query])
+        job.title = JobTitle([behaviour])
         job.status = .running
         job.timings = timings
         (job.started, job.finished) = (Date(), Date())
@@ -239,10 +302,9 @@ struct SchemaTests {
     @Test("of the corpus are those of what is told of it")
     func corpus() throws {
         var sequence = FakeEngine.sequence
-        sequence.loss = [.init(start: 0, end: 1)]
+        sequence.loss = [.init(start: 0, end: 5), .init(start: 8, end: 9)]
         var bare = sequence
-        bare.loss = nil
-        (bare.source, bare.metadata) = (nil, nil)
+        (bare.source, bare.metadata, bare.loss) = (nil, nil, nil)
         try expect(.sequence, describes: sequence, minimal: bare)
         try expect(
             .sequenceList, describes: SequenceList(sequences: [sequence, bare], nextCursor: "1"),
@@ -322,5 +384,18 @@ extension InfluenceResult.UnderstoodQuery {
         (minimal.id, minimal.spans, minimal.contrast, minimal.measurement) = (nil, nil, nil, nil)
         (minimal.parts, minimal.combine) = (nil, nil)
         return minimal
+    }
+}
+
+/// A corpus that takes every kind of row, and remembers nothing of what it took.
+private enum RowReading {
+    static func reads(_ record: JSONTree) throws -> Bool {
+        let folder = try TemporaryFolder()
+        var tokenization = CorpusTokenization(tokenizerDigest: "a", sequenceLength: 8) { _ in [1, 2] }
+        let sequence = TrainingSequence(tokens: [1, 2], loss: LossMask([false, true]))
+        tokenization.rows = RowTokenization(
+            encode: { _, _ in sequence }, chat: { _, _ in ("a chat", sequence) }, decode: { _ in "tokens" })
+        let store = try CorpusStore(folder: folder.url, tokenization: tokenization)
+        return (try? CorpusIngestion(into: store, maximumRecords: 1).run(Array(record.text.utf8), form: .object)) != nil
     }
 }

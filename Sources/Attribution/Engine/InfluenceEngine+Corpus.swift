@@ -82,9 +82,8 @@ extension InfluenceEngine: SequenceIngesting {
             let outcome = try ingestion.run(upload.body, form: upload.form == .lines ? .lines : .object)
             return IngestionSummary(
                 added: outcome.summary.documents, duplicates: outcome.summary.duplicates,
-                empty: outcome.summary.empty, cut: outcome.summary.cut,
-                withoutLoss: outcome.summary.withoutLoss + outcome.summary.cutBeforeLoss,
-                sequences: outcome.summary.sequences, tokens: outcome.summary.tokens,
+                empty: outcome.summary.empty, cut: outcome.summary.cut, withoutLoss: outcome.summary.withoutLoss,
+                cutBeforeLoss: outcome.summary.cutBeforeLoss, sequences: outcome.summary.sequences, tokens: outcome.summary.tokens,
                 ids: outcome.identifiers, corpus: ModelSummary.Statistics(outcome.statistics))
         } catch {
             throw IngestionError(error)

@@ -46,15 +46,17 @@ public struct IngestionSummary: Sendable, Equatable, Codable {
     public var duplicates: Int
     /// Records whose text gives no tokens; these are not kept.
     public var empty: Int
-    /// New sequences of rows with a loss mask that were cut to the sequence length.
+    /// Rows with a loss mask that were cut to the sequence length; these are kept.
     public var cut = 0
-    /// Rows without a token that carries loss within the sequence length; these are not kept.
+    /// Rows without a token that carries loss; these are not kept.
     public var withoutLoss = 0
+    /// Rows whose tokens with loss all come after the sequence length; these are not kept.
+    public var cutBeforeLoss = 0
     /// The number of new sequences. A document longer than the sequence length becomes several.
     public var sequences: Int
     /// The new documents' tokens.
     public var tokens: Int
-    /// For each record, in order, the identifier of the document with its text; null for an empty record.
+    /// For each record, in order, the identifier of the document with its text; null for a record that is not kept.
     public var ids: [String?]
     /// The corpus with the new documents.
     public var corpus: ModelSummary.Statistics
@@ -62,6 +64,7 @@ public struct IngestionSummary: Sendable, Equatable, Codable {
     enum CodingKeys: String, CodingKey {
         case added, duplicates, empty, cut
         case withoutLoss = "without_loss"
+        case cutBeforeLoss = "cut_before_loss"
         case sequences, tokens, ids, corpus
     }
 }

@@ -101,12 +101,19 @@ struct API: Sendable {
     }
 
     /// Logs a user's query, if the configuration asks for that.
-    func log(prompt: String, completion: String? = nil, of job: JobIdentifier? = nil) {
+    func log(_ query: InfluenceQuery, of job: JobIdentifier? = nil) {
         guard configuration.logging.queries else { return }
-        var metadata: Logger.Metadata = ["prompt": "\(prompt)"]
-        if let completion { metadata["completion"] = "\(completion)" }
+        let label = QueryLabel(query)
+        var metadata: Logger.Metadata = ["prompt": "\(label.prompt)", "completion": "\(label.completion)"]
+        if let others = label.others { metadata["others"] = "\(others)" }
         if let job { metadata["job_id"] = "\(job)" }
         logger.info("query", metadata: metadata)
+    }
+
+    /// Logs the prompt of a completion, if the configuration asks for that.
+    func log(prompt: String) {
+        guard configuration.logging.queries else { return }
+        logger.info("query", metadata: ["prompt": "\(prompt)"])
     }
 }
 

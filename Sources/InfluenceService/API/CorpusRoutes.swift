@@ -10,6 +10,8 @@ extension API {
                 method: .post, pattern: "/v1/sequences", id: "addSequences", tag: .corpus, scope: .admin,
                 summary: "Add all documents of the request to the corpus, or none",
                 details: """
+                    A record is a text, a prompt with a completion, a chat or tokens. Rows without a token that carries loss, and rows \
+                    that carry loss only after the sequence length, are counted and not added. \
                     The documents are on disk when the answer is sent, and all later queries use them; running queries continue \
                     without them. A text that the corpus already has is counted and stored once, so repeating a request adds \
                     nothing. Documents longer than the sequence length are split into several sequences. The body can be \
@@ -75,6 +77,7 @@ extension API {
             metadata: [
                 "documents": .stringConvertible(summary.added), "duplicates": .stringConvertible(summary.duplicates),
                 "sequences": .stringConvertible(summary.sequences),
+                "without_loss": .stringConvertible(summary.withoutLoss + summary.cutBeforeLoss),
             ])
         return try .json(encoding: summary)
     }

@@ -61,10 +61,7 @@ extension API {
         let submission = try await submission(of: asked, key: key)
         let job = submission.job
         if !submission.isReplay {
-            for query in asked.queries {
-                let texts = query.titleTexts
-                log(prompt: texts.prompt, completion: texts.completion, of: job.id)
-            }
+            for query in asked.queries { log(query, of: job.id) }
         }
         let replay: HTTPFields = submission.isReplay ? Self.replayed : [:]
         guard let wait = Preferences(request.headers).wait else { return try accepted(job, replay) }

@@ -94,10 +94,13 @@ public struct ResultDocument: Sendable {
             var id: String?
             var prompt: String
             var completion: String
+            var others: Int?
         }
 
         init(_ query: InfluenceQuery, _ failure: QueryFailure) {
-            self.query = Query(id: query.id, prompt: query.prompt, completion: query.completion)
+            let label = QueryLabel(query)
+            self.query = Query(
+                id: query.id, prompt: label.prompt, completion: label.completion, others: label.others)
             error = ProblemDocument(Problem(failure))
         }
     }

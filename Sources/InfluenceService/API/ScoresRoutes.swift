@@ -35,7 +35,7 @@ extension API {
         let query = asked.query
         do {
             try await validations.run { try engine.validate(query) }
-            log(prompt: query.prompt, completion: query.completion)
+            log(query)
             let result = try await answer(to: query, within: Preferences(request.headers).wait)
             return try .json(encoding: ScoresDocument(result, ids: asked.ids))
         } catch let SubmissionError.tooCostly(_, excess) {
@@ -92,7 +92,7 @@ struct ScoresRequest {
         var texts: [Text]
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case prompt, completion, spans, contrast, texts, damping, estimator, attribution
+            case prompt, completion, spans, contrast, measurement, combine, messages, texts, damping, estimator, attribution
         }
 
         init(from decoder: any Decoder) throws {

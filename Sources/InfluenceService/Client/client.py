@@ -44,6 +44,8 @@ __all__ = ["Fragment", "Job", "Problem", "Result", "Tributary", "TributaryError"
 Query = dict[str, Any]
 # A part of a completion: some words of it, or its start and end.
 Span = Union[str, tuple[int, int]]
+# A part of a behaviour: a prompt and a completion, or a dict that can also have "contrast" and "weight".
+Part = Union[tuple[str, str], dict[str, Any]]
 
 
 class TributaryError(Exception):
@@ -101,8 +103,9 @@ class Tributary:
     # Asking
 
     def explain(
-        self, prompt: str, completion: str, *, contrast: str | None = None, spans: None | Span | Iterable[Span] = None,
-        top: int | None = None, direction: str = "both",
+        self, prompt: str | None = None, completion: str | None = None, *, messages: list[dict[str, Any]] | None = None,
+        measurement: Iterable[Part] | None = None, combine: str | None = None, contrast: str | None = None,
+        spans: None | Span | Iterable[Span] = None, top: int | None = None, direction: str = "both",
         candidates: None | str | Iterable[str] = None, limit: int | None = None, source: str | None = None,
         probe: int | None = None, rank: None | int | str = None, rescore: int | None = None, damping: float | None = None,
         estimator: str | None = None, tokens: bool = True, layers: bool = True, output_tokens: bool = False,
@@ -112,6 +115,11 @@ class Tributary:
         Waits for the answer. An interrupt (KeyboardInterrupt) cancels the job on the server.
 
         Args:
+            messages: In place of a prompt and a completion, a chat: dicts with "role" and "content". The last one, an assistant's,
+                is the completion. The model's own chat template writes them out.
+            measurement: In place of a prompt and a completion, a behaviour: pairs of a prompt and a completion, or dicts that can
+                also have "contrast" and "weight". It has one ranking; `Result.parts()` says what each pair was worth to it.
+            combine: Whether a behaviour is the "mean" (the default) or the "sum" of its parts' log-probabilities.
             contrast: Another completion of the prompt: scores then say what made `completion` likelier than `contrast`.
             spans: One or several parts of the completion to explain, each given as words of it or as (start, end) as in a slice.
                 By default the whole completion.
@@ -140,7 +148,7 @@ class Tributary:
         elif candidates is not None:
             selection["ids"] = list(candidates)
         query = {
-            "prompt": prompt, "completion": completion, **_measurement(completion, contrast, spans), "top_k": top,
+            **_asked(prompt, completion, messages, measurement, combine, contrast, spans), "top_k": top,
             "direction": direction, "candidates": selection,
             "rank": rank, "rescore": rescore, "damping": damping, "estimator": estimator,
             "attribution": {"tokens": tokens, "layers": layers, **({"output_tokens": True} if output_tokens else {})},
@@ -214,19 +222,27 @@ class Tributary:
         return self.call("/v1/model")
 
     def add(self, records: Iterable[str | dict[str, Any]], batch: int = 1_000) -> dict[str, int]:
-        """Adds documents to the corpus: texts, or records with "text" and optionally "id", "source" and "metadata".
+        """Adds documents and rows to the corpus: texts, or records of one of four kinds, optionally with "id", "source" and "metadata".
+
+        - {"text"}, with loss on all of it, or with {"loss": [{"start", "end"}, ...]} on parts of it, given as slices of the text;
+        - {"prompt", "completion"}, with loss on the completion;
+        - {"messages": [{"role", "content"}, ...]}, with loss on the assistant's turns;
+        - {"input_ids"}, with loss on all of them, or with {"labels"} where a label is not -100.
 
         They are sent in batches, and each batch is added completely or not at all. A text that is already in the corpus is not
         stored again, so after an interruption you can simply add the same records again.
 
         Returns:
-            How many documents were added, and how many were duplicates or empty.
+            How many documents were added, and how many were duplicates or empty; how many rows were cut to the sequence length;
+            and how many were not added because they have no loss, or have it only after the sequence length.
         """
-        total = {"added": 0, "duplicates": 0, "empty": 0, "sequences": 0, "tokens": 0}
+        names = ("added", "duplicates", "empty", "cut", "without_loss", "cut_before_loss", "sequences", "tokens")
+        total = dict.fromkeys(names, 0)
         for lines in _batches(records, batch):
             answer = self._patiently(partial(self.call, "/v1/sequences", lines, kind="application/x-ndjson"))
             for name in total:
-                total[name] += answer[name]
+                # Earlier versions of the server do not count rows with a loss mask.
+                total[name] += answer.get(name, 0)
         return total
 
     def search(self, text: str, limit: int = 10) -> list[dict[str, Any]]:
@@ -433,7 +449,7 @@ class Job:
 
     def __repr__(self) -> str:
         title = self.document.get("title")
-        said = f" {title['prompt']!r} {title['completion']!r}" if title else ""
+        said = f" {title['prompt']!r} {title['completion']!r}{_others(title.get('others', 0))}" if title else ""
         return f"<Job {self.id} {self.status}{said}>"
 
 
@@ -467,6 +483,15 @@ class Result:
     def measurement(self) -> float:
         """The explained value, in nats: the log-probability of the completion, or of its spans, minus that of the contrast."""
         return self.document["query"].get("measurement", self.log_probability)
+
+    def parts(self) -> Any:
+        """What each prompt of a behaviour was worth to the ranking, the largest share first, as a pandas DataFrame; without pandas as
+        dicts: prompt, completion, contrast, weight, log_probability, contrast_log_probability, share.
+
+        The shares add up to 1. A negative share pulls against the others. Empty if the query is not about a behaviour.
+        """
+        parts = self.document["query"].get("parts") or []
+        return _frame(sorted(parts, key=lambda part: -part.get("share", 0)))
 
     @property
     def contrast(self) -> str | None:
@@ -552,7 +577,7 @@ class Result:
         rows = "".join(_html_row(sequence) for sequence in self.sequences[:20])
         rest = len(self) - 20
         return _styled(
-            f"<p>{html.escape(query['prompt'])}{_said(query)}<br>"
+            f"<p>{html.escape(self._first['prompt'])}{_said(self._first)}{_others(self._further)}<br>"
             f"<small>{self._measured()}log-probability {query['log_probability']:.3f} nats; "
             f"{self.document['candidates']['considered']:,} of {self.document['candidates']['corpus_sequences']:,} "
             f"sequences scored{self._not_finite()}</small></p><table><thead><tr><th>rank</th><th>score</th>"
@@ -566,12 +591,25 @@ class Result:
 
     def _measured(self) -> str:
         query = self.document["query"]
-        return f"explained: {self.measurement:+.3f} nats; " if query.get("contrast") or query.get("spans") else ""
+        is_other = query.get("contrast") or query.get("spans") or query.get("parts")
+        return f"explained: {self.measurement:+.3f} nats; " if is_other else ""
+
+    @property
+    def _first(self) -> dict[str, Any]:
+        """The query, or the first part of a behaviour."""
+        query: dict[str, Any] = self.document["query"]
+        parts = query.get("parts")
+        return {"prompt": parts[0]["prompt"], "completion": parts[0]["completion"]} if parts else query
+
+    @property
+    def _further(self) -> int:
+        return len(self.document["query"].get("parts") or [None]) - 1
 
     def __repr__(self) -> str:
         against = f" rather than [{self.contrast}]" if self.contrast else ""
         lines = [
-            f"{self.prompt}[{self.completion}]{against}  {self._measured()}log-probability {self.log_probability:.3f} nats"]
+            f"{self._first['prompt']}[{self._first['completion']}]{_others(self._further)}{against}  "
+            f"{self._measured()}log-probability {self.log_probability:.3f} nats"]
         for sequence in self.sequences[:20]:
             text = " ".join(sequence["text"].split())
             lines.append(f"{sequence['rank']:>4}  {sequence['score']:>+10.4g}  {sequence['id']:<30.30}  {text[:60]}")
@@ -828,6 +866,31 @@ class _NotebookDisplay(_Display):
 
 
 # Requests
+
+
+def _others(count: int) -> str:
+    return f" and {count:,} other{'s' if count > 1 else ''}" if count else ""
+
+
+def _asked(
+    prompt: str | None, completion: str | None, messages: list[dict[str, Any]] | None, measurement: Iterable[Part] | None,
+    combine: str | None, contrast: str | None, spans: None | Span | Iterable[Span],
+) -> dict[str, Any]:
+    """The API's fields that say what is asked about: a prompt with a completion, a chat, or a behaviour."""
+    has_pair = prompt is not None or completion is not None
+    if [has_pair, messages is not None, measurement is not None].count(True) != 1:
+        raise TributaryError("give either a prompt and a completion, or messages, or a measurement")
+    if measurement is not None:
+        if contrast is not None or spans is not None:
+            raise TributaryError("the parts of a measurement have their own contrast; spans are not possible")
+        parts = [part if isinstance(part, dict) else {"prompt": part[0], "completion": part[1]} for part in measurement]
+        return {"measurement": parts, "combine": combine}
+    if messages is not None:
+        last = messages[-1].get("content") if messages else ""
+        return {"messages": messages, **_measurement(last if isinstance(last, str) else "", contrast, spans)}
+    if prompt is None or completion is None:
+        raise TributaryError("give both a prompt and a completion")
+    return {"prompt": prompt, "completion": completion, **_measurement(completion, contrast, spans)}
 
 
 def _measurement(completion: str, contrast: str | None, spans: None | Span | Iterable[Span]) -> dict[str, Any]:

@@ -80,6 +80,8 @@ struct JobTimings: Sendable, Equatable, Codable {
 struct JobTitle: Sendable, Equatable, Codable {
     var prompt: String
     var completion: String
+    /// As in ``QueryLabel/others``.
+    var others: Int?
 
     /// The most characters, including the ellipsis.
     static let promptLength = 90
@@ -87,10 +89,10 @@ struct JobTitle: Sendable, Equatable, Codable {
 
     /// - Returns: `nil` if there is no query.
     init?(_ queries: [InfluenceQuery]) {
-        guard let query = queries.first else { return nil }
-        let texts = query.titleTexts
-        prompt = Self.cut(texts.prompt, to: Self.promptLength)
-        completion = Self.cut(texts.completion, to: Self.completionLength)
+        guard let label = queries.first.map(QueryLabel.init) else { return nil }
+        prompt = Self.cut(label.prompt, to: Self.promptLength)
+        completion = Self.cut(label.completion, to: Self.completionLength)
+        others = label.others
     }
 
     /// - Returns: `nil` if this version cannot read the request.

@@ -51,6 +51,7 @@ final class ServiceMetrics: Sendable {
         ingested.add(Double(summary.added), "added")
         ingested.add(Double(summary.duplicates), "duplicate")
         ingested.add(Double(summary.empty), "empty")
+        ingested.add(Double(summary.withoutLoss + summary.cutBeforeLoss), "without_loss")
     }
 
     var families: [MetricFamily] {

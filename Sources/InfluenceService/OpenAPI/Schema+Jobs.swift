@@ -10,9 +10,10 @@ extension Schema {
         .optional(
             "title",
             object(
-                "The job's first query, shortened for lists; shortened texts end in an ellipsis.",
+                "The job's first query, shortened for lists; shortened texts end in an ellipsis. A behaviour is shown by its first prompt, "
+                    + "and a chat by its last two messages.",
                 .text("prompt", "The beginning of the prompt."),
-                .text("completion", "The beginning of the completion."))),
+                .text("completion", "The beginning of the completion."), .others)),
         .required("status", choice("The state of the job.", of: Job.Status.self)),
         .optional("stage", choice("The stage of the job's sweep while it runs.", of: InfluenceProgress.Stage.self)),
         .optional(

@@ -17,20 +17,10 @@ extension Schema {
 
     static func query(under configuration: Configuration) -> Schema {
         let defaults = configuration.query
-        return object(
-            "Which training sequences made the model continue this prompt with this completion? In place of the two, a query can have "
-                + "a chat as messages, or a behaviour as its measurement.",
+        let members: [Property] = [
             .nullable(
                 "id", string("The client's own name for the query, returned with its result.", within: Limits.id)),
-            .optional("prompt", givenPrompt), .optional("completion", givenCompletion),
-            .nullable("spans", spans), .nullable("contrast", contrast),
-            .nullable("measurement", behaviour),
-            .nullable(
-                "combine",
-                choice(
-                    "Whether a behaviour is the mean or the sum of its parts' log-probabilities, each times its weight.",
-                    of: InfluenceQuery.Combination.self, default: .mean)),
-            .nullable("messages", messages),
+        ] + question + [
             .nullable(
                 "top_k",
                 integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)),
@@ -48,27 +38,54 @@ extension Schema {
                     "How many of the best candidates are scored again with the uncompressed gradient.",
                     in: Limits.rescore, default: defaults.rescore)),
             .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown))
-        ).requiringOne(
-            of: (["prompt", "completion"], without: []),
-            (["measurement"], without: ["prompt", "completion", "spans", "contrast"]),
-            (["messages"], without: ["prompt", "completion", "contrast", "measurement"]))
+            .nullable("attribution", reference(.breakdown)),
+        ]
+        return ofOneQuestion(
+            object("Which training sequences made the model continue this prompt with this completion?", members))
     }
 
-    private static let behaviour = array(
-        "The prompts and completions in which a behaviour shows. They are one question with one ranking.",
-        of: object(
-            "One prompt and its completion.", .required("prompt", givenPrompt),
-            .required("completion", givenCompletion), .nullable("contrast", contrast),
-            .nullable("weight", number("How much it counts, relative to the others.", in: Limits.weight))),
-        within: Limits.behaviour)
+    /// What is asked about: a prompt and a completion, a behaviour, or a chat.
+    private static var question: [Property] {
+        [
+            .optional("prompt", givenPrompt), .optional("completion", givenCompletion), .nullable("spans", spans),
+            .nullable("contrast", contrast),
+            .optional(
+                "measurement",
+                array(
+                    "A behaviour: prompts and completions in which it shows. There is one ranking for all of them.",
+                    of: reference(.behaviourPart), within: Limits.behaviour)),
+            .nullable(
+                "combine",
+                choice(
+                    "Whether the measurement is the weighted mean or the weighted sum of its parts' log-probabilities.",
+                    of: InfluenceQuery.Combination.self, default: .mean)),
+            .optional("messages", messages),
+        ]
+    }
 
+    private static func ofOneQuestion(_ schema: Schema) -> Schema {
+        schema.with(
+            alternatives: [
+                (["prompt", "completion"], ["measurement", "messages"]),
+                (["measurement"], ["prompt", "completion", "spans", "contrast", "messages"]),
+                (["messages"], ["prompt", "completion", "contrast", "measurement"]),
+            ])
+    }
+
+    static let behaviourPart = object(
+        "A prompt of a behaviour, with the completion whose log-probability is measured.",
+        .required("prompt", givenPrompt), .required("completion", givenCompletion), .nullable("contrast", contrast),
+        .nullable(
+            "weight",
+            number("How much the part counts, relative to the others.", in: Limits.weight, default: 1)))
+
+    /// The objects stay open: a template can read further members.
     private static let messages = array(
-        "A chat whose last message, an assistant's, is the completion. The model's chat template writes the text; GET /v1/model says "
-            + "whether there is one.",
+        "A chat, which the model's chat template writes out. The last message, an assistant's, is the completion.",
         of: object(
-            "A message. Other members are passed to the template.", isOpen: true,
-            .required("role", string("The role.", within: Limits.role, example: "user"))),
+            "A message. The chat template can read further members.", isOpen: true,
+            .text("role", "The role, such as system, user or assistant."),
+            .optional("content", anything("A text, or a list of objects with texts."))),
         within: Limits.messages)
 
     private static let givenPrompt = string(
@@ -89,14 +106,12 @@ extension Schema {
 
     private static func rank(default fallback: Int) -> Schema {
         Schema(tree: [
-            "description":
-                .string(
-                    "The rank to which the query's gradient is compressed for the sweep; auto for the least one that keeps 99 % of "
-                        + "its squared norm, as is the default for a behaviour; full for no compression."),
+            "description": .string(
+                "The rank to which the query's gradient is compressed for the sweep; or auto for the least rank that keeps 99 % of "
+                    + "each layer's squared norm, the default of a behaviour; or full for no compression."),
             "default": .number(String(fallback)),
             "anyOf": [
-                integer("A rank.", in: Limits.rank).tree,
-                choice("The least rank that keeps 99 %, or no compression.", ["auto", "full"]).tree, ["type": "null"],
+                integer("A rank.", in: Limits.rank).tree, choice("A rank that the gradient decides, or no compression.", ["auto", "full"]).tree, ["type": "null"],
             ],
         ])
     }
@@ -121,7 +136,7 @@ extension Schema {
                 default: false)))
 
     static let completionSpan = object(
-        "A part of a completion, in Unicode code points.",
+        "A part of a completion or of another text, in Unicode code points.",
         .required("start", integer("The index of its first code point, from 0.", in: Limits.spanStart)),
         .required("end", integer("The index after its last code point.", in: Limits.spanEnd)))
 
@@ -166,10 +181,7 @@ extension Schema {
 
     static func scoresRequest(under configuration: Configuration) -> Schema {
         let text = string("The text.", within: configuration.query.text)
-        return object(
-            "A query, and the texts whose influence on it is computed; the other members are as in a query.",
-            .required("prompt", givenPrompt), .required("completion", givenCompletion),
-            .nullable("spans", spans), .nullable("contrast", contrast),
+        let members: [Property] = question + [
             .required(
                 "texts",
                 array(
@@ -182,7 +194,10 @@ extension Schema {
                             .required("text", text))),
                     within: configuration.query.texts)),
             .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown)))
+            .nullable("attribution", reference(.breakdown)),
+        ]
+        return ofOneQuestion(
+            object("A query, and the texts whose influence on it is computed; the other members are as in a query.", members))
     }
 }
 

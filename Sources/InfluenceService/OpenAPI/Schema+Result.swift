@@ -17,8 +17,8 @@ extension Schema {
         .required(
             "query",
             object(
-                "The query.", clientID, .text("prompt", "The query's prompt."),
-                .text("completion", "The query's completion."))),
+                "The query. A behaviour is shown by its first prompt, and a chat by its last two messages.", clientID,
+                .text("prompt", "The query's prompt."), .text("completion", "The query's completion."), .others)),
         .required("error", reference(.embeddedProblem)))
 
     private static let clientID = Property.text("id", "The client's own name for the query.").orAbsent
@@ -82,7 +82,8 @@ extension Schema {
         "log_probability", "The log-probability of the whole completion given the prompt, in nats.")
 
     static let understoodQuery = object(
-        "The query as the server understood it.", clientID, .text("prompt", "The prompt."),
+        "The query as the server understood it. Of a behaviour, prompt, completion and tokens are empty; of a chat, they are what the "
+            + "model's chat template writes.", clientID, .text("prompt", "The prompt."),
         .text("completion", "The completion."), tokens, completionStart, startsInsideToken, logProbability,
         .optional(
             "spans",
@@ -95,18 +96,19 @@ extension Schema {
             "What is explained, in nats: the log-probability of the measured tokens minus that of the contrast. Absent in "
                 + "results of earlier versions, where it is log_probability."
         ).orAbsent,
-        .optional("parts", array("The parts of a behaviour; prompt, completion and tokens are empty then.", of: part)),
-        .optional("combine", choice("How the parts become one.", of: InfluenceQuery.Combination.self)))
+        .optional("parts", array("The parts of a behaviour, as in the query.", of: reference(.understoodPart))),
+        .optional(
+            "combine", choice("How the parts make one measurement.", of: InfluenceQuery.Combination.self)))
 
-    private static let part = object(
-        "One part of a behaviour.", .text("prompt", "Its prompt."), .text("completion", "Its completion."),
-        .text("contrast", "The completion that it is compared with.").orAbsent,
-        .value("weight", "How much it counts, relative to the others."),
-        .value("log_probability", "The completion's log-probability given the prompt, in nats."),
-        .value("contrast_log_probability", "The same of the contrast.").orAbsent,
+    static let understoodPart = object(
+        "A part of a behaviour, and what it is worth to the ranking.", .text("prompt", "The prompt."),
+        .text("completion", "The completion."), .text("contrast", "The other completion.").orAbsent,
+        .value("weight", "How much the part counts, relative to the others."), logProbability,
+        .value("contrast_log_probability", "The log-probability of the other completion, in nats.").orAbsent,
         .value(
             "share",
-            "How much of the behaviour's own influence on itself comes from this part. All shares add up to 1; one can be negative."
+            "How much of the behaviour's own influence on itself comes from this part. The shares add up to 1; one can be negative. "
+                + "Absent if that influence is zero."
         ).orAbsent)
 
     static let continuation = object(
@@ -130,10 +132,12 @@ extension Schema {
         .count("batch_size", "How many queries shared the sweep.", from: 1))
 
     static let method = object(
-        "How the query's gradient was multiplied by the inverse curvature. Only an iteration has members other than estimator and rank.",
+        "How the query's gradient was multiplied by the inverse curvature. Only an iteration has members other than estimator and "
+            + "rank.",
         .required("estimator", choice("The estimator, as in the query.", of: InfluenceQuery.Estimator.self)),
         .count(
-            "rank", "The largest rank of a layer's gradient in the sweep; absent if the gradient was not compressed.",
+            "rank",
+            "The largest rank to which a layer's gradient was compressed for the sweep; absent if it was not compressed.",
             from: 1
         ).orAbsent,
         .count("iterations", "How many steps the iteration took.").orAbsent,
@@ -155,7 +159,7 @@ extension Schema {
         .count("rank", "The rank, from 1, separate for each direction.", from: 1), .text("id", "The sequence's id."),
         .count("index", "The index of a text that came with the query.").orAbsent,
         .text("text", "The sequence's text."), source,
-        .optional("metadata", anything("The metadata of the sequence's document.")), lossSpans,
+        .optional("metadata", anything("The metadata of the sequence's document.")), .loss,
         .value("score", "The influence, in nats. Positive: training on the sequence makes the completion likelier."),
         .value(
             "nats_per_copy",

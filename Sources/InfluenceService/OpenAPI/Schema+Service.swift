@@ -13,7 +13,7 @@ extension Schema {
         .text("document_id", "The document's id."), .count("piece", "The chunk's index in its document, from 0."),
         .count("token_offset", "How many tokens of the document come before it."),
         .count("token_count", "How many tokens it has, including those that the tokenizer adds."),
-        .text("text", "Its text."), lossSpans, .text("source", "The source of its document.").orAbsent,
+        .text("text", "Its text."), .loss, .text("source", "The source of its document.").orAbsent,
         .optional("metadata", anything("The metadata of its document.")))
 
     static let sequenceList = object(
@@ -32,8 +32,10 @@ extension Schema {
     private static let nameBytes = String(CorpusDocument.maximumNameBytes)
 
     static let sequenceRecord = object(
-        "A document to add: a text; or a prompt and a completion, which carries the loss; or a chat as messages; or tokens as input_ids, "
-            + "with labels of -100 where there is no loss. Other members are ignored.", isOpen: true,
+        "A document or a row to add, of one of four kinds: a text, perhaps with loss on parts of it; a prompt with a completion, "
+            + "which carries the loss; a chat, with loss on the assistant's turns; or tokens, perhaps with labels. Other members are "
+            + "ignored.",
+        isOpen: true,
         .optional(
             "id",
             Schema(tree: [
@@ -46,6 +48,26 @@ extension Schema {
                 ],
             ])),
         .optional("text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
+        .nullable(
+            "loss",
+            array(
+                "The parts of the text that carry loss, in Unicode code points, in order and without overlaps; without them, all of it.",
+                of: object(
+                    "A part.", .count("start", "The index of its first code point."),
+                    .count("end", "The index after its last code point.", from: 1)))),
+        .optional("prompt", string("The text before the completion. It carries no loss.")),
+        .optional("completion", string("The text that follows the prompt directly. It carries the loss.", atLeast: 1)),
+        .optional("messages", chat),
+        .optional("conversations", chat),
+        .optional(
+            "input_ids",
+            array("Tokens that were made elsewhere, special tokens included.", of: integer("A token's id.", from: 0))),
+        .nullable(
+            "labels",
+            array("For each token, its id if it carries loss, and -100 if not.", of: integer("A label.", from: -100))),
+        .nullable(
+            "attention_mask",
+            array("For each token, 1; or 0 for padding, which is left out.", of: integer("A mark.", from: 0))),
         .optional(
             "source",
             Schema(tree: [
@@ -59,7 +81,21 @@ extension Schema {
             Schema(tree: [
                 "type": ["object", "null"], "description": "Stored, and returned with the document's sequences.",
             ]))
-    ).requiringAny(of: ["text"], ["prompt", "completion"], ["messages"], ["conversations"], ["input_ids"])
+    ).with(alternatives: [
+        (["text"], ["completion", "messages", "conversations", "input_ids"]),
+        (["prompt", "completion"], ["text", "messages", "conversations", "input_ids"]),
+        (["messages"], ["text", "completion", "input_ids"]),
+        (["conversations"], ["text", "completion", "messages", "input_ids"]),
+        (["input_ids"], ["text", "completion", "messages", "conversations"]),
+    ])
+
+    private static let chat = array(
+        "A chat, which the model's chat template writes out. The assistant's turns carry the loss.",
+        of: object(
+            "A message: role and content, or from and value.", isOpen: true,
+            .text("role", "The role, such as user or assistant.").orAbsent,
+            .optional("content", anything("The text.")),
+            .text("from", "The role, in older data sets.").orAbsent, .optional("value", anything("The text, there."))))
 
     static let ingestion = object(
         "What was added.", .count("added", "How many documents are new."),
@@ -67,12 +103,15 @@ extension Schema {
             "duplicates",
             "How many records have a text that the corpus already has, or that an earlier record of the request has."),
         .count("empty", "How many records have a text without tokens; they are not added."),
-        .count("cut", "How many of the new sequences were cut to the sequence length; only rows with a loss mask are."),
-        .count("without_loss", "How many rows have no token with loss within the sequence length; they are not added."),
+        .count("cut", "How many rows with a loss mask were cut to the sequence length."),
+        .count("without_loss", "How many rows have no token that carries loss; they are not added."),
+        .count(
+            "cut_before_loss",
+            "How many rows carry loss only after the sequence length; they are not added."),
         .count("sequences", "How many sequences are new: a long document has several."),
         .count("tokens", "How many tokens the new documents have."),
         .list(
-            "ids", "For each record, in order, the id of the document with its text; null for a text without tokens.",
+            "ids", "For each record, in order, the id of the document with its text; null for a record that is not added.",
             of: string("An id.").orNull),
         .required("corpus", reference(.corpusStatistics)))
 

@@ -38,6 +38,16 @@ struct Schema: Sendable, Equatable {
             required(name, array(description, of: element))
         }
 
+        static let others = count(
+            "others", "How many further prompts the query has; absent if it has one prompt.", from: 1
+        ).orAbsent
+
+        static let loss = optional(
+            "loss",
+            array(
+                "The parts of the text on which training took its loss, in order; absent if that is all of the text.",
+                of: reference(.completionSpan)))
+
         static let nextCursor = text(
             "next_cursor", "The value to send as cursor for the next page; absent on the last page."
         ).orAbsent
@@ -177,6 +187,22 @@ struct Schema: Sendable, Equatable {
         Schema(tree: ["$ref": .string("#/components/schemas/\(schema.name)")])
     }
 
+    /// An object that has the required members of exactly one alternative, and none of its excluded ones.
+    func with(alternatives: [(required: [String], excluded: [String])]) -> Schema {
+        guard case .object(let members) = tree else { return self }
+        let schemas = alternatives.map { alternative in
+            JSONTree(members: [
+                ("required", .array(alternative.required.map(JSONTree.string))),
+                (
+                    "properties",
+                    alternative.excluded.isEmpty
+                        ? nil : .object(alternative.excluded.map { .init(name: $0, value: false) })
+                ),
+            ])
+        }
+        return Schema(tree: .object(members + [.init(name: "oneOf", value: .array(schemas))]))
+    }
+
     var orNull: Schema {
         guard let type = tree["type"], case .object(let members) = tree else {
             return Schema(tree: ["anyOf": [tree, ["type": "null"]]])
@@ -194,9 +220,9 @@ struct Schema: Sendable, Equatable {
 
 /// The schemas that the document names, in its order.
 enum SchemaName: String, Sendable, CaseIterable {
-    case influenceRequest, query, candidateSelection, queryResults, queryResult, resultList, failedQuery,
+    case influenceRequest, query, behaviourPart, candidateSelection, queryResults, queryResult, resultList, failedQuery,
         scoreDistribution, powerLaw, sourceInfluence, prefilterBias, breakdown, completionSpan, understoodQuery,
-        continuation, timings, method, layerScores, tokenScores, outputTokenScores, scoresRequest, scores,
+        understoodPart, continuation, timings, method, layerScores, tokenScores, outputTokenScores, scoresRequest, scores,
         queryToken, influentialSequence, job, jobTimings, jobList, event, sequence, sequenceList, searchResult,
         sequenceRecord, ingestion, corpusStatistics, completionRequest, completion, model, health, callList,
         problem, embeddedProblem, problemKind, problemKindList
@@ -211,6 +237,7 @@ enum SchemaName: String, Sendable, CaseIterable {
         switch self {
         case .influenceRequest: .influenceRequest(under: configuration)
         case .query: .query(under: configuration)
+        case .behaviourPart: .behaviourPart
         case .candidateSelection: .candidateSelection(under: configuration)
         case .queryResults: .queryResults
         case .queryResult: .queryResult
@@ -223,6 +250,7 @@ enum SchemaName: String, Sendable, CaseIterable {
         case .breakdown: .breakdown
         case .completionSpan: .completionSpan
         case .understoodQuery: .understoodQuery
+        case .understoodPart: .understoodPart
         case .continuation: .continuation
         case .timings: .timings
         case .method: .method

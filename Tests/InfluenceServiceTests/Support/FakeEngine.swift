@@ -79,7 +79,7 @@ final class FakeEngine: ServiceEngine {
                 state.withLock { $0.cancelledInSweep.append(query.prompt) }
                 return .failure(.cancelled)
             }
-            switch query.completion {
+            switch query.parts[0].completion {
             case " unusable": return .failure(Self.unusable)
             case " broken": return .failure(.failed(reason: "a matrix is not finite"))
             default: return .success(Self.result(for: query, batchSize: queries.count))
@@ -87,19 +87,35 @@ final class FakeEngine: ServiceEngine {
         }
     }
 
-    static func result(for query: InfluenceQuery, batchSize: Int) -> InfluenceResult {
-        InfluenceResult(
-            query: .init(
+    private static func understood(_ query: InfluenceQuery) -> InfluenceResult.UnderstoodQuery {
+        guard let behaviour = query.behaviour else {
+            return .init(
                 id: query.id, prompt: query.prompt, completion: query.completion,
                 tokens: [.init(id: 5, text: query.prompt), .init(id: 6, text: query.completion, logProbability: -0.5)],
-                completionStart: 1, completionStartsInsideToken: false, logProbability: -0.5),
+                completionStart: 1, completionStartsInsideToken: false, logProbability: -0.5)
+        }
+        return .init(
+            id: query.id, prompt: "", completion: "", tokens: [], completionStart: 0,
+            completionStartsInsideToken: false, logProbability: -0.5, measurement: -0.25,
+            parts: behaviour.map { part in
+                .init(
+                    prompt: part.prompt, completion: part.completion, contrast: part.contrast, weight: part.weight,
+                    logProbability: -0.5, contrastLogProbability: part.contrast.map { _ in -1 },
+                    share: 1 / Double(behaviour.count))
+            }, combine: query.combine)
+    }
+
+    static func result(for query: InfluenceQuery, batchSize: Int) -> InfluenceResult {
+        InfluenceResult(
+            query: understood(query),
             timings: .init(gradients: 0.1, candidates: 0.2, sweep: 0.3, rescore: 0.4, batchSize: batchSize),
             candidates: .init(selection: "tfidf", considered: query.candidates.limit, corpusSequences: 2_000),
+            method: query.rank == .faithful ? .init(estimator: query.estimator, rank: 48) : nil,
             distribution: ScoreDistribution((1...60).map { 2.5 / Double($0) }),
             sequences: query.candidates.texts.map(scores) ?? [
                 InfluentialSequence(
                     rank: 1, id: sequence.id, text: sequence.text, source: sequence.source,
-                    metadata: sequence.metadata, score: 2.5, natsPerCopy: 0.00125, spurious: false)
+                    metadata: sequence.metadata, loss: sequence.loss, score: 2.5, natsPerCopy: 0.00125, spurious: false)
             ])
     }
 
@@ -151,8 +167,7 @@ final class FakeEngine: ServiceEngine {
     /// Its id has all that a path would take for its own.
     static let sequence = SequenceDescription(
         id: "wiki:Île de France/Paris#2 ?", documentID: "wiki:Île de France/Paris", piece: 2, tokenOffset: 512,
-        tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", source: "wiki",
-        metadata: ["title": "Paris"])
+        tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", loss: [.init(start: 9, end: 21)], source: "wiki", metadata: ["title": "Paris"])
 
     /// Three sequences, of which the first and the last are of the source "wiki".
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {

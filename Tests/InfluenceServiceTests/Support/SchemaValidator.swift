@@ -11,6 +11,7 @@ struct SchemaValidator {
 
     /// What is wrong with a value; empty if it is what the schema says.
     func mistakes(in value: JSONTree, _ schema: JSONTree, at path: String = "") -> [String] {
+        if schema == false { return ["\(path): nothing is allowed, found \(value.text)"] }
         guard case .object(let keywords) = schema else { return ["\(path): the schema is no object"] }
         return keywords.flatMap { keyword in
             mistakes(in: value, keyword: keyword.name, keyword.value, of: schema, at: path)

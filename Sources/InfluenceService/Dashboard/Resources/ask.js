@@ -1,9 +1,11 @@
 // The form for a question: the prompt, what the model said or would say, and what to look for.
 
 import { ask, CallError, describe, newKey } from "./api.js";
+import { behaviourFields, partsOf } from "./behaviour.js";
+import { chatFields, faultOf, messagesOf } from "./chat.js";
 import { announce, copyButton, field, h, replace } from "./dom.js";
 import { chooseSpan } from "./complete.js";
-import { curl, draftFrom, itemsOf, python, requestOf } from "./query.js";
+import { curl, defaultRank, draftFrom, itemsOf, python, requestOf } from "./query.js";
 import { questionText } from "./question.js";
 import { codePoints, pieces, spansFrom, spansText } from "./spans.js";
 import { go, keepInAddress, link } from "./router.js";
@@ -25,6 +27,9 @@ export async function showAsk(main, { items }, signal) {
   const draft = draftFrom(items);
   const change = (name) => (event) => {
     draft[name] = event.target.value;
+    changed();
+  };
+  const changed = () => {
     showPreview();
     keepInAddress(itemsOf(draft));
   };
@@ -48,6 +53,9 @@ export async function showAsk(main, { items }, signal) {
   });
   const partly = h("div", { class: "partly" });
   const contrast = input("contrast", { dir: "auto" });
+  const rank = input("rank");
+  const behaviour = behaviourFields(draft, changed);
+  const chat = chatFields(draft, changed);
   const preview = h("div", { class: "preview", "aria-live": "polite" });
   const refusal = h("div");
   const submit = h("button", { type: "submit", class: "primary" }, "Find the sequences");
@@ -55,24 +63,30 @@ export async function showAsk(main, { items }, signal) {
     h("summary", {}, "The same request from a shell or a notebook"));
   const starters = h("div", { class: "starters", hidden: true });
 
+  const single = h("div", { class: "kind" },
+    field("Prompt", prompt, "The text before the completion. The prompt itself is not explained."),
+    chooseSpan(draft, signal, (start, said, spans) => {
+      [draft.prompt, draft.completion] = [start, said];
+      prompt.value = start;
+      completion.value = said;
+      chooseParts(spans);
+      completion.focus();
+    }),
+    field("Completion", completion,
+      "What the model said, and what you want to explain. It is appended to the prompt as it is."),
+    partly,
+    field("Rather than", contrast,
+      "Optional: another completion, such as \u201c Marlowe\u201d. Scores then say what made the model say the first "
+      + "rather than the second."));
+  const kinds = { "": single, behaviour: behaviour.element, chat: chat.element };
+  if (!Object.hasOwn(kinds, draft.kind)) draft.kind = "";
+  const choice = h("div", { class: "kinds", role: "group", "aria-label": "Kind of question" },
+    [["", "One completion"], ["behaviour", "A behaviour: many prompts"], ["chat", "A chat"]].map(([kind, text]) =>
+      h("button", {
+        type: "button", class: "chip", dataset: { kind }, hidden: kind === "chat", onclick: () => chooseKind(kind),
+      }, text)));
   const form = h("form", { class: "ask", onsubmit: send, novalidate: true },
-    h("section", {},
-      field("Prompt", prompt, "The text before the completion. The prompt itself is not explained."),
-      chooseSpan(draft, signal, (start, said, spans) => {
-        [draft.prompt, draft.completion] = [start, said];
-        prompt.value = start;
-        completion.value = said;
-        chooseParts(spans);
-        completion.focus();
-      }),
-      field("Completion", completion,
-        "What the model said, and what you want to explain. It is appended to the prompt as it is."),
-      partly,
-      field("Rather than", contrast,
-        "Optional: another completion, such as \u201c Marlowe\u201d. Scores then say what made the model say the first "
-        + "rather than the second."),
-      preview,
-      starters),
+    h("section", {}, choice, Object.values(kinds), preview, starters),
     h("section", { class: "options" },
       field("Look among", lookAmong, "Only these sequences can be found. Sequences that say the same in other words "
         + "share few words with the question."),
@@ -89,9 +103,9 @@ export async function showAsk(main, { items }, signal) {
           "Also scores this many of the other sequences, drawn at random, to estimate what is missed. 100 is "
           + "enough; leave it empty for none."),
         field("Source", input("source"), "Scores only sequences from this source."),
-        field("Rank", input("rank"),
-          "The rank of the question\u2019s gradient in the first pass; \u201cfull\u201d compresses "
-          + "nothing."),
+        field("Rank", rank,
+          "The rank of the question\u2019s gradient in the first pass; \u201cauto\u201d keeps 99\u202f% of it, "
+          + "and \u201cfull\u201d compresses nothing."),
         field("Candidates to score again in full", input("rescore", { inputmode: "numeric" })),
         field("Damping", input("damping", { inputmode: "decimal" }),
           "If empty, a tenth of each layer\u2019s mean eigenvalue."),
@@ -112,12 +126,36 @@ export async function showAsk(main, { items }, signal) {
       "Enter a prompt and a completion. Tributary ranks the training sequences that made the completion likelier "
       + "or less likely."),
     form);
+  showKind();
   showParts();
   showPreview();
   offerExamples();
   offerIndex();
+  offerChat();
+
+  function chooseKind(kind) {
+    if (draft.rank === defaultRank(draft.kind)) draft.rank = rank.value = defaultRank(kind);
+    draft.kind = kind;
+    replace(refusal);
+    showKind();
+    changed();
+    kinds[kind].querySelector("textarea").focus();
+  }
+
+  function showKind() {
+    for (const [kind, part] of Object.entries(kinds)) part.hidden = kind !== draft.kind;
+    for (const button of choice.children) {
+      button.setAttribute("aria-pressed", String(button.dataset.kind === draft.kind));
+    }
+    starters.hidden = draft.kind !== "" || starters.childElementCount === 0;
+  }
 
   function showPreview() {
+    if (commands.open) showCommands();
+    if (draft.kind !== "") {
+      const { parts } = draft.kind === "behaviour" ? partsOf(draft.list) : { parts: [] };
+      return replace(preview, parts.length > 0 && questionText({ measurement: parts }));
+    }
     const joins = draft.prompt && draft.completion && !/\s$/.test(draft.prompt) && !/^\s/.test(draft.completion);
     replace(preview,
       (draft.prompt || draft.completion) && questionText({ ...draft, spans: spansFrom(draft.spans) }),
@@ -127,7 +165,6 @@ export async function showAsk(main, { items }, signal) {
       /^\s/.test(draft.completion) && /^[\p{L}\p{N}]/u.test(draft.contrast) && h("p", { class: "hint" },
         "The completion begins with a space, and the other completion does not. ",
         h("button", { type: "button", class: "link", onclick: addContrastSpace }, "Put one there")));
-    if (commands.open) showCommands();
   }
 
   function addSpace() {
@@ -194,7 +231,6 @@ export async function showAsk(main, { items }, signal) {
   async function offerExamples() {
     const model = await describe().catch(() => null);
     if (signal.aborted || model?.name !== "default") return;
-    starters.hidden = false;
     replace(starters, h("span", {}, "Try "), examples.map(([start, said]) =>
       h("button", { type: "button", class: "chip", onclick: () => {
         [draft.prompt, draft.completion] = [start, said];
@@ -202,6 +238,7 @@ export async function showAsk(main, { items }, signal) {
         chooseParts([]);
         submit.focus();
       } }, start, h("strong", {}, said))));
+    showKind();
   }
 
   async function offerIndex() {
@@ -210,8 +247,30 @@ export async function showAsk(main, { items }, signal) {
     lookAmong.lastElementChild.before(...indexed.map(([value, text]) => h("option", { value }, text)));
   }
 
+  /** A chat needs the model's chat template. */
+  async function offerChat() {
+    const model = await describe().catch(() => null);
+    if (signal.aborted) return;
+    if (model?.chat_template) choice.lastElementChild.hidden = false;
+    else if (draft.kind === "chat") chooseKind("");
+  }
+
+  /** Shows what the page itself can tell to be wrong with the question. */
+  function isRefused() {
+    if (draft.kind === "behaviour") {
+      const { parts, faults: [first] } = partsOf(draft.list);
+      if (first) behaviour.complain(first);
+      else if (parts.length === 0) behaviour.complain({ line: 1, reason: "enter at least one prompt with its completion" });
+      return Boolean(first) || parts.length === 0;
+    }
+    const fault = draft.kind === "chat" ? faultOf(messagesOf(draft.chat)) : null;
+    if (fault) chat.complain(fault);
+    return fault !== null;
+  }
+
   async function send(event) {
     event.preventDefault();
+    if (isRefused()) return;
     submit.disabled = true;
     replace(refusal);
     form.querySelectorAll("[aria-invalid]").forEach((control) => control.removeAttribute("aria-invalid"));
@@ -226,6 +285,11 @@ export async function showAsk(main, { items }, signal) {
   }
 
   function refuse(error) {
+    const [, list, index] = /^(measurement|messages)(?:\[(\d+)\])?/.exec(error.field ?? "") ?? [];
+    if (list === "measurement" && index && draft.kind === "behaviour") {
+      return behaviour.complain({ line: partsOf(draft.list).lines[index], reason: error.message });
+    }
+    if (list === "messages" && draft.kind === "chat") return chat.complain(error.message, index);
     replace(refusal, h("p", { class: "warning", role: "alert", dir: "auto" }, error.message));
     announce(error.message);
     const name = controls[error.field?.replace(/\[\d+\].*$/, "")];

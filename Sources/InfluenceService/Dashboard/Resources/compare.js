@@ -64,7 +64,8 @@ function comparison(left, right, chosen) {
       h("h2", {}, names[sides[index]]),
       questionText(result.query),
       h("p", { class: "hint" },
-        `${probability(result.query.log_probability)} likely, ${score(result.query.log_probability)} nats`,
+        result.query.parts ? `together ${score(result.query.measurement)} nats`
+          : `${probability(result.query.log_probability)} likely, ${score(result.query.log_probability)} nats`,
         result.query.contrast && `; contrast ${probability(result.query.contrast.log_probability)}: a difference of `
           + `${score(result.query.measurement)} nats`)))),
     inWords(left, right, pairs, shared),

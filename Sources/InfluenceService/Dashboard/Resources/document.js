@@ -3,6 +3,7 @@
 import { sequence as fetchSequence } from "./api.js";
 import { announce, h, replace } from "./dom.js";
 import { plural } from "./format.js";
+import { wholeText } from "./loss.js";
 
 const together = 8;
 
@@ -33,7 +34,7 @@ export async function documentPieces(here, place, button) {
 }
 
 function shown(piece, here) {
-  return h("p", { class: piece.id === here.id ? "text piece here" : "text piece", dir: "auto" }, piece.text);
+  return wholeText([piece.text], piece, { class: piece.id === here.id ? "text piece here" : "text piece" });
 }
 
 function offerMore(name, from, place, here) {

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { count, percent, plural, score } from "./format.js";
-import { draftOf, itemsOf } from "./query.js";
+import { asAsked, draftOf, itemsOf } from "./query.js";
 import { link } from "./router.js";
 
 /** What a reader must know to understand a ranking. */
@@ -27,6 +27,9 @@ export function howToRead() {
     entry("What becomes likelier",
       "The other way to mark tokens: if the model moves towards the question, which of the sequence\u2019s own ",
       "tokens become likelier? They are what the sequence and the question have in common for the model."),
+    entry("Dimmed text",
+      "Training took no loss on it: the model read it, and learned to predict only the rest. It can still have ",
+      "influence, because the model\u2019s reading of it led to what was predicted later."),
     entry("Layers",
       "The parts of the score that go through each layer; they add up to the score. Expect meaning that is shared ",
       "across languages or wordings in the middle and later blocks, and the wording itself in the first and the ",
@@ -59,10 +62,9 @@ export function whatWasLookedAt(result, isOpen) {
     return h("p", { class: "scope" },
       `Only the ${plural(considered, "sequence")} named in the question were scored, of ${count(all)}.`);
   }
-  const { prompt, completion, spans } = result.query;
-  const contrast = result.query.contrast?.completion;
   const asked = {
-    direction: "both", top_k: 20, rank: 32, rescore: 100, ...result.asked, prompt, completion, spans, contrast,
+    direction: "both", top_k: 20, rank: result.query.parts ? "auto" : 32, rescore: 100, ...result.asked,
+    ...asAsked(result.query, result.asked?.messages),
   };
   const again = (change) => link(["ask"], itemsOf(draftOf({
     ...asked, candidates: { limit: 1000, ...asked.candidates, prefilter: selection, ...change },

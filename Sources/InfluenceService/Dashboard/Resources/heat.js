@@ -93,8 +93,13 @@ function meaning(token) {
   return `${score(token.score)} for what \u201c${visible(token.text)}\u201d predicts: ${predicted}`;
 }
 
-/** The part of a text with the strongest token in it, about `length` characters long. */
-export function excerpt(tokens, reading = learned, length = innerWidth < 480 ? 150 : 300) {
+/**
+ * The part of a text with the strongest token in it, about `length` characters long.
+ *
+ * @param {(nodes: Array<Node|string>, offset: number) => Array<Node|string>} finish Finishes the marked part of the text, which
+ *   begins at `offset`.
+ */
+export function excerpt(tokens, reading, finish, length = innerWidth < 480 ? 150 : 300) {
   const scale = strongest(tokens);
   const peak = Math.max(0, tokens.findIndex((token) => Math.abs(token.score) === scale));
   let from = peak;
@@ -107,7 +112,8 @@ export function excerpt(tokens, reading = learned, length = innerWidth < 480 ? 1
   }
   // If possible, the excerpt begins with a word.
   for (let skip = 0; skip < 4 && from > 0 && from < peak - 4 && !/^\s/.test(tokens[from].text); skip += 1) from += 1;
-  const nodes = heat(tokens.slice(from, to), reading, scale);
+  const offset = tokens.slice(0, from).reduce((sum, token) => sum + token.text.length, 0);
+  const nodes = finish(heat(tokens.slice(from, to), reading, scale), offset);
   return [from > 0 && "\u2026", nodes, to < tokens.length && "\u2026"];
 }
 

@@ -4,7 +4,7 @@ import { cancel, jobs as fetchJobs } from "./api.js";
 import { announce, h, replace } from "./dom.js";
 import { isFinal, rest } from "./events.js";
 import { ago, plural, seconds } from "./format.js";
-import { said } from "./question.js";
+import { labelOf, said } from "./question.js";
 import { keepInAddress, link } from "./router.js";
 
 const statuses = ["queued", "running", "succeeded", "failed", "cancelled"];
@@ -116,5 +116,7 @@ export async function showJobs(main, { items }, signal) {
 
 /** A job's first question; jobs of earlier versions of the server may have none that can be read. */
 function nameOf({ id, title }) {
-  return title ? [title.prompt, said(title.completion)] : `Job ${id.slice(-6)}`;
+  if (!title) return `Job ${id.slice(-6)}`;
+  const { prompt, completion, others } = labelOf(title);
+  return [prompt, said(completion), others > 0 && h("span", { class: "hint" }, ` and ${plural(others, "other")}`)];
 }

@@ -3,6 +3,7 @@
 import { job as look, jobs as fetchJobs, keepResults, resultsOf } from "./api.js";
 import { announce, h, identifier } from "./dom.js";
 import { clip } from "./format.js";
+import { labelText } from "./question.js";
 
 /** A job's id and the number of a query in it: "ID.0". @returns {{id: string, number: number, isFile: boolean}} */
 export function parts(name) {
@@ -15,7 +16,7 @@ export async function recentResults(signal) {
   const page = await fetchJobs({ status: "succeeded", limit: 20 }, signal);
   const questions = await Promise.all(page.jobs.map((job) => titlesOf(job, signal)));
   return page.jobs.flatMap((job, index) => questions[index].map((question, number) => ({
-    name: `${job.id}.${number}`, text: clip(`${question.prompt}${question.completion}`, 100),
+    name: `${job.id}.${number}`, text: clip(labelText(question), 100),
   })));
 }
 

@@ -1,9 +1,15 @@
 // The forms of a question: in the form's fields, in the address, as a request to the API, and as commands to copy.
 
+import { listOf, partsOf } from "./behaviour.js";
+import { messagesOf } from "./chat.js";
 import { spansFrom, spansText } from "./spans.js";
 
 /**
  * @typedef {object} Draft
+ * @property {string} kind  Empty for a prompt and a completion, "behaviour", or "chat".
+ * @property {string} list  A behaviour's parts, as {@link partsOf} reads them.
+ * @property {string} combine  mean or sum, of a behaviour.
+ * @property {string} chat  A chat's messages, as JSON.
  * @property {string} prompt
  * @property {string} completion
  * @property {string} spans  The parts of the completion to explain, as {@link spansText} writes them; empty for all.
@@ -23,25 +29,41 @@ import { spansFrom, spansText } from "./spans.js";
 
 /** @type {Draft} */
 export const defaults = {
-  prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "",
+  kind: "", list: "", combine: "mean", chat: "", prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "",
   top: "20", rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", outputs: "yes",
 };
 
+/** A behaviour's gradient needs a rank that its prompts decide. */
+export const defaultRank = (kind) => (kind === "behaviour" ? "auto" : defaults.rank);
+
+/** A longer list is not in the address. */
+const longestInAddress = 100_000;
+/** The last list that was too long for the address. */
+let longList = "";
+
 /** @returns {Draft} */
 export function draftFrom(items) {
-  return Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, items.get(name) ?? value]));
+  const kind = items.get("kind") ?? "";
+  const fallbacks = { ...defaults, rank: defaultRank(kind), list: kind === "behaviour" ? longList : "" };
+  return Object.fromEntries(Object.entries(fallbacks).map(([name, value]) => [name, items.get(name) ?? value]));
 }
 
 /** The items that differ from the defaults, for addresses. */
 export function itemsOf(draft) {
-  return Object.fromEntries(
-    Object.keys(defaults).map((name) => [name, draft[name] === defaults[name] ? null : draft[name]]));
+  const own = { ...defaults, rank: defaultRank(draft.kind) };
+  longList = draft.list.length > longestInAddress ? draft.list : "";
+  if (longList) own.list = longList;
+  return Object.fromEntries(Object.keys(own).map((name) => [name, draft[name] === own[name] ? null : draft[name]]));
 }
 
 /** The draft that would ask the same again. */
 export function draftOf(query) {
+  const kind = query.measurement ? "behaviour" : query.messages ? "chat" : "";
   return {
-    prompt: query.prompt, completion: query.completion, spans: spansText(query.spans ?? []),
+    kind, list: listOf(query.measurement ?? []), combine: query.combine ?? "mean",
+    chat: query.messages ? JSON.stringify(query.messages) : "",
+    prompt: query.prompt ?? "", completion: query.completion ?? "",
+    spans: kind === "" ? spansText(query.spans ?? []) : "",
     contrast: query.contrast ?? "", direction: query.direction,
     prefilter: query.candidates.prefilter, limit: String(query.candidates.limit), source: query.candidates.source ?? "",
     top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
@@ -52,24 +74,30 @@ export function draftOf(query) {
 }
 
 /** What a result explains, in the form of a request. */
-export function asAsked({ prompt, completion, spans, contrast }) {
+export function asAsked({ prompt, completion, spans, contrast, parts, combine }, messages = null) {
+  if (parts) {
+    return {
+      measurement: parts.map((part) => ({
+        prompt: part.prompt, completion: part.completion, weight: part.weight,
+        ...(part.contrast ? { contrast: part.contrast } : {}),
+      })),
+      combine,
+    };
+  }
+  if (messages) return { messages, ...(spans ? { spans } : {}) };
   return { prompt, completion, ...(spans ? { spans } : {}), ...(contrast ? { contrast: contrast.completion } : {}) };
 }
 
 /** The API's request. */
 export function requestOf(draft) {
-  const spans = spansFrom(draft.spans);
   return {
-    prompt: draft.prompt,
-    completion: draft.completion,
-    ...(spans.length > 0 ? { spans } : {}),
-    ...(draft.contrast ? { contrast: draft.contrast } : {}),
+    ...asked(draft),
     top_k: number(draft.top),
     direction: draft.direction,
     candidates: { prefilter: draft.prefilter, limit: number(draft.limit),
       ...(draft.source ? { source: draft.source } : {}),
       ...(draft.probe.trim() ? { probe: number(draft.probe) } : {}) },
-    rank: draft.rank.trim() === "full" ? "full" : number(draft.rank),
+    rank: number(draft.rank),
     rescore: number(draft.rescore),
     ...(draft.damping.trim() ? { damping: number(draft.damping) } : {}),
     ...(draft.estimator === "ekfac" ? {} : { estimator: draft.estimator }),
@@ -77,10 +105,23 @@ export function requestOf(draft) {
   };
 }
 
+/** What a request asks about. */
+function asked(draft) {
+  if (draft.kind === "behaviour") return { measurement: partsOf(draft.list).parts, combine: draft.combine };
+  if (draft.kind === "chat") return { messages: messagesOf(draft.chat) };
+  const spans = spansFrom(draft.spans);
+  return {
+    prompt: draft.prompt,
+    completion: draft.completion,
+    ...(spans.length > 0 ? { spans } : {}),
+    ...(draft.contrast ? { contrast: draft.contrast } : {}),
+  };
+}
+
 // Anything that is not a number is sent unchanged; the server's error then names the field.
 function number(text) {
   const value = Number(text);
-  return text.trim() !== "" && Number.isFinite(value) ? value : text;
+  return text.trim() !== "" && Number.isFinite(value) ? value : text.trim();
 }
 
 /** The request as a command for a shell. */

@@ -1,7 +1,9 @@
 // A question as text: the prompt, with the completion marked.
 
+import { contentOf } from "./chat.js";
 import { h } from "./dom.js";
 import { clip, plural } from "./format.js";
+import { turnsOf, wholeText } from "./loss.js";
 import { pieces } from "./spans.js";
 
 /** A completion, marked except for its leading space, which would look like part of the prompt's last word. */
@@ -17,23 +19,69 @@ export function joined(prompt, completion, spans = null) {
     : said(completion)));
 }
 
+/** What stands for a question in lists: the first pair of a behaviour and the number of the others, or a chat's last two turns. */
+export function labelOf(query) {
+  const parts = query.measurement ?? query.parts;
+  if (parts) return { prompt: parts[0].prompt, completion: parts[0].completion, others: parts.length - 1 };
+  if (query.messages) {
+    const [before, last] = [undefined, ...query.messages].slice(-2);
+    return { prompt: before ? contentOf(before) : "", completion: contentOf(last), others: 0 };
+  }
+  return { prompt: query.prompt, completion: query.completion, others: query.others ?? 0 };
+}
+
+/** The same as a text. */
+export function labelText(query) {
+  const { prompt, completion, others } = labelOf(query);
+  return `${prompt}${completion}${others > 0 ? ` and ${plural(others, "other")}` : ""}`;
+}
+
+/** What a question explains, as it is called in sentences. */
+export function whatOf({ parts, combine }) {
+  if (!parts) return "the completion";
+  return combine === "sum" ? "the completions together" : "the completions on average";
+}
+
 /** A question, with its contrast if it has one. */
-export function questionText({ prompt, completion, spans, contrast }) {
-  const other = contrast?.completion ?? contrast;
+export function questionText(query) {
+  const { prompt, completion, spans, messages } = query;
+  if (query.measurement ?? query.parts) {
+    const first = labelOf(query);
+    return [
+      joined(clip(first.prompt, 600), clip(first.completion, 300)),
+      first.others > 0 && h("p", { class: "hint" }, `and ${plural(first.others, "other")}`)];
+  }
+  if (messages) return turns(messages);
+  const other = query.contrast?.completion ?? query.contrast;
   return [
-    joined(prompt, completion, spans),
+    rendered(prompt, completion) ?? joined(prompt, completion, spans),
     other && h("p", { class: "joined against", dir: "auto" },
       h("span", { class: "rather" }, "rather than"), " ",
       h("bdi", {}, h("span", { class: "other" }, other.trim() || "\u2420"))),
   ];
 }
 
+/** The turns of a chat that is asked about. */
+function turns(messages) {
+  return h("div", { class: "chat joined" }, messages.map((message, index) =>
+    h("div", { class: "turn", dataset: { role: message.role } },
+      h("p", { class: "role" }, h("strong", {}, message.role)),
+      h("p", { dir: "auto" }, index === messages.length - 1 ? said(contentOf(message)) : contentOf(message)))));
+}
+
+/** A prompt and a completion that a chat template has written, as a chat; null if none has. */
+function rendered(prompt, completion) {
+  const text = `${prompt}${completion}`;
+  return turnsOf(text).length > 0 ? wholeText([prompt, said(completion)], { text }, { class: "joined" }) : null;
+}
+
 /** The questions of a job. */
 export function questionsOf(queries) {
+  const short = (query) => (query.measurement || query.messages ? query : {
+    ...query, prompt: clip(query.prompt, 600), completion: clip(query.completion, 300),
+    contrast: query.contrast && clip(query.contrast, 300),
+  });
   return h("div", { class: "preview" },
-    queries.slice(0, 3).map((query) => questionText({
-      prompt: clip(query.prompt, 600), completion: clip(query.completion, 300), spans: query.spans,
-      contrast: query.contrast && clip(query.contrast, 300),
-    })),
+    queries.slice(0, 3).map((query) => questionText(short(query))),
     queries.length > 3 && h("p", { class: "hint" }, `and ${plural(queries.length - 3, "other query")}`));
 }

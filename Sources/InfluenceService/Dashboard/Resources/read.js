@@ -1,13 +1,15 @@
 // Shows a result: the question, the answer in a sentence, and the ranking.
 
 import { ask, job as look, newKey, resultsOf } from "./api.js";
+import { behaviour } from "./behaviour.js";
 import { announce, h, problem, replace } from "./dom.js";
 import { howToRead, whatWasLookedAt } from "./explain.js";
 import { figures } from "./figures.js";
-import { clip, factor, plural, probability, score, seconds, visible } from "./format.js";
+import { clip, count, factor, plural, probability, score, seconds, visible } from "./format.js";
 import { learned, legend, likelier } from "./heat.js";
+import { lossLegend } from "./loss.js";
 import { draftOf, itemsOf, requestOf } from "./query.js";
-import { joined, questionText } from "./question.js";
+import { joined, labelOf, labelText, questionText, whatOf } from "./question.js";
 import { mentions, ranking } from "./ranking.js";
 import { go, keepInAddress, link } from "./router.js";
 import { titleOf } from "./sequence.js";
@@ -30,11 +32,12 @@ export async function showRead(main, { path, items }, signal) {
   const choice = entries.length > 1 && chooser(id, entries, number);
   if (result.error) {
     replace(main, h("h1", {}, "This question was not answered"), choice,
-      joined(result.query.prompt, result.query.completion),
+      h("div", { class: "preview" }, result.asked ? questionText(result.asked)
+        : joined(result.query.prompt, result.query.completion)),
       problem({ title: result.error.title, message: result.error.detail }));
     return;
   }
-  document.title = `${clip(result.query.completion.trim(), 40)} \u00b7 Tributary`;
+  document.title = `${clip(labelOf(result.query).completion.trim(), 40)} \u00b7 Tributary`;
   replace(main,
     h("h1", { class: "hidden" }, "Result"), choice, question(result.query), answer(result),
     actions(id, number, entries, result),
@@ -47,7 +50,7 @@ function chooser(id, entries, number) {
   const choose = (event) => go(link(["results", id], { query: event.target.value }));
   const select = h("select", { "aria-label": "Question", onchange: choose },
     entries.map(({ query }, index) => h("option", { value: index, selected: index === number },
-      `${index + 1}. ${clip(`${query.prompt}${query.completion}`, 90)}`)));
+      `${index + 1}. ${clip(labelText(query), 90)}`)));
   return h("div", { class: "chooser" }, select, entries.length === 2 && h("a", {
     class: "button", href: link(["compare"], { left: `${id}.0`, right: `${id}.1` }),
   }, "Compare the two"));
@@ -55,6 +58,7 @@ function chooser(id, entries, number) {
 
 /** The question, with the probability of each completion token. */
 function question(query) {
+  if (query.parts) return h("div", { class: "preview large" }, behaviour(query));
   const { contrast } = query;
   return h("div", { class: "preview large" },
     questionText(query),
@@ -87,7 +91,8 @@ function odds({ measurement, spans }) {
 }
 
 /** The answer in a sentence or two. */
-function answer({ sequences, query: { contrast } }) {
+function answer({ sequences, query }) {
+  const { contrast } = query;
   const [best] = sequences.filter((sequence) => sequence.score > 0);
   const [worst] = sequences.filter((sequence) => sequence.score < 0);
   const name = (sequence) => [
@@ -96,14 +101,14 @@ function answer({ sequences, query: { contrast } }) {
   if (!best && !worst) return h("p", { class: "answer" }, "None of the scored sequences had any influence.");
   const [up, what] = contrast
     ? ["favoured it rather than the other", "the odds of the first completion against the second"]
-    : ["made it likelier", "the completion"];
+    : ["made it likelier", whatOf(query)];
   const times = (nats) => (contrast ? factor(nats).replace(/ as likely| less likely/, "") : factor(nats));
   return h("p", { class: "answer" },
     best && ["Most of all, ", name(best), ` ${up}: one more copy in training would make ${what} `,
       h("span", { class: "positive" }, times(best.nats_per_copy)), contrast && " as great", ". "],
     worst && [best ? "The strongest influence against it is " : "Most of all, ", name(worst),
       best ? ": " : " worked against it: ",
-      `one more copy would make ${contrast ? "them" : "it"} `,
+      `one more copy would make ${contrast || query.parts ? "them" : "it"} `,
       h("span", { class: "negative" }, times(worst.nats_per_copy)), contrast && " smaller", "."]);
 }
 
@@ -154,6 +159,8 @@ function howTo(result) {
       `${plural(candidates.considered, "sequence")} scored in ${seconds(timings.sweep)}, `,
       `the best rescored in full in ${seconds(timings.rescore)}`,
       timings.batch_size > 1 && `, together with ${plural(timings.batch_size - 1, "other query")}`, "."),
+    result.asked?.rank === "auto" && result.method?.rank && h("p", { class: "hint" },
+      `The first pass used gradients of rank ${count(result.method.rank)} or less.`),
     candidates.not_finite > 0 && h("p", { class: "hint warning" },
       `The model overflows on ${plural(candidates.not_finite, "sequence")} of these: they have no score and no rank.`));
 }
@@ -174,7 +181,7 @@ function lists(result, id, number, items) {
   const scale = Math.max(...result.sequences.map((sequence) => Math.abs(sequence.score)), 0);
   const hasOutput = result.sequences.some((sequence) => sequence.output_tokens);
   const context = {
-    scale, open, reading: hasOutput && items.get("marks") === "likelier" ? likelier : learned,
+    scale, open, what: whatOf(result.query), reading: hasOutput && items.get("marks") === "likelier" ? likelier : learned,
     toggle(key, isOpen) {
       if (isOpen) open.add(key);
       else open.delete(key);
@@ -203,7 +210,8 @@ function lists(result, id, number, items) {
     keepInAddress({ marks: reading === likelier ? "likelier" : null });
     announce(reading === likelier ? "The marks show what becomes likelier" : "The marks show where it was learned");
   });
-  return h("div", { class: "lists" }, controls(result, rankings, grid, items), marks, meaning, grid);
+  return h("div", { class: "lists" }, controls(result, rankings, grid, items), marks, meaning,
+    lossLegend(result.sequences), grid);
 }
 
 /** Chooses the meaning of the marks. */

@@ -5,12 +5,13 @@ import { documentPieces } from "./document.js";
 import { clip, factor, score } from "./format.js";
 import { excerpt, heat, shownTokens, tokenTable } from "./heat.js";
 import { layerChart } from "./layers.js";
+import { wholeText, withLoss } from "./loss.js";
 
 /**
  * @param {object} sequence As the API gives it.
- * @param {{scale: number, isOpen: boolean, reading: import("./heat.js").Reading,
+ * @param {{scale: number, what: string, isOpen: boolean, reading: import("./heat.js").Reading,
  *   toggle: (key: string, isOpen: boolean) => void, address: (key: string) => string}} context
- *   `scale` is the largest score of the result, `address` links to this sequence.
+ *   `scale` is the largest score of the result, `what` is what the question explains, `address` links to this sequence.
  */
 export function sequenceRow(sequence, context) {
   const direction = sequence.score >= 0 ? "positive" : "negative";
@@ -18,7 +19,8 @@ export function sequenceRow(sequence, context) {
   const reading = context.reading;
   const tokens = sequence[reading.member] ? shownTokens(sequence[reading.member]) : null;
   const short = h("p", { class: "excerpt", dir: "auto", lang: language(sequence) },
-    tokens ? excerpt(tokens, reading) : clip(sequence.text, 320));
+    tokens ? excerpt(tokens, reading, (nodes, offset) => withLoss(nodes, sequence, offset))
+      : withLoss([clip(sequence.text, 320)], sequence));
   const whole = h("div", { class: "whole", id: identifier("whole"), hidden: true });
   const button = h("button", {
     type: "button", class: "link", "aria-expanded": "false", "aria-controls": whole.id,
@@ -41,7 +43,7 @@ export function sequenceRow(sequence, context) {
         style: { "--share": context.scale ? Math.abs(sequence.score) / context.scale : 0 },
       }),
       h("span", {
-        class: "hint", title: `One more copy in training would make the completion ${factor(sequence.nats_per_copy)}`,
+        class: "hint", title: `One more copy in training would make ${context.what} ${factor(sequence.nats_per_copy)}`,
       }, `${score(sequence.nats_per_copy)} per copy`)),
     h("div", { class: "body" }, short, h("div", { class: "actions" }, button), whole));
 
@@ -57,7 +59,7 @@ export function sequenceRow(sequence, context) {
   function wholeSequence() {
     const others = h("div", { class: "pieces" });
     return [
-      h("p", { class: "text", dir: "auto", lang: language(sequence) }, tokens ? heat(tokens, reading) : sequence.text),
+      wholeText(tokens ? heat(tokens, reading) : [sequence.text], sequence, { lang: language(sequence) }),
       h("div", { class: "actions" },
         !isGiven(sequence) && h("button", {
           type: "button", onclick: (event) => documentPieces(sequence, others, event.target),
@@ -65,7 +67,7 @@ export function sequenceRow(sequence, context) {
         copyButton(() => context.address(key), "Copy link")),
       others,
       h("p", { class: "hint" },
-        `One more copy of this sequence would make the completion ${factor(sequence.nats_per_copy)}, to first `
+        `One more copy of this sequence would make ${context.what} ${factor(sequence.nats_per_copy)}, to first `
         + `order.`),
       h("div", { class: "parts" },
         tokens && tokenTable(tokens, reading),
