@@ -64,8 +64,9 @@ struct InputLimitTests {
                 let isRecord = input.pattern == "/v1/sequences" && input.method == "POST"
                 switch input.schema["type"] {
                 // A document's id in digits, which is no number to anyone.
-                case "integer" where isRecord:
+                case "integer" where isRecord && input.field.hasSuffix("id"):
                     #expect(input.schema["minimum"] == nil && input.schema["maximum"] == nil, "\(input)")
+                case "integer" where isRecord, "array" where isRecord: continue
                 case "integer", "number":
                     #expect((input.schema["minimum"] ?? input.schema["exclusiveMinimum"]) != nil, "\(input)")
                     #expect((input.schema["maximum"] ?? input.schema["exclusiveMaximum"]) != nil, "\(input)")

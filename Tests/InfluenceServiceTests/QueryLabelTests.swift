@@ -25,9 +25,11 @@ struct QueryLabelTests {
         #expect(QueryLabel(InfluenceQuery(behaviour: [parts[0]])).others == nil)
     }
 
-    @Test("is the last two messages of a chat", arguments: [
-        JSONTree.string("Hello."), [["type": "text", "text": "Hel"], ["type": "text", "text": "lo."]],
-    ])
+    @Test(
+        "is the last two messages of a chat",
+        arguments: [
+            JSONTree.string("Hello."), [["type": "text", "text": "Hel"], ["type": "text", "text": "lo."]],
+        ])
     func chat(content: JSONTree) {
         var query = InfluenceQuery(prompt: "", completion: "")
         query.messages = [
@@ -43,7 +45,8 @@ struct QueryLabelTests {
     @Test("is in lists of jobs and in the answers to failed queries")
     func everywhere() async throws {
         try await TestServer.run { server in
-            let body = #"[{"measurement": [{"prompt": "a", "completion": " broken"}, {"prompt": "c", "completion": "d"}]}]"#
+            let body =
+                #"[{"measurement": [{"prompt": "a", "completion": " broken"}, {"prompt": "c", "completion": "d"}]}]"#
             let reply = try await server.client.post("/v1/influence", json: body, headers: ["Prefer": "wait=600"])
             #expect(reply.status == 200)
             #expect(try reply.string("results.0.query.completion") == " broken")

@@ -106,8 +106,14 @@ struct SchemaTests {
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"candidates\": {\"probe\": 1}}", false),
             ("{\"prompt\": \"a\", \"completion\": \"b\", \"rank\": \"auto\"}", true),
             (#"{"measurement": [{"prompt": "a", "completion": "b"}]}"#, true),
-            (#"{"measurement": [{"prompt": "a", "completion": "b", "contrast": "c", "weight": 2}], "combine": "sum"}"#, true),
-            (#"{"measurement": [{"prompt": "a", "completion": "b", "contrast": null}], "combine": null, "rank": null}"#, true),
+            (
+                #"{"measurement": [{"prompt": "a", "completion": "b", "contrast": "c", "weight": 2}], "combine": "sum"}"#,
+                true
+            ),
+            (
+                #"{"measurement": [{"prompt": "a", "completion": "b", "contrast": null}], "combine": null, "rank": null}"#,
+                true
+            ),
             (#"{"measurement": []}"#, false), (#"{"measurement": [{"prompt": "a"}]}"#, false),
             (#"{"measurement": [{"prompt": "a", "completion": "b", "weight": 0}]}"#, false),
             (#"{"measurement": [{"prompt": "a", "completion": "b", "share": 1}]}"#, false),
@@ -116,7 +122,8 @@ struct SchemaTests {
             (#"{"measurement": [{"prompt": "a", "completion": "b"}], "contrast": "c"}"#, false),
             (#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#, true),
             (#"{"messages": [{"role": "assistant", "content": [{"type": "text", "text": "b"}]}]}"#, true),
-            (#"{"messages": []}"#, false), (#"{"messages": [{"role": "assistant", "content": "b"}], "prompt": "a"}"#, false),
+            (#"{"messages": []}"#, false),
+            (#"{"messages": [{"role": "assistant", "content": "b"}], "prompt": "a"}"#, false),
             (#"{"messages": [{"role": "assistant", "content": "b"}], "contrast": "a"}"#, false),
         ] {
             let body = try JSONReader.read(Array(text.utf8))

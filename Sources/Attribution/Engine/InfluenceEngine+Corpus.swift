@@ -83,7 +83,8 @@ extension InfluenceEngine: SequenceIngesting {
             return IngestionSummary(
                 added: outcome.summary.documents, duplicates: outcome.summary.duplicates,
                 empty: outcome.summary.empty, cut: outcome.summary.cut, withoutLoss: outcome.summary.withoutLoss,
-                cutBeforeLoss: outcome.summary.cutBeforeLoss, sequences: outcome.summary.sequences, tokens: outcome.summary.tokens,
+                cutBeforeLoss: outcome.summary.cutBeforeLoss, sequences: outcome.summary.sequences,
+                tokens: outcome.summary.tokens,
                 ids: outcome.identifiers, corpus: ModelSummary.Statistics(outcome.statistics))
         } catch {
             throw IngestionError(error)

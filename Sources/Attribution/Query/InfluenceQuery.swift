@@ -130,7 +130,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         self.attribution = attribution
     }
 
-    private enum CodingKeys: String, CodingKey, CaseIterable {
+    fileprivate enum CodingKeys: String, CodingKey, CaseIterable {
         case id, prompt, completion, spans, contrast
         case behaviour = "measurement"
         case combine, messages
@@ -172,7 +172,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         messages = try container.decodeIfPresent(.messages, within: Limits.messages)
         try Self.check(messages ?? [], at: container.codingPath + [CodingKeys.messages])
         if messages != nil {
-            for key in [CodingKeys.prompt, .completion, .contrast, .behaviour] where container.contains(key) {
+            for key in [CodingKeys.prompt, .completion, .contrast, .behaviour] where try container.has(key) {
                 throw DecodingError.dataCorruptedError(
                     forKey: key, in: container, debugDescription: "expected either this or messages, found both")
             }
@@ -181,7 +181,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
             prompt = try container.decode(.prompt, within: Limits.text)
             completion = try container.decode(.completion, within: Limits.text)
         } else {
-            for key in [CodingKeys.prompt, .completion, .spans, .contrast] where container.contains(key) {
+            for key in [CodingKeys.prompt, .completion, .spans, .contrast] where try container.has(key) {
                 throw DecodingError.dataCorruptedError(
                     forKey: key, in: container,
                     debugDescription: "expected this in the parts of measurement, not beside it")
@@ -207,6 +207,13 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
                 forKey: .contrast, in: container,
                 debugDescription: "expected a completion that differs from the query's own")
         }
+    }
+}
+
+extension KeyedDecodingContainer<InfluenceQuery.CodingKeys> {
+    /// Whether a member that must not be there is. Null is the same as absent, except for texts that are never null.
+    fileprivate func has(_ key: Key) throws -> Bool {
+        try contains(key) && (key == .prompt || key == .completion || !decodeNil(forKey: key))
     }
 }
 

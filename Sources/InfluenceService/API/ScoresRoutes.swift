@@ -92,7 +92,8 @@ struct ScoresRequest {
         var texts: [Text]
 
         private enum CodingKeys: String, CodingKey, CaseIterable {
-            case prompt, completion, spans, contrast, measurement, combine, messages, texts, damping, estimator, attribution
+            case prompt, completion, spans, contrast, measurement, combine, messages, texts, damping, estimator,
+                attribution
         }
 
         init(from decoder: any Decoder) throws {

@@ -1,6 +1,5 @@
 import Attribution
 import Foundation
-import JSON
 
 /// An accepted request for influence: a query, or a list of queries, and its progress.
 struct Job: Sendable, Equatable {
@@ -106,21 +105,6 @@ struct JobTitle: Sendable, Equatable, Codable {
         let text = text.cut(toBytes: 16 * length)
         let end = text.index(text.startIndex, offsetBy: length, limitedBy: text.endIndex) ?? text.endIndex
         return end == text.endIndex ? text : text.prefix(length - 1) + "…"
-    }
-}
-
-extension InfluenceQuery {
-    /// The prompt and the completion by which people know a query: those of a behaviour's first part, or of a chat's last two messages.
-    var titleTexts: (prompt: String, completion: String) {
-        if let parts = behaviour, let first = parts.first {
-            let others = parts.count > 1 ? "(1 of \(parts.count)) " : ""
-            return (others + first.prompt, first.completion)
-        }
-        guard let messages else { return (prompt, completion) }
-        let contents = messages.suffix(2).map { message in
-            if case .string(let content)? = message["content"] { content } else { "" }
-        }
-        return (contents.dropLast().last ?? "", contents.last ?? "")
     }
 }
 

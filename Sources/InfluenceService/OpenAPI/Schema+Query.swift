@@ -17,29 +17,30 @@ extension Schema {
 
     static func query(under configuration: Configuration) -> Schema {
         let defaults = configuration.query
-        let members: [Property] = [
-            .nullable(
-                "id", string("The client's own name for the query, returned with its result.", within: Limits.id)),
-        ] + question + [
-            .nullable(
-                "top_k",
-                integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)),
-            .nullable(
-                "direction",
-                choice(
-                    "positive: sequences that make the completion likelier; negative: sequences that make it less likely; both: "
-                        + "first the former, then the latter.",
-                    of: InfluenceQuery.Direction.self, default: .positive)),
-            .nullable("candidates", reference(.candidateSelection)),
-            .optional("rank", rank(default: defaults.rank)),
-            .nullable(
-                "rescore",
-                integer(
-                    "How many of the best candidates are scored again with the uncompressed gradient.",
-                    in: Limits.rescore, default: defaults.rescore)),
-            .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown)),
-        ]
+        let members: [Property] =
+            [
+                .nullable(
+                    "id", string("The client's own name for the query, returned with its result.", within: Limits.id))
+            ] + question + [
+                .nullable(
+                    "top_k",
+                    integer("How many sequences to return in each direction.", in: Limits.topK, default: defaults.topK)),
+                .nullable(
+                    "direction",
+                    choice(
+                        "positive: sequences that make the completion likelier; negative: sequences that make it less likely; both: "
+                            + "first the former, then the latter.",
+                        of: InfluenceQuery.Direction.self, default: .positive)),
+                .nullable("candidates", reference(.candidateSelection)),
+                .optional("rank", rank(default: defaults.rank)),
+                .nullable(
+                    "rescore",
+                    integer(
+                        "How many of the best candidates are scored again with the uncompressed gradient.",
+                        in: Limits.rescore, default: defaults.rescore)),
+                .nullable("damping", damping), .nullable("estimator", estimator),
+                .nullable("attribution", reference(.breakdown)),
+            ]
         return ofOneQuestion(
             object("Which training sequences made the model continue this prompt with this completion?", members))
     }
@@ -49,7 +50,7 @@ extension Schema {
         [
             .optional("prompt", givenPrompt), .optional("completion", givenCompletion), .nullable("spans", spans),
             .nullable("contrast", contrast),
-            .optional(
+            .nullable(
                 "measurement",
                 array(
                     "A behaviour: prompts and completions in which it shows. There is one ranking for all of them.",
@@ -59,7 +60,7 @@ extension Schema {
                 choice(
                     "Whether the measurement is the weighted mean or the weighted sum of its parts' log-probabilities.",
                     of: InfluenceQuery.Combination.self, default: .mean)),
-            .optional("messages", messages),
+            .nullable("messages", messages),
         ]
     }
 
@@ -84,7 +85,8 @@ extension Schema {
         "A chat, which the model's chat template writes out. The last message, an assistant's, is the completion.",
         of: object(
             "A message. The chat template can read further members.", isOpen: true,
-            .text("role", "The role, such as system, user or assistant."),
+            .required(
+                "role", string("The role, such as system, user or assistant.", within: Limits.role, example: "user")),
             .optional("content", anything("A text, or a list of objects with texts."))),
         within: Limits.messages)
 
@@ -111,7 +113,8 @@ extension Schema {
                     + "each layer's squared norm, the default of a behaviour; or full for no compression."),
             "default": .number(String(fallback)),
             "anyOf": [
-                integer("A rank.", in: Limits.rank).tree, choice("A rank that the gradient decides, or no compression.", ["auto", "full"]).tree, ["type": "null"],
+                integer("A rank.", in: Limits.rank).tree,
+                choice("A rank that the gradient decides, or no compression.", ["auto", "full"]).tree, ["type": "null"],
             ],
         ])
     }
@@ -181,38 +184,25 @@ extension Schema {
 
     static func scoresRequest(under configuration: Configuration) -> Schema {
         let text = string("The text.", within: configuration.query.text)
-        let members: [Property] = question + [
-            .required(
-                "texts",
-                array(
-                    "Texts that need not be in the corpus, each with at most as many tokens as a sequence can have.",
-                    of: oneOf(
-                        "A text, alone or with a name.", text,
-                        object(
-                            "A text with a name.",
-                            .nullable("id", string("The client's own name for the text.", within: Limits.id)),
-                            .required("text", text))),
-                    within: configuration.query.texts)),
-            .nullable("damping", damping), .nullable("estimator", estimator),
-            .nullable("attribution", reference(.breakdown)),
-        ]
-        return ofOneQuestion(
-            object("A query, and the texts whose influence on it is computed; the other members are as in a query.", members))
-    }
-}
-
-extension Schema {
-    /// The same object, which must have exactly one of these groups of members, and none of those that exclude it. A single member of a
-    /// group must be a list.
-    fileprivate func requiringOne(of groups: (members: [String], without: [String])...) -> Schema {
-        let alternatives = groups.map { group -> JSONTree in
-            let excluded = group.without.map { JSONTree.Member(name: $0, value: .boolean(false)) }
-            let list =
-                group.members.count == 1 ? [JSONTree.Member(name: group.members[0], value: ["type": "array"])] : []
-            return [
-                "required": .array(group.members.map { .string($0) }), "properties": .object(list + excluded),
+        let members: [Property] =
+            question + [
+                .required(
+                    "texts",
+                    array(
+                        "Texts that need not be in the corpus, each with at most as many tokens as a sequence can have.",
+                        of: oneOf(
+                            "A text, alone or with a name.", text,
+                            object(
+                                "A text with a name.",
+                                .nullable("id", string("The client's own name for the text.", within: Limits.id)),
+                                .required("text", text))),
+                        within: configuration.query.texts)),
+                .nullable("damping", damping), .nullable("estimator", estimator),
+                .nullable("attribution", reference(.breakdown)),
             ]
-        }
-        return Schema(tree: tree.filling("oneOf", with: .array(alternatives)))
+        return ofOneQuestion(
+            object(
+                "A query, and the texts whose influence on it is computed; the other members are as in a query.",
+                members))
     }
 }

@@ -47,7 +47,7 @@ extension Schema {
                     ["type": "null"],
                 ],
             ])),
-        .optional("text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
+        .nullable("text", string("The text: more than white space, without NUL characters.", atLeast: 1)),
         .nullable(
             "loss",
             array(
@@ -55,11 +55,11 @@ extension Schema {
                 of: object(
                     "A part.", .count("start", "The index of its first code point."),
                     .count("end", "The index after its last code point.", from: 1)))),
-        .optional("prompt", string("The text before the completion. It carries no loss.")),
-        .optional("completion", string("The text that follows the prompt directly. It carries the loss.", atLeast: 1)),
-        .optional("messages", chat),
-        .optional("conversations", chat),
-        .optional(
+        .nullable("prompt", string("The text before the completion. It carries no loss.")),
+        .nullable("completion", string("The text that follows the prompt directly. It carries the loss.", atLeast: 1)),
+        .nullable("messages", chat),
+        .nullable("conversations", chat),
+        .nullable(
             "input_ids",
             array("Tokens that were made elsewhere, special tokens included.", of: integer("A token's id.", from: 0))),
         .nullable(
@@ -111,7 +111,8 @@ extension Schema {
         .count("sequences", "How many sequences are new: a long document has several."),
         .count("tokens", "How many tokens the new documents have."),
         .list(
-            "ids", "For each record, in order, the id of the document with its text; null for a record that is not added.",
+            "ids",
+            "For each record, in order, the id of the document with its text; null for a record that is not added.",
             of: string("An id.").orNull),
         .required("corpus", reference(.corpusStatistics)))
 
@@ -232,12 +233,4 @@ extension Schema {
 
     static let problemKindList = object(
         "Every kind of problem.", .list("problems", "The kinds, by name.", of: reference(.problemKind)))
-}
-
-extension Schema {
-    /// The same object, which must have one of these groups of members.
-    fileprivate func requiringAny(of groups: [String]...) -> Schema {
-        let alternatives = groups.map { names -> JSONTree in ["required": .array(names.map { .string($0) })] }
-        return Schema(tree: tree.filling("anyOf", with: .array(alternatives)))
-    }
 }

@@ -187,20 +187,17 @@ struct Schema: Sendable, Equatable {
         Schema(tree: ["$ref": .string("#/components/schemas/\(schema.name)")])
     }
 
-    /// An object that has the required members of exactly one alternative, and none of its excluded ones.
+    /// An object that has the required members of exactly one alternative, and none of its excluded ones. A member that is null counts as
+    /// absent.
     func with(alternatives: [(required: [String], excluded: [String])]) -> Schema {
-        guard case .object(let members) = tree else { return self }
-        let schemas = alternatives.map { alternative in
-            JSONTree(members: [
-                ("required", .array(alternative.required.map(JSONTree.string))),
-                (
-                    "properties",
-                    alternative.excluded.isEmpty
-                        ? nil : .object(alternative.excluded.map { .init(name: $0, value: false) })
-                ),
-            ])
+        let schemas = alternatives.map { alternative -> JSONTree in
+            let present = alternative.required.map { JSONTree.Member(name: $0, value: ["type": ["string", "array"]]) }
+            let absent = alternative.excluded.map { JSONTree.Member(name: $0, value: ["type": "null"]) }
+            return [
+                "required": .array(alternative.required.map(JSONTree.string)), "properties": .object(present + absent),
+            ]
         }
-        return Schema(tree: .object(members + [.init(name: "oneOf", value: .array(schemas))]))
+        return Schema(tree: tree.filling("oneOf", with: .array(schemas)))
     }
 
     var orNull: Schema {
@@ -222,7 +219,8 @@ struct Schema: Sendable, Equatable {
 enum SchemaName: String, Sendable, CaseIterable {
     case influenceRequest, query, behaviourPart, candidateSelection, queryResults, queryResult, resultList, failedQuery,
         scoreDistribution, powerLaw, sourceInfluence, prefilterBias, breakdown, completionSpan, understoodQuery,
-        understoodPart, continuation, timings, method, layerScores, tokenScores, outputTokenScores, scoresRequest, scores,
+        understoodPart, continuation, timings, method, layerScores, tokenScores, outputTokenScores, scoresRequest,
+        scores,
         queryToken, influentialSequence, job, jobTimings, jobList, event, sequence, sequenceList, searchResult,
         sequenceRecord, ingestion, corpusStatistics, completionRequest, completion, model, health, callList,
         problem, embeddedProblem, problemKind, problemKindList

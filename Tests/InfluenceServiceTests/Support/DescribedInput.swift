@@ -116,7 +116,7 @@ private struct InputWalk {
         let alternatives = (schema["oneOf"] ?? schema["anyOf"])?.elements ?? []
         let chosen =
             alternatives.first { name.map(required($0).contains) ?? true }
-            ?? alternatives.first { alternative in name.flatMap { alternative["properties"]?[$0] } != .boolean(false) }
+            ?? alternatives.first { alternative in name.flatMap { alternative["properties"]?[$0]?["type"] } != "null" }
         return .object(
             (required(schema) + (chosen.map(required) ?? [])).map {
                 .init(name: $0, value: sample(of: schema["properties"]?[$0] ?? .null))

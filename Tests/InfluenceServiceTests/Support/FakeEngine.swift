@@ -167,7 +167,8 @@ final class FakeEngine: ServiceEngine {
     /// Its id has all that a path would take for its own.
     static let sequence = SequenceDescription(
         id: "wiki:Île de France/Paris#2 ?", documentID: "wiki:Île de France/Paris", piece: 2, tokenOffset: 512,
-        tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", loss: [.init(start: 9, end: 21)], source: "wiki", metadata: ["title": "Paris"])
+        tokenCount: 40, text: "Paris is the capital, \"la ville\nlumière\".", loss: [.init(start: 9, end: 21)],
+        source: "wiki", metadata: ["title": "Paris"])
 
     /// Three sequences, of which the first and the last are of the source "wiki".
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
