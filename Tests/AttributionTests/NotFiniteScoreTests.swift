@@ -1,5 +1,4 @@
 import Foundation
-import Sequences
 import TestSupport
 import Testing
 
@@ -15,7 +14,7 @@ struct NotFiniteScoreTests {
     private func answer(
         _ query: InfluenceQuery, overflowingOn rowids: [Int64], with total: Double
     ) throws -> InfluenceResult {
-        let checkpoint = Overflow(of: try tiny.engine.corpus.tokens(rowids: rowids), total: total)
+        let checkpoint = ChosenScores(of: try tiny.engine.corpus.tokens(rowids: rowids), total: total)
         return try tiny.engine.answer([query], checkpoint: checkpoint)[0].get()
     }
 
@@ -45,7 +44,7 @@ struct NotFiniteScoreTests {
         var query = TinyEngine.query()
         query.candidates = CandidateSelection(texts: texts)
         let tokens = try tiny.engine.tokenize(query).texts
-        let checkpoint = Overflow(of: [tokens[1]], total: .nan)
+        let checkpoint = ChosenScores(of: [tokens[1]], total: .nan)
         let found = try tiny.engine.answer([query], checkpoint: checkpoint)[0].get()
         #expect(found.sequences.compactMap(\.index).sorted() == [0, 2])
         #expect(found.candidates.considered == 3 && found.candidates.notFinite == 1)
@@ -70,22 +69,4 @@ struct NotFiniteScoreTests {
         gradient.measurement = -.infinity
         #expect(!gradient.hasFiniteMeasurement)
     }
-}
-
-/// A checkpoint of a sweep in which some sequences had no finite score.
-private struct Overflow: SweepCheckpoint {
-    private let keys: Set<ContentKey>
-    private let total: Double
-
-    init(of sequences: [[Int32]], total: Double) {
-        keys = Set(sequences.map { ContentKey(sequence: TrainingSequence(tokens: $0)) })
-        self.total = total
-    }
-
-    func scores(of sequence: ContentKey, for queries: [ContentKey]) -> [SequenceScore]? {
-        guard keys.contains(sequence) else { return nil }
-        return queries.map { _ in SequenceScore(total: total, tokenConcentration: nil, layers: nil, tokens: nil) }
-    }
-
-    func keep(_ rows: [ScoredSequence], for queries: [ContentKey]) {}
 }

@@ -179,6 +179,26 @@ class Asking(unittest.TestCase):
         single = [tributary.explain(*pair, limit=30).log_probability for pair in pairs]
         self.assertAlmostEqual(total.measurement, sum(single), places=3)
 
+    def test_all_scores_are_a_table_and_an_array_in_the_order_of_the_corpus(self):
+        result = tributary.explain(*QUESTION, candidates="all", rescore=5, top=3, all_scores=True)
+        with mock.patch.dict(sys.modules, {"pandas": None}):
+            rows = result.all_scores()
+        self.assertEqual([row["id"] for row in rows], [sequence["id"] for sequence in tributary.sequences()])
+        self.assertGreaterEqual(sum(row["rescored"] for row in rows), 5)
+        scores = {row["id"]: row["score"] for row in rows}
+        for sequence in result:
+            self.assertEqual(scores[sequence["id"]], sequence["score"])
+        with self.assertRaises(client.Problem) as refusal:
+            tributary.explain(*QUESTION, limit=10).all_scores()
+        self.assertEqual(refusal.exception.name, "scores-not-kept")
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("NumPy is not installed")
+        ids, array = result.score_array()
+        self.assertEqual(ids, list(scores))
+        numpy.testing.assert_array_equal(array, list(scores.values()))
+
     def test_what_cannot_be_asked_together_is_refused_before_it_is_sent(self):
         chat = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]
         for arguments in ({}, {"prompt": "a"}, {"messages": chat, "measurement": [QUESTION]},

@@ -49,6 +49,23 @@ struct SequenceTests {
         }
     }
 
+    @Test("are named by rowids, close together or far apart")
+    func identifiersOfRowids() throws {
+        let corpus = try TestCorpus(sequenceLength: 4)
+        try corpus.add(
+            jsonLine(id: "short", text: "abcd") + jsonLine(id: "long", text: "abcde")
+                + (0..<60).map { jsonLine(id: "d\($0)", text: "t\($0)") }.joined())
+        let all = try corpus.contents().map(\.id)
+        #expect(all.count == 63)
+        #expect(try corpus.store.identifiers(rowids: Array(1...63)) == all)
+        #expect(try corpus.store.identifiers(rowids: [1, 3, 4, 7]) == ["short", "long#1", "d0", "d3"])
+        #expect(try corpus.store.identifiers(rowids: [2, 63]) == ["long#0", "d59"])
+        #expect(try corpus.store.identifiers(rowids: []).isEmpty)
+        for rowids: [Int64] in [[62, 63, 64], [1, 64], [0, 1]] {
+            #expect(throws: CorpusError.self, "\(rowids)") { try corpus.store.identifiers(rowids: rowids) }
+        }
+    }
+
     @Test("are found by lists of names of documents and pieces, in their order")
     func lists() throws {
         let corpus = try TestCorpus(sequenceLength: 4)

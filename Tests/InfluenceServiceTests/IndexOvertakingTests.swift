@@ -104,6 +104,7 @@ private final class HeldInExtension: ServiceEngine {
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
         try engine.sequences(after: rowid, source: source, limit: limit)
     }
+    func identifiers(rowids: [Int64]) throws -> [String] { try engine.identifiers(rowids: rowids) }
     func ingest(_ upload: SequenceUpload) throws -> IngestionSummary { try engine.ingest(upload) }
     func measurements() throws -> EngineMeasurements { try engine.measurements() }
     func describe() throws -> ModelSummary { try engine.describe() }

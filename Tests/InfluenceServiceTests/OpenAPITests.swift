@@ -22,7 +22,7 @@ struct OpenAPITests {
             let paths = try #require(document["paths"])
             let list = try JSONReader.read(Array(try await server.client.get("/").data))
             let calls = try #require(list["calls"]?.elements)
-            #expect(calls.count == 22)
+            #expect(calls.count == 24)
             for call in calls {
                 let path = try #require(call["path"]?.string)
                 let method = try #require(call["method"]?.string).lowercased()
@@ -178,6 +178,12 @@ struct OpenAPITests {
         try await post("/v1/influence", #"[{"measurement": [{"prompt": "a", "completion": " broken"}]}]"#, wait)
         let chat = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#
         try await post("/v1/influence", chat, wait)
+        try await post("/v1/influence", #"{"prompt": "a", "completion": "b", "all_scores": true}"#, wait)
+        let kept = try #require(exchanges.last?.reply.headers["content-location"]).replacing("/result", with: "/scores")
+        try await get("/v1/jobs/{id}/scores", kept)
+        try await get("/v1/jobs/{id}/scores", kept, ["Accept": "application/x-npy"])
+        try await get("/v1/jobs/{id}/scores", kept + "?query=7")
+        try await get("/v1/jobs/{id}/scores/ids", kept + "/ids")
         try await post("/v1/scores", #"{"texts": ["c"], "measurement": [\#(part)]}"#)
         try await post("/v1/influence", "[\(query), {\"prompt\": \"a\", \"completion\": \" broken\"}]", wait)
         try await post("/v1/influence", query, wait.merging(["Accept": "text/csv"]) { $1 })

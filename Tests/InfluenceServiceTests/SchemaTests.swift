@@ -42,7 +42,8 @@ struct SchemaTests {
         direction: .both,
         candidates: CandidateSelection(
             prefilter: .all, limit: 2, ids: ["d"], source: "e", probe: 2, probeSeed: .max), rank: .full, rescore: 0,
-        damping: 0.5, attribution: .init(layers: true, tokens: true, outputTokens: true))
+        damping: 0.5, attribution: .init(layers: true, tokens: true, outputTokens: true)
+    ).keepingAllScores
 
     @Test("of queries take what a query is and refuse what it is not")
     func queries() throws {
@@ -301,8 +302,13 @@ struct SchemaTests {
         (job.started, job.finished) = (Date(), Date())
         job.failure = QueryFailure(kind: .failed, detail: "d", field: "f")
         var full = JobDocument(job, progress: .init(stage: .sweep, done: 1, total: 2), queries: [query])
-        full.result = job.id.resultPath
+        (full.result, full.scores) = (job.id.resultPath, job.id.path + "/scores")
         try expect(.job, describes: full, minimal: minimal)
+        let row = CandidateScoresPage.Row(id: "a", score: 1.5, rescored: true)
+        let noScore = CandidateScoresPage.Row(id: "b", score: nil, rescored: false)
+        try expect(
+            .allScores, describes: CandidateScoresPage(candidates: 3, scores: [row, noScore], nextCursor: "2"),
+            minimal: CandidateScoresPage(candidates: 0, scores: []))
         try expect(.jobList, describes: JobList(jobs: [full], nextCursor: "1"), minimal: JobList(jobs: [minimal]))
     }
 
@@ -404,5 +410,13 @@ private enum RowReading {
             encode: { _, _ in sequence }, chat: { _, _ in ("a chat", sequence) }, decode: { _ in "tokens" })
         let store = try CorpusStore(folder: folder.url, tokenization: tokenization)
         return (try? CorpusIngestion(into: store, maximumRecords: 1).run(Array(record.text.utf8), form: .object)) != nil
+    }
+}
+
+extension InfluenceQuery {
+    fileprivate var keepingAllScores: InfluenceQuery {
+        var query = self
+        query.allScores = true
+        return query
     }
 }

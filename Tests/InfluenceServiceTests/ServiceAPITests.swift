@@ -134,7 +134,7 @@ struct ServiceAPITests {
             let reply = try await server.client.get("/")
             #expect(reply.status == 200)
             #expect(reply.headers["content-type"] == "application/json")
-            #expect(try reply.count("calls") == 22)
+            #expect(try reply.count("calls") == 24)
             #expect(try reply.string("calls.0.path") == "/v1/influence")
         }
     }

@@ -14,6 +14,9 @@ public protocol CorpusBrowsing: Sendable {
     ///   - rowid: The ``SequencePage/next`` of the page before; 0 for the first page.
     ///   - source: If given, only sequences of this source.
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage
+
+    /// The ids of the sequences with these rowids, in the order of the list, which is ascending.
+    func identifiers(rowids: [Int64]) throws -> [String]
 }
 
 /// A sequence found by TF-IDF.

@@ -18,6 +18,8 @@ extension InfluenceEngine: CorpusBrowsing {
         return try describe([sequence]).first
     }
 
+    public func identifiers(rowids: [Int64]) throws -> [String] { try corpus.identifiers(rowids: rowids) }
+
     public func search(_ text: String, limit: Int) throws -> [SearchHit] {
         let tokens = tokenizer.encode(text, addSpecialTokens: false)
         let matches = try corpus.termIndex.search(queryTokens: tokens, limit: limit)

@@ -215,14 +215,15 @@ extension QueryBatch {
         return InfluenceResult(
             query: understood(index, answer), timings: timings,
             candidates: InfluenceResult.CandidateSummary(
-                selection: query.candidates.kind, considered: answer.considered, notFinite: ranking.notFinite,
+                selection: query.candidates.kind, considered: answer.considered, notFinite: ranking.notFinite.count,
                 corpusSequences: corpusSequences),
             method: answer.method, distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
             sources: sources, otherSources: others,
             prefilterBias: try query.candidates.probe.map { _ in
                 try bias(of: ranking, outside: answer.outside, query)
             },
-            sequences: try described(ranking.returned(to: query), query, corpusSequences, answer.outputTokens))
+            sequences: try described(ranking.returned(to: query), query, corpusSequences, answer.outputTokens),
+            allScores: query.allScores ? ranking.allScores() : nil)
     }
 
     private func understood(_ index: Int, _ answer: Answer) -> InfluenceResult.UnderstoodQuery {

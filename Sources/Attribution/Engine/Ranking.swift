@@ -1,6 +1,6 @@
 /// The candidates of one query in the order of their scores, and the probes beside them.
 ///
-/// Invariant: all scores are finite. Candidates whose scores are not finite are counted and left out.
+/// Invariant: all scores are finite. Candidates whose scores are not finite are kept apart.
 struct Ranking {
     /// A candidate and its score: the score of the sweep, or the full-rank score if the candidate was scored again.
     struct Entry {
@@ -12,8 +12,8 @@ struct Ranking {
     private(set) var entries: [Entry]
     /// Sequences that are not candidates, and do not affect the candidates' ranks.
     private(set) var probes: [Entry]
-    /// How many candidates have a score that is not finite.
-    private(set) var notFinite = 0
+    /// The candidates whose scores are not finite.
+    private(set) var notFinite: [Entry] = []
 
     /// - Parameters:
     ///   - entries: In any order. Equal scores are ranked by rowid, so that a ranking does not depend on that order.
@@ -86,11 +86,20 @@ struct Ranking {
         return (Array(up.enumerated()) + Array(down.enumerated())).map { ($0.offset + 1, $0.element) }
     }
 
+    /// The scores of all candidates, those that are not finite included.
+    func allScores() -> CandidateScores {
+        let ordered = (entries + notFinite).sorted { $0.rowid < $1.rowid }
+        var scores = CandidateScores(reservingCapacity: ordered.count)
+        for entry in ordered {
+            scores.append(rowid: entry.rowid, score: entry.score.total, isRescored: entry.isRescored)
+        }
+        return scores
+    }
+
     private mutating func order() {
-        let count = entries.count
+        notFinite += entries.filter { !$0.score.isFinite }
         entries.removeAll { !$0.score.isFinite }
         probes.removeAll { !$0.score.isFinite }
-        notFinite += count - entries.count
         entries.sort { ($0.score.total, $1.rowid) > ($1.score.total, $0.rowid) }
         probes.sort { ($0.score.total, $1.rowid) > ($1.score.total, $0.rowid) }
     }

@@ -62,10 +62,18 @@ extension InfluenceQuery {
             ("candidates.texts", candidates.texts.flatMap(Limits.texts.refusal)),
             ("candidates.probe", candidates.probe.flatMap(Limits.probe.refusal)),
         ]
+        refusals.append(("all_scores", allScoresRefusal))
         for (index, part) in (behaviour ?? []).enumerated() {
             if let (field, reason) = part.refusal() { return ("measurement[\(index)].\(field)", reason) }
         }
         return refusals.lazy.compactMap { field, reason in reason.map { (field, $0) } }.first
+    }
+}
+
+extension InfluenceQuery {
+    var allScoresRefusal: String? {
+        guard allScores, candidates.texts != nil else { return nil }
+        return "expected no all_scores beside candidates.texts, all of which are returned with their scores"
     }
 }
 

@@ -31,6 +31,8 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     public var damping: Double?
     public var estimator: Estimator
     public var attribution: Breakdown
+    /// Whether the scores of all candidates are kept, besides the ranking.
+    public var allScores = false
 
     /// The end of the ranking to return.
     public enum Direction: String, Sendable, Codable, CaseIterable {
@@ -136,6 +138,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         case combine, messages
         case topK = "top_k"
         case direction, candidates, rank, rescore, damping, estimator, attribution
+        case allScores = "all_scores"
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -161,6 +164,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         try container.encodeIfPresent(damping, forKey: .damping)
         try container.encode(estimator, forKey: .estimator)
         try container.encode(attribution, forKey: .attribution)
+        if allScores { try container.encode(true, forKey: .allScores) }
     }
 
     public init(from decoder: any Swift.Decoder) throws {
@@ -199,6 +203,10 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         damping = try container.decodeIfPresent(.damping, within: Limits.damping)
         estimator = try container.decodeIfPresent(Estimator.self, forKey: .estimator) ?? defaults.estimator
         attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
+        allScores = try container.decodeIfPresent(Bool.self, forKey: .allScores) ?? false
+        if let refusal = allScoresRefusal {
+            throw DecodingError.dataCorruptedError(forKey: .allScores, in: container, debugDescription: refusal)
+        }
         if messages == nil, let fault = spans?.fault(in: completion) {
             throw DecodingError.dataCorruptedError(forKey: .spans, in: container, debugDescription: fault)
         }

@@ -19,6 +19,8 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     /// The influence that the choice of candidates has missed, if the query asks for it.
     public var prefilterBias: PrefilterBias?
     public var sequences: [InfluentialSequence]
+    /// The scores of all candidates, if the query asks for them. They are not part of the JSON, for which there can be too many.
+    public var allScores: CandidateScores?
 
     enum CodingKeys: String, CodingKey {
         case query, timings, candidates, method, distribution, sources

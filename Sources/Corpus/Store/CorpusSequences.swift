@@ -220,6 +220,41 @@ extension CorpusStore {
         }
     }
 
+    /// The identifier of each sequence, in the order of the list.
+    ///
+    /// - Parameter rowids: Ascending.
+    /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.
+    /// - Complexity: One scan of the range if the list has most of it, otherwise one search per rowid.
+    public func identifiers(rowids: [Int64]) throws -> [String] {
+        guard let first = rowids.first, let last = rowids.last else { return [] }
+        let columns = "SELECT pieces, sequences.id - first_sequence, external_id, sequences.id"
+        let source = "FROM sequences JOIN documents ON documents.id = document"
+        let identifier = { (row: Row) -> String in
+            let (pieces, piece, document): (Int, Int, String) = (row[0], row[1], row[2])
+            return pieces == 1 ? document : "\(document)#\(piece)"
+        }
+        return try read { db in
+            guard last - first < 4 * Int64(rowids.count) else {
+                return try Self.rows(of: rowids, sql: "\(columns) \(source) WHERE sequences.id = ?", db, identifier)
+            }
+            var identifiers: [String] = []
+            identifiers.reserveCapacity(rowids.count)
+            let rows = try Row.fetchCursor(
+                db, sql: "\(columns) \(source) WHERE sequences.id BETWEEN ? AND ? ORDER BY sequences.id",
+                arguments: [first, last])
+            while let row = try rows.next(), identifiers.count < rowids.count {
+                let (rowid, wanted): (Int64, Int64) = (row[3], rowids[identifiers.count])
+                if rowid == wanted { identifiers.append(identifier(row)) }
+                if rowid > wanted { break }
+            }
+            guard identifiers.count == rowids.count else {
+                throw CorpusError.unknownRowid(
+                    rowids[identifiers.count], count: try TermIndex.sequenceCount(db))
+            }
+            return identifiers
+        }
+    }
+
     /// The source of each sequence, in the order of the list; nil for a sequence without a source.
     ///
     /// - Throws: ``CorpusError/unknownRowid(_:count:)`` for the first rowid that the corpus does not have.

@@ -32,7 +32,8 @@ struct API: Sendable {
 
     var operations: [Operation] {
         let operations =
-            influenceOperations + scoreOperations + jobOperations + corpusOperations + modelOperations
+            influenceOperations + scoreOperations + jobOperations + candidateScoresOperations + corpusOperations
+            + modelOperations
             + healthOperations + problemOperations + dashboardOperations + clientOperations
         return operations + descriptionOperations(of: operations)
     }

@@ -21,6 +21,8 @@ struct JobDocument: Encodable {
     var error: ProblemDocument?
     /// The path of its result, as soon as it has one.
     var result: String?
+    /// The path of the scores of all candidates, if it keeps them.
+    var scores: String?
     /// The queries as the server understood them; absent in lists of jobs.
     var request: Request?
 
@@ -50,7 +52,7 @@ struct JobDocument: Encodable {
         case createdAt = "created_at"
         case startedAt = "started_at"
         case finishedAt = "finished_at"
-        case attempts, timings, error, result, request
+        case attempts, timings, error, result, scores, request
     }
 
     init(_ snapshot: JobSnapshot) {
@@ -75,6 +77,7 @@ struct JobDocument: Encodable {
         timings = job.timings
         error = job.failure.map { ProblemDocument(Problem($0)) }
         if job.hasResult { result = job.id.resultPath }
+        if job.hasResult, queries?.contains(where: \.allScores) == true { scores = job.id.path + "/scores" }
         if let queries { request = job.isList ? .list(queries) : queries.first.map(Request.one) }
     }
 }

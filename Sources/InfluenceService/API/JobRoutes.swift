@@ -129,7 +129,7 @@ extension API {
         return try .json(encoding: JobDocument(job))
     }
 
-    private func snapshot(of request: Request) async throws -> JobSnapshot {
+    func snapshot(of request: Request) async throws -> JobSnapshot {
         let name = try request.parameter("id")
         guard let id = JobIdentifier(name), let job = try await store.snapshot(of: id) else {
             throw Problem.unknownJob(name)

@@ -65,6 +65,12 @@ extension Problem {
             .jobFinished, detail: "The job has already \(job.status.rawValue), so it can no longer be cancelled.")
     }
 
+    static func scoresNotKept(_ id: JobIdentifier) -> Problem {
+        Problem(
+            .scoresNotKept,
+            detail: "The job \(id) keeps only the scores of its result: post the query again with all_scores: true.")
+    }
+
     static func completionsBusy(running: Int) -> Problem {
         Problem(
             .completionsBusy,

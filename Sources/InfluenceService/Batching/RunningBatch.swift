@@ -110,13 +110,14 @@ final class RunningBatch: Sendable {
             state.closeStage(at: .now)
             return (state.seconds, state.isInterrupted)
         }
-        var byJob: [JobIdentifier: [Int: QueryOutcome]] = [:]
+        var byJob: [JobIdentifier: JobOutcomes] = [:]
+        for job in jobs { byJob[job] = JobOutcomes(id: job, outcomes: [:], seconds: seconds) }
         for (index, origin) in origins.enumerated() {
             let answer = index < answers.count ? answers[index] : .failure(.failed(reason: "the engine gave no answer"))
             if isInterrupted, case .failure(.cancelled) = answer { continue }
-            byJob[origin.job, default: [:]][origin.position] = QueryOutcome(answer)
+            byJob[origin.job]?.take(answer, at: origin.position)
         }
-        return jobs.map { JobOutcomes(id: $0, outcomes: byJob[$0] ?? [:], seconds: seconds) }
+        return jobs.compactMap { byJob[$0] }
     }
 }
 

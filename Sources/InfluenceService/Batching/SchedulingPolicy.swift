@@ -148,6 +148,8 @@ struct SweepCost: Sendable, Equatable {
     /// ranking is sorted; 8 in the query's list of candidates, and 8 each for the candidate's index and for the pair if queries have
     /// different candidates.
     static let bytesPerScore = 96
+    /// Further memory of a score that is kept: a rowid, the score, and whether it was computed again.
+    static let bytesPerKeptScore = 17
     /// Further memory of a candidate, independent of the number of its queries.
     static let bytesPerCandidate = 256
 
@@ -187,6 +189,7 @@ struct SweepCost: Sendable, Equatable {
         if query.rescore > 0 || selection.texts != nil { fullGradientBytes += shape.fullGradientBytes }
         resultBytes += shape.resultBytes(
             of: query, sequences: selection.texts != nil ? own : min(own, directions * query.topK))
+        if query.allScores { resultBytes += own * Self.bytesPerKeptScore }
         queries += 1
     }
 

@@ -22,6 +22,7 @@ scores make the completion likelier.
 from __future__ import annotations
 
 import html
+import io
 import itertools
 import json
 import os
@@ -109,6 +110,7 @@ class Tributary:
         candidates: None | str | Iterable[str] = None, limit: int | None = None, source: str | None = None,
         probe: int | None = None, rank: None | int | str = None, rescore: int | None = None, damping: float | None = None,
         estimator: str | None = None, tokens: bool = True, layers: bool = True, output_tokens: bool = False,
+        all_scores: bool = False,
     ) -> Result:
         """The training sequences that made the model continue `prompt` with `completion`.
 
@@ -135,6 +137,7 @@ class Tributary:
             estimator: "ekfac", "astra" (closer to the model's exact curvature, and slower) or "identity" (no curvature).
             tokens, layers: Whether to break each score down by token and by layer.
             output_tokens: Whether to report which tokens of a sequence become likelier: `output_tokens()`.
+            all_scores: Whether the server keeps the scores of all candidates: `all_scores()`, `score_array()`.
 
         Raises:
             Problem: The server cannot answer the query, or its job failed.
@@ -152,6 +155,7 @@ class Tributary:
             "direction": direction, "candidates": selection,
             "rank": rank, "rescore": rescore, "damping": damping, "estimator": estimator,
             "attribution": {"tokens": tokens, "layers": layers, **({"output_tokens": True} if output_tokens else {})},
+            **({"all_scores": True} if all_scores else {}),
         }
         return self._one(query)
 
@@ -392,8 +396,49 @@ class Job:
         """The result of a job that has ended. A list has one result per query, or a problem for a query that failed."""
         body = self._tributary._patiently(lambda: self._tributary.call(f"/v1/jobs/{self.id}/result"))
         if "results" not in body:
-            return Result(body)
-        return [Problem(entry["error"]) if "error" in entry else Result(entry) for entry in body["results"]]
+            return Result(body, self)
+        return [
+            Problem(entry["error"]) if "error" in entry else Result(entry, self, index)
+            for index, entry in enumerate(body["results"])
+        ]
+
+    def all_scores(self, query: int = 0) -> Any:
+        """The scores of all candidates, in the order of the corpus, as a pandas DataFrame; without pandas as dicts: id, score, rescored.
+
+        The query has to ask for them with all_scores. Scores of zero are among them, and so are those that could not be computed,
+        as None or NaN. `rescored` says whether a score was computed again with the uncompressed gradient.
+
+        Args:
+            query: The index of the query in a list.
+
+        Raises:
+            Problem: The job has not ended, or keeps no such scores.
+        """
+        columns: dict[str, list[Any]] = {"id": [], "score": [], "rescored": []}
+        for line in self._scores("scores", query, "application/x-ndjson").splitlines():
+            for name, value in json.loads(line).items():
+                columns[name].append(value)
+        try:
+            import pandas
+        except ImportError:
+            return [dict(zip(columns, row)) for row in zip(*columns.values())]
+        return pandas.DataFrame(columns)
+
+    def score_array(self, query: int = 0) -> tuple[list[str], Any]:
+        """The ids of all candidates, in the order of the corpus, and their scores as a NumPy array, in which NaN stands for a score that
+        could not be computed. Needs NumPy; otherwise as `all_scores`."""
+        import numpy
+
+        ids = [json.loads(line) for line in self._scores("scores/ids", query, "application/x-ndjson").splitlines()]
+        return ids, numpy.load(io.BytesIO(self._scores("scores", query, "application/x-npy")), allow_pickle=False)
+
+    def _scores(self, path: str, query: int, kind: str) -> bytes:
+        def fetch() -> bytes:
+            url = f"/v1/jobs/{self.id}/{path}?query={query}"
+            with self._tributary._open(url, headers={"Accept": kind}) as response:
+                return self._tributary._read(response)
+
+        return self._tributary._patiently(fetch)
 
     def _summary(self) -> str:
         timings = self.document.get("timings", {})
@@ -460,10 +505,13 @@ class Result:
         document: The whole result, as the API returns it.
         sequences: Dicts, strongest first: first the sequences that make the completion likelier, then those that make it less
             likely.
+        job: The job that has the result; None for a result that was read from elsewhere.
     """
 
-    def __init__(self, document: dict[str, Any]):
+    def __init__(self, document: dict[str, Any], job: Job | None = None, index: int = 0):
         self.document = document
+        self.job = job
+        self._index = index
         self.sequences: list[dict[str, Any]] = document["sequences"]
 
     @property
@@ -507,6 +555,19 @@ class Result:
     def sources(self) -> Any:
         """The influence of all scored sequences, summed by source, as a pandas DataFrame; without pandas as dicts."""
         return _frame(self.document.get("sources") or [])
+
+    def all_scores(self) -> Any:
+        """The scores of all candidates, if the query asked for them: `Job.all_scores`."""
+        return self._job().all_scores(self._index)
+
+    def score_array(self) -> tuple[list[str], Any]:
+        """The ids of all candidates and their scores as a NumPy array, if the query asked for them: `Job.score_array`."""
+        return self._job().score_array(self._index)
+
+    def _job(self) -> Job:
+        if self.job is None:
+            raise TributaryError("the result was not fetched from a job, which would have the scores of all candidates")
+        return self.job
 
     def missed(self) -> dict[str, Any] | None:
         """An estimate, from a random sample, of what the candidates have missed: ask with probe=100."""

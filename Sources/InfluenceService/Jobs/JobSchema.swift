@@ -11,7 +11,9 @@ import JSON
 /// `body` is the JSON of an ``InfluenceResult`` if `succeeded` is 1, otherwise of a ``QueryFailure``. `result_bytes` is the total length of
 /// a job's bodies, `request_bytes` that of its request. `idempotency_key`, `key_owner` and `request_digest` are those of an
 /// ``IdempotencyKey``; `asker` is the id of the token with which the request came, if any. `sweep` has one row per unfinished sweep: its
-/// queries as the JSON of ``SweepMember``s, and the length of its checkpoint when it began.
+/// queries as the JSON of ``SweepMember``s, and the length of its checkpoint when it began. `candidate_scores` has the scores of all
+/// candidates of the queries that ask for them, in chunks of `count` candidates from the index `first`: the rowids of the corpus as Int64,
+/// the scores as Float64, both little-endian, and one byte per candidate that is 1 if it was scored again. They count in `result_bytes`.
 enum JobSchema {
     static let migrator: DatabaseMigrator = {
         var migrator = DatabaseMigrator()
@@ -90,6 +92,21 @@ enum JobSchema {
                     DROP INDEX job_by_finish;
                     CREATE INDEX job_by_finish ON job (finished, number, request_bytes, result_bytes)
                         WHERE finished IS NOT NULL;
+                    """)
+        }
+        migrator.registerMigration("6") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE candidate_scores (
+                        job INTEGER NOT NULL REFERENCES job (number) ON DELETE CASCADE,
+                        position INTEGER NOT NULL,
+                        first INTEGER NOT NULL,
+                        count INTEGER NOT NULL,
+                        rowids BLOB NOT NULL,
+                        scores BLOB NOT NULL,
+                        rescored BLOB NOT NULL,
+                        PRIMARY KEY (job, position, first)
+                    ) STRICT;
                     """)
         }
         return migrator

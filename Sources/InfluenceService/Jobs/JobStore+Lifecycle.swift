@@ -2,14 +2,6 @@ import Attribution
 import Foundation
 import GRDB
 
-/// The outcomes of one sweep for one job.
-struct JobOutcomes: Sendable {
-    var id: JobIdentifier
-    /// By the query's index in the request.
-    var outcomes: [Int: QueryOutcome]
-    var seconds: [InfluenceProgress.Stage: Double]
-}
-
 /// The states of a job: queued, running, and one of three final ones.
 extension JobStore {
     /// Marks jobs as running, and records which of their queries the sweep has, so that it can be resumed.
@@ -66,6 +58,9 @@ extension JobStore {
                             INSERT OR REPLACE INTO outcome (job, position, succeeded, body)
                             SELECT number, ?, ?, ? FROM job WHERE id = ?
                             """, arguments: [position, outcome.isSuccess, try outcome.body(), job.id.description])
+                    if let scores = result.allScores[position] {
+                        try Self.write(scores, of: job.id, at: position, in: database)
+                    }
                 }
                 job.timings.add(result.seconds)
                 try Self.save(&job, at: date, in: database)
@@ -100,6 +95,8 @@ extension JobStore {
                 UPDATE job SET status = ?, finished = ?, failed_query_count = ?, failure = ?, timings = ?,
                     \(JobSchema.noStage),
                     result_bytes = (SELECT coalesce(sum(length(body)), 0) FROM outcome WHERE job = number)
+                        + (SELECT coalesce(sum(length(rowids) + length(scores) + length(rescored)), 0)
+                            FROM candidate_scores WHERE job = number)
                 WHERE id = ?
                 """,
             arguments: [
@@ -121,9 +118,11 @@ extension JobStore {
             let didCancel = database.changesCount > 0
             if didCancel {
                 changes.add(id)
-                try database.execute(
-                    sql: "DELETE FROM outcome WHERE job = (SELECT number FROM job WHERE id = ?)",
-                    arguments: [id.description])
+                for table in ["outcome", "candidate_scores"] {
+                    try database.execute(
+                        sql: "DELETE FROM \(table) WHERE job = (SELECT number FROM job WHERE id = ?)",
+                        arguments: [id.description])
+                }
             }
             return didCancel
         }

@@ -48,6 +48,21 @@ struct QueryFailure: Sendable, Equatable, Codable {
     }
 }
 
+/// The outcomes of one sweep for one job.
+struct JobOutcomes: Sendable {
+    var id: JobIdentifier
+    /// By the query's index in the request.
+    var outcomes: [Int: QueryOutcome]
+    /// The scores of all candidates, of the queries that ask for them.
+    var allScores: [Int: CandidateScores] = [:]
+    var seconds: [InfluenceProgress.Stage: Double]
+
+    mutating func take(_ answer: Result<InfluenceResult, QueryError>, at position: Int) {
+        outcomes[position] = QueryOutcome(answer)
+        if case .success(let result) = answer { allScores[position] = result.allScores }
+    }
+}
+
 enum QueryOutcome: Sendable, Equatable {
     /// An ``InfluenceResult`` as JSON.
     case result(Data)

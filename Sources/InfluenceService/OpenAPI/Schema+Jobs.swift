@@ -31,11 +31,26 @@ extension Schema {
         .count("attempts", "How many times the job was started: more than once if the server died while the job ran."),
         .required("timings", reference(.jobTimings)), .optional("error", reference(.embeddedProblem)),
         .text("result", "The path of the job's result, as soon as it has one.").orAbsent,
+        .text("scores", "The path of the scores of all candidates, if the job keeps them; absent in lists of jobs.")
+            .orAbsent,
         .optional(
             "request",
             oneOf(
                 "The queries as the server understood them, in the shape in which they were posted; absent in lists of jobs.",
                 reference(.query), array("Queries.", of: reference(.query)))))
+
+    static let allScores = object(
+        "The scores of a query's candidates, in the order of the corpus.",
+        .count("candidates", "How many candidates the query has."),
+        .list(
+            "scores", "The scores.",
+            of: object(
+                "A candidate and its score.", .text("id", "The id of the sequence."),
+                .required("score", number("In nats; null if the model overflows on the sequence.").orNull),
+                .required(
+                    "rescored",
+                    boolean("Whether the score was computed again with the uncompressed gradient.")))),
+        .nextCursor)
 
     static let jobTimings = object(
         "How the job's time was spent, in seconds.",

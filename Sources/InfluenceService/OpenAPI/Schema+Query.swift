@@ -40,6 +40,11 @@ extension Schema {
                         in: Limits.rescore, default: defaults.rescore)),
                 .nullable("damping", damping), .nullable("estimator", estimator),
                 .nullable("attribution", reference(.breakdown)),
+                .nullable(
+                    "all_scores",
+                    boolean(
+                        "Whether the job keeps the scores of all candidates, for GET /v1/jobs/{id}/scores. Not possible with "
+                            + "candidates.texts.", default: false)),
             ]
         return ofOneQuestion(
             object("Which training sequences made the model continue this prompt with this completion?", members))

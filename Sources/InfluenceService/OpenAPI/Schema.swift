@@ -221,7 +221,8 @@ enum SchemaName: String, Sendable, CaseIterable {
         scoreDistribution, powerLaw, sourceInfluence, prefilterBias, breakdown, completionSpan, understoodQuery,
         understoodPart, continuation, timings, method, layerScores, tokenScores, outputTokenScores, scoresRequest,
         scores,
-        queryToken, influentialSequence, job, jobTimings, jobList, event, sequence, sequenceList, searchResult,
+        queryToken, influentialSequence, job, allScores, jobTimings, jobList, event, sequence, sequenceList,
+        searchResult,
         sequenceRecord, ingestion, corpusStatistics, completionRequest, completion, model, health, callList,
         problem, embeddedProblem, problemKind, problemKindList
 
@@ -260,6 +261,7 @@ enum SchemaName: String, Sendable, CaseIterable {
         case .queryToken: .queryToken
         case .influentialSequence: .influentialSequence
         case .job: .job
+        case .allScores: .allScores
         case .jobTimings: .jobTimings
         case .jobList: .jobList
         case .event: .event

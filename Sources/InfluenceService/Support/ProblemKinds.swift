@@ -42,6 +42,10 @@ extension ProblemKind {
     static let jobCancelled = ProblemKind(
         "job-cancelled", title: "Job cancelled", status: .conflict,
         "The job was cancelled and has no result. Post the query again.")
+    static let scoresNotKept = ProblemKind(
+        "scores-not-kept", title: "Scores not kept", status: .conflict,
+        "The job keeps only the scores of its result: the query did not ask for all. Post the query again with all_scores: true."
+    )
     static let jobFinished = ProblemKind(
         "job-finished", title: "Job finished", status: .conflict,
         "The job has already ended, so it can no longer be cancelled.")
@@ -110,7 +114,8 @@ extension ProblemKind {
     static let service: [ProblemKind] = [
         .malformedJSON, .malformedCompression, .unsupportedMediaType, .notAcceptable, .unusableField, .unusableRecord,
         .tooManyRecords, .unknownJob, .unknownSequence, .unknownProblem, .jobNotFinished, .jobCancelled, .jobFinished,
-        .queryFailed, .ingestionFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull, .completionsBusy, .starting,
+        .scoresNotKept, .queryFailed, .ingestionFailed, .jobAbandoned, .idempotencyKeyReused, .queueFull,
+        .completionsBusy, .starting,
         .startFailed, .stopping, .storageFull, .tokenMissing, .tokenInvalid, .tokenExpired, .scopeTooSmall,
         .tooManyRequests, .tooManyQueries,
     ]

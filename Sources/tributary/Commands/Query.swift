@@ -76,6 +76,17 @@ struct Query: ParsableCommand {
     @OptionGroup(title: "Query") var settings: QueryOptions
 
     @Option(
+        name: .customLong("all-scores"),
+        help: ArgumentHelp(
+            """
+            Also write the scores of all candidates to this file, those of zero included: .ndjson or .csv, with a line per candidate; \
+            or .npy, an array for NumPy, with the ids beside it in a file that ends in .ids.jsonl. For --queries, the array has a row \
+            per query, with NaN where a sequence was not a candidate.
+            """, valueName: "file"),
+        completion: .file(extensions: ["ndjson", "jsonl", "csv", "npy"]))
+    var allScores: String?
+
+    @Option(
         help:
             "table, for people; json, ndjson (one line per query) or csv (one line per sequence), for programs. (default: table)"
     )
@@ -113,6 +124,12 @@ struct Query: ParsableCommand {
             throw ValidationError("--contrast: expected another completion than --completion")
         }
         for span in spans { _ = try position(of: span) }
+        guard let allScores else { return }
+        _ = try AllScoresFile(path: allScores)
+        guard settings.texts.isEmpty else {
+            throw ValidationError(
+                "--all-scores: texts are all shown with their scores: leave out --text or --all-scores")
+        }
     }
 
     func run() throws {
@@ -138,11 +155,16 @@ struct Query: ParsableCommand {
                 isCancelled: { _ in isCancelled() }))
         progress.end()
         try write(answers, to: queries, as: format)
+        if let allScores {
+            try AllScoresFile(path: allScores).write(
+                answers, to: queries, isList: self.queries != nil, identifiers: engine.identifiers)
+        }
         try report(answers, to: queries)
     }
 
     private func queries(_ settings: QueryOptions) throws -> [InfluenceQuery] {
         var defaults = settings.query(prompt: prompt ?? "", completion: completion ?? "")
+        defaults.allScores = allScores != nil
         if let behaviour {
             defaults.behaviour = try QueryFile(path: behaviour).behaviour()
             defaults.combine = combine

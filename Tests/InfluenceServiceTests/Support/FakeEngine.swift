@@ -116,7 +116,7 @@ final class FakeEngine: ServiceEngine {
                 InfluentialSequence(
                     rank: 1, id: sequence.id, text: sequence.text, source: sequence.source,
                     metadata: sequence.metadata, loss: sequence.loss, score: 2.5, natsPerCopy: 0.00125, spurious: false)
-            ])
+            ], allScores: query.allScores ? allScores : nil)
     }
 
     /// Scores texts by their length, and ranks them.
@@ -156,6 +156,21 @@ final class FakeEngine: ServiceEngine {
         state.withLock { $0.abandonedCompletions += 1 }
         throw QueryError.cancelled
     }
+
+    func identifiers(rowids: [Int64]) throws -> [String] { rowids.map { "s\($0), \"=\"" } }
+
+    /// How many candidates a query with `all_scores` has: two chunks and a part.
+    static let scored = 2 * 16_384 + 7
+
+    /// The score of a rowid: its number, a negative one for odd rowids; the first is zero, and the last is not finite.
+    static let allScores: CandidateScores = {
+        var scores = CandidateScores()
+        for rowid in 0..<scored {
+            let score = rowid == scored - 1 ? Double.infinity : Double(rowid) * (rowid % 2 == 0 ? 0.5 : -0.5)
+            scores.append(rowid: Int64(rowid), score: score, isRescored: rowid == 4)
+        }
+        return scores
+    }()
 
     func search(_ text: String, limit: Int) throws -> [SearchHit] {
         guard text != "crash" else { throw QueryError.failed(reason: "the index cannot be read") }

@@ -80,6 +80,7 @@ final class SteppingEngine: ServiceEngine {
     ) throws -> CompletionResult {
         try fake.complete(request, until: deadline, isCancelled: isCancelled)
     }
+    func identifiers(rowids: [Int64]) throws -> [String] { try fake.identifiers(rowids: rowids) }
     func search(_ text: String, limit: Int) throws -> [SearchHit] { try fake.search(text, limit: limit) }
     func sequence(_ id: String) throws -> SequenceDescription? { try fake.sequence(id) }
     func sequences(after rowid: Int64, source: String?, limit: Int) throws -> SequencePage {
