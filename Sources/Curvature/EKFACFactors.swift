@@ -76,8 +76,21 @@ public struct EKFACFactors: Sendable {
         zip(tracked.layers, layers).filter { !$1.hasCurvature }.map(\.0.name)
     }
 
-    /// A sentence that names some of ``layersWithoutCurvature``; `nil` if there are none.
-    public var warning: String? {
+    /// What makes scores with these factors doubtful, in sentences.
+    public var warnings: [String] { [tooFewTokens, withoutCurvature].compactMap { $0 } }
+
+    /// A covariance of n rows that fewer than n tokens add to is singular.
+    private var tooFewTokens: String? {
+        guard let tokens = provenance.tokens,
+            let widest = tracked.layers.max(by: { $0.inputs < $1.inputs }), tokens < widest.inputs
+        else { return nil }
+        return
+            "the factors were fitted on \(tokens) tokens, and \(widest.name) has \(widest.inputs) inputs: only the damping limits "
+            + "influence along directions that no token of the fit reached, so that scores can change much with more sequences; "
+            + "fit on more of them"
+    }
+
+    private var withoutCurvature: String? {
         let names = layersWithoutCurvature
         guard !names.isEmpty else { return nil }
         let others = names.count > 8 ? " and \(names.count - 8) others" : ""

@@ -67,8 +67,22 @@ struct LayerWithoutCurvatureTests {
         let names = tiny.engine.factors.tracked.layers.map(\.name)
         #expect(try tiny.engine.describe().factors.layersWithoutCurvature == [names[Self.dead]])
         #expect(try usual.engine.describe().factors.layersWithoutCurvature.isEmpty)
-        #expect(tiny.engine.factors.warning?.contains(names[Self.dead]) == true)
-        #expect(usual.engine.factors.warning == nil)
+        #expect(tiny.engine.factors.warnings.contains { $0.contains(names[Self.dead]) })
+        #expect(usual.engine.factors.warnings.isEmpty)
+        #expect(try tiny.answer(TinyEngine.query()).warnings == tiny.engine.factors.warnings)
+        #expect(try usual.answer(TinyEngine.query()).warnings == nil)
+    }
+
+    @Test("is told apart from factors that were fitted on fewer tokens than a layer has inputs")
+    func fewTokens() throws {
+        var provenance = usual.engine.factors.provenance
+        let widest = try #require(usual.engine.factors.tracked.layers.map(\.inputs).max())
+        for (tokens, isWarned) in [(widest - 1, true), (widest, false), (nil, false)] as [(Int?, Bool)] {
+            provenance.tokens = tokens
+            let factors = EKFACFactors(
+                tracked: usual.engine.factors.tracked, layers: usual.engine.factors.layers, provenance: provenance)
+            #expect(factors.warnings.contains { $0.contains("\(widest) inputs") } == isWarned)
+        }
     }
 }
 

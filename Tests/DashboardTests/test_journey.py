@@ -20,10 +20,44 @@ def test_a_question_is_asked_watched_and_answered(page):
     page.wait_for_address(r"^#/results/\w+$")
     page.wait_for(".sequence")
     assert "Shakespeare" in page.text(".ranking")
-    assert re.search(r"[\d.]+ times as likely", page.text(".answer"))
+    answer = page.text(".answer")
+    assert answer.startswith("Most of all, ") and "times" not in answer
+    assert re.search(r"[\d.]+\s%", answer) or "trust the order" in page.text(".answer + .hint")
     assert page.all("[data-direction=positive] mark.heat.positive")
     assert page.all("[data-direction=negative] mark.heat.negative")
     assert "120 of" in page.text(".about")
+
+
+def test_no_sentence_promises_what_a_linear_prediction_cannot_know(page):
+    page.open("#/ask", until="form")
+    wrong = page.driver.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        (async () => {
+          const base = document.querySelector("script[type=module]").src.replace(/[^/]*$/, "");
+          const { effect, explained, largest, sentence, silence } = await import(`${base}effect.js`);
+          const wrong = [];
+          const check = (isRight, ...values) => { if (!isRight) wrong.push(values.join(" ")); };
+          for (let trial = 0; trial < 20000; trial += 1) {
+            const nats = (Math.random() < 0.5 ? -1 : 1) * 10 ** (8 * Math.random() - 6);
+            const whole = -(10 ** (8 * Math.random() - 6));
+            const contrast = Math.random() < 0.3 ? { completion: "b" } : undefined;
+            const estimator = Math.random() < 0.1 ? "identity" : "ekfac";
+            const what = explained({ query: { log_probability: whole, contrast }, method: { estimator } });
+            const words = effect(nats, what);
+            const isKnown = estimator === "ekfac" && Math.abs(nats) <= largest && (contrast || whole + nats <= 0);
+            check((words !== null) === Boolean(isKnown), nats, whole, words);
+            const all = `${words ?? ""} ${sentence(nats, what)} ${silence([{ nats_per_copy: nats }], what) ?? ""}`;
+            check(!/times|NaN|Infinity|infinit/.test(all), nats, whole, all);
+            const percent = /about ([\\d.]+)/.exec(words ?? "")?.[1];
+            if (percent !== undefined) {
+              check(Math.abs(Number(percent) - 100 * Math.abs(Math.expm1(nats))) <= 0.5, nats, words);
+              check(contrast || nats < 0 || Math.exp(whole) * (1 + Number(percent) / 100) <= 1.006, nats, whole, words);
+            }
+          }
+          return wrong.slice(0, 5);
+        })().then(done, (error) => done([String(error)]));
+        """)
+    assert wrong == []
 
 
 def test_a_server_with_an_index_can_look_among_it(page, indexed):

@@ -232,6 +232,7 @@ struct SchemaTests {
             sample: [1, 2], outside: 9, inside: 1, wouldRank: 1,
             found: [.init(rank: 1, id: "a", source: "b", score: 1, text: "c")])
         result.prefilterBias = bias
+        result.warnings = ["w"]
         let nothing = PrefilterBias(sample: [], outside: 0, inside: 0, wouldRank: 0, found: [])
         try expect(.prefilterBias, describes: bias, minimal: nothing)
         try expect(.sourceInfluence, describes: result.sources?.first, minimal: result.sources?.first)

@@ -41,7 +41,7 @@ extension InfluenceEngine: ModelDescribing {
             factors: ModelSummary.Factors(
                 fisher: provenance.fisher.rawValue, sequences: provenance.sequences, tokens: provenance.tokens,
                 seed: provenance.seed, bytes: factors.byteCount,
-                layersWithoutCurvature: factors.layersWithoutCurvature),
+                layersWithoutCurvature: factors.layersWithoutCurvature, warnings: factors.warnings),
             corpus: ModelSummary.Statistics(try corpus.statistics()),
             index: index.index.map {
                 ModelSummary.Index(

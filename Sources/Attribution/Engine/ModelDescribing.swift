@@ -38,10 +38,13 @@ public struct ModelSummary: Sendable, Equatable, Codable {
         public var bytes: Int
         /// The tracked layers that no gradient of the fit reached, through which nothing has influence.
         public var layersWithoutCurvature: [String] = []
+        /// What makes scores with these factors doubtful, in sentences.
+        public var warnings: [String] = []
 
         enum CodingKeys: String, CodingKey {
             case fisher, sequences, tokens, seed, bytes
             case layersWithoutCurvature = "layers_without_curvature"
+            case warnings
         }
     }
 

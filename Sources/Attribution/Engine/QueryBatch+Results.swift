@@ -212,12 +212,14 @@ extension QueryBatch {
         let query = queries[index]
         let ranking = answer.ranking
         let (sources, others) = try sources(of: ranking)
+        let warnings = query.estimator == .identity ? [] : engine.factors.warnings
         return InfluenceResult(
             query: understood(index, answer), timings: timings,
             candidates: InfluenceResult.CandidateSummary(
                 selection: query.candidates.kind, considered: answer.considered, notFinite: ranking.notFinite.count,
                 corpusSequences: corpusSequences),
-            method: answer.method, distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
+            method: answer.method, warnings: warnings.isEmpty ? nil : warnings,
+            distribution: ScoreDistribution(ranking.entries.map(\.score.total)),
             sources: sources, otherSources: others,
             prefilterBias: try query.candidates.probe.map { _ in
                 try bias(of: ranking, outside: answer.outside, query)

@@ -9,6 +9,8 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     public var candidates: CandidateSummary
     /// Absent in results of earlier versions, which only had EK-FAC.
     public var method: Method?
+    /// What makes the scores doubtful, in sentences; absent if nothing does, and in results of earlier versions.
+    public var warnings: [String]?
     /// The distribution of all scores; absent if there are none, and in results of earlier versions.
     public var distribution: ScoreDistribution?
     /// The influence of all scored sequences, summed by source, the largest sums first; at most ``SourceInfluence/limit``. Absent in
@@ -23,7 +25,7 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
     public var allScores: CandidateScores?
 
     enum CodingKeys: String, CodingKey {
-        case query, timings, candidates, method, distribution, sources
+        case query, timings, candidates, method, warnings, distribution, sources
         case otherSources = "other_sources"
         case prefilterBias = "prefilter_bias"
         case sequences

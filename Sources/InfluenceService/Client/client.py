@@ -552,6 +552,11 @@ class Result:
         """The distribution of all scores: a histogram, the power law of the tail, the shares of the top sequences."""
         return self.document.get("distribution") or {}
 
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the scores doubtful, in sentences, such as factors that were fitted on too few tokens."""
+        return self.document.get("warnings") or []
+
     def sources(self) -> Any:
         """The influence of all scored sequences, summed by source, as a pandas DataFrame; without pandas as dicts."""
         return _frame(self.document.get("sources") or [])
@@ -644,7 +649,8 @@ class Result:
             f"sequences scored{self._not_finite()}</small></p><table><thead><tr><th>rank</th><th>score</th>"
             '<th style="text-align:left">sequence</th></tr></thead>'
             f"<tbody>{rows}</tbody></table>" + (f"<p><small>and {rest:,} more</small></p>" if rest > 0 else "")
-            + f"<p><small>{html.escape(self.spread())}</small></p>")
+            + f"<p><small>{html.escape(self.spread())}</small></p>"
+            + "".join(f"<p><b>Warning:</b> {html.escape(warning)}.</p>" for warning in self.warnings))
 
     def _not_finite(self) -> str:
         count = self.document["candidates"].get("not_finite") or 0
@@ -676,6 +682,7 @@ class Result:
             lines.append(f"{sequence['rank']:>4}  {sequence['score']:>+10.4g}  {sequence['id']:<30.30}  {text[:60]}")
         if len(self) > 20:
             lines.append(f"      and {len(self) - 20:,} more")
+        lines += [f"Warning: {warning}." for warning in self.warnings]
         return "\n".join(lines)
 
 

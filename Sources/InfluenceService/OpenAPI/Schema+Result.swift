@@ -51,7 +51,10 @@ extension Schema {
                     "How many of them have a score that is not a finite number, because the model overflows on them. No ranking, "
                         + "sum or distribution includes them. Absent in results of earlier versions."
                 ).orAbsent, corpusSequences)),
-        .optional("method", reference(.method)), .optional("distribution", reference(.scoreDistribution)),
+        .optional("method", reference(.method)),
+        .optional(
+            "warnings", array("What makes the scores doubtful; absent if nothing does.", of: string("A sentence."))),
+        .optional("distribution", reference(.scoreDistribution)),
         .optional(
             "sources",
             array(

@@ -173,7 +173,8 @@ extension Schema {
                 .list(
                     "layers_without_curvature",
                     "The tracked layers that no gradient of the fit reached: nothing has influence through them.",
-                    of: string("A layer's name.")))),
+                    of: string("A layer's name.")),
+                .list("warnings", "What makes scores with these factors doubtful.", of: string("A sentence.")))),
         .required("corpus", reference(.corpusStatistics)),
         .optional(
             "index",

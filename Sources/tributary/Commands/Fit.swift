@@ -86,7 +86,7 @@ struct Fit: ParsableCommand {
             settings: FitSettings(
                 fisher: fisher, selection: track.selection, maximumSequences: maxSequences, seed: seed,
                 largestBlock: largestBlock, workers: workers.value), control)
-        if let warning = factors.warning { printError("tributary: warning: \(warning)") }
+        for warning in factors.warnings { printError("tributary: warning: \(warning)") }
         let provenance = factors.provenance
         print(
             """

@@ -102,6 +102,9 @@ struct ResultTable {
             let note = "The model overflows on \(count) of these, which have no score and no rank."
             lines += note.wrapped(to: style.width).map { style.styled($0, .warning) }
         }
+        for warning in result.warnings ?? [] {
+            lines += "Warning: \(warning.printable).".wrapped(to: style.width).map { style.styled($0, .warning) }
+        }
         if let method = Self.method(of: result) {
             lines += method.wrapped(to: style.width).map { style.styled($0, .dim) }
         }

@@ -36,11 +36,7 @@ struct ServerStart: Sendable {
         begin("loading the factors")
         let factors = try workspace.openFactors(
             for: checkpoint, on: corpus, fitting: fitting, workers: workers, control)
-        if !factors.layersWithoutCurvature.isEmpty {
-            logger.warning(
-                "nothing has influence through layers without curvature",
-                metadata: ["layers": "\(factors.layersWithoutCurvature.joined(separator: ", "))"])
-        }
+        for warning in factors.warnings { logger.warning("\(warning)") }
         let engine = try workspace.makeEngine(
             checkpoint, factors: factors, corpus: corpus, precision: precision, workers: workers)
         if case .unusable(let error) = engine.index {

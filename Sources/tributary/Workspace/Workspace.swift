@@ -107,7 +107,7 @@ extension Workspace {
         let corpus = try openCorpus(for: checkpoint, control)
         let hadFactors = FactorFile.exists(at: factorsFolder)
         let factors = try openFactors(for: checkpoint, on: corpus, fitting: fitting, workers: workers, control)
-        if !hadFactors, let warning = factors.warning { printError("tributary: warning: \(warning)") }
+        if !hadFactors { for warning in factors.warnings { printError("tributary: warning: \(warning)") } }
         return WorkspaceContents(checkpoint: checkpoint, corpus: corpus, factors: factors)
     }
 

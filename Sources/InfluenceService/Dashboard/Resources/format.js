@@ -59,14 +59,13 @@ export function percent(share) {
   return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toPrecision(value < 0.095 ? 1 : 2)}\u202f%`;
 }
 
-/** The effect of a change of the log-probability on the probability: "1.6 times as likely". */
-export function factor(nats) {
+/** How much likelier the likelier of two things is, from the difference of their log-probabilities: "1.6 times as likely". */
+export function ratio(nats) {
   const times = Math.exp(Math.abs(nats));
-  const compact = { maximumSignificantDigits: 2, notation: "compact", compactDisplay: "long" };
-  const text = times >= 1e6 ? times.toLocaleString("en", compact)
-    : times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 })
+  if (times >= 1e6) return "more than a million times as likely";
+  const text = times >= 100 ? times.toLocaleString("en", { maximumSignificantDigits: 2 })
     : times.toFixed(times < 1.1 ? 3 : times < 10 ? 2 : 0);
-  return nats >= 0 ? `${text} times as likely` : `${text} times less likely`;
+  return `${text} times as likely`;
 }
 
 export function seconds(value) {

@@ -36,12 +36,6 @@ export function labelText(query) {
   return `${prompt}${completion}${others > 0 ? ` and ${plural(others, "other")}` : ""}`;
 }
 
-/** What a question explains, as it is called in sentences. */
-export function whatOf({ parts, combine }) {
-  if (!parts) return "the completion";
-  return combine === "sum" ? "the completions together" : "the completions on average";
-}
-
 /** A question, with its contrast if it has one. */
 export function questionText(query) {
   const { prompt, completion, spans, messages } = query;

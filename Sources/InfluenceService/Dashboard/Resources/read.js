@@ -3,13 +3,14 @@
 import { ask, job as look, newKey, resultsOf } from "./api.js";
 import { behaviour } from "./behaviour.js";
 import { announce, h, problem, replace } from "./dom.js";
+import { effect, explained, silence } from "./effect.js";
 import { howToRead, whatWasLookedAt } from "./explain.js";
 import { figures } from "./figures.js";
-import { clip, count, factor, plural, probability, score, seconds, visible } from "./format.js";
+import { clip, count, plural, probability, ratio, score, seconds, visible } from "./format.js";
 import { learned, legend, likelier } from "./heat.js";
 import { lossLegend } from "./loss.js";
 import { draftOf, itemsOf, requestOf } from "./query.js";
-import { joined, labelOf, labelText, questionText, whatOf } from "./question.js";
+import { joined, labelOf, labelText, questionText } from "./question.js";
 import { mentions, ranking } from "./ranking.js";
 import { go, keepInAddress, link } from "./router.js";
 import { titleOf } from "./sequence.js";
@@ -40,6 +41,7 @@ export async function showRead(main, { path, items }, signal) {
   document.title = `${clip(labelOf(result.query).completion.trim(), 40)} \u00b7 Tributary`;
   replace(main,
     h("h1", { class: "hidden" }, "Result"), choice, question(result.query), answer(result),
+    result.warnings?.map((warning) => h("p", { class: "hint warning" }, `Warning: ${warning}.`)),
     actions(id, number, entries, result),
     h("div", { class: "result" }, howTo(result), lists(result, id, number, items)));
   announce(`${plural(result.sequences.length, "sequence")} found`);
@@ -86,30 +88,38 @@ function tokenProbabilities({ tokens, completion_start: start }) {
 /** The meaning of a difference of log-probabilities. */
 function odds({ measurement, spans }) {
   const what = spans ? "the marked part of the first" : "the first";
-  return measurement >= 0 ? `${what} is ${factor(measurement)} as the other`
-    : `the other is ${factor(-measurement)} as ${what}`;
+  return measurement >= 0 ? `${what} is ${ratio(measurement)} as the other`
+    : `the other is ${ratio(measurement)} as ${what}`;
 }
 
-/** The answer in a sentence or two. */
-function answer({ sequences, query }) {
-  const { contrast } = query;
-  const [best] = sequences.filter((sequence) => sequence.score > 0);
-  const [worst] = sequences.filter((sequence) => sequence.score < 0);
-  const name = (sequence) => [
-    h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))),
-      sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
-  if (!best && !worst) return h("p", { class: "answer" }, "None of the scored sequences had any influence.");
-  const [up, what] = contrast
-    ? ["favoured it rather than the other", "the odds of the first completion against the second"]
-    : ["made it likelier", whatOf(query)];
-  const times = (nats) => (contrast ? factor(nats).replace(/ as likely| less likely/, "") : factor(nats));
-  return h("p", { class: "answer" },
-    best && ["Most of all, ", name(best), ` ${up}: one more copy in training would make ${what} `,
-      h("span", { class: "positive" }, times(best.nats_per_copy)), contrast && " as great", ". "],
-    worst && [best ? "The strongest influence against it is " : "Most of all, ", name(worst),
-      best ? ": " : " worked against it: ",
-      `one more copy would make ${contrast || query.parts ? "them" : "it"} `,
-      h("span", { class: "negative" }, times(worst.nats_per_copy)), contrast && " smaller", "."]);
+/** The answer in a sentence or two: what pushed hardest comes first, for or against. */
+function answer(result) {
+  const { sequences } = result;
+  const what = explained(result);
+  const strongest = [1, -1]
+    .map((sign) => sequences.find((sequence) => Math.sign(sequence.score) === sign))
+    .filter(Boolean)
+    .sort((one, other) => Math.abs(other.score) - Math.abs(one.score));
+  if (strongest.length === 0) return h("p", { class: "answer" }, "None of the scored sequences had any influence.");
+  const reason = silence(strongest, what);
+  return h("div", {},
+    h("p", { class: "answer" }, strongest.map((sequence, index) => pushed(sequence, index, what))),
+    reason && h("p", { class: "hint" }, reason));
+}
+
+/** What the strongest sequence of one direction did, in a sentence. */
+function pushed(sequence, index, what) {
+  const name = [h("strong", {}, h("bdi", {}, clip(titleOf(sequence), 80))),
+    sequence.source && [" (", h("bdi", {}, sequence.source), ")"]];
+  const isFor = sequence.score > 0;
+  const did = what.isOdds ? (isFor ? "favoured it rather than the other" : "favoured the other")
+    : isFor ? "made it likelier" : "made it less likely";
+  const words = effect(sequence.nats_per_copy, what);
+  return [
+    index === 0 ? ["Most of all, ", name, ` ${did}`] : [" The strongest influence the other way is ", name],
+    words && [": one more copy in training would make ", index === 0 ? what.name : what.isOdds ? "them" : "it", " ",
+      h("span", { class: isFor ? "positive" : "negative" }, words)],
+    "."];
 }
 
 function actions(id, number, entries, result) {
@@ -181,7 +191,7 @@ function lists(result, id, number, items) {
   const scale = Math.max(...result.sequences.map((sequence) => Math.abs(sequence.score)), 0);
   const hasOutput = result.sequences.some((sequence) => sequence.output_tokens);
   const context = {
-    scale, open, what: whatOf(result.query), reading: hasOutput && items.get("marks") === "likelier" ? likelier : learned,
+    scale, open, what: explained(result), reading: hasOutput && items.get("marks") === "likelier" ? likelier : learned,
     toggle(key, isOpen) {
       if (isOpen) open.add(key);
       else open.delete(key);

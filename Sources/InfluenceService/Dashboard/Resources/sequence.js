@@ -2,7 +2,8 @@
 
 import { copyButton, h, identifier, replace } from "./dom.js";
 import { documentPieces } from "./document.js";
-import { clip, factor, score } from "./format.js";
+import { sentence } from "./effect.js";
+import { clip, score } from "./format.js";
 import { excerpt, heat, shownTokens, tokenTable } from "./heat.js";
 import { layerChart } from "./layers.js";
 import { wholeText, withLoss } from "./loss.js";
@@ -11,7 +12,7 @@ import { wholeText, withLoss } from "./loss.js";
  * @param {object} sequence As the API gives it.
  * @param {{scale: number, what: string, isOpen: boolean, reading: import("./heat.js").Reading,
  *   toggle: (key: string, isOpen: boolean) => void, address: (key: string) => string}} context
- *   `scale` is the largest score of the result, `what` is what the question explains, `address` links to this sequence.
+ *   `scale` is the largest score of the result, `what` is what the question explains (`explained`), `address` links to this sequence.
  */
 export function sequenceRow(sequence, context) {
   const direction = sequence.score >= 0 ? "positive" : "negative";
@@ -43,7 +44,7 @@ export function sequenceRow(sequence, context) {
         style: { "--share": context.scale ? Math.abs(sequence.score) / context.scale : 0 },
       }),
       h("span", {
-        class: "hint", title: `One more copy in training would make ${context.what} ${factor(sequence.nats_per_copy)}`,
+        class: "hint", title: sentence(sequence.nats_per_copy, context.what),
       }, `${score(sequence.nats_per_copy)} per copy`)),
     h("div", { class: "body" }, short, h("div", { class: "actions" }, button), whole));
 
@@ -66,9 +67,7 @@ export function sequenceRow(sequence, context) {
         }, "The whole document"),
         copyButton(() => context.address(key), "Copy link")),
       others,
-      h("p", { class: "hint" },
-        `One more copy of this sequence would make ${context.what} ${factor(sequence.nats_per_copy)}, to first `
-        + `order.`),
+      h("p", { class: "hint" }, sentence(sequence.nats_per_copy, context.what)),
       h("div", { class: "parts" },
         tokens && tokenTable(tokens, reading),
         sequence.layers && layerChart(sequence.layers),

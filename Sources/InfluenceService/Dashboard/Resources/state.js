@@ -61,6 +61,7 @@ async function showModel(place) {
         ]],
         ["Seed", factors.seed?.toString()], ["Memory", bytes(factors.bytes)],
       ]),
+      factors.warnings?.map((warning) => h("p", { class: "hint warning" }, `Warning: ${warning}.`)),
       h("h2", {}, "Corpus"),
       facts([
         ["Documents", count(corpus.documents)], ["Sequences", count(corpus.sequences)],
