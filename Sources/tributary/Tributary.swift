@@ -32,6 +32,7 @@ struct Tributary: AsyncParsableCommand {
 
     static func main() async {
         do {
+            try refuse(unknownCommand: CommandLine.arguments.dropFirst().first)
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -41,6 +42,21 @@ struct Tributary: AsyncParsableCommand {
         } catch {
             end(with: error)
         }
+    }
+
+    /// Refuses a misspelt command by name, which the parser would take for an argument of the program.
+    private static func refuse(unknownCommand word: String?) throws {
+        guard let word, !word.hasPrefix("-"), word != "help" else { return }
+        var (names, shown): ([String], [String]) = ([], [])
+        for command in configuration.subcommands {
+            names.append(command._commandName)
+            if command.configuration.shouldDisplay { shown.append(command._commandName) }
+        }
+        guard !names.contains(word) else { return }
+        let nearest = shown.map { (name: $0, edits: $0.edits(to: word)) }.min { $0.edits < $1.edits }
+        let guess = nearest.flatMap { $0.edits <= 2 ? ". Did you mean '\($0.name)'?" : nil }
+        throw ValidationError(
+            "there is no command '\(word.escaped)'\(guess ?? "; the commands are \(shown.joined(separator: ", ")).")")
     }
 
     /// Ends the process: with the help that was asked for (status 0), how to use the command (2), or what went wrong (1).
@@ -56,5 +72,23 @@ struct Tributary: AsyncParsableCommand {
             if !(error is ExitCode) { printError("tributary: \(ErrorMessage(error))") }
             Foundation.exit(1)
         }
+    }
+}
+
+extension String {
+    /// How many characters have to be inserted, removed or replaced to make another word of this one (Levenshtein's distance).
+    fileprivate func edits(to other: String) -> Int {
+        let word = Array(other)
+        var row = Array(0...word.count)
+        for character in self {
+            var diagonal = row[0]
+            row[0] += 1
+            for column in word.indices {
+                let replaced = diagonal + (word[column] == character ? 0 : 1)
+                diagonal = row[column + 1]
+                row[column + 1] = Swift.min(replaced, diagonal + 1, row[column] + 1)
+            }
+        }
+        return row[word.count]
     }
 }

@@ -106,11 +106,26 @@ struct InfluenceEngineTests {
         #expect(Set(try tiny.answer(named).sequences.map(\.id)) == ["text-3", "text-8"])
         named.candidates = CandidateSelection(prefilter: .all, source: "odd")
         #expect(try tiny.answer(named).sequences.allSatisfy { $0.source == "odd" })
+        #expect(try !tiny.answer(named).sequences.isEmpty)
         named.candidates = CandidateSelection(limit: 7)
         #expect(try tiny.answer(named).candidates.considered == 7)
         named.candidates = CandidateSelection(ids: ["text-3", "nothing of that name"])
         #expect(throws: QueryError.self) { try tiny.answer(named) }
         #expect(throws: QueryError.self) { try engine.validate(named) }
+    }
+
+    @Test("refuses a source that the corpus does not have, and lists those that it has")
+    func unknownSource() throws {
+        for source in ["nowhere", "od", "Odd", "odd\0"] {
+            var asked = query
+            asked.candidates = CandidateSelection(source: source)
+            guard case .failure(.unusable(let field, let reason)) = engine.answer([asked])[0] else {
+                Issue.record("\(source) was not refused")
+                continue
+            }
+            #expect(field == "candidates.source" && reason.contains("\"odd\""), "\(reason)")
+            #expect(throws: QueryError.unusable(field: field, reason: reason)) { try engine.validate(asked) }
+        }
     }
 
     @Test("answers the others when one query cannot be")

@@ -26,7 +26,7 @@ struct ExitStatusTests {
     func failure() async throws {
         let folder = try TemporaryFolder()
         let outcome = try await Program.run(["fit", "--model", folder.path("nowhere")], in: folder)
-        expectFailure(outcome, saying: "nowhere", "config.json")
+        expectFailure(outcome, saying: "nowhere", "hf download")
         #expect(outcome.errorLines.count == 1)
         #expect(outcome.output == "")
     }

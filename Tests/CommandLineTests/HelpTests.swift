@@ -36,4 +36,17 @@ struct HelpTests {
         #expect(outcome.error.contains("sampled"))
         #expect(outcome.error.contains("tributary fit"))
     }
+
+    @Test(
+        "names the nearest command or option to one that is misspelt",
+        arguments: [
+            (["qurey", "--prompt", "a"], "Did you mean 'query'?"), (["imports"], "Did you mean 'import'?"),
+            (["analyse"], "the commands are import, fit,"), (["query", "--promt", "a"], "Did you mean '--prompt'?"),
+            (["query", "--completion", "b", "--rescores", "1"], "Did you mean '--rescore'?"),
+        ])
+    func misspelt(arguments: [String], words: String) async throws {
+        let outcome = try await Program.run(arguments, in: TemporaryFolder())
+        #expect(outcome.status == 2)
+        #expect(outcome.error.contains(words), "\(outcome.error)")
+    }
 }

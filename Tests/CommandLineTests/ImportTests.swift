@@ -19,6 +19,7 @@ struct ImportTests {
         let again = try await workspace.runToSuccess(["import", file])
         #expect(again.output.contains("imported: 0 documents"))
         #expect(again.output.contains("3 duplicates"))
+        #expect(again.error.contains("warning: nothing was added") && !first.error.contains("warning"))
         #expect(again.output.contains("the corpus has 3 documents"))
     }
 

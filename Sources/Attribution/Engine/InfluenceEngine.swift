@@ -78,7 +78,22 @@ extension InfluenceEngine: InfluenceAnswering {
         _ = try tokenize(query)
         if query.candidates.needsIndex { _ = try index.required() }
         if let ids = query.candidates.ids { _ = try selector(asOf: .max).named(ids, source: nil) }
+        if let source = query.candidates.source { try refuse(unknownSource: source) }
     }
+
+    /// - Throws: ``QueryError`` that lists the corpus's sources, if this is not one of them.
+    func refuse(unknownSource source: String) throws {
+        guard try !corpus.hasSource(source) else { return }
+        let known = try corpus.sources().map(\.source)
+        let shown = known.prefix(Self.shownSources).map { "\"\($0)\"" }.joined(separator: ", ")
+        let others = known.count > Self.shownSources ? " and \(known.count - Self.shownSources) more" : ""
+        throw QueryError.unusable(
+            field: "candidates.source",
+            reason: "the corpus has no source \"\(source)\"; "
+                + (known.isEmpty ? "its documents have none at all" : "its sources are \(shown)\(others)"))
+    }
+
+    private static let shownSources = 20
 
     public func answer(
         _ queries: [InfluenceQuery], checkpoint: (any SweepCheckpoint)?, control: WorkControl<InfluenceProgress>
@@ -87,6 +102,7 @@ extension InfluenceEngine: InfluenceAnswering {
         var usable: [(index: Int, query: InfluenceQuery, tokenized: TokenizedQuery)] = []
         for (index, query) in queries.enumerated() {
             do {
+                if let source = query.candidates.source { try refuse(unknownSource: source) }
                 usable.append((index, try written(query), try tokenize(query)))
             } catch {
                 outcomes[index] = .failure(QueryError(error))

@@ -267,6 +267,14 @@ extension CorpusStore {
         }
     }
 
+    public func hasSource(_ source: String) throws -> Bool {
+        guard !source.isCutBySQLite else { return false }
+        return try read { db in
+            try Bool.fetchOne(
+                db, sql: "SELECT EXISTS (SELECT 1 FROM documents WHERE source = ?)", arguments: [source]) ?? false
+        }
+    }
+
     /// The sources of the corpus, with the number of sequences of each; documents without a source are left out.
     public func sources() throws -> [(source: String, sequences: Int)] {
         try read { db in

@@ -72,6 +72,9 @@ struct HuggingFaceFolder: CheckpointSource {
     init(_ folder: String) throws {
         let path = URL(fileURLWithPath: folder).appendingPathComponent("config.json").path
         guard let json = FileManager.default.contents(atPath: path) else {
+            guard FileManager.default.fileExists(atPath: folder) else {
+                throw CheckpointError.noSuchModel(path: folder)
+            }
             throw CheckpointError.missingFile("config.json", folder: folder)
         }
         self.folder = folder

@@ -2,6 +2,7 @@ import Foundation
 
 /// Why a checkpoint folder cannot be used.
 public enum CheckpointError: Error, Equatable, CustomStringConvertible {
+    case noSuchModel(path: String)
     case missingFile(String, folder: String)
     case malformedConfiguration(field: String, expected: String, found: String)
     case unsupportedArchitecture(found: String, supported: [String])
@@ -20,6 +21,9 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
+        case .noSuchModel(let path):
+            "\(path): there is no such folder and no such file. Tributary downloads nothing: if it is the name of a model on the "
+                + "Hugging Face hub, get it with `hf download \(path) --local-dir FOLDER`, and give that folder."
         case .missingFile(let file, let folder):
             "\(folder): there is no \(file). A checkpoint folder has config.json, tokenizer.json and model.safetensors "
                 + "(or its shards with model.safetensors.index.json)."

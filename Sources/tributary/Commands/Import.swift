@@ -87,6 +87,11 @@ struct Import: ParsableCommand {
             title: "importing", control)
         for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
         print(Self.report(summary, total: try corpus.statistics()))
+        if summary.documents == 0 {
+            printError(
+                "tributary: warning: nothing was added to the corpus"
+                    + (summary.duplicates > 0 ? ": it has all of these documents already" : ""))
+        }
     }
 
     private static func report(_ summary: CorpusImportSummary, total: CorpusStatistics) -> String {

@@ -113,10 +113,6 @@ struct Query: ParsableCommand {
     }
 
     func validate() throws {
-        let given = [prompt != nil, queries != nil, behaviour != nil, chat != nil].filter(\.self).count
-        guard given == 1, (prompt == nil) == (completion == nil) else {
-            throw ValidationError("give one of these: --prompt and --completion; --queries; --behaviour; --chat")
-        }
         guard prompt != nil || (contrast == nil && spans.isEmpty) else {
             throw ValidationError("--contrast and --span go with --completion: in a file, each line has its own")
         }
@@ -132,7 +128,18 @@ struct Query: ParsableCommand {
         }
     }
 
+    /// Not part of ``validate()``, because that would hide misspelt options, which are only found after it.
+    private func checkQuestion() throws {
+        let given = [prompt != nil, queries != nil, behaviour != nil, chat != nil].filter(\.self).count
+        guard given == 1, (prompt == nil) == (completion == nil) else {
+            throw ValidationError(
+                "give one of these: --prompt and --completion; --queries; --behaviour; --chat (see tributary query --help)"
+            )
+        }
+    }
+
     func run() throws {
+        try checkQuestion()
         let interruption = Interruption()
         let format = format ?? .table
         var settings = settings

@@ -60,7 +60,8 @@ struct CheckpointRefusalTests {
         let message = refusal()
         #expect(message.hasPrefix(scratch.folder) && message.contains("there is no config.json"))
         let absent = scratch.path("absent")
-        #expect(refusal(folder: absent).hasPrefix(absent))
+        let unknown = refusal(folder: absent)
+        #expect(unknown.hasPrefix("\(absent): there is no such folder") && unknown.contains("hf download"))
     }
 
     @Test(
