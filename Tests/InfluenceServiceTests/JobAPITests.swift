@@ -67,12 +67,36 @@ struct JobAPITests {
         arguments: [
             ("status=done", "status", "queued, running"), ("limit=0", "limit", "from 1 to 1000"),
             ("limit=many", "limit", "many"),
-            ("cursor=x", "cursor", "next_cursor"), ("offset=3", "offset", "status, limit, cursor"),
+            ("cursor=x", "cursor", "next_cursor"), ("offset=3", "offset", "status, failures, limit, cursor"),
+            ("failures=yes", "failures", "true or false"),
         ])
     func items(item: String, field: String, words: String) async throws {
         try await TestServer.run { server in
             try await server.client.get("/v1/jobs?\(item)").expectProblem(
                 "invalid-field", status: 400, field: field, says: words)
+        }
+    }
+
+    @Test("are found by what failed in them, also those that have other queries with answers")
+    func failures() async throws {
+        try await TestServer.run { server in
+            let good = try await server.post("a")
+            let bad = try await server.post("b", completion: " broken")
+            let reply = try await server.client.post(
+                "/v1/influence",
+                json: #"[{"prompt": "c", "completion": "x"}, {"prompt": "d", "completion": " broken"}]"#)
+            let mixed = try #require(reply.headers["location"])
+            _ = try await server.job(good, until: "succeeded")
+            _ = try await server.job(bad, until: "failed")
+            _ = try await server.job(mixed, until: "succeeded")
+            let found = try await server.client.get("/v1/jobs?failures=true")
+            #expect(try found.count("jobs") == 2)
+            #expect(
+                try ["/v1/jobs/\(found.string("jobs.0.id") ?? "")", "/v1/jobs/\(found.string("jobs.1.id") ?? "")"] == [
+                    mixed, bad,
+                ])
+            #expect(try await server.client.get("/v1/jobs?failures=false").count("jobs") == 3)
+            #expect(try await server.client.get("/v1/jobs?failures=true&status=succeeded").count("jobs") == 1)
         }
     }
 

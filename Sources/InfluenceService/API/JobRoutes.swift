@@ -12,6 +12,9 @@ extension API {
                 summary: "List jobs, the newest first",
                 parameters: [
                     .query("status", "Only jobs of this status.", schema: .choice("A status.", of: Job.Status.self)),
+                    .query(
+                        "failures", "true: only jobs of which a query failed, whatever their status.",
+                        schema: .boolean("Whether to list only these.", default: false)),
                     .limit(default: 50), .cursor,
                 ], answers: [.json("A page of jobs.", .jobList)], handler: getJobs),
             Operation(
@@ -62,14 +65,17 @@ extension API {
     @Sendable private func getJobs(_ request: Request) async throws -> Response {
         let statuses = Job.Status.allCases.map(\.rawValue).joined(separator: ", ")
         let status = try request.item("status", expected: "one of \(statuses)", Job.Status.init(rawValue:))
+        let withFailures = try request.item("failures", expected: "true or false") { Bool($0) } ?? false
         let asked = try PageQuery(request, defaultLimit: 50)
-        // Passing jobs have no cursor in the store, so they are only on the first page.
+        // Passing jobs have no cursor in the store, so they are only on the first page. Those that failed are forgotten.
         let passing =
-            asked.cursor == nil ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
+            asked.cursor == nil && !withFailures
+            ? store.board.passingJobs().filter { status == nil || $0.job.status == status } : []
         let shown = passing.prefix(asked.limit)
         var page = JobPage(jobs: [], next: PageQuery.cursors.upperBound)
         if shown.count < asked.limit {
-            page = try await store.jobs(status: status, limit: asked.limit - shown.count, after: asked.cursor)
+            page = try await store.jobs(
+                status: status, withFailures: withFailures, limit: asked.limit - shown.count, after: asked.cursor)
         }
         let documents =
             shown.map { JobDocument($0.job, progress: $0.progress) }

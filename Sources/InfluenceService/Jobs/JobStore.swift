@@ -93,8 +93,12 @@ final class JobStore: Sendable {
 
     /// Jobs from the newest to the oldest.
     ///
-    /// - Parameter cursor: The ``JobPage/next`` of the previous page.
-    func jobs(status: Job.Status? = nil, limit: Int, after cursor: Int64? = nil) async throws -> JobPage {
+    /// - Parameters:
+    ///   - withFailures: Only jobs of which a query failed, whatever their status.
+    ///   - cursor: The ``JobPage/next`` of the previous page.
+    func jobs(
+        status: Job.Status? = nil, withFailures: Bool = false, limit: Int, after cursor: Int64? = nil
+    ) async throws -> JobPage {
         try await read { [file] database in
             var conditions = ["number < ?"]
             var arguments: StatementArguments = [cursor ?? Int64.max]
@@ -102,6 +106,7 @@ final class JobStore: Sendable {
                 conditions.append("status = ?")
                 arguments += [status.rawValue]
             }
+            if withFailures { conditions.append("(failed_query_count > 0 OR status = 'failed')") }
             let rows = try Row.fetchAll(
                 database,
                 sql: """

@@ -79,8 +79,9 @@ export const job = (id, signal) => call(`/v1/jobs/${path(id)}`, { signal });
 export const cancel = (id) => call(`/v1/jobs/${path(id)}`, { method: "DELETE" });
 
 /** A page of jobs, newest first. */
-export function jobs({ status, cursor, limit = 50 } = {}, signal) {
+export function jobs({ status, failures, cursor, limit = 50 } = {}, signal) {
   const items = new URLSearchParams({ limit });
+  if (failures) items.set("failures", "true");
   if (status) items.set("status", status);
   if (cursor) items.set("cursor", cursor);
   return call(`/v1/jobs?${items}`, { signal });

@@ -3,7 +3,7 @@
 import { cancel, jobs as fetchJobs } from "./api.js";
 import { announce, h, replace } from "./dom.js";
 import { isFinal, rest } from "./events.js";
-import { ago, plural, seconds } from "./format.js";
+import { ago, count, plural, seconds } from "./format.js";
 import { labelOf, said } from "./question.js";
 import { keepInAddress, link } from "./router.js";
 
@@ -41,10 +41,15 @@ export async function showJobs(main, { items }, signal) {
     refresh().then(() => announce(plural(shown.size, "job")));
   }
 
+  /** A list of which some questions were not answered is looked for among those that failed. */
+  function asked() {
+    return status === "failed" ? { failures: true } : { status };
+  }
+
   async function refresh() {
-    const asked = status;
-    const page = await fetchJobs({ status }, signal);
-    if (asked !== status || signal.aborted) return;
+    const before = status;
+    const page = await fetchJobs(asked(), signal);
+    if (before !== status || signal.aborted) return;
     const earlier = [...shown.values()].filter((job) => job.isEarlier);
     shown = new Map(page.jobs.map((job) => [job.id, job]));
     for (const job of earlier) if (!shown.has(job.id)) shown.set(job.id, job);
@@ -53,7 +58,7 @@ export async function showJobs(main, { items }, signal) {
   }
 
   async function older() {
-    const page = await fetchJobs({ status, cursor }, signal);
+    const page = await fetchJobs({ ...asked(), cursor }, signal);
     for (const job of page.jobs) shown.set(job.id, { ...job, isEarlier: true });
     cursor = page.next_cursor ?? null;
     show();
@@ -97,9 +102,12 @@ export async function showJobs(main, { items }, signal) {
     const began = Date.parse(job.started_at ?? job.created_at);
     return h("tr", { role: "row", dataset: { key, job: job.id } },
       h("th", { scope: "row", role: "rowheader" }, name,
-        job.queries > 1 && h("span", { class: "hint" }, ` ${plural(job.queries, "query")}`)),
+        job.queries > 1 && h("span", { class: "hint" }, job.failed_queries > 0 && isFinal(job)
+          ? ` ${count(job.queries - job.failed_queries)} of ${plural(job.queries, "query")} answered`
+          : ` ${plural(job.queries, "query")}`)),
       h("td", { role: "cell" },
-        h("span", { class: "status", dataset: { status: job.status } }, job.status),
+        h("span", { class: "status", dataset: { status: job.status } },
+          job.failed_queries > 0 && job.status === "succeeded" ? "partly failed" : job.status),
         job.stage && h("span", { class: "hint" }, ` ${job.stage}${progress}`)),
       h("td", { role: "cell" }, h("time", { datetime: job.created_at, title: job.created_at }, ago(job.created_at))),
       h("td", { role: "cell", class: "number" }, 

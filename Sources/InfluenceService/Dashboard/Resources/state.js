@@ -144,7 +144,7 @@ function failedRequests(families) {
 
 async function showErrors(place, signal) {
   try {
-    const page = await fetchJobs({ status: "failed", limit: 10 }, signal);
+    const page = await fetchJobs({ failures: true, limit: 10 }, signal);
     replace(place, h("h2", {}, "Recent errors"),
       page.jobs.length === 0 ? h("p", { class: "empty" }, "No job has failed.")
         : h("ul", { class: "errors" }, page.jobs.map((job) => h("li", {},
