@@ -14,7 +14,7 @@ extension API {
                     .query("status", "Only jobs of this status.", schema: .choice("A status.", of: Job.Status.self)),
                     .query(
                         "failures", "true: only jobs of which a query failed, whatever their status.",
-                        schema: .boolean("Whether to list only these.", default: false)),
+                        schema: .choice("Whether to list only these.", ["true", "false"])),
                     .limit(default: 50), .cursor,
                 ], answers: [.json("A page of jobs.", .jobList)], handler: getJobs),
             Operation(
