@@ -92,7 +92,6 @@ public struct SanityChecks: EvaluationStudy {
             of: "scoring \(subject.rowids.count) sequences \(vectors.count + gradients.count) times")
     }
 
-    /// Each vector's scores of all sequences.
     private func scores(
         _ vectors: [ParameterVector], of decoder: DecoderModel, _ stage: String, _ control: EvaluationControl
     ) throws -> [[Double]] {

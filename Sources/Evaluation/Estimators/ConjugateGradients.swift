@@ -18,7 +18,6 @@ struct ConjugateGradients: InverseCurvature {
     ///   - sequences: The matrix's sequences over which G is the mean; all by default.
     ///   - damping: λ of each layer.
     ///   - preconditioner: The method needs a fixed, symmetric positive definite inverse, as this type is.
-    ///   - iterations: The most iterations.
     ///   - tolerance: The `‖v - (G + λI) x‖ / ‖v‖` at which a vector counts as solved.
     init(
         _ matrix: GaussNewtonMatrix, over sequences: [Int]? = nil, damping: [Double],

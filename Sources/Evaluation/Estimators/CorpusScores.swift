@@ -10,9 +10,7 @@ struct CorpusScores: Sendable {
     /// How many queries are solved at a time, which lets them share forward passes.
     private static let together = 20
 
-    /// - Parameters:
-    ///   - evaluation: The study that needs them.
-    ///   - path: The file with the scores, from which an interrupted run continues; `nil` for none.
+    /// - Parameter path: The file with the scores, from which an interrupted run continues; `nil` for none.
     init(
         for evaluation: String, _ subject: EvaluationSubject, _ measurements: [Measurement],
         _ settings: EstimatorSettings, records path: String?
@@ -44,7 +42,6 @@ struct CorpusScores: Sendable {
 /// Scores as a run keeps them as soon as they are computed: one row per query, one column per sequence.
 struct ScoreRecord: Sendable, Codable {
     var scores: [[Double]]
-    /// The cost of an estimator's scores.
     var cost: EstimatorCost?
     /// Of a response: ``ProximalBregmanResponse/Response/residual``, and the seconds that it took.
     var residual: Double?
@@ -52,8 +49,6 @@ struct ScoreRecord: Sendable, Codable {
 }
 
 extension RunIdentity {
-    /// The identity of scores of a subject's sequences for some queries.
-    ///
     /// - Parameter settings: Everything else that the scores depend on.
     init(
         scoresFor evaluation: String, _ subject: EvaluationSubject, _ queries: [EvaluationQuery], seed: UInt64,

@@ -20,9 +20,7 @@ struct DiagonalInverse: InverseCurvature {
     /// own distribution.
     ///
     /// - Parameters:
-    ///   - matrix: The curvature whose diagonal is taken.
     ///   - sequences: The sequences that are used; all by default.
-    ///   - seed: The seed of the labels.
     ///   - damping: λ of each layer.
     init(
         of matrix: GaussNewtonMatrix, over sequences: [Int]? = nil, seed: UInt64 = 0, damping: [Double],

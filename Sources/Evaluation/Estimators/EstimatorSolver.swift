@@ -192,7 +192,6 @@ struct EstimatorSolver: Sendable {
         return subject.sequences.filter { matches[$0] > 0 }.sorted { (matches[$0], $1) > (matches[$1], $0) }
     }
 
-    /// The norm of each sequence's gradient over all tracked layers.
     func gradientNorms(of sequences: [Int], step: @escaping @Sendable () throws -> Void) throws -> [Double] {
         let chunks = stride(from: 0, to: sequences.count, by: 8).map { $0..<min($0 + 8, sequences.count) }
         let slots = (0..<subject.workers.count).map { _ in

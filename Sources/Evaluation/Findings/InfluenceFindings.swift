@@ -66,7 +66,6 @@ public struct InfluenceFindings: EvaluationStudy {
         ).vectors
     }
 
-    /// The scores of all sequences.
     private func scores(_ vectors: [ParameterVector], _ control: EvaluationControl) throws -> [[Double]] {
         let total = subject.rowids.count
         let solver = EstimatorSolver(subject, EstimatorSettings())
@@ -81,7 +80,6 @@ public struct InfluenceFindings: EvaluationStudy {
         ) { control.report("scores", $0, of: total) }
     }
 
-    /// The power law of each query's tail, and how credible it is.
     private func tails(
         of scores: [[Double]], _ control: EvaluationControl
     ) throws -> [(tail: PowerLawTail?, goodness: Double?)] {

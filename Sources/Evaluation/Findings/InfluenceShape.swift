@@ -59,7 +59,6 @@ public struct InfluenceByBlock: Sendable, Codable, Equatable {
     }
 }
 
-/// The block that a layer belongs to.
 enum BlockNumber {
     /// The first number in a layer's name, as in "model.layers.3.mlp.up_proj".
     static func of(_ name: String) -> Int? { name.split(separator: ".").lazy.compactMap { Int($0) }.first }

@@ -93,7 +93,6 @@ public struct HTMLReport: Sendable {
         """
 }
 
-/// Text within HTML.
 enum HTMLText {
     /// Escapes scalar by scalar: a mark that combines with a quotation mark must not hide it.
     static func escaped(_ text: String) -> String {

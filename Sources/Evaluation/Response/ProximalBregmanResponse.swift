@@ -39,7 +39,6 @@ struct ProximalBregmanResponse: Sendable {
         }
     }
 
-    /// Where the parameters went.
     struct Response: Sendable {
         /// `θ(ε) - θ_base`
         let displacement: ParameterVector
@@ -177,8 +176,6 @@ struct ProximalBregmanResponse: Sendable {
         return Date().timeIntervalSince(start)
     }
 
-    /// The model with its moved parameters.
-    ///
     /// The change of a measurement from the original model, divided by the weight, is comparable with the sequence's influence on it.
     /// Losses are Float32: changes below about 1e-5 nats are rounding.
     func model(after response: Response) -> DecoderModel {
@@ -258,9 +255,6 @@ struct QuasiNewtonMemory {
     /// The factor by which the initial inverse is too small along the last step.
     private var scale = 1.0
 
-    /// - Parameters:
-    ///   - initial: The inverse Hessian before any step.
-    ///   - capacity: How many of the last steps are kept.
     init(_ initial: KroneckerInverse, capacity: Int) {
         self.initial = initial
         self.capacity = capacity

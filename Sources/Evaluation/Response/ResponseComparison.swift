@@ -70,7 +70,6 @@ public struct ResponseComparison: EvaluationStudy {
         return try result(sequences, records, seconds: Date().timeIntervalSince(start))
     }
 
-    /// An estimator with its settings.
     private struct Contender {
         let estimator: EstimatorKind
         let settings: EstimatorSettings

@@ -35,9 +35,7 @@ public struct ResponseResult: EvaluationResult, Codable, Equatable {
 extension ResponseResult.Estimator {
     /// Compares estimators' scores with the responses, and with EK-FAC's scores if EK-FAC is among the estimators.
     ///
-    /// - Parameters:
-    ///   - found: Each estimator's scores, with one row per query and one column per sequence, as in `responses`.
-    ///   - seed: The seed of the bootstrap.
+    /// - Parameter found: Each estimator's scores, with one row per query and one column per sequence, as in `responses`.
     static func compared(
         _ found: [(name: EstimatorKind, scores: [[Double]], cost: EstimatorCost?)], with responses: [[Double]],
         seed: UInt64
@@ -108,7 +106,6 @@ extension ResponseResult {
         ]
     }
 
-    /// EK-FAC's scores beside the response, and the plain inner product of gradients.
     private var scatters: [EvaluationReport.Element] {
         [EstimatorKind.ekfac, .identity].compactMap { kind in
             guard let own = estimators.first(where: { $0.name == kind }) else { return nil }
@@ -123,7 +120,6 @@ extension ResponseResult {
         }
     }
 
-    /// One series per query if there are few queries, otherwise one series of all.
     private func series(of estimator: Estimator) -> [Plot.Series] {
         let points = queries.indices.map { query in
             zip(estimator.scores[query], responses[query]).map { (x: $0, y: $1) }

@@ -32,7 +32,6 @@ extension DatamodelingResult.Estimator {
     /// - Parameters:
     ///   - predictions: Each estimator's sums of scores, with one row per query and one column per trained model.
     ///   - measured: The log-probabilities, with the same rows and columns.
-    ///   - seed: The seed of the bootstrap.
     static func compared(
         _ predictions: [(name: String, sums: [[Double]])], with measured: [[Double]], seed: UInt64
     ) -> [DatamodelingResult.Estimator] {

@@ -87,9 +87,7 @@ struct TrainingSubsets: Sendable, Equatable {
     /// For each model, the indices of its sequences in ascending order.
     let indices: [[Int]]
 
-    /// - Parameters:
-    ///   - count: How many subsets.
-    ///   - share: The share of all sequences in each.
+    /// - Parameter share: The share of all sequences in each subset.
     init(of sequences: Int, count: Int, share: Double, seed: UInt64) {
         let kept = min(max(Int((share * Double(sequences)).rounded()), 1), sequences)
         indices = (0..<count).map { number in

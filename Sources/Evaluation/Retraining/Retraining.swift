@@ -35,7 +35,6 @@ struct RetrainingRecipe: Sendable {
     /// Trains on one worker, so that several models can train side by side and each is the same, bit for bit.
     ///
     /// - Parameters:
-    ///   - indices: The sequences to train on.
     ///   - seed: The seed of initial weights and order, in place of the recipe's own.
     ///   - step: Called before each training step.
     ///   - progress: Called after each training step.
@@ -53,7 +52,6 @@ struct RetrainingRecipe: Sendable {
         }
     }
 
-    /// The steps of a training on this many sequences.
     func steps(on count: Int) -> Int {
         (count + settings.batchSequences - 1) / settings.batchSequences * settings.epochs
     }
@@ -62,7 +60,6 @@ struct RetrainingRecipe: Sendable {
     ///
     /// - Parameters:
     ///   - counts: How many sequences each training has.
-    ///   - parameters: The model's number of parameters.
     ///   - workers: How many models are trained at a time.
     func check(_ counts: [Int], parameters: Int, workers: Int, _ control: EvaluationControl) throws {
         guard control.limit != nil, let first = counts.max() else { return }
@@ -95,7 +92,6 @@ struct RetrainingRecipe: Sendable {
 ///
 /// As many models are trained at a time as there are workers. Each worker keeps a model's measurements before it begins the next.
 struct RetrainedMeasurements: Sendable {
-    /// One model to train.
     struct Training: Sendable, Equatable {
         /// The key of its record.
         var key: String

@@ -21,8 +21,6 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
         /// The threads that wait for the end of the write under way.
         var waiting: [DispatchSemaphore] = []
 
-        /// Takes the turn to write.
-        ///
         /// - Returns: What to wait for before trying again, if another thread has the turn.
         mutating func beginWrite() -> DispatchSemaphore? {
             guard isWriting else {
@@ -34,9 +32,7 @@ public final class RunRecords<Record: Codable & Sendable>: Sendable {
             return semaphore
         }
 
-        /// Gives the turn back.
-        ///
-        /// - Returns: The threads that wait for it.
+        /// - Returns: The threads that wait for the turn to write.
         mutating func endWrite() -> [DispatchSemaphore] {
             defer { waiting = [] }
             isWriting = false
@@ -151,7 +147,6 @@ public struct RunIdentity: Sendable, Codable, Equatable {
         String(decoding: try JSONEncoder.sorted().encode(value), as: UTF8.self)
     }
 
-    /// The names of the differing parts, for people.
     func differences(from other: RunIdentity) -> [String] {
         var names: [String] = []
         if evaluation != other.evaluation { names.append("evaluation") }

@@ -36,7 +36,6 @@ public struct EvaluationSubject: Sendable {
 
     var decoder: DecoderModel { checkpoint.decoder }
     var tracked: TrackedLayers { factors.tracked }
-    /// The indices of all sequences.
     var sequences: Range<Int> { rowids.indices }
 
     /// Some sequences, in the given order.

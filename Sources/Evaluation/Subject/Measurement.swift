@@ -41,7 +41,6 @@ struct Measurement: Sendable {
         completionStart = joined.completionStart
     }
 
-    /// The measurements of several queries, in their order.
     static func all(_ queries: [EvaluationQuery], of checkpoint: Checkpoint) throws -> [Measurement] {
         guard !queries.isEmpty else { throw EvaluationError.noQueries }
         return try queries.map { try Measurement($0, of: checkpoint) }

@@ -2,7 +2,6 @@ import ArgumentParser
 import Curvature
 import Transformer
 
-/// `tributary fit`: EK-FAC factors from a workspace's corpus.
 struct Fit: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Fit a model's EK-FAC factors on its corpus.",

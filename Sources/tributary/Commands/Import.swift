@@ -1,7 +1,6 @@
 import ArgumentParser
 import Corpus
 
-/// `tributary import`: documents into a workspace's corpus.
 struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Import the text that a model was trained on.",

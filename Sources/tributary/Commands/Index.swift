@@ -1,7 +1,6 @@
 import ArgumentParser
 import Attribution
 
-/// `tributary index`: the gradient index of a workspace's corpus.
 struct Index: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Index the corpus by its gradients, to find candidates by estimated influence.",

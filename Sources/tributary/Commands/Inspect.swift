@@ -4,7 +4,6 @@ import Foundation
 import InfluenceService
 import Transformer
 
-/// `tributary inspect`: describes a model or a workspace, and estimates what it would cost to use.
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Describe a model or a workspace, the memory it needs, and what a fit and a sweep would cost.",
@@ -108,7 +107,6 @@ struct Inspect: ParsableCommand {
         return Inspection(model: model, workspace: workspace, server: try server(of: model, in: folder))
     }
 
-    /// The most memory that a server of the model takes.
     private func server(of model: ModelInspection?, in folder: URL) throws -> MemoryBound? {
         var settings = try config.map { try Configuration(file: URL(fileURLWithPath: $0)) } ?? Configuration()
         try settings.apply(environment: ProcessInfo.processInfo.environment)

@@ -190,7 +190,6 @@ struct Query: ParsableCommand {
         return try QueryFile(path: queries).queries(defaults: defaults, hasRank: settings.rank != nil)
     }
 
-    /// The position of a part of the completion.
     private func position(of span: String) throws -> CompletionSpan {
         let completion = completion ?? ""
         let scalars = completion.unicodeScalars

@@ -68,7 +68,6 @@ struct Logits: ParsableCommand {
     }
 }
 
-/// `tributary render`: a server's result as the table that `tributary query` prints.
 struct Render: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print a result in JSON from standard input as a table.", shouldDisplay: false)

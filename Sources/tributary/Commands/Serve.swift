@@ -4,7 +4,6 @@ import InfluenceService
 import LinearAlgebra
 import Logging
 
-/// `tributary serve`: the HTTP server.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer influence queries over HTTP.",

@@ -3,7 +3,6 @@ import Files
 import Foundation
 import InfluenceService
 
-/// `tributary token`: who is allowed to use a server.
 struct Token: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create, list and revoke the tokens that a server accepts.",
@@ -16,7 +15,6 @@ struct Token: ParsableCommand {
             """,
         subcommands: [Create.self, List.self, Revoke.self])
 
-    /// The file with the tokens.
     struct Location: ParsableArguments {
         @OptionGroup var workspace: WorkspaceOptions
 

@@ -8,7 +8,6 @@ import Tokenizer
 import Transformer
 import Yams
 
-/// `tributary train`: a tokenizer and a small llama-like model from text.
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a small model on a corpus.",

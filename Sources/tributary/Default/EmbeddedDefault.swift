@@ -5,19 +5,13 @@ import Foundation
 /// Both are package resources, in a folder beside the program; an installation can keep the folder under `../share/tributary`
 /// instead. This type searches for it because `Bundle.module` would end the process if it found nothing.
 enum EmbeddedDefault {
-    /// The model's name in results and in the names of folders.
     static let name = "default"
 
     private static let resources = "tributary_tributary.resources"
 
-    /// The checkpoint folder.
-    ///
-    /// - Throws: ``EmbeddedDefaultError`` if it is not installed.
     static func modelFolder() throws(EmbeddedDefaultError) -> URL { try resource("default/model") }
 
     /// The documents that the model was trained on, as compressed JSON lines.
-    ///
-    /// - Throws: ``EmbeddedDefaultError`` if they are not installed.
     static func corpusFile() throws(EmbeddedDefaultError) -> URL { try resource("default/corpus.jsonl.gz") }
 
     private static func resource(_ path: String) throws(EmbeddedDefaultError) -> URL {
@@ -33,7 +27,6 @@ enum EmbeddedDefault {
     }
 }
 
-/// Why the embedded model or its corpus cannot be used.
 enum EmbeddedDefaultError: Error, Equatable, CustomStringConvertible, LocalizedError {
     case missing(looked: [String])
 

@@ -31,7 +31,6 @@ enum ModelSource: Sendable, Equatable {
         }
     }
 
-    /// Loads the model.
     func load() throws -> Checkpoint { try load(adapter: nil) }
 
     private func load(adapter: String?) throws -> Checkpoint {

@@ -4,7 +4,6 @@ import Evaluation
 import Files
 import Foundation
 
-/// `tributary evaluate`: what scores are worth, with one subcommand per study.
 struct Evaluate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract:
@@ -15,7 +14,6 @@ struct Evaluate: ParsableCommand {
         ])
 }
 
-/// The options of every study.
 struct EvaluationOptions: ParsableArguments {
     @OptionGroup(title: "Model") var location: WorkspaceOptions
 
@@ -46,7 +44,6 @@ struct EvaluationOptions: ParsableArguments {
     }
 }
 
-/// The queries of a study.
 struct QuestionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Evaluation
 
-/// `tributary evaluate sanity`: checks that any score of training sequences should pass.
 struct EvaluateSanity: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: SanityChecks.name,
@@ -44,7 +43,6 @@ struct EvaluateSanity: ParsableCommand {
     }
 }
 
-/// `tributary evaluate tailpatch`: one training step on each top sequence.
 struct EvaluateTailPatch: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: TailPatch.name,

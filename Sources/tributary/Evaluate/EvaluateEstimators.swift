@@ -1,7 +1,6 @@
 import ArgumentParser
 import Evaluation
 
-/// `tributary evaluate estimators`: how similarly estimators rank, and what they cost.
 struct EvaluateEstimators: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: EstimatorComparison.name,

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Evaluation
 
-/// `tributary evaluate findings`: do findings about large models hold for this one?
 struct EvaluateFindings: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: InfluenceFindings.name,

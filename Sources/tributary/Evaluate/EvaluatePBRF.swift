@@ -1,7 +1,6 @@
 import ArgumentParser
 import Evaluation
 
-/// `tributary evaluate pbrf`: scores beside the effect that they are meant to predict.
 struct EvaluatePBRF: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: ResponseComparison.name,

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Evaluation
 
-/// `tributary evaluate lds`: the linear datamodeling score.
 struct EvaluateLDS: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: LinearDatamodeling.name,
@@ -54,7 +53,6 @@ struct EvaluateLDS: ParsableCommand {
     }
 }
 
-/// `tributary evaluate remove`: training without a query's top sequences.
 struct EvaluateRemove: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: RemovalStudy.name,
@@ -102,7 +100,6 @@ struct EvaluateRemove: ParsableCommand {
     }
 }
 
-/// `tributary evaluate mislabel`: does self-influence find the corrupted sequences?
 struct EvaluateMislabel: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: MislabelDetection.name,

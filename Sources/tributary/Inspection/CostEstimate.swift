@@ -43,7 +43,6 @@ struct CostEstimate: Sendable, Encodable {
     let eigenvalues: Stage
     /// The sum of the three.
     let fit: Stage
-    /// The bytes of the files that a fit writes.
     let factorFileBytes: Int
     /// A sweep of one compressed query over all sequences.
     let sweep: Stage

@@ -41,7 +41,6 @@ struct InspectionText {
             + (note.isEmpty ? "" : "  " + style.styled(note, .dim))
     }
 
-    /// A row with a number, and a note after it.
     private func amount(_ label: String, _ value: String, _ note: String = "") -> String {
         row(label, value.rightAligned(in: 11), note)
     }

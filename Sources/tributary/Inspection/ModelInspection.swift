@@ -32,13 +32,7 @@ struct ModelInspection: Sendable, Encodable {
     let measurement: MachineMeasurement?
     let costs: CostEstimate
 
-    /// Inspects a model.
-    ///
-    /// - Parameters:
-    ///   - selection: Which layers are tracked.
-    ///   - largestBlock: The most rows of a diagonal block of a covariance; `nil` for no split.
-    ///   - load: The sequences whose costs are estimated.
-    ///   - measurement: Without it, costs have no times, and memory has no workspaces.
+    /// - Parameter measurement: Without it, costs have no times, and memory has no workspaces.
     init(
         of checkpoint: Checkpoint, tracking selection: LayerSelection = .feedForward, largestBlock: Int? = nil,
         load: CorpusLoad, workers: Int, measurement: MachineMeasurement?
@@ -71,7 +65,6 @@ struct ModelInspection: Sendable, Encodable {
     }
 }
 
-/// A model's tokenizer.
 struct TokenizerInspection: Sendable, Encodable {
     struct SpecialToken: Sendable, Encodable {
         let id: Int32
@@ -97,7 +90,6 @@ struct TokenizerInspection: Sendable, Encodable {
     }
 }
 
-/// A linear layer whose influence is computed.
 struct TrackedLayerInspection: Sendable, Encodable {
     let name: String
     /// Including the 1 that is appended if the layer has a bias.

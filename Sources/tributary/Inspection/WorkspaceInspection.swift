@@ -21,7 +21,6 @@ struct WorkspaceInspection: Sendable, Encodable {
         let layers: Int
         /// The bytes of all files.
         let fileBytes: Int
-
     }
 
     let folder: String
@@ -35,8 +34,6 @@ struct WorkspaceInspection: Sendable, Encodable {
     let jobBytes: Int?
     let checkpoints: Int
 
-    /// Inspects a workspace.
-    ///
     /// - Throws: ``CorpusError`` or ``SafetensorsError`` for a file that cannot be read.
     init(folder: URL) throws {
         self.folder = folder.path

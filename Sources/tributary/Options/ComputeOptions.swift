@@ -3,7 +3,6 @@ import Attribution
 import Limits
 import LinearAlgebra
 
-/// The precision of a sweep.
 struct PrecisionOptions: ParsableArguments {
     @Option(
         help: """
@@ -17,7 +16,6 @@ struct PrecisionOptions: ParsableArguments {
 
 extension SweepPrecision: ExpressibleByArgument {}
 
-/// The number of threads that compute.
 struct WorkerOptions: ParsableArguments {
     @Option(help: "How many threads compute. (default: one per core)")
     var workers: Int?
@@ -40,7 +38,6 @@ extension Limit {
         throw ValidationError("\(name): \(refusal)")
     }
 
-    /// Refuses a value that an option with several values cannot have.
     func check(each values: [Value], of name: String) throws {
         for value in values { try check(value, of: name) }
     }

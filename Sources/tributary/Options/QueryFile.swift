@@ -9,8 +9,6 @@ import JSON
 struct QueryFile {
     let path: String
 
-    /// The file's queries.
-    ///
     /// A line can set any field of a query. Fields that no query has, such as an expected answer, are ignored.
     ///
     /// - Parameters:
@@ -70,7 +68,6 @@ struct QueryFile {
 
     private var name: String { path == "-" ? "standard input" : path }
 
-    /// The contents of the file after a byte order mark.
     private func bytes() throws -> ArraySlice<UInt8> {
         let data: Data
         do {
@@ -136,7 +133,6 @@ extension [JSONTree.Member] {
     }
 }
 
-/// Why a file of queries cannot be used.
 enum QueryFileError: Error, Equatable, CustomStringConvertible {
     case unreadable(file: String, reason: String)
     case foreignFormat(file: String, ForeignFormat)

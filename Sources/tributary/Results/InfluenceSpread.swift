@@ -6,7 +6,6 @@ import Limits
 struct InfluenceSpread {
     let lines: [String]
 
-    /// The most sources that are named.
     private static let sourceLimit = 4
 
     init(_ result: InfluenceResult) {

@@ -66,8 +66,6 @@ struct InfluentialText {
         return marked
     }
 
-    /// The text in lines.
-    ///
     /// - Parameters:
     ///   - width: The columns of a line.
     ///   - count: The most lines; `nil` for the whole text.

@@ -165,7 +165,6 @@ struct ResultTable {
         return lines
     }
 
-    /// The layers that contribute most to a score.
     private static func strongest(_ layers: [InfluentialSequence.LayerScore]) -> String {
         let shown = layers.sorted { abs($0.score) > abs($1.score) }.prefix(3)
         return shown.map { "\($0.name.escaped) \($0.score.withSign)" }.joined(separator: ", ")
@@ -220,7 +219,6 @@ extension String {
     }
 }
 
-/// The appearance of results as a table.
 struct TableOptions: ParsableArguments {
     @Option(
         help: """
@@ -251,7 +249,6 @@ struct TableOptions: ParsableArguments {
     }
 }
 
-/// Whether output has colour.
 struct ColorOptions: ParsableArguments {
     @Option(help: "auto, always or never.")
     var color = TableOptions.Color.auto

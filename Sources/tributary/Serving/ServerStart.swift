@@ -13,7 +13,6 @@ struct ServerStart: Sendable {
     let service: Service
     let manager: ServiceManager
     let logger: Logger
-    /// Whether to fit missing factors.
     let fitting: Bool
     let precision: SweepPrecision
     let workers: Workers

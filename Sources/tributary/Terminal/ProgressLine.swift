@@ -97,8 +97,6 @@ final class ProgressLine: ProgressDisplay {
         if end() == true { write("\n") }
     }
 
-    /// Ends the display.
-    ///
     /// - Returns: Whether a bar is on the terminal; `nil` if the display had ended before.
     private func end() -> Bool? {
         state.withLock { state in

@@ -32,7 +32,6 @@ final class Interruption: Sendable {
             })
     }
 
-    /// Whether the work should stop.
     var isRequested: Bool { flag.isRaised.load(ordering: .relaxed) }
 
     /// Whether the work should stop, for work on other threads.

@@ -2,7 +2,6 @@ import Foundation
 
 /// The capabilities of standard output: the width of its lines, and whether they can have colour.
 struct TerminalStyle: Sendable {
-    /// Columns of a line.
     let width: Int
     let hasColor: Bool
 
@@ -60,7 +59,6 @@ extension String {
     /// The width on a terminal, in columns.
     var columns: Int { reduce(0) { $0 + $1.columns } }
 
-    /// The text cut to this many columns.
     func cut(to width: Int) -> String {
         guard columns > width else { return self }
         var text = ""
@@ -79,7 +77,6 @@ extension String {
         return text + String(repeating: " ", count: max(0, width - text.columns))
     }
 
-    /// The text aligned right in a column.
     func rightAligned(in width: Int) -> String {
         String(repeating: " ", count: max(0, width - columns)) + self
     }

@@ -22,8 +22,6 @@ extension Workspace {
         return corpus
     }
 
-    /// Opens the corpus, or makes an empty one.
-    ///
     /// - Parameter sequenceLength: `nil` for the corpus's own; a new one gets the model's context, or
     ///   ``longestDefaultSequence`` if that is less.
     func openOrCreateCorpus(for checkpoint: Checkpoint, sequenceLength: Int?) throws -> CorpusStore {
@@ -39,7 +37,6 @@ extension Workspace {
                 sequenceLength: sequenceLength ?? recorded ?? min(context, Self.longestDefaultSequence)))
     }
 
-    /// Imports documents, with a display of the progress.
     @discardableResult
     func importDocuments(
         _ inputs: [CorpusInput], into corpus: CorpusStore, badRecords: CorpusImport.BadRecords = .stop,

@@ -3,7 +3,6 @@ import Curvature
 import LinearAlgebra
 import Transformer
 
-/// The settings of a fit of factors.
 struct FitSettings: Sendable {
     var fisher = FactorProvenance.Fisher.sampled
     var selection = LayerSelection.feedForward

@@ -58,7 +58,6 @@ struct Workspace: Sendable {
         return home.appending(path: ".local/share")
     }
 
-    /// Whether the folder is the default one, which users need not name.
     var isDefaultFolder: Bool { loaded != nil }
 
     func loadModel() throws -> Checkpoint { try loaded ?? model.load() }
@@ -70,7 +69,6 @@ struct Workspace: Sendable {
     static func indexFile(in folder: URL) -> String { folder.appending(path: "gradients.index").path }
 }
 
-/// Why a workspace cannot be used.
 enum WorkspaceError: Error, Equatable, CustomStringConvertible {
     case cannotCreate(reason: String)
     case noCorpus(folder: String, command: String)
@@ -123,7 +121,6 @@ extension Workspace {
         }
     }
 
-    /// An engine on the opened contents, with the gradient index.
     func makeEngine(
         _ checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore, precision: SweepPrecision,
         workers: Workers

@@ -12,8 +12,6 @@ final class WorkspaceLock: Sendable {
     private let handle: FileHandle
 
     /// Locks a folder, which must exist.
-    ///
-    /// - Throws: ``WorkspaceLockError``.
     init(folder: URL) throws(WorkspaceLockError) {
         let path = folder.appending(path: Self.fileName).path
         // Close on exec: a child process must not keep the lock.
@@ -42,7 +40,6 @@ final class WorkspaceLock: Sendable {
     }
 }
 
-/// Why a workspace cannot be locked.
 enum WorkspaceLockError: Error, Equatable, CustomStringConvertible {
     /// Another process uses it; its id, if the file has one.
     case inUse(folder: String, process: Int32?)

@@ -1,6 +1,5 @@
 import ArgumentParser
 
-/// The options that name the model and the workspace of a command.
 struct WorkspaceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -31,6 +30,5 @@ struct WorkspaceOptions: ParsableArguments {
 
     var source: ModelSource { ModelSource(path: model, adapter: adapter) }
 
-    /// The workspace, locked.
     func open() throws -> Workspace { try Workspace(of: source, folder: workspace) }
 }
