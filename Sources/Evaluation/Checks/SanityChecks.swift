@@ -58,22 +58,17 @@ public struct SanityChecks: EvaluationStudy {
         let usual = byDamping[Self.usualDamping] ?? []
         let random = try randomScores(measurements, control)
         let tops = usual.map { TopSequences(of: $0, count: settings.top) }
+        func agreement(_ other: [[Double]]) -> SanityResult.Agreement {
+            .init(
+                spearman: QueryCorrelations(of: usual, with: other).each(by: Correlation.spearman),
+                overlap: zip(tops, other).map { $0.share(in: TopSequences(of: $1, count: settings.top)) },
+                seed: settings.seed)
+        }
         return SanityResult(
             subject: EvaluatedSubject(subject), settings: settings, queries: queries,
             seconds: Date().timeIntervalSince(start),
-            randomisation: .init(
-                spearman: QueryCorrelations(of: usual, with: random).each(by: Correlation.spearman),
-                overlap: zip(tops, random).map { $0.share(in: TopSequences(of: $1, count: settings.top)) },
-                seed: settings.seed),
-            cardinality: try cardinality(tops),
-            stability: dampings.map { damping in
-                let own = byDamping[damping] ?? []
-                return .init(
-                    damping: damping,
-                    spearman: QueryCorrelations(of: usual, with: own).each(by: Correlation.spearman),
-                    overlap: zip(tops, own).map { $0.share(in: TopSequences(of: $1, count: settings.top)) },
-                    seed: settings.seed)
-            })
+            randomisation: agreement(random), cardinality: try cardinality(tops),
+            stability: dampings.map { .init(damping: $0, agreement: agreement(byDamping[$0] ?? [])) })
     }
 
     /// Refuses a run that would take longer than the limit, estimated from a few sequences.

@@ -31,11 +31,6 @@ public struct SanityResult: EvaluationResult, Codable, Equatable {
         /// In units of the mean eigenvalue of each layer.
         public var damping: Double
         public var agreement: Agreement
-
-        init(damping: Double, spearman: [Double?], overlap: [Double], seed: UInt64) {
-            self.damping = damping
-            agreement = Agreement(spearman: spearman, overlap: overlap, seed: seed)
-        }
     }
 
     /// How many sequences share the tops of all queries.

@@ -17,12 +17,6 @@ public struct TailPatch: EvaluationStudy {
         public var seed: UInt64 = 0
 
         public init() {}
-
-        private enum CodingKeys: String, CodingKey {
-            case count, estimators
-            case stepShare = "step_share"
-            case solving, seed
-        }
     }
 
     let subject: EvaluationSubject

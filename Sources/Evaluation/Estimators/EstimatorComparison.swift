@@ -47,13 +47,14 @@ public struct EstimatorComparison: EvaluationStudy {
             try records.append(estimator.rawValue, ScoreRecord(scores: own, cost: cost))
         }
         let found = settings.estimators.compactMap { records[$0.rawValue] }
+        let seconds = Date().timeIntervalSince(start)
         return EstimatorReport(
             subject: EvaluatedSubject(subject), settings: settings,
             queries: zip(queries, candidates).map {
                 .init(prompt: $0.prompt, completion: $0.completion, candidates: $1.count)
             },
-            estimators: found.compactMap(\.cost), scores: found.map(\.scores),
-            seconds: Date().timeIntervalSince(start))
+            estimators: found.compactMap(\.cost), pearson: correlations(of: found, by: Correlation.pearson),
+            spearman: correlations(of: found, by: Correlation.spearman), seconds: seconds)
     }
 
     /// Half of the candidates by lexical overlap, half at random; in ascending order.
@@ -65,6 +66,21 @@ public struct EstimatorComparison: EvaluationStudy {
             chosen.insert(sequence)
         }
         return chosen.sorted()
+    }
+
+    private func correlations(
+        of found: [ScoreRecord], by correlation: ([Double], [Double]) -> Double?
+    ) -> [[Estimate?]] {
+        var table = found.map { _ in [Estimate?](repeating: nil, count: found.count) }
+        for left in found.indices {
+            for right in left..<found.count {
+                let mean = QueryCorrelations(of: found[left].scores, with: found[right].scores).mean(
+                    by: correlation, Bootstrap(draws: 400, seed: settings.seed))
+                table[left][right] = mean
+                table[right][left] = mean
+            }
+        }
+        return table
     }
 }
 
@@ -86,35 +102,6 @@ public struct EstimatorReport: EvaluationResult, Codable, Equatable {
         public var prompt: String
         public var completion: String
         public var candidates: Int
-    }
-
-    /// - Parameter scores: For each estimator, one row per query and one column per candidate.
-    init(
-        subject: EvaluatedSubject, settings: EstimatorSettings, queries: [Query], estimators: [EstimatorCost],
-        scores: [[[Double]]], seconds: Double
-    ) {
-        self.subject = subject
-        self.settings = settings
-        self.queries = queries
-        self.estimators = estimators
-        self.seconds = seconds
-        pearson = Self.correlations(scores, by: Correlation.pearson, seed: settings.seed)
-        spearman = Self.correlations(scores, by: Correlation.spearman, seed: settings.seed)
-    }
-
-    private static func correlations(
-        _ scores: [[[Double]]], by correlation: ([Double], [Double]) -> Double?, seed: UInt64
-    ) -> [[Estimate?]] {
-        var table = scores.map { _ in [Estimate?](repeating: nil, count: scores.count) }
-        for left in scores.indices {
-            for right in left..<scores.count {
-                let found = QueryCorrelations(of: scores[left], with: scores[right]).mean(
-                    by: correlation, Bootstrap(draws: 400, seed: seed))
-                table[left][right] = found
-                table[right][left] = found
-            }
-        }
-        return table
     }
 }
 

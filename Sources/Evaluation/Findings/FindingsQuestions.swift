@@ -39,25 +39,6 @@ public struct FindingsQuestions: Sendable, Codable, Equatable {
         case wordOrder = "word_order"
         case register
     }
-
-    /// - Throws: ``FindingsQuestionsError``.
-    public init(path: String) throws {
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
-            throw FindingsQuestionsError.unreadable(path: path)
-        }
-        do {
-            self = try JSONTreeDecoder.decode(FindingsQuestions.self, from: data)
-        } catch {
-            throw FindingsQuestionsError.notQuestions(path: path, problem: "\(error)")
-        }
-        guard !kinds.isEmpty else { throw FindingsQuestionsError.notQuestions(path: path, problem: "kinds is empty") }
-    }
-
-    public init(kinds: [KindOfQuery], wordOrder: [GivenTextQuestion], register: [GivenTextQuestion]) {
-        self.kinds = kinds
-        self.wordOrder = wordOrder
-        self.register = register
-    }
 }
 
 /// Why a file of questions cannot be used.
@@ -76,6 +57,19 @@ public enum FindingsQuestionsError: Error, Equatable, CustomStringConvertible {
 }
 
 extension FindingsQuestions {
+    /// - Throws: ``FindingsQuestionsError``.
+    public init(path: String) throws {
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
+            throw FindingsQuestionsError.unreadable(path: path)
+        }
+        do {
+            self = try JSONTreeDecoder.decode(FindingsQuestions.self, from: data)
+        } catch {
+            throw FindingsQuestionsError.notQuestions(path: path, problem: "\(error)")
+        }
+        guard !kinds.isEmpty else { throw FindingsQuestionsError.notQuestions(path: path, problem: "kinds is empty") }
+    }
+
     /// Questions for the embedded model, whose corpus is the openings of encyclopaedia articles.
     public static let embedded = FindingsQuestions(
         kinds: queries(

@@ -25,18 +25,11 @@ struct ProximalBregmanResponse: Sendable {
         /// sequences stands for one more copy of the sequence.
         var weight: Double
         /// The most steps.
-        var iterations: Int
+        var iterations = 100
         /// The ``Response/residual`` at which the minimum counts as reached.
-        var tolerance: Double
+        var tolerance = 0.1
         /// The number of sequences on which the model is held to its outputs, evenly spread; nil for all.
         var heldSequences: Int?
-
-        init(weight: Double, iterations: Int = 100, tolerance: Double = 0.1, heldSequences: Int? = nil) {
-            self.weight = weight
-            self.iterations = iterations
-            self.tolerance = tolerance
-            self.heldSequences = heldSequences
-        }
     }
 
     struct Response: Sendable {

@@ -104,12 +104,9 @@ struct TrainingSubsets: Sendable, Equatable {
 public struct GivenScores: Sendable, Codable, Equatable {
     public var name: String
     public var scores: [[Double]]
+}
 
-    public init(name: String, scores: [[Double]]) {
-        self.name = name
-        self.scores = scores
-    }
-
+extension GivenScores {
     /// - Throws: ``GivenScoresError``.
     public init(path: String) throws {
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {

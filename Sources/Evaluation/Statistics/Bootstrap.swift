@@ -2,13 +2,8 @@ import LinearAlgebra
 
 /// Intervals of figures by the percentile bootstrap (Efron 1979): the figure is computed again on samples drawn with replacement.
 public struct Bootstrap: Sendable {
-    public var draws: Int
-    public var seed: UInt64
-
-    public init(draws: Int = 2_000, seed: UInt64 = 0) {
-        self.draws = draws
-        self.seed = seed
-    }
+    public var draws = 2_000
+    public var seed: UInt64 = 0
 
     /// The mean of some values with its interval; `nil` for no values.
     public func mean(of values: [Double]) -> Estimate? {
@@ -56,12 +51,6 @@ public struct Estimate: Sendable, Codable, Equatable {
     public var value: Double
     public var low: Double
     public var high: Double
-
-    public init(value: Double, low: Double, high: Double) {
-        self.value = value
-        self.low = low
-        self.high = high
-    }
 
     /// Whether two intervals have a point in common.
     public func overlaps(_ other: Estimate) -> Bool { low <= other.high && other.low <= high }

@@ -123,24 +123,12 @@ public struct RunIdentity: Sendable, Codable, Equatable {
     /// The study, such as "lds".
     public var evaluation: String
     /// The digests of its subject; empty for a part that the records do not depend on.
-    public var model: String
-    public var corpus: String
-    public var factors: String
+    public var model = ""
+    public var corpus = ""
+    public var factors = ""
     public var seed: UInt64
     /// Everything else that the records depend on, by name.
-    public var settings: [String: String]
-
-    public init(
-        evaluation: String, model: String = "", corpus: String = "", factors: String = "", seed: UInt64,
-        settings: [String: String] = [:]
-    ) {
-        self.evaluation = evaluation
-        self.model = model
-        self.corpus = corpus
-        self.factors = factors
-        self.seed = seed
-        self.settings = settings
-    }
+    public var settings: [String: String] = [:]
 
     /// A setting of several values as one text.
     static func text(_ value: some Encodable) throws -> String {

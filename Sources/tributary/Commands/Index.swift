@@ -49,7 +49,7 @@ struct Index: ParsableCommand {
         let contents = try workspace.openContents(fitting: false, workers: workers.value, interruption: interruption)
         let (checkpoint, corpus, factors) = (contents.checkpoint, contents.corpus, contents.factors)
         let index: GradientIndex
-        switch rebuild ? .missing : try workspace.openIndex(for: checkpoint, factors: factors, corpus: corpus) {
+        switch rebuild ? .missing : try workspace.openIndex(for: contents) {
         case .ready(let found):
             index = found
             guard signs ?? found.layout.signs == found.layout.signs,

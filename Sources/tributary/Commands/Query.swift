@@ -149,9 +149,7 @@ struct Query: ParsableCommand {
         try precision.value.checkProcessor()
         let workspace = try location.open()
         let contents = try workspace.openContents(fitting: fit, workers: workers.value, interruption: interruption)
-        let engine = try workspace.makeEngine(
-            contents.checkpoint, factors: contents.factors, corpus: contents.corpus, precision: precision.value,
-            workers: workers.value)
+        let engine = try workspace.makeEngine(on: contents, precision: precision.value, workers: workers.value)
 
         let progress = StagedProgress()
         let isCancelled = interruption.question

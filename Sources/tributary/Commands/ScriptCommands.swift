@@ -43,28 +43,22 @@ struct Logits: ParsableCommand {
             }
             var batch = TokenBatch()
             batch.append(sequence)
+            var line = Line(tokens: sequence)
             if losses {
                 let found = checkpoint.decoder.losses(of: batch, in: &workspace).losses
-                let line = Losses(tokens: sequence, losses: batch.lossPositions.map { found[$0] })
-                print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
-                continue
+                line.losses = batch.lossPositions.map { found[$0] }
+            } else {
+                let logits = checkpoint.decoder.logits(of: batch, at: Array(sequence.indices), in: &workspace)
+                line.logits = sequence.indices.map { row in (0..<logits.columns).map { logits[row, $0] } }
             }
-            let logits = checkpoint.decoder.logits(of: batch, at: Array(sequence.indices), in: &workspace)
-            let line = Line(
-                tokens: sequence,
-                logits: sequence.indices.map { row in (0..<logits.columns).map { logits[row, $0] } })
             print(String(decoding: try JSONEncoder().encode(line), as: UTF8.self))
         }
     }
 
-    private struct Losses: Encodable {
-        let tokens: [Int32]
-        let losses: [Float]
-    }
-
     private struct Line: Encodable {
         let tokens: [Int32]
-        let logits: [[Float]]
+        var losses: [Float]?
+        var logits: [[Float]]?
     }
 }
 

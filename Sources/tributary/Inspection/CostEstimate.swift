@@ -8,11 +8,6 @@ struct CorpusLoad: Sendable, Encodable {
     let sequences: Int
     let tokens: Int
 
-    init(sequences: Int, tokens: Int) {
-        self.sequences = sequences
-        self.tokens = tokens
-    }
-
     var meanLength: Double { Double(tokens) / Double(max(sequences, 1)) }
 
     /// How many sequences costs can be estimated for.

@@ -37,7 +37,8 @@ struct ServerStart: Sendable {
             for: checkpoint, on: corpus, fitting: fitting, workers: workers, control)
         for warning in factors.warnings { logger.warning("\(warning)") }
         let engine = try workspace.makeEngine(
-            checkpoint, factors: factors, corpus: corpus, precision: precision, workers: workers)
+            on: WorkspaceContents(checkpoint: checkpoint, corpus: corpus, factors: factors), precision: precision,
+            workers: workers)
         if case .unusable(let error) = engine.index {
             logger.warning("queries cannot use the gradient index", metadata: ["error": "\(error)"])
         }

@@ -110,10 +110,12 @@ extension Workspace {
     }
 
     /// The gradient index, or why there is none to use.
-    func openIndex(for checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore) throws -> IndexAvailability {
+    func openIndex(for contents: WorkspaceContents) throws -> IndexAvailability {
         do {
             return .ready(
-                try GradientIndex(path: indexFile, modelDigest: checkpoint.digest, factors: factors, corpus: corpus))
+                try GradientIndex(
+                    path: indexFile, modelDigest: contents.checkpoint.digest, factors: contents.factors,
+                    corpus: contents.corpus))
         } catch GradientIndexError.missing {
             return .missing
         } catch let error as GradientIndexError {
@@ -122,13 +124,11 @@ extension Workspace {
     }
 
     func makeEngine(
-        _ checkpoint: Checkpoint, factors: EKFACFactors, corpus: CorpusStore, precision: SweepPrecision,
-        workers: Workers
+        on contents: WorkspaceContents, precision: SweepPrecision, workers: Workers
     ) throws -> InfluenceEngine {
         try precision.checkProcessor()
         return InfluenceEngine(
-            name: model.name, checkpoint: checkpoint, factors: factors, corpus: corpus,
-            index: try openIndex(for: checkpoint, factors: factors, corpus: corpus), precision: precision,
-            workers: workers)
+            name: model.name, checkpoint: contents.checkpoint, factors: contents.factors, corpus: contents.corpus,
+            index: try openIndex(for: contents), precision: precision, workers: workers)
     }
 }
