@@ -1,5 +1,6 @@
 import COpenSSL
 import Foundation
+import Synchronization
 
 /// The OpenSSL context of all connections that are accepted with one certificate.
 ///
@@ -61,5 +62,26 @@ enum OpenSSLErrors {
         ERR_clear_error()
         guard let reason = ERR_reason_error_string(code) else { return "OpenSSL error \(code)" }
         return String(cString: reason)
+    }
+}
+
+/// The context for new connections, which can be replaced while the server runs.
+///
+/// A connection keeps the context that it began with.
+final class TLSContextSource: Sendable {
+    private let configuration: TLSConfiguration
+    private let latest: Mutex<TLSContext>
+
+    init(_ configuration: TLSConfiguration) throws(TLSError) {
+        self.configuration = configuration
+        latest = Mutex(try TLSContext(configuration))
+    }
+
+    var current: TLSContext { latest.withLock { $0 } }
+
+    /// Reads the files again. If they cannot be used, the current context stays.
+    func reload() throws(TLSError) {
+        let context = try TLSContext(configuration)
+        latest.withLock { $0 = context }
     }
 }
