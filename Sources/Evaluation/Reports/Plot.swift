@@ -99,3 +99,142 @@ struct PlotScale {
         return String(format: "%.4g", value)
     }
 }
+
+/// Draws a plot as self-contained SVG; the page defines its colours (`--ink`, `--faint`, `--series-0` and so on).
+struct PlotDrawing {
+    let plot: Plot
+
+    private static let width = 640.0
+    private static let height = 360.0
+    private static let left = 64.0
+    private static let bottom = 44.0
+    private static let top = 12.0
+    private static let right = 16.0
+    private static let barHeight = 26.0
+    private static let seriesColours = 6
+    /// The height of a line that names a series.
+    private static let keyHeight = 17.0
+
+    var svg: String {
+        switch plot.shape {
+        case .bars(let bars, let label): drawn(bars, label)
+        case .scatter(let series, let x, let y): drawn(series, x, y, joined: false)
+        case .lines(let series, let x, let y): drawn(series, x, y, joined: true)
+        }
+    }
+
+    private func picture(height: Double, description: String, _ marks: [String]) -> String {
+        """
+        <svg viewBox="0 0 \(number(Self.width)) \(number(height))" role="img" aria-label="\(HTMLText.escaped(description))">
+        \(marks.joined(separator: "\n"))
+        </svg>
+        """
+    }
+
+    // MARK: Bars
+
+    private func drawn(_ bars: [Plot.Bar], _ label: String) -> String {
+        let nameWidth = 150.0
+        let figureWidth = 60.0
+        let scale = PlotScale(
+            bars.flatMap { [$0.estimate.value, $0.estimate.low, $0.estimate.high] }, includingZero: true)
+        func x(_ value: Double) -> Double {
+            nameWidth + (scale.position(of: value) ?? 0) * (Self.width - nameWidth - figureWidth - Self.right)
+        }
+        let end = Self.top + Double(bars.count) * Self.barHeight
+        var marks = scale.ticks.map { tick in
+            line(x(tick), Self.top, x(tick), end, "grid")
+                + text(x(tick), end + 16, PlotScale.label(tick), "middle")
+        }
+        for (row, bar) in bars.enumerated() {
+            let y = Self.top + Double(row) * Self.barHeight
+            let middle = y + Self.barHeight / 2
+            let (from, to) = (min(x(0), x(bar.estimate.value)), max(x(0), x(bar.estimate.value)))
+            marks.append(text(nameWidth - 8, middle + 4, bar.name, "end"))
+            marks.append(
+                "<rect class=\"s0\" x=\"\(number(from))\" y=\"\(number(y + 5))\" width=\"\(number(max(to - from, 0.5)))\" "
+                    + "height=\"\(number(Self.barHeight - 10))\"><title>\(HTMLText.escaped(bar.name)): "
+                    + "\(Figure.estimate(bar.estimate))</title></rect>")
+            if bar.estimate.high > bar.estimate.low {
+                marks.append(line(x(bar.estimate.low), middle, x(bar.estimate.high), middle, "whisker"))
+                for end in [bar.estimate.low, bar.estimate.high] {
+                    marks.append(line(x(end), middle - 4, x(end), middle + 4, "whisker"))
+                }
+            }
+            marks.append(
+                text(Self.width - Self.right, middle + 4, Figure.number(bar.estimate.value), "end"))
+        }
+        marks.append(line(x(0), Self.top, x(0), end, "axis"))
+        marks.append(text(nameWidth, end + 34, label, "start"))
+        let description =
+            plot.title + ". "
+            + bars.map { "\($0.name): \(Figure.estimate($0.estimate))" }.joined(separator: "; ")
+        return picture(height: end + 42, description: description, marks)
+    }
+
+    // MARK: Points and lines
+
+    private func drawn(_ series: [Plot.Series], _ x: Plot.Axis, _ y: Plot.Axis, joined: Bool) -> String {
+        let points = series.flatMap(\.points)
+        let across = PlotScale(points.map(\.x), isLogarithmic: x.isLogarithmic)
+        let up = PlotScale(points.map(\.y), isLogarithmic: y.isLogarithmic)
+        let base = Self.height - Self.bottom
+        func position(_ point: (x: Double, y: Double)) -> (x: Double, y: Double)? {
+            guard let h = across.position(of: point.x), let v = up.position(of: point.y) else { return nil }
+            return (Self.left + h * (Self.width - Self.left - Self.right), base - v * (base - Self.top))
+        }
+        var marks: [String] = []
+        for tick in across.ticks {
+            let h = Self.left + (across.position(of: tick) ?? 0) * (Self.width - Self.left - Self.right)
+            marks.append(line(h, Self.top, h, base, "grid") + text(h, base + 16, PlotScale.label(tick), "middle"))
+        }
+        for tick in up.ticks {
+            let v = base - (up.position(of: tick) ?? 0) * (base - Self.top)
+            marks.append(
+                line(Self.left, v, Self.width - Self.right, v, "grid")
+                    + text(Self.left - 6, v + 4, PlotScale.label(tick), "end"))
+        }
+        marks.append(line(Self.left, base, Self.width - Self.right, base, "axis"))
+        marks.append(line(Self.left, Self.top, Self.left, base, "axis"))
+        marks.append(text(Self.width - Self.right, base + 34, x.label, "end"))
+        marks.append(
+            "<text transform=\"translate(14 \(number(Self.top)) ) rotate(-90)\" text-anchor=\"end\">"
+                + "\(HTMLText.escaped(y.label))</text>")
+        for (index, own) in series.enumerated() {
+            let colour = index % Self.seriesColours
+            let positions = own.points.compactMap(position)
+            if joined {
+                let path = positions.map { "\(number($0.x)),\(number($0.y))" }.joined(separator: " ")
+                marks.append("<polyline class=\"l\(colour)\" points=\"\(path)\"/>")
+            }
+            if !joined || positions.count <= 40 {
+                marks += positions.map {
+                    "<circle class=\"s\(colour)\" cx=\"\(number($0.x))\" cy=\"\(number($0.y))\" r=\"2.5\"/>"
+                }
+            }
+            if series.count > 1 {
+                // The key is below the axis: anywhere within the plot it would cover points.
+                let v = Self.height + 4 + Double(index) * Self.keyHeight
+                marks.append(
+                    "<circle class=\"s\(colour)\" cx=\"\(number(Self.left + 4))\" cy=\"\(number(v - 4))\" r=\"4\"/>"
+                        + text(Self.left + 14, v, own.name, "start"))
+            }
+        }
+        let names = series.map { "\($0.name), \($0.points.count) points" }.joined(separator: "; ")
+        return picture(
+            height: Self.height + (series.count > 1 ? Double(series.count) * Self.keyHeight : 0),
+            description: "\(plot.title). \(y.label) against \(x.label): \(names)", marks)
+    }
+
+    // MARK: Marks
+
+    private func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ kind: String) -> String {
+        "<line class=\"\(kind)\" x1=\"\(number(x1))\" y1=\"\(number(y1))\" x2=\"\(number(x2))\" y2=\"\(number(y2))\"/>"
+    }
+
+    private func text(_ x: Double, _ y: Double, _ value: String, _ anchor: String) -> String {
+        "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\">\(HTMLText.escaped(value))</text>"
+    }
+
+    private func number(_ value: Double) -> String { String(format: "%.1f", value) }
+}
