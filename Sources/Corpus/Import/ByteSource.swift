@@ -49,53 +49,34 @@ final class MemoryByteSource: ByteSource {
     }
 }
 
-/// The decompressed bytes of a source in gzip format.
-final class GzipByteSource: ByteSource {
+/// The decompressed bytes of a source in gzip or zstd format.
+final class DecompressedByteSource: ByteSource {
     private let source: any ByteSource
     private let file: String
-    private let reader: GzipReader
+    private let decompressedChunk: () throws -> [UInt8]?
 
-    init(_ source: any ByteSource, file: String) throws {
+    init(gzip source: any ByteSource, file: String) throws {
         self.source = source
         self.file = file
-        reader = try GzipReader(source.nextChunk)
+        decompressedChunk = try GzipReader(source.nextChunk).nextChunk
+    }
+
+    init(zstd source: any ByteSource, file: String) throws {
+        self.source = source
+        self.file = file
+        decompressedChunk = try ZstdReader(source.nextChunk).nextChunk
     }
 
     var bytesRead: Int { source.bytesRead }
 
     func nextChunk() throws -> [UInt8]? {
         do {
-            return try reader.nextChunk()
-        } catch GzipError.corrupt(let reason) {
-            throw CorpusImportError.corruptCompression(file: file, reason: reason)
-        } catch is GzipError {
-            throw CorpusImportError.truncatedCompression(file: file)
-        }
-    }
-}
-
-/// The decompressed bytes of a source in zstd format.
-final class ZstdByteSource: ByteSource {
-    private let source: any ByteSource
-    private let file: String
-    private let reader: ZstdReader
-
-    init(_ source: any ByteSource, file: String) throws {
-        self.source = source
-        self.file = file
-        reader = try ZstdReader(source.nextChunk)
-    }
-
-    var bytesRead: Int { source.bytesRead }
-
-    func nextChunk() throws -> [UInt8]? {
-        do {
-            return try reader.nextChunk()
-        } catch ZstdError.corrupt(let reason) {
+            return try decompressedChunk()
+        } catch GzipError.corrupt(let reason), ZstdError.corrupt(let reason) {
             throw CorpusImportError.corruptCompression(file: file, reason: reason)
         } catch ZstdError.windowTooLarge(let limit) {
             throw CorpusImportError.windowTooLarge(file: file, limit: limit)
-        } catch is ZstdError {
+        } catch where error is GzipError || error is ZstdError {
             throw CorpusImportError.truncatedCompression(file: file)
         }
     }

@@ -108,10 +108,10 @@ struct RecordReader {
 
     private static func decompressed(_ raw: PeekedByteSource, _ input: CorpusInput) throws -> any ByteSource {
         if input.isNamed(".gz") || raw.start.starts(with: GzipReader.magic) {
-            return try GzipByteSource(raw, file: input.name)
+            return try DecompressedByteSource(gzip: raw, file: input.name)
         }
         if input.isNamed(".zst") || ZstdReader.isStart(raw.start) {
-            return try ZstdByteSource(raw, file: input.name)
+            return try DecompressedByteSource(zstd: raw, file: input.name)
         }
         return raw
     }
