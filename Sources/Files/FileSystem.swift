@@ -49,6 +49,15 @@ public enum FileSystem {
         return (0..<Int(matches.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
     }
 
+    /// Where a resource of the package can be: in its module's resource folder beside the program, or in `../share/tributary` of an
+    /// installation.
+    public static func resourceLocations(of path: String, in folder: String) -> [URL] {
+        let beside = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        return [folder, "../share/tributary/\(folder)"].map {
+            beside.appending(path: $0).standardized.appending(path: path)
+        }
+    }
+
     /// The length of a file; nil if it does not exist.
     static func length(of path: String) -> Int? {
         var status = stat()

@@ -1,6 +1,7 @@
+import Files
 import Foundation
 
-/// The package's resource files: they are beside the program, or in `../share/tributary` of an installation.
+/// The service's resource files.
 enum InstalledResources {
     private static let folder = "tributary_InfluenceService.resources"
 
@@ -9,11 +10,7 @@ enum InstalledResources {
     /// - Parameter purpose: What it is for, in errors.
     /// - Throws: ``ResourceError``.
     static func location(of name: String, for purpose: String) throws(ResourceError) -> URL {
-        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let beside = program.deletingLastPathComponent()
-        let locations = [folder, "../share/tributary/\(folder)"].map {
-            beside.appending(path: $0).standardized.appending(path: name)
-        }
+        let locations = FileSystem.resourceLocations(of: name, in: folder)
         guard let location = locations.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
             throw .missing(purpose, looked: locations.map(\.path))
         }

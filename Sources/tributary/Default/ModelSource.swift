@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Transformer
 
@@ -50,8 +51,7 @@ extension String {
 
 /// The model that comes with Tributary, and the corpus it was trained on.
 ///
-/// Both are package resources, in a folder beside the program; an installation can keep the folder under `../share/tributary`
-/// instead. This type searches for it because `Bundle.module` would end the process if it found nothing.
+/// Both are package resources. This type searches for them because `Bundle.module` would end the process if it found nothing.
 enum EmbeddedDefault {
     static let name = "default"
 
@@ -63,11 +63,7 @@ enum EmbeddedDefault {
     static func corpusFile() throws(EmbeddedDefaultError) -> URL { try resource("default/corpus.jsonl.gz") }
 
     private static func resource(_ path: String) throws(EmbeddedDefaultError) -> URL {
-        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let beside = program.deletingLastPathComponent()
-        let candidates = [
-            beside.appending(path: resources), beside.appending(path: "../share/tributary/\(resources)").standardized,
-        ].map { $0.appending(path: path) }
+        let candidates = FileSystem.resourceLocations(of: path, in: resources)
         guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0.path) }) else {
             throw .missing(looked: candidates.map(\.path))
         }
