@@ -104,28 +104,35 @@ let package = Package(
             dependencies: ["Attribution", "Curvature", "Transformer", "LinearAlgebra", "Sequences", "CLinux"],
             path: "scripts/bench/Benchmarks"),
 
-        .testTarget(name: "FilesTests", dependencies: ["Files"]),
+        .testTarget(name: "FilesTests", dependencies: ["Files", "TestScratch"]),
         .testTarget(name: "JSONTests", dependencies: ["JSON"]),
         .testTarget(name: "TablesTests", dependencies: ["Tables", "Files", "JSON"], exclude: ["Fixtures"]),
         .testTarget(name: "LimitsTests", dependencies: ["Limits"]),
         .testTarget(name: "SequencesTests", dependencies: ["Sequences"]),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "COpenBLASKernels"]),
-        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "Sequences"]),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib"]),
-        .testTarget(name: "TokenizerTests", dependencies: ["Tokenizer", "Files", "JSON"], exclude: ["Fixtures"]),
+        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Files", "Sequences", "TestScratch"]),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Files", "COpenSSL", "CZlib", "TestScratch"]),
         .testTarget(
-            name: "TransformerTests", dependencies: ["Transformer", "Tokenizer", "Files", "Sequences"],
+            name: "TokenizerTests", dependencies: ["Tokenizer", "Files", "JSON", "TestScratch"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "TransformerTests",
+            dependencies: ["Transformer", "Tokenizer", "Files", "Sequences", "TestScratch"],
             exclude: ["Fixtures"]),
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
         .testTarget(
             name: "AttributionTests", dependencies: ["Attribution", "Tokenizer", "JSON", "Sequences", "TestSupport"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Tokenizer", "Sequences", "TestSupport"]),
-        .testTarget(name: "InfluenceServiceTests", dependencies: ["InfluenceService", "Sequences", "TestSupport"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["tributary"]),
+        .testTarget(
+            name: "InfluenceServiceTests",
+            dependencies: ["InfluenceService", "Sequences", "TestSupport", "TestScratch"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["tributary", "TestScratch"]),
         .target(
             name: "TestSupport",
-            dependencies: ["Attribution", "Corpus", "Curvature", "Transformer", "LinearAlgebra", "Sequences"],
+            dependencies: [
+                "Attribution", "Corpus", "Curvature", "Transformer", "LinearAlgebra", "Sequences", "TestScratch",
+            ],
             path: "Tests/TestSupport"),
+        .target(name: "TestScratch", path: "Tests/TestScratch"),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -120,11 +120,11 @@ struct AdapterScoreTests {
             #expect((2...5).contains(rank) && own.eigenvalues.rows == layer.outputs)
         }
         let folder = try TemporaryFolder()
-        try FactorFile.write(factors, to: folder.file("factors"))
-        let loaded = try FactorFile.load(folder: folder.file("factors"), for: decoder, modelDigest: "adapter")
+        try FactorFile.write(factors, to: folder.path("factors"))
+        let loaded = try FactorFile.load(folder: folder.path("factors"), for: decoder, modelDigest: "adapter")
         #expect(loaded.tracked == factors.tracked)
         #expect(throws: FactorFileError.self) {
-            try FactorFile.load(folder: folder.file("factors"), for: decoder, modelDigest: "base")
+            try FactorFile.load(folder: folder.path("factors"), for: decoder, modelDigest: "base")
         }
     }
 }

@@ -25,12 +25,12 @@ import Transformer
         let model = URL(fileURLWithPath: Oracle.all[1].modelFolder)
         for name in ["tokenizer.json", "tokenizer_config.json"] {
             try FileManager.default.copyItem(
-                at: model.appendingPathComponent(name), to: URL(fileURLWithPath: folder.file(name)))
+                at: model.appendingPathComponent(name), to: URL(fileURLWithPath: folder.path(name)))
         }
-        try Data(Self.template.utf8).write(to: URL(fileURLWithPath: folder.file("chat_template.jinja")))
+        try Data(Self.template.utf8).write(to: URL(fileURLWithPath: folder.path("chat_template.jinja")))
         tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder.path))
         corpus = try CorpusStore(
-            folder: URL(fileURLWithPath: folder.file("workspace")),
+            folder: URL(fileURLWithPath: folder.path("workspace")),
             tokenization: CorpusTokenization(tokenizer, sequenceLength: 128))
     }
 
@@ -57,7 +57,7 @@ import Transformer
     func noTemplate() throws {
         let plain = try Tokenizer(contentsOf: URL(fileURLWithPath: Oracle.all[1].modelFolder))
         let store = try CorpusStore(
-            folder: URL(fileURLWithPath: folder.file("plain")),
+            folder: URL(fileURLWithPath: folder.path("plain")),
             tokenization: CorpusTokenization(plain, sequenceLength: 128))
         let error = #expect(throws: CorpusImportFailure.self) {
             try CorpusImport(into: store).run([

@@ -23,7 +23,7 @@ struct DocumentTokenTests {
             "single": (before ? special : []) + [["Sequence": ["id": "A"]]] + (behind ? special : []),
             "special_tokens": [end: ["id": end, "ids": [token], "tokens": [end]]],
         ]
-        let changed = folder.file("tokenizer.json")
+        let changed = folder.path("tokenizer.json")
         try JSONSerialization.data(withJSONObject: fields).write(to: URL(fileURLWithPath: changed))
         return try Tokenizer(contentsOf: URL(fileURLWithPath: changed))
     }

@@ -106,7 +106,7 @@ struct EstimatorTests {
 
     @Test("is part of what a checkpoint is of", arguments: InfluenceQuery.Estimator.allCases)
     func checkpoint(estimator: InfluenceQuery.Estimator) throws {
-        let file = URL(fileURLWithPath: tiny.folder.file("batch.scores"))
+        let file = URL(fileURLWithPath: tiny.folder.path("batch.scores"))
         func answer(_ estimator: InfluenceQuery.Estimator) throws -> (result: InfluenceResult, scored: Int) {
             let checkpoint = CheckpointFile(url: file, interval: .zero)
             let answers = tiny.engine.answer([query(estimator)], checkpoint: checkpoint)

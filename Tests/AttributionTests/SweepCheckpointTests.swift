@@ -14,7 +14,7 @@ struct SweepCheckpointTests {
 
     init() throws { tiny = try TinyEngine(batchTokens: 1) }
 
-    private var file: URL { URL(fileURLWithPath: tiny.folder.file("batch.scores")) }
+    private var file: URL { URL(fileURLWithPath: tiny.folder.path("batch.scores")) }
 
     private func checkpoint(_ report: @escaping @Sendable (CheckpointFile.Event) -> Void = { _ in }) -> CheckpointFile {
         CheckpointFile(url: file, interval: .zero, report: report)
@@ -124,7 +124,7 @@ struct SweepCheckpointTests {
     @Test("that cannot be written is told of once, and the sweep goes on")
     func unwritable() throws {
         let events = Mutex<[CheckpointFile.Event]>([])
-        let missing = URL(fileURLWithPath: tiny.folder.file("missing/batch.scores"))
+        let missing = URL(fileURLWithPath: tiny.folder.path("missing/batch.scores"))
         let checkpoint = CheckpointFile(url: missing, interval: .zero) { event in events.withLock { $0.append(event) } }
         #expect(try sequences(tiny.engine.answer(queries, checkpoint: checkpoint)).count == 3)
         let told = events.withLock { $0 }

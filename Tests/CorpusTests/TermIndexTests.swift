@@ -1,4 +1,5 @@
 import Foundation
+import TestScratch
 import Testing
 
 @testable import Corpus
@@ -45,7 +46,7 @@ struct TermIndexTests {
 
     @Test("equals a scorer that knows no index to the last bit, over random corpora that grow", arguments: 0..<8)
     func randomCorpora(seed: UInt64) throws {
-        var random = SplitMix64(state: seed)
+        var random = SeededGenerator(seed: seed)
         let vocabulary = [3, 20, 400][Int(seed) % 3]
         func sequence() -> [Int32] {
             (0..<Int.random(in: 1...30, using: &random)).map { _ in
@@ -92,7 +93,7 @@ struct TermIndexTests {
 
     @Test("equals a scorer that knows no index where the corpus has several stretches, with a source and as of before")
     func severalStretches() throws {
-        var random = SplitMix64(state: 7)
+        var random = SeededGenerator(seed: 7)
         let (documents, pieces, length) = (34, 1000, 3)
         // The smaller a token, the more sequences have it; token 100 is in the first stretch only, token 101 in the last.
         var sequences = (0..<(documents * pieces)).map { row in
@@ -297,18 +298,5 @@ struct TermIndexTests {
         } throws: {
             if case .damaged? = $0 as? CorpusError { true } else { false }
         }
-    }
-}
-
-/// A small random number generator that can be seeded.
-private struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
     }
 }

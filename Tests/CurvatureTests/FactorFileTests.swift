@@ -25,9 +25,9 @@ struct FactorFileTests {
 
     @Test("comes back as it was written, with its provenance")
     func roundTrip() throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
         let loaded = try FactorFile.load(
-            folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+            folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
         #expect(loaded.provenance == factors.provenance)
         for (a, b) in zip(loaded.layers, factors.layers) {
             #expect(a.activationVectors == b.activationVectors)
@@ -42,9 +42,9 @@ struct FactorFileTests {
             source: .init(Array(try Oracle.all[1].sequences().prefix(4))), largestBlock: 24,
             workers: Workers(count: 1)
         ).run()
-        try FactorFile.write(split, to: folder.file("factors"))
+        try FactorFile.write(split, to: folder.path("factors"))
         let loaded = try FactorFile.load(
-            folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+            folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
         #expect(loaded.provenance.largestBlock == 24)
         #expect(loaded.isIdentical(to: split))
     }
@@ -63,8 +63,8 @@ struct FactorFileTests {
 
     @Test("replaces the one that was there and leaves nothing beside it")
     func replaces() throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
-        try FactorFile.write(factors, to: folder.file("factors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["factors"])
     }
 
@@ -72,17 +72,17 @@ struct FactorFileTests {
     func betweenRenames(isNewOneDamaged: Bool) throws {
         let files = FileManager.default
         func load() throws -> EKFACFactors {
-            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+            try FactorFile.load(folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
         }
-        try FactorFile.write(factors, to: folder.file("factors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
         let before = try load()
-        try files.copyItem(atPath: folder.file("factors"), toPath: folder.file(".factors.writing-99999"))
-        try files.moveItem(atPath: folder.file("factors"), toPath: folder.file(".factors.writing-99999.old"))
+        try files.copyItem(atPath: folder.path("factors"), toPath: folder.path(".factors.writing-99999"))
+        try files.moveItem(atPath: folder.path("factors"), toPath: folder.path(".factors.writing-99999.old"))
         if isNewOneDamaged {
             try Data([1, 2, 3]).write(
-                to: URL(fileURLWithPath: folder.file(".factors.writing-99999/lambda_matrix.safetensors")))
+                to: URL(fileURLWithPath: folder.path(".factors.writing-99999/lambda_matrix.safetensors")))
         }
-        FactorFile.recover(at: folder.file("factors"))
+        FactorFile.recover(at: folder.path("factors"))
         #expect(try files.contentsOfDirectory(atPath: folder.path) == ["factors"])
         let isIdentical = try load().isIdentical(to: before)
         #expect(isIdentical)
@@ -91,9 +91,9 @@ struct FactorFileTests {
     @Test("has the same bytes whenever the same factors are written")
     func sameBytes() throws {
         func bytes() throws -> [Data] {
-            try FactorFile.write(factors, to: folder.file("factors"))
-            return try FileManager.default.contentsOfDirectory(atPath: folder.file("factors")).sorted().map {
-                try Data(contentsOf: URL(fileURLWithPath: folder.file("factors/\($0)")))
+            try FactorFile.write(factors, to: folder.path("factors"))
+            return try FileManager.default.contentsOfDirectory(atPath: folder.path("factors")).sorted().map {
+                try Data(contentsOf: URL(fileURLWithPath: folder.path("factors/\($0)")))
             }
         }
         let first = try bytes()
@@ -103,8 +103,8 @@ struct FactorFileTests {
 
     @Test("names the program's one version")
     func program() throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
-        let provenance = try FactorFile.inspect(folder: folder.file("factors")).provenance
+        try FactorFile.write(factors, to: folder.path("factors"))
+        let provenance = try FactorFile.inspect(folder: folder.path("factors")).provenance
         #expect(provenance?.program == "tributary \(WritingProgram.version)")
     }
 
@@ -115,11 +115,11 @@ struct FactorFileTests {
             source: .init(Array(try Oracle.all[1].sequences().prefix(2))), largestBlock: largestBlock,
             workers: Workers(count: 1)
         ).run()
-        try FactorFile.write(fitted, to: folder.file("factors"))
-        let files = try FileManager.default.contentsOfDirectory(atPath: folder.file("factors"))
+        try FactorFile.write(fitted, to: folder.path("factors"))
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path("factors"))
         let page = 4_096
         let taken = try files.reduce(0) { sum, name in
-            let size = try Data(contentsOf: URL(fileURLWithPath: folder.file("factors/\(name)"))).count
+            let size = try Data(contentsOf: URL(fileURLWithPath: folder.path("factors/\(name)"))).count
             return sum + (size + page - 1) / page * page
         }
         let said = FactorFile.byteCount(of: fitted.tracked, largestBlock: largestBlock)
@@ -128,10 +128,10 @@ struct FactorFileTests {
 
     @Test("is refused for other weights")
     func otherWeights() throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
         #expect {
             try FactorFile.load(
-                folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: "0123456789abcdef")
+                folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: "0123456789abcdef")
         } throws: {
             "\($0)".contains("of another model")
         }
@@ -154,17 +154,17 @@ struct FactorFileTests {
             source: .init(Array(try Oracle.all[1].sequences().prefix(4))), selection: selection,
             workers: Workers(count: 1)
         ).run()
-        try FactorFile.write(factors, to: folder.file("factors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
         let loaded = try FactorFile.load(
-            folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
+            folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: checkpoint.digest)
         #expect(loaded.tracked == factors.tracked && loaded.tracked.selection == selection)
         #expect(loaded.isIdentical(to: factors))
     }
 
     @Test("is refused if it is of some layers of an MLP only, with what it has and what would do")
     func someLayers() throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
-        let path = folder.file("factors/lambda_matrix.safetensors")
+        try FactorFile.write(factors, to: folder.path("factors"))
+        let path = folder.path("factors/lambda_matrix.safetensors")
         let whole = try SafetensorsFile(path: path)
         var writer = SafetensorsWriter(metadata: whole.metadata)
         for layer in factors.tracked.layers.dropLast() {
@@ -174,7 +174,7 @@ struct FactorFileTests {
         try writer.write(to: path)
         let count = factors.tracked.layers.count
         #expect {
-            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: nil)
+            try FactorFile.load(folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: nil)
         } throws: {
             "\($0)".contains("\(count - 1) layers") && "\($0)".contains("every MLP (\(count))")
                 && "\($0)".contains("tributary fit")
@@ -183,8 +183,8 @@ struct FactorFileTests {
 
     @Test("is refused if a layer has more or fewer eigenvalues than rows", arguments: [-1, 1])
     func otherEigenvalues(difference: Int) throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
-        let path = folder.file("factors/activation_eigenvalues.safetensors")
+        try FactorFile.write(factors, to: folder.path("factors"))
+        let path = folder.path("factors/activation_eigenvalues.safetensors")
         let whole = try SafetensorsFile(path: path)
         var writer = SafetensorsWriter(metadata: whole.metadata)
         for layer in factors.tracked.layers {
@@ -194,7 +194,7 @@ struct FactorFileTests {
         }
         try writer.write(to: path)
         #expect {
-            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: nil)
+            try FactorFile.load(folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: nil)
         } throws: {
             if case SafetensorsError.wrongShape = $0 { true } else { false }
         }
@@ -202,12 +202,12 @@ struct FactorFileTests {
 
     @Test("that lacks a file is refused by the file's name")
     func missingFile() throws {
-        try FactorFile.write(factors, to: folder.file("factors"))
-        try FileManager.default.removeItem(atPath: folder.file("factors/gradient_eigenvectors.safetensors"))
+        try FactorFile.write(factors, to: folder.path("factors"))
+        try FileManager.default.removeItem(atPath: folder.path("factors/gradient_eigenvectors.safetensors"))
         #expect(
-            throws: FactorFileError.missingFile("gradient_eigenvectors.safetensors", folder: folder.file("factors"))
+            throws: FactorFileError.missingFile("gradient_eigenvectors.safetensors", folder: folder.path("factors"))
         ) {
-            try FactorFile.load(folder: folder.file("factors"), for: checkpoint.decoder, modelDigest: nil)
+            try FactorFile.load(folder: folder.path("factors"), for: checkpoint.decoder, modelDigest: nil)
         }
     }
 }

@@ -89,13 +89,13 @@ struct FactorFitTests {
         let asked = Atomic<Int>(0)
         #expect(throws: FitError.self) {
             try fit(batchTokens: 256, largestBlock: largestBlock).run(
-                statePath: folder.file("state.safetensors"),
+                statePath: folder.path("state.safetensors"),
                 isCancelled: { asked.add(1, ordering: .relaxed).newValue == rounds })
         }
-        #expect(FileManager.default.fileExists(atPath: folder.file("state.safetensors")))
+        #expect(FileManager.default.fileExists(atPath: folder.path("state.safetensors")))
         var firstProgress: FactorFit.Progress?
         let resumed = try fit(batchTokens: 256, largestBlock: largestBlock).run(
-            statePath: folder.file("state.safetensors"), progress: { firstProgress = firstProgress ?? $0 })
+            statePath: folder.path("state.safetensors"), progress: { firstProgress = firstProgress ?? $0 })
         #expect(resumed.isIdentical(to: undisturbed))
         #expect((firstProgress?.done ?? 0) > 0 || firstProgress?.stage != .covariances, "it did not start again")
     }
@@ -104,9 +104,9 @@ struct FactorFitTests {
     func otherState() throws {
         let folder = try TemporaryFolder()
         #expect(throws: FitError.self) {
-            try fit(seed: 9).run(statePath: folder.file("state"), isCancelled: { true })
+            try fit(seed: 9).run(statePath: folder.path("state"), isCancelled: { true })
         }
-        #expect(try fit().run(statePath: folder.file("state")).isIdentical(to: try fit().run()))
+        #expect(try fit().run(statePath: folder.path("state")).isIdentical(to: try fit().run()))
     }
 
     @Test("tracks attention's projections when asked to")

@@ -12,8 +12,8 @@ struct FitStateTests {
     private let checkpoint: Checkpoint
     private let sequences: [[Int32]]
     private let folder: TemporaryFolder
-    private var state: String { folder.file("state.safetensors") }
-    private var factors: String { folder.file("factors") }
+    private var state: String { folder.path("state.safetensors") }
+    private var factors: String { folder.path("factors") }
 
     init() throws {
         let oracle = Oracle.all[1]
@@ -102,7 +102,7 @@ struct FitStateTests {
 
     @Test("that cannot be saved at an interruption is not promised")
     func interruptedUnsaved() throws {
-        let missing = folder.file("missing/state.safetensors")
+        let missing = folder.path("missing/state.safetensors")
         let error = #expect(throws: FitError.self) { try fit().run(statePath: missing, isCancelled: { true }) }
         guard case .interruptedUnsaved = error else {
             Issue.record("\(String(describing: error))")
@@ -173,7 +173,7 @@ struct FitStateTests {
     @Test("leaves nothing beside it when the fit is complete, also of one that was killed in a write")
     func leftovers() throws {
         try Data("half".utf8).write(
-            to: URL(fileURLWithPath: folder.file(".state.safetensors.writing-\(UUID().uuidString)")))
+            to: URL(fileURLWithPath: folder.path(".state.safetensors.writing-\(UUID().uuidString)")))
         interrupt(fit())
         _ = try run(fit())
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["factors"])

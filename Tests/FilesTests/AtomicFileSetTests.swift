@@ -1,15 +1,16 @@
 import Foundation
+import TestScratch
 import Testing
 
 @testable import Files
 
 @Suite("A set of files that are replaced as one")
 struct AtomicFileSetTests {
-    private let scratch: ScratchFolder
+    private let scratch: TemporaryFolder
     private let folder: String
 
     init() throws {
-        scratch = try ScratchFolder()
+        scratch = try TemporaryFolder()
         folder = scratch.path("deep/set")
     }
 

@@ -1,15 +1,16 @@
 import Foundation
+import TestScratch
 import Testing
 
 @testable import Files
 
 @Suite("A file that is written atomically")
 struct AtomicFileTests {
-    private let scratch: ScratchFolder
+    private let scratch: TemporaryFolder
     private let path: String
 
     init() throws {
-        scratch = try ScratchFolder()
+        scratch = try TemporaryFolder()
         path = scratch.path("file")
     }
 
@@ -76,7 +77,7 @@ struct AtomicFileTests {
     func diskFull() throws {
         try AtomicFile.write(Data("old".utf8), to: path)
         let error = refusal {
-            try scratch.write(as: ".file.partial")
+            try scratch.write("", to: ".file.partial")
             let full = open("/dev/full", O_WRONLY)
             var file = AtomicFile(
                 replacing: path, temporaryPath: scratch.path(".file.partial"), descriptor: full)
@@ -93,7 +94,7 @@ struct AtomicFileTests {
     func missingFolder() throws {
         let below = scratch.path("absent/file")
         #expect(refusal { try AtomicFile.write(Data(), to: below) } == .missingFolder(path: below))
-        try scratch.write(as: "plain")
+        try scratch.write("", to: "plain")
         let inFile = scratch.path("plain/file")
         #expect(refusal { try AtomicFile.write(Data(), to: inFile) } == .missingFolder(path: inFile))
     }
@@ -119,10 +120,10 @@ struct AtomicFileTests {
     func leftovers() throws {
         let ours = [".file.writing-\(UUID().uuidString)", ".file.\(UUID().uuidString).partial"]
         let others = [".file.partial", ".file.writing-", ".other.writing-\(UUID().uuidString)", ".file2.writing-7"]
-        for name in ours + others { try scratch.write(as: name) }
+        for name in ours + others { try scratch.write("", to: name) }
         try AtomicFile.write(Data("new".utf8), to: path)
         #expect(try scratch.fileNames == (others + ["file"]).sorted())
-        for name in ours { try scratch.write(as: name) }
+        for name in ours { try scratch.write("", to: name) }
         AtomicFile.remove(path)
         #expect(try scratch.fileNames == others.sorted())
     }

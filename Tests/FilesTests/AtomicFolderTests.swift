@@ -1,16 +1,17 @@
 import Foundation
 import Glibc
+import TestScratch
 import Testing
 
 @testable import Files
 
 @Suite("A folder that is written atomically")
 struct AtomicFolderTests {
-    private let scratch: ScratchFolder
+    private let scratch: TemporaryFolder
     private let path: String
 
     init() throws {
-        scratch = try ScratchFolder()
+        scratch = try TemporaryFolder()
         path = scratch.path("folder")
     }
 
@@ -30,7 +31,7 @@ struct AtomicFolderTests {
     /// Makes a folder beside the place, as a crash leaves it.
     private func leave(_ text: String, as name: String) throws {
         try FileManager.default.createDirectory(atPath: scratch.path(name), withIntermediateDirectories: true)
-        for file in ["one", "two"] { try scratch.write(Array(text.utf8), as: "\(name)/\(file)") }
+        for file in ["one", "two"] { try scratch.write(text, to: "\(name)/\(file)") }
     }
 
     /// The code of a file system that cannot exchange.
@@ -75,7 +76,7 @@ struct AtomicFolderTests {
 
     @Test("does not replace a file")
     func file() throws {
-        try scratch.write([1], as: "folder")
+        try scratch.write([1], to: "folder")
         #expect(throws: AtomicFileError.self) { try write("new") }
         #expect(try scratch.fileNames == ["folder"])
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data([1]))

@@ -1,6 +1,7 @@
 import Files
 import Foundation
 import HTTPTypes
+import TestScratch
 import Testing
 
 @testable import HTTP
@@ -38,7 +39,7 @@ struct CompressionTests {
 
     @Test("undoes to the same at every size", arguments: [0, 1, 1023, 65_536, 3_000_001])
     func sizes(count: Int) throws {
-        var generator = SplitMix64(state: UInt64(count))
+        var generator = SeededGenerator(seed: UInt64(count))
         let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
         guard var gzip = GzipWriter(level: 6) else { throw GzipError.noMemory }
         let compressed = gzip.write(bytes, flush: .end)
@@ -47,7 +48,7 @@ struct CompressionTests {
 
     @Test("is done in pieces where the body is large")
     func large() async throws {
-        var generator = SplitMix64(state: 1)
+        var generator = SeededGenerator(seed: 1)
         let bytes = (0..<1_000_000).map { _ in UInt8.random(in: 32...126, using: &generator) }
         let response = await response(to: "gzip", body: .bytes(bytes))
         #expect(response.headers[.contentEncoding] == "gzip")

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import TestScratch
 import Testing
 
 @testable import HTTP
@@ -26,7 +27,7 @@ struct ConnectionChurnTests {
     @Test("leave no descriptors behind")
     func churn() async throws {
         try await withServer(configuration: .with { $0.timeouts.linger = .milliseconds(200) }) { port, server in
-            var generator = SplitMix64(state: 11)
+            var generator = SeededGenerator(seed: 11)
             for _ in 0..<4000 {
                 let client = try RawClient(port: port)
                 switch Int.random(in: 0..<9, using: &generator) {

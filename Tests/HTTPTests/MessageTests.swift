@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import TestScratch
 import Testing
 
 @testable import HTTP
@@ -103,7 +104,7 @@ struct MessageTests {
 
     @Test("an output buffer returns the bytes that were appended, however they are dropped")
     func outputBuffer() {
-        var generator = SplitMix64(state: 3)
+        var generator = SeededGenerator(seed: 3)
         var buffer = OutputBuffer()
         var expected: [UInt8] = []
         var taken: [UInt8] = []

@@ -1,3 +1,4 @@
+import TestScratch
 import Testing
 
 @testable import HTTP
@@ -86,7 +87,7 @@ struct RequestSmugglingTests {
     /// Bytes that resemble requests: every fragmentation is accepted or refused in the same way.
     @Test("is not made by chance either", arguments: 0..<40)
     func mutations(seed: UInt64) {
-        var generator = SplitMix64(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let limits = RequestLimits(targetBytes: 60, headerBytes: 200, headerCount: 6, bodyBytes: 60)
         let interesting: [UInt8] = Array("\r\n\r\n:; ,\t0F%/?*\0".utf8)
         for _ in 0..<50 {

@@ -3,7 +3,10 @@ import Corpus
 import Curvature
 import Foundation
 import LinearAlgebra
+import TestScratch
 import Transformer
+
+public typealias TemporaryFolder = TestScratch.TemporaryFolder
 
 /// An engine of a tiny model with a corpus of short texts, each one sequence.
 public final class TinyEngine: Sendable {
@@ -51,7 +54,7 @@ public final class TinyEngine: Sendable {
         var layers = loaded.layers
         for layer in layers.indices { change(layer, &layers[layer]) }
         let factors = EKFACFactors(tracked: loaded.tracked, layers: layers, provenance: loaded.provenance)
-        let indexFile = folder.file("gradients.index")
+        let indexFile = folder.path("gradients.index")
         let built = try index.map {
             try GradientIndex.create(path: indexFile, layout: $0, modelDigest: checkpoint.digest, factors: factors)
         }

@@ -1,4 +1,5 @@
 import Foundation
+import TestScratch
 import Testing
 
 @testable import Tokenizer
@@ -11,7 +12,7 @@ struct EncodingTests {
     @Test("decodes back to any text, byte for byte", arguments: exactKinds)
     func roundTrip(kind: String) throws {
         let tokenizer = try TokenizerFixture(kind).tokenizer()
-        var generator = SplitMix(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for _ in 0..<400 {
             let text = Self.randomText(using: &generator)
             let tokens = tokenizer.encode(text, addSpecialTokens: false)
@@ -78,7 +79,7 @@ struct EncodingTests {
         let text = try TokenizerFixture.texts()[0]
         let before = tokenizer.encode(text)
         // Words of 100 letters that are all different: more bytes than are kept.
-        var generator = SplitMix(state: 3)
+        var generator = SeededGenerator(seed: 3)
         let letters = Array("abcdefghijklmnopqrstuvwxyz")
         for _ in 0..<8 {
             let words = (0..<2_000).map { _ in
@@ -121,7 +122,7 @@ struct EncodingTests {
     }
 
     /// Characters of all lengths in UTF-8, words, and white space.
-    static func randomText(using generator: inout SplitMix) -> String {
+    static func randomText(using generator: inout SeededGenerator) -> String {
         var text = ""
         for _ in 0..<generator.next() % 60 {
             let limits: [UInt64] = [0x80, 0x80, 0x800, 0x10000, 0x110000]
@@ -136,17 +137,4 @@ struct EncodingTests {
 
 extension Tokenizer {
     fileprivate func decodeBytesOfOne(_ token: Int32) -> [UInt8] { decodeBytes([token]) }
-}
-
-/// A seeded generator (Steele, Lea and Flood 2014).
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
 }

@@ -1,3 +1,4 @@
+import TestScratch
 import Testing
 
 @testable import Tokenizer
@@ -9,7 +10,7 @@ struct LongWordTests {
         arguments: ["gpt2", "qwen2", "smollm", "llama2", "gemma"])
     func chunks(kind: String) throws {
         let model = BytePairModel(try TokenizerFixture(kind).tokenizer().description)
-        var generator = SplitMix(state: 21)
+        var generator = SeededGenerator(seed: 21)
         var failures = 0
         // Of two letters, whose order alone decides; of text; and of characters of several bytes.
         let alphabets = ["a", "ab", "aeinrst the", "歪e\u{301}r\u{1F600}", "the river had no name"].map(Array.init)

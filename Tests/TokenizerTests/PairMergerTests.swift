@@ -1,3 +1,4 @@
+import TestScratch
 import Testing
 
 @testable import Tokenizer
@@ -25,7 +26,7 @@ struct PairMergerTests {
         "equals the rule, by looking through all pairs and by a heap", arguments: [0, 1, 2, 3, 7, 31, 95, 96, 97, 300])
     func equalsReference(length: Int) throws {
         let model = BytePairModel(try TokenizerFixture("gpt2").tokenizer().description)
-        var generator = SplitMix(state: UInt64(length))
+        var generator = SeededGenerator(seed: UInt64(length))
         var merger = PairMerger()
         // Few letters make for many merges, and merges of merges.
         for alphabet in ["ab", "the river", "aeinrst the"].map({ Array($0.utf8) }) {

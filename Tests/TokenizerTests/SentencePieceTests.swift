@@ -1,4 +1,5 @@
 import Foundation
+import TestScratch
 import Testing
 
 @testable import Tokenizer
@@ -21,7 +22,7 @@ struct SentencePieceTests {
     @Test("decode to the text, with a space before it where they put one", arguments: kinds)
     func decoding(kind: String) throws {
         let tokenizer = try TokenizerFixture(kind).tokenizer()
-        var generator = SplitMix(state: 21)
+        var generator = SeededGenerator(seed: 21)
         for _ in 0..<300 {
             let text = EncodingTests.randomText(using: &generator).replacing("\u{2581}", with: "")
             let isPrefixed = !text.isEmpty && (kind == "llama2" || kind != "gemma" && !text.utf8.starts(with: [0x20]))

@@ -1,3 +1,4 @@
+import TestScratch
 import Testing
 
 @testable import Tokenizer
@@ -41,7 +42,7 @@ struct TokenTextTests {
     @Test("join to what decoding makes of all, wherever a text is cut", arguments: TokenizerFixture.kinds)
     func join(kind: String) throws {
         let tokenizer = try TokenizerFixture(kind).tokenizer()
-        var generator = SplitMix(state: 5)
+        var generator = SeededGenerator(seed: 5)
         let texts =
             ["a\u{1F600}\u{1F600}\u{1F600}", "歪歪歪歪歪", "x\u{E9}\u{E9}\u{E9}", "\u{FFFD}a\u{FFFD}\u{10FFFF}"]
             + (0..<40).map { _ in EncodingTests.randomText(using: &generator) }
@@ -68,7 +69,7 @@ struct TokenTextTests {
             0xF3,
             0xF4, 0xF5, 0xFF,
         ]
-        var generator = SplitMix(state: 9)
+        var generator = SeededGenerator(seed: 9)
         for _ in 0..<1_000 {
             let tokens = (0..<generator.next() % 9).map { _ in
                 byteTokens[Int(bytes[Int(generator.next() % UInt64(bytes.count))])]

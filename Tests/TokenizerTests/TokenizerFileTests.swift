@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import TestScratch
 import Testing
 
 @testable import Tokenizer
@@ -86,7 +87,7 @@ struct TokenizerFileTests {
     func mutated() throws {
         let whole = try Data(
             contentsOf: TokenizerFixture("prefix-space").folder.appendingPathComponent("tokenizer.json"))
-        var generator = SplitMix(state: 11)
+        var generator = SeededGenerator(seed: 11)
         let text = try TokenizerFixture.generatedText(seed: 5, length: 2_000)
         try withTokenizerFolder { folder in
             let file = folder.appendingPathComponent("tokenizer.json")

@@ -40,16 +40,7 @@ struct AdapterTrackingTests {
     @Test("name as their inputs' owner the first that reads the very same inputs", arguments: AdapterFixture.all)
     func inputOwners(fixture: AdapterFixture) throws {
         let decoder = try fixture.decoder()
-        let tracked = TrackedLayers(of: decoder, .adapter)
-        var batch = TokenBatch()
-        for sequence in try fixture.sequences() { batch.append(sequence) }
-        var tap = Inputs()
-        var workspace = DecoderWorkspace()
-        decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
-        for layer in tracked.layers {
-            let first = tracked.layers.first { tap.inputs[$0.index] == tap.inputs[layer.index] }
-            #expect(first?.index == layer.inputOwner, "\(layer.name)")
-        }
+        expectInputOwners(of: TrackedLayers(of: decoder, .adapter), in: decoder, try fixture.sequences())
     }
 
     @Test("move the model along a direction as their tangents say", arguments: ["llama-patterns", "gpt2-adapter-bias"])
@@ -96,11 +87,4 @@ struct AdapterTrackingTests {
         change.add(old.product(columns: change.columns))
         #expect(change.elements.allSatisfy { abs($0) < 1e-4 })
     }
-}
-
-/// What each tracked layer reads.
-private struct Inputs: GradientTap {
-    var inputs: [Int: Matrix] = [:]
-
-    mutating func record(_ pass: LayerPass) { inputs[pass.layer.index] = Matrix(pass.inputs) }
 }

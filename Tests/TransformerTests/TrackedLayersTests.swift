@@ -52,18 +52,7 @@ struct TrackedLayersTests {
         "name as their inputs' owner one that reads the very same inputs", arguments: ModelFixture.all, Self.selections)
     func inputOwners(fixture: ModelFixture, selection: LayerSelection) throws {
         let decoder = try fixture.decoder()
-        let tracked = TrackedLayers(of: decoder, selection)
-        var batch = TokenBatch()
-        for sequence in try fixture.sequences() { batch.append(sequence) }
-        var tap = Inputs()
-        var workspace = DecoderWorkspace()
-        decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
-        for layer in tracked.layers {
-            #expect(tap.inputs[layer.index] == tap.inputs[layer.inputOwner])
-            // And the first that does.
-            let first = tracked.layers.first { tap.inputs[$0.index] == tap.inputs[layer.index] }
-            #expect(first?.index == layer.inputOwner, "\(layer.name)")
-        }
+        expectInputOwners(of: TrackedLayers(of: decoder, selection), in: decoder, try fixture.sequences())
     }
 
     @Test("of a fused layer that goes head by head keep the order of rows in which the weight is stored")
@@ -90,6 +79,24 @@ private struct WeightGradients: GradientTap {
     }
 
     mutating func finish(_ batch: TokenBatch) { finished += 1 }
+}
+
+/// Expects each layer's inputs' owner to be the first layer that reads the very same inputs.
+func expectInputOwners(
+    of tracked: TrackedLayers, in decoder: DecoderModel, _ sequences: [[Int32]],
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
+    var batch = TokenBatch()
+    for sequence in sequences { batch.append(sequence) }
+    var tap = Inputs()
+    var workspace = DecoderWorkspace()
+    decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
+    for layer in tracked.layers {
+        #expect(
+            tap.inputs[layer.index] == tap.inputs[layer.inputOwner], "\(layer.name)", sourceLocation: sourceLocation)
+        let first = tracked.layers.first { tap.inputs[$0.index] == tap.inputs[layer.index] }
+        #expect(first?.index == layer.inputOwner, "\(layer.name)", sourceLocation: sourceLocation)
+    }
 }
 
 /// What each tracked layer reads.

@@ -1,7 +1,10 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestScratch
 import Testing
+
+typealias TemporaryFolder = TestScratch.TemporaryFolder
 
 /// The built program, run as a user runs it.
 ///

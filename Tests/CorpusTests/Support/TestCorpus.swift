@@ -1,31 +1,10 @@
 import Files
 import Foundation
+import TestScratch
 
 @testable import Corpus
 
-/// A folder of its own, removed when the last reference to it goes.
-final class TemporaryFolder: Sendable {
-    let url: URL
-
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appendingPathComponent("corpus-tests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(at: url)
-    }
-
-    func write(_ bytes: [UInt8], to name: String) throws -> String {
-        let file = url.appendingPathComponent(name)
-        try Data(bytes).write(to: file)
-        return file.path
-    }
-
-    func write(_ text: String, to name: String) throws -> String {
-        try write(Array(text.utf8), to: name)
-    }
-}
+typealias TemporaryFolder = TestScratch.TemporaryFolder
 
 /// Tokenizers that need no files.
 enum ToyTokenizer {

@@ -1,3 +1,4 @@
+import TestScratch
 @testable import HTTP
 
 /// The requests, and the rejection, that a parser made of some bytes.
@@ -47,7 +48,7 @@ func parse(_ text: String, limits: RequestLimits = RequestLimits()) -> ParserOut
 
 /// The ways to split bytes that every parser test tries: byte by byte, and at random positions.
 func fragmentations(of bytes: [UInt8], seed: UInt64 = 1) -> [[[UInt8]]] {
-    var generator = SplitMix64(state: seed &+ UInt64(bytes.count))
+    var generator = SeededGenerator(seed: seed &+ UInt64(bytes.count))
     var results = [bytes.map { [$0] }]
     for _ in 0..<8 {
         var pieces: [[UInt8]] = []
@@ -60,17 +61,4 @@ func fragmentations(of bytes: [UInt8], seed: UInt64 = 1) -> [[[UInt8]]] {
         results.append(pieces)
     }
     return results
-}
-
-/// A small generator with a fixed seed, so that a failing case can be repeated.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }

@@ -4,21 +4,12 @@ import Foundation
 import FoundationNetworking
 import JSON
 import Logging
+import TestScratch
 import Testing
 
 @testable import InfluenceService
 
-/// A folder of a test's own, which goes when the test ends.
-final class TemporaryFolder: Sendable {
-    let url: URL
-
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appending(path: "tributary-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-}
+typealias TemporaryFolder = TestScratch.TemporaryFolder
 
 /// A service on a free port of this machine, with an engine that does as the test says.
 final class TestServer: Sendable {

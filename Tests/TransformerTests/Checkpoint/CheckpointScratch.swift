@@ -26,17 +26,7 @@ struct CheckpointScratch {
 
     /// Writes the tensors after the body has changed them: shapes and values by name.
     func rewrite(_ change: (inout [String: NamedParameter]) -> Void) throws {
-        let file = try SafetensorsFile(path: scratch.path("model.safetensors"))
-        var parameters = try file.tensors.mapValues { tensor in
-            let values = try file.doubles(named: tensor.name).map { Float($0) }
-            return NamedParameter(
-                name: tensor.name, shape: tensor.shape,
-                values: Matrix(rows: 1, columns: values.count, elements: values))
-        }
-        change(&parameters)
-        var writer = SafetensorsWriter()
-        for (name, parameter) in parameters { writer.add(name, parameter.values, shape: parameter.shape) }
-        try writer.write(to: scratch.path("model.safetensors"))
+        try scratch.rewrite("model.safetensors", change)
     }
 
     func load() throws -> DecoderModel { try Checkpoint.loadDecoder(folder: folder) }

@@ -1,38 +1,47 @@
 import Foundation
+import LinearAlgebra
+import TestScratch
 
 @testable import Transformer
 
-/// A folder of a test's own, removed with the value.
-final class SafetensorsScratch {
-    let folder: String
+/// A folder for safetensors files, removed with the value.
+struct SafetensorsScratch {
+    private let temporary: TemporaryFolder
+    var folder: String { temporary.path }
 
-    init() throws {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("safetensors-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-        folder = url.path
-    }
+    init() throws { temporary = try TemporaryFolder() }
 
-    deinit {
-        try? FileManager.default.removeItem(atPath: folder)
-    }
-
-    func path(_ name: String) -> String { folder + "/" + name }
+    func path(_ name: String) -> String { temporary.path(name) }
 
     var fileNames: [String] {
-        get throws { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() }
+        get throws { try temporary.fileNames }
     }
 
     /// Writes bytes as they are, and gives their path.
     @discardableResult
     func write(_ bytes: some Sequence<UInt8>, as name: String = "model.safetensors") throws -> String {
-        try Data(bytes).write(to: URL(fileURLWithPath: path(name)))
-        return path(name)
+        try temporary.write(bytes, to: name)
     }
 
     /// Writes a file with any header and data, however wrong, and gives its path.
     @discardableResult
     func write(header: String, data: [UInt8] = [], as name: String = "model.safetensors") throws -> String {
         try write(Self.file(header: header, data: data), as: name)
+    }
+
+    /// Writes a file's tensors after the body has changed them: shapes and values by name.
+    func rewrite(_ name: String, _ change: (inout [String: NamedParameter]) -> Void) throws {
+        let file = try SafetensorsFile(path: path(name))
+        var parameters = try file.tensors.mapValues { tensor in
+            let values = try file.doubles(named: tensor.name).map { Float($0) }
+            return NamedParameter(
+                name: tensor.name, shape: tensor.shape,
+                values: Matrix(rows: 1, columns: values.count, elements: values))
+        }
+        change(&parameters)
+        var writer = SafetensorsWriter()
+        for (name, parameter) in parameters { writer.add(name, parameter.values, shape: parameter.shape) }
+        try writer.write(to: path(name))
     }
 
     /// The length of a header, the header, and data.

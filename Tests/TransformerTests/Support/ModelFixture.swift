@@ -5,7 +5,7 @@ import Testing
 @testable import Transformer
 
 /// A tiny checkpoint with what Hugging Face transformers computes from it (scripts/fixtures/models.py).
-struct ModelFixture: CustomTestStringConvertible, Sendable {
+struct ModelFixture: ReferenceOutputs, CustomTestStringConvertible, Sendable {
     let name: String
 
     static let all =
@@ -30,7 +30,14 @@ struct ModelFixture: CustomTestStringConvertible, Sendable {
     }
 
     func decoder() throws -> DecoderModel { try Checkpoint.loadDecoder(folder: folder) }
+}
 
+/// A folder with what Python's libraries compute for some sequences, in `expected.safetensors`.
+protocol ReferenceOutputs {
+    var folder: String { get }
+}
+
+extension ReferenceOutputs {
     func expected() throws -> SafetensorsFile { try SafetensorsFile(path: folder + "/expected.safetensors") }
 
     func sequences() throws -> [[Int32]] {

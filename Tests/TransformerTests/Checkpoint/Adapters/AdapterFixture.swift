@@ -5,7 +5,7 @@ import Testing
 @testable import Transformer
 
 /// A tiny LoRA adapter with what PEFT computes with it (scripts/fixtures/adapters.py).
-struct AdapterFixture: CustomTestStringConvertible, Sendable {
+struct AdapterFixture: ReferenceOutputs, CustomTestStringConvertible, Sendable {
     let name: String
     /// A checkpoint of ``ModelFixture``.
     let base: String
@@ -31,18 +31,6 @@ struct AdapterFixture: CustomTestStringConvertible, Sendable {
     var baseFolder: String { ModelFixture.folder(base) }
 
     func decoder() throws -> DecoderModel { try Checkpoint.loadDecoder(folder: baseFolder, adapter: folder) }
-
-    func expected() throws -> SafetensorsFile { try SafetensorsFile(path: folder + "/expected.safetensors") }
-
-    func sequences() throws -> [[Int32]] {
-        let expected = try expected()
-        let ids = try expected.doubles(named: "input_ids")
-        let lengths = try expected.doubles(named: "lengths").map { Int($0) }
-        let width = ids.count / lengths.count
-        return lengths.enumerated().map { row, length in
-            ids[(row * width)..<(row * width + length)].map { Int32($0) }
-        }
-    }
 
     /// The largest difference of a model's logits from PEFT's.
     func logitDifference(of decoder: DecoderModel) throws -> Double {
@@ -93,18 +81,7 @@ struct AdapterScratch {
 
     /// Writes the tensors after the body has changed them.
     func rewrite(_ change: (inout [String: NamedParameter]) -> Void) throws {
-        let path = scratch.path("adapter_model.safetensors")
-        let file = try SafetensorsFile(path: path)
-        var parameters = try file.tensors.mapValues { tensor in
-            let values = try file.doubles(named: tensor.name).map { Float($0) }
-            return NamedParameter(
-                name: tensor.name, shape: tensor.shape,
-                values: Matrix(rows: 1, columns: values.count, elements: values))
-        }
-        change(&parameters)
-        var writer = SafetensorsWriter()
-        for (name, parameter) in parameters { writer.add(name, parameter.values, shape: parameter.shape) }
-        try writer.write(to: path)
+        try scratch.rewrite("adapter_model.safetensors", change)
     }
 
     func load() throws -> DecoderModel { try Checkpoint.loadDecoder(folder: base, adapter: folder) }
