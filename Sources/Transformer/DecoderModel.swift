@@ -227,7 +227,6 @@ extension DecoderModel {
     /// Whether any linear layer has an adapter.
     public var hasAdapters: Bool { linearLayers.contains { $0.adapter != nil } }
 
-    /// Calls the body for every linear layer, which it can change.
     mutating func updateLinearLayers(_ body: (inout LinearLayer) -> Void) {
         for index in blocks.indices {
             for input in blocks[index].attention.inputs.indices { body(&blocks[index].attention.inputs[input]) }

@@ -95,7 +95,6 @@ struct DeltaReader {
     private let bytes: [UInt8]
     private(set) var position: Int
     private let end: Int
-    /// The number of values in all.
     let count: Int
     private var remaining: Int
     private let blockSize: Int

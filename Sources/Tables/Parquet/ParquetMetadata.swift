@@ -6,7 +6,6 @@ struct ParquetFooter {
     /// The schema's nodes, a node before its children.
     private(set) var schema: [ParquetSchemaElement] = []
     private(set) var rowCount = 0
-    /// The number of row groups.
     private(set) var groupCount = 0
     /// A reader at the first row group. Groups are read when their turn comes: some files have very many.
     private(set) var groups: ThriftReader
@@ -41,7 +40,6 @@ struct ParquetFooter {
     }
 }
 
-/// A node of the schema.
 struct ParquetSchemaElement {
     enum Repetition: Int64 { case required, optional, repeated }
 
@@ -217,7 +215,6 @@ struct ParquetRowGroup {
     }
 }
 
-/// The header of a page.
 struct ParquetPageHeader {
     enum Kind: Int64 { case data, index, dictionary, dataV2 }
 
@@ -278,7 +275,6 @@ struct ParquetPageHeader {
     }
 }
 
-/// A node of a table's shape.
 struct ParquetNode {
     indirect enum Form {
         /// The index among the schema's leaves, the index of the schema's element, and the levels.

@@ -1,7 +1,6 @@
 import Files
 import JSON
 
-/// Decompresses pages.
 final class ParquetCodec {
     private let source: TableSource
     private var zstd: ZstdBlockReader?
@@ -46,7 +45,6 @@ final class ParquetCodec {
     }
 }
 
-/// The type of a leaf's values.
 enum ParquetType: Equatable {
     case boolean, int32, int64, unsigned32, unsigned64, float, double, text
 
@@ -75,7 +73,6 @@ enum ParquetType: Equatable {
     }
 }
 
-/// One value after another of one page.
 private enum PageValues {
     case none
     case plain(position: Int)
@@ -187,7 +184,6 @@ final class ParquetLeafReader {
         return (headRepetition, headDefinition)
     }
 
-    /// Passes over an entry that has no value.
     func passNull() {
         hasHead = false
         inPage -= 1

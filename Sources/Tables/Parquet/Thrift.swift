@@ -9,7 +9,6 @@ struct ThriftReader {
         case malformed(String)
     }
 
-    /// The types of fields and elements.
     enum Kind {
         static let yes: UInt8 = 1
         static let no: UInt8 = 2
@@ -49,7 +48,6 @@ struct ThriftReader {
         return (id, head & 0x0f)
     }
 
-    /// A list's beginning.
     mutating func list() throws(Mistake) -> (count: Int, kind: UInt8) {
         let head = try byte()
         var count = Int(head >> 4)
@@ -97,7 +95,6 @@ struct ThriftReader {
         return start..<position
     }
 
-    /// Skips a value.
     mutating func skip(_ kind: UInt8, depth: Int = 0) throws(Mistake) {
         guard depth < Self.maximumDepth else {
             throw .malformed("structures are nested deeper than \(Self.maximumDepth)")

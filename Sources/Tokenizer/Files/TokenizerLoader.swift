@@ -20,7 +20,6 @@ struct TokenizerLoader {
             .description()
     }
 
-    /// The folder of a tokenizer's files.
     static func folder(of url: URL) -> URL { isFolder(url) ? url : url.deletingLastPathComponent() }
 
     private static func isFolder(_ url: URL) -> Bool {

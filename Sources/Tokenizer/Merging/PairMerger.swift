@@ -140,14 +140,12 @@ struct PairMerger: Sendable {
     }
 }
 
-/// The merges of a byte-pair encoding, by pair.
 struct MergeTable: Sendable {
     /// The merge of a pair; lower ranks come first.
     struct Entry: Sendable, Equatable {
         let rank: Int32
         let merged: Int32
 
-        /// For a pair that is never merged.
         static let none = Entry(rank: MergeTable.none, merged: 0)
     }
 

@@ -57,7 +57,6 @@ struct AddedTokenMatcher: Sendable {
 
     var isEmpty: Bool { nodes[0].children.isEmpty }
 
-    /// The position in a text.
     struct Cursor: Sendable {
         fileprivate var covered = 0
         fileprivate var position = 0

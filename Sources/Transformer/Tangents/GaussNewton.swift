@@ -69,7 +69,6 @@ extension DecoderModel {
 }
 
 extension TokenLoss {
-    /// Intermediate results.
     struct Tangents {
         /// positions with loss × width
         var hidden = Matrix()

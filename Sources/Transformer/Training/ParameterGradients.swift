@@ -49,12 +49,10 @@ struct ParameterGradients: GradientTap, Sendable {
         }
     }
 
-    /// Adds another worker's gradients.
     mutating func merge(_ other: ParameterGradients) {
         for (name, gradient) in other.gradients { gradients[name]?.add(gradient) }
     }
 
-    /// Makes every gradient zero.
     mutating func reset() {
         for name in gradients.keys {
             guard var gradient = gradients.removeValue(forKey: name) else { continue }

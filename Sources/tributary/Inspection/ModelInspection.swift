@@ -11,7 +11,6 @@ struct ModelInspection: Sendable, Encodable {
     let architecture: String
     /// The folder of the adapter that was applied.
     let adapter: String?
-    /// The model's digest, in hexadecimal.
     let digest: String
     let parameters: Int
     let layers: Int

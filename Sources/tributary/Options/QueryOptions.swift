@@ -1,7 +1,6 @@
 import ArgumentParser
 import Attribution
 
-/// The settings of a query, apart from its text.
 struct QueryOptions: ParsableArguments {
     @Option(
         help: """

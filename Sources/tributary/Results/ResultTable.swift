@@ -2,7 +2,6 @@ import ArgumentParser
 import Attribution
 import Foundation
 
-/// A result as a table for people.
 struct ResultTable {
     private let style: TerminalStyle
     /// The most lines of each sequence's text; `nil` for the whole text.
@@ -83,7 +82,6 @@ struct ResultTable {
 
     private static let leadingParts = 5
 
-    /// How the query was answered.
     private func footing(of result: InfluenceResult) -> [String] {
         var lines: [String] = []
         let candidates = result.candidates
