@@ -170,13 +170,6 @@ extension Schema {
                 + "log-probability if one more copy of the sequence were added."), spurious, byLayer, byToken,
         byOutputToken)
 
-    /// The parts of a sequence's text on which training took its loss.
-    static let lossSpans = Property.optional(
-        "loss",
-        array(
-            "The parts of the text on which training took its loss; absent if that is all of it.",
-            of: reference(.completionSpan)))
-
     private static let share = Property.value("score", "Its part of the score, in nats.")
 
     static let layerScores = array(
