@@ -25,12 +25,9 @@ public struct SymmetricEigen: Sendable {
     public let values: [Double]
     /// `Q`: the eigenvectors, in columns in the order of the values.
     public let vectors: Matrix
+}
 
-    public init(values: [Double], vectors: Matrix) {
-        self.values = values
-        self.vectors = vectors
-    }
-
+extension SymmetricEigen {
     /// Decomposes a symmetric matrix.
     ///
     /// - Parameter matrix: The whole matrix, row-major, `order · order` values.

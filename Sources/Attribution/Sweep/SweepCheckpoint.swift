@@ -24,12 +24,9 @@ public struct ScoredSequence: Sendable, Equatable {
 public struct ContentKey: Sendable, Hashable {
     let high: UInt64
     let low: UInt64
+}
 
-    init(high: UInt64, low: UInt64) {
-        self.high = high
-        self.low = low
-    }
-
+extension ContentKey {
     init(_ digest: ContentDigest) {
         let bytes = digest.bytes
         high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }

@@ -20,13 +20,9 @@ struct RawRecord: Sendable {
     let content: Content
     /// Its size in bytes.
     let size: Int
+}
 
-    init(location: CorpusInputLocation, content: Content, size: Int) {
-        self.location = location
-        self.content = content
-        self.size = size
-    }
-
+extension RawRecord {
     init(location: CorpusInputLocation, json bytes: [UInt8]) {
         self.init(location: location, content: .json(bytes), size: bytes.count)
     }

@@ -7,11 +7,6 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     public let host: String
     public let port: UInt16
 
-    public init(host: String, port: UInt16) {
-        self.host = host
-        self.port = port
-    }
-
     /// `127.0.0.1:8080` or `[::1]:8080`.
     public var description: String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

@@ -107,9 +107,4 @@ struct RequestTarget: Sendable, Equatable {
 public struct QueryItem: Sendable, Hashable {
     public var name: String
     public var value: String
-
-    public init(name: String, value: String) {
-        self.name = name
-        self.value = value
-    }
 }
