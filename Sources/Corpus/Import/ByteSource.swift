@@ -76,7 +76,7 @@ final class DecompressedByteSource: ByteSource {
             throw CorpusImportError.corruptCompression(file: file, reason: reason)
         } catch ZstdError.windowTooLarge(let limit) {
             throw CorpusImportError.windowTooLarge(file: file, limit: limit)
-        } catch where error is GzipError || error is ZstdError {
+        } catch is GzipError, is ZstdError {
             throw CorpusImportError.truncatedCompression(file: file)
         }
     }
