@@ -87,7 +87,8 @@ extension InfluenceEngine: InfluenceAnswering {
         var usable: [(index: Int, query: InfluenceQuery, tokenized: TokenizedQuery)] = []
         for (index, query) in queries.enumerated() {
             do {
-                usable.append((index, try written(query), try tokenize(query)))
+                let (written, tokenized) = try read(query)
+                usable.append((index, written, tokenized))
             } catch {
                 outcomes[index] = .failure(QueryError(error))
             }
