@@ -38,13 +38,13 @@ function fromJSON(text) {
   }
   const unknown = Object.keys(part).find((name) => !members.includes(name));
   if (unknown) throw new Error(`\u201c${unknown}\u201d is unknown; the members are ${members.join(", ")}`);
-  if (part.messages !== undefined) {
+  if ((part.messages ?? null) !== null) {
     const fault = Array.isArray(part.messages) && part.messages.every((message) => typeof message?.role === "string")
       ? part.messages.length > 0 && faultOf(part.messages)
       : "\u201cmessages\u201d must be a list of objects with \u201crole\u201d and \u201ccontent\u201d";
     if (fault || part.messages.length === 0) throw new Error(fault || "\u201cmessages\u201d is empty");
   }
-  for (const name of part.messages === undefined ? ["prompt", "completion"] : []) {
+  for (const name of (part.messages ?? null) === null ? ["prompt", "completion"] : []) {
     if (typeof part[name] !== "string" || part[name] === "") throw new Error(`\u201c${name}\u201d must be a text`);
   }
   if ((part.contrast ?? null) !== null && typeof part.contrast !== "string") {
