@@ -104,6 +104,11 @@ import Testing
     @Test("of one part is that part's query")
     func single() throws {
         #expect(difference(try scores(query([Self.parts[0]])), try ownScores(Self.parts[0])) < 1e-6)
+        let understood = try tiny.answer(query([Self.parts[2]])).query
+        let part = try #require(understood.parts?.first)
+        let contrast = try #require(part.contrastLogProbability)
+        #expect(part.logProbability == understood.logProbability && part.share == 1)
+        #expect(abs(part.logProbability - contrast - (understood.measurement ?? .nan)) < 1e-9)
     }
 
     @Test("is read from JSON and written as it was read")
@@ -126,6 +131,10 @@ import Testing
             (#"{"measurement": [{"prompt": "a", "completion": "b", "contrast": "b"}]}"#, "contrast"),
             (#"{"measurement": [{"prompt": "a", "completion": "b", "extra": 1}]}"#, "extra"),
             (#"{"measurement": [{"prompt": "a", "completion": "b"}], "combine": "max"}"#, "combine"),
+            (#"{"prompt": "a", "completion": "b", "combine": "sum"}"#, "combine"),
+            (#"{"measurement": [{"messages": [], "weight": 2}]}"#, "messages"),
+            (#"{"measurement": [{"messages": [{"content": "a"}]}]}"#, "role"),
+            (#"{"measurement": [{"messages": [{"role": "user", "content": "a"}], "completion": "b"}]}"#, "completion"),
         ])
     func refusals(text: String, field: String) throws {
         let tree = try JSONReader.read(Array(text.utf8))

@@ -213,6 +213,11 @@ class Asking(unittest.TestCase):
         with self.assertRaises(client.Problem) as refusal:
             tributary.explain(messages=[{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}])
         self.assertEqual(refusal.exception.field, "messages")
+        chat = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]
+        for part in (chat, {"messages": chat, "contrast": "You.", "weight": 2}):
+            with self.assertRaises(client.Problem) as refusal:
+                tributary.explain(measurement=[QUESTION, part], drop_turns=True)
+            self.assertEqual(refusal.exception.field, "measurement[1].messages")
         self.assertIn("chat_template.jinja", refusal.exception.detail)
 
     def test_the_model_goes_on(self):

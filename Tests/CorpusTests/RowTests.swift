@@ -10,10 +10,12 @@ private let byteRows = RowTokenization(
     encode: { text, spans in
         TrainingSequence(tokens: text.utf8.map(Int32.init), loss: LossMask(spans))
     },
-    chat: { messages, loss in
+    chat: { messages, reading in
+        // The chat's first turn is left out.
+        let dropped = reading.dropsTurns && messages.count > 2 ? 2 : 0
         var text = ""
         var spans: [Range<Int>] = []
-        for message in messages {
+        for message in messages.dropFirst(dropped) {
             guard case .string(let role)? = message["role"], case .string(let content)? = message["content"] else {
                 throw Unrenderable()
             }
@@ -23,7 +25,10 @@ private let byteRows = RowTokenization(
             if role == "assistant" { spans.append(start..<text.utf8.count) }
         }
         let tokens = text.utf8.map(Int32.init)
-        return (text, TrainingSequence(tokens: tokens, loss: loss == .all ? .all : LossMask(spans)))
+        return ChatRow(
+            text: text,
+            sequence: TrainingSequence(tokens: tokens, loss: reading.loss == .all ? .all : LossMask(spans)),
+            droppedMessages: dropped)
     },
     decode: { tokens in
         guard tokens.allSatisfy({ $0 < 128 }) else { throw Unrenderable() }
@@ -197,6 +202,23 @@ private func marked(_ sequence: CorpusSequence) -> String {
             (#"{"input_ids": [300, 301]}"#, "input_ids", "cannot be rendered"),
             (#"{"input_ids": [1, 2], "labels": [1, 3]}"#, "labels[1]", "expected the token at the same index, 2"),
             (#"{"input_ids": [], "labels": []}"#, "input_ids", "is empty"),
+            (
+                #"{"text": "ab", "labels": [1, 2]}"#, "labels",
+                "and this record has none; of a \"text\", \"loss\" says it"
+            ),
+            (
+                #"{"prompt": "a", "completion": "b", "labels": [-100, 2]}"#, "labels",
+                "import --rows completion ignores it"
+            ),
+            (
+                #"{"prompt": "a", "completion": "b", "loss": [{"start": 0, "end": 1}]}"#, "loss",
+                "which parts of \"text\""
+            ),
+            (
+                #"{"messages": [{"role": "assistant", "content": "b"}], "loss": [{"start": 0, "end": 1}]}"#, "loss",
+                "--rows chat"
+            ),
+            (#"{"input_ids": [1, 2], "loss": [{"start": 0, "end": 1}]}"#, "loss", "--rows tokens"),
             (#"{"input_ids": [1, 2], "attention_mask": [0, 0]}"#, "input_ids", "is empty"),
         ] as [(String, String?, String)])
     func refusals(line: String, field: String?, text: String) throws {
@@ -207,6 +229,36 @@ private func marked(_ sequence: CorpusSequence) -> String {
         #expect(reason.field == field)
         #expect(reason.description.contains(text), "\(reason)")
         #expect(try corpus.store.statistics().documents == 1)
+    }
+
+    @Test("with fields of other kinds are read if they are said to be of one kind, or if a format uses the field")
+    func ignored() throws {
+        let corpus = try rowCorpus()
+        var rows = RowFields()
+        rows.kind = .text
+        _ = try add(#"{"text": "ab", "labels": [1, 2]}"#, to: corpus.store, rows: rows)
+        rows = RowFields()
+        rows.completion = try #require(FieldFormat("labels"))
+        _ = try add(#"{"prompt": "xa", "labels": "cd"}"#, to: corpus.store, rows: rows)
+        _ = try add(#"{"text": "ef", "labels": null}"#, to: corpus.store)
+        #expect(try corpus.store.sequences(rowids: [1, 2, 3]).map(marked) == ["ab", "XAcd", "ef"])
+    }
+
+    @Test("that are chats are counted where their first turns are left out, and where they are cut")
+    func longChats() throws {
+        let corpus = try rowCorpus(sequenceLength: 40)
+        let turn = #"{"role": "user", "content": "a"}, {"role": "assistant", "content": "answer"}"#
+        let chat = "{\"messages\": [\(turn), \(turn)]}"
+        let cut = try add(chat, to: corpus.store)
+        #expect((cut.documents, cut.cut, cut.cutChats, cut.shortened) == (1, 1, 1, 0))
+        var rows = RowFields()
+        rows.dropsTurns = true
+        let shortened = try add(chat, to: corpus.store, rows: rows)
+        #expect((shortened.documents, shortened.cut, shortened.cutChats, shortened.shortened) == (1, 0, 0, 1))
+        #expect(marked(try corpus.store.sequences(rowids: [2])[0]) == "USER: A\u{3}ASSISTANT: answer\u{3}")
+        let row = try add(
+            #"{"prompt": "a", "completion": "\#(String(repeating: "b", count: 90))"}"#, to: corpus.store)
+        #expect((row.cut, row.cutChats) == (1, 0))
     }
 
     @Test("name the fields that a record has if one is missing")

@@ -178,6 +178,7 @@ struct OpenAPITests {
         try await post("/v1/influence", #"[{"measurement": [{"prompt": "a", "completion": " broken"}]}]"#, wait)
         let chat = #"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#
         try await post("/v1/influence", chat, wait)
+        try await post("/v1/influence", #"{"measurement": [\#(part), \#(chat)], "drop_turns": true}"#, wait)
         try await post("/v1/influence", #"{"prompt": "a", "completion": "b", "all_scores": true}"#, wait)
         let kept = try #require(exchanges.last?.reply.headers["content-location"]).replacing("/result", with: "/scores")
         try await get("/v1/jobs/{id}/scores", kept)

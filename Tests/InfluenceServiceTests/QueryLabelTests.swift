@@ -38,6 +38,11 @@ struct QueryLabelTests {
         ]
         let label = QueryLabel(query)
         #expect((label.prompt, label.completion) == ("Hello.", "Good day."))
+        let behaviour = QueryLabel(
+            InfluenceQuery(behaviour: [
+                BehaviourPart(messages: query.messages ?? []), BehaviourPart(prompt: "a", completion: "b"),
+            ]))
+        #expect((behaviour.prompt, behaviour.completion, behaviour.others) == ("Hello.", "Good day.", 1))
         query.messages = [["role": "assistant"]]
         #expect(QueryLabel(query).completion == "")
     }

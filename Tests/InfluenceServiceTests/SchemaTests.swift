@@ -125,7 +125,20 @@ struct SchemaTests {
             (#"{"messages": [{"role": "assistant", "content": [{"type": "text", "text": "b"}]}]}"#, true),
             (#"{"messages": []}"#, false),
             (#"{"messages": [{"role": "assistant", "content": "b"}], "prompt": "a"}"#, false),
-            (#"{"messages": [{"role": "assistant", "content": "b"}], "contrast": "a"}"#, false),
+            (#"{"messages": [{"role": "assistant", "content": "b"}], "contrast": "a"}"#, true),
+            (#"{"messages": [{"role": "assistant", "content": "b"}], "drop_turns": true}"#, true),
+            (#"{"messages": [{"role": "assistant", "content": "b"}], "combine": "mean"}"#, false),
+            (#"{"prompt": "a", "completion": "b", "combine": "sum"}"#, false),
+            (#"{"prompt": "a", "completion": "b", "combine": null, "drop_turns": null}"#, true),
+            (#"{"prompt": "a", "completion": "b", "drop_turns": true}"#, false),
+            (#"{"measurement": [{"messages": [{"role": "assistant", "content": "b"}]}], "drop_turns": true}"#, true),
+            (
+                #"{"measurement": [{"messages": [{"role": "assistant", "content": "b"}], "contrast": "c", "weight": 2}]}"#,
+                true
+            ),
+            (#"{"measurement": [{"messages": [{"role": "a", "content": "b"}], "prompt": "c"}]}"#, false),
+            (#"{"measurement": [{"messages": [{"content": "b"}]}]}"#, false),
+            (#"{"measurement": [{"messages": []}]}"#, false),
         ] {
             let body = try JSONReader.read(Array(text.utf8))
             let asked = try? InfluenceRequest(
@@ -148,6 +161,7 @@ struct SchemaTests {
     private let chat: InfluenceQuery = {
         var query = InfluenceQuery(prompt: "", completion: "")
         query.messages = [["role": "user", "content": "a"], ["role": "assistant", "content": "b"]]
+        query.dropTurns = true
         return query
     }()
 
@@ -162,6 +176,8 @@ struct SchemaTests {
             (#"{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}"#, true),
             (#"{"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]}"#, true),
             (#"{"input_ids": [1, 2]}"#, true), (#"{"id": "a"}"#, false), (#"{"text": ""}"#, false),
+            (#"{"text": "abc", "labels": [1, 2]}"#, false), (#"{"text": "abc", "labels": null}"#, true),
+            (#"{"prompt": "a", "completion": "b", "loss": [{"start": 1, "end": 3}]}"#, false),
             (#"{"text": "abc", "loss": [[1, 3]]}"#, false), (#"{"text": "abc", "loss": [{"start": 1}]}"#, false),
             (#"{"prompt": "a"}"#, false), (#"{"prompt": "a", "completion": ""}"#, false),
             (#"{"text": "a", "prompt": "a", "completion": "b"}"#, false),
@@ -221,9 +237,9 @@ struct SchemaTests {
         try expect(.continuation, describes: contrast, minimal: contrast)
         let part = InfluenceResult.Part(
             prompt: "a", completion: "b", contrast: "c", weight: 1, logProbability: -1, contrastLogProbability: -2,
-            share: -0.5)
+            share: -0.5, droppedMessages: 2)
         var bare = part
-        (bare.contrast, bare.contrastLogProbability, bare.share) = (nil, nil, nil)
+        (bare.contrast, bare.contrastLogProbability, bare.share, bare.droppedMessages) = (nil, nil, nil, nil)
         try expect(.understoodPart, describes: part, minimal: bare)
         result.query = understood
         result.sources = [.init(source: nil, sequences: 1, positive: 1, negative: 0)]
@@ -282,6 +298,7 @@ struct SchemaTests {
         understood.measurement = 1.5
         understood.parts = [.init(prompt: "a", completion: "b", weight: 1, logProbability: -1)]
         understood.combine = .mean
+        understood.droppedMessages = 2
         return understood
     }
 
@@ -396,7 +413,7 @@ extension InfluenceResult.UnderstoodQuery {
     fileprivate var minimal: InfluenceResult.UnderstoodQuery {
         var minimal = self
         (minimal.id, minimal.spans, minimal.contrast, minimal.measurement) = (nil, nil, nil, nil)
-        (minimal.parts, minimal.combine) = (nil, nil)
+        (minimal.parts, minimal.combine, minimal.droppedMessages) = (nil, nil, nil)
         return minimal
     }
 }
@@ -408,7 +425,8 @@ private enum RowReading {
         var tokenization = CorpusTokenization(tokenizerDigest: "a", sequenceLength: 8) { _ in [1, 2] }
         let sequence = TrainingSequence(tokens: [1, 2], loss: LossMask([false, true]))
         tokenization.rows = RowTokenization(
-            encode: { _, _ in sequence }, chat: { _, _ in ("a chat", sequence) }, decode: { _ in "tokens" })
+            encode: { _, _ in sequence }, chat: { _, _ in ChatRow(text: "a chat", sequence: sequence) },
+            decode: { _ in "tokens" })
         let store = try CorpusStore(folder: folder.url, tokenization: tokenization)
         return (try? CorpusIngestion(into: store, maximumRecords: 1).run(Array(record.text.utf8), form: .object)) != nil
     }

@@ -22,16 +22,26 @@ public final class TinyEngine: Sendable {
     ///   - isReversed: Whether the texts are imported from the last to the first.
     ///   - index: If given, there is an index of this layout, without sequences.
     ///   - batchTokens: The most tokens of a micro-batch; 1 makes a micro-batch of each sequence.
+    ///   - chatTemplate: If given, the model has this chat template.
     ///   - change: Changes the factors of each layer, by its number.
     public init(
         texts count: Int = 60, isReversed: Bool = false, sequenceLength: Int = 128, index: SketchLayout? = nil,
-        workers: Int = 2, batchTokens: Int = 1_024, change: (_ layer: Int, inout LayerFactors) -> Void = { _, _ in }
+        workers: Int = 2, batchTokens: Int = 1_024, chatTemplate: String? = nil,
+        change: (_ layer: Int, inout LayerFactors) -> Void = { _, _ in }
     ) throws {
         let oracle = Oracle.all[1]
-        let checkpoint = try oracle.checkpoint()
+        folder = try TemporaryFolder()
+        let checkpoint: Checkpoint
+        if let chatTemplate {
+            let model = folder.path("model")
+            try FileManager.default.copyItem(atPath: oracle.modelFolder, toPath: model)
+            try Data(chatTemplate.utf8).write(to: URL(fileURLWithPath: model + "/chat_template.jinja"))
+            checkpoint = try Checkpoint(folder: model)
+        } else {
+            checkpoint = try oracle.checkpoint()
+        }
         let tokenizer = checkpoint.tokenizer
         texts = Array(try oracle.texts().filter { tokenizer.encode($0).count <= sequenceLength }.prefix(count))
-        folder = try TemporaryFolder()
         let corpus = try CorpusStore(
             folder: URL(fileURLWithPath: folder.path),
             tokenization: CorpusTokenization(tokenizer, sequenceLength: sequenceLength))

@@ -102,10 +102,22 @@ extension CorpusTokenization {
         ) { tokenizer.encodeDocument($0) }
         rows = RowTokenization(
             encode: { text, spans in tokenizer.encode(text, withLossOn: spans) },
-            chat: { messages, loss in
-                let chat = try tokenizer.render(messages)
-                let sequence = tokenizer.encode(chat.text, withLossOn: chat.byteSpans)
-                return (chat.text, loss == .all ? TrainingSequence(tokens: sequence.tokens) : sequence)
+            chat: { messages, reading in
+                func row(_ messages: [JSONTree]) throws -> ChatRow {
+                    let chat = try tokenizer.render(messages)
+                    let sequence = tokenizer.encode(chat.text, withLossOn: chat.byteSpans)
+                    return ChatRow(
+                        text: chat.text,
+                        sequence: reading.loss == .all ? TrainingSequence(tokens: sequence.tokens) : sequence)
+                }
+                guard reading.dropsTurns else { return try row(messages) }
+                let fitting = try ChatTurns.fitting(messages) { messages in
+                    let row = try row(messages)
+                    return row.sequence.count <= sequenceLength ? row : nil
+                }
+                guard var shortened = fitting?.value else { return try row(messages) }
+                shortened.droppedMessages = fitting?.dropped ?? 0
+                return shortened
             },
             decode: { tokens in
                 if let index = tokens.firstIndex(where: { Int($0) >= tokenizer.vocabularyCount }) {

@@ -103,7 +103,8 @@ extension InfluenceEngine: InfluenceAnswering {
         for (index, query) in queries.enumerated() {
             do {
                 if let source = query.candidates.source { try refuse(unknownSource: source) }
-                usable.append((index, try written(query), try tokenize(query)))
+                let (written, tokenized) = try read(query)
+                usable.append((index, written, tokenized))
             } catch {
                 outcomes[index] = .failure(QueryError(error))
             }

@@ -244,15 +244,19 @@ extension QueryBatch {
             completionStart: part.completion.completionStart,
             completionStartsInsideToken: part.completion.completionStartsInsideToken,
             logProbability: gradient.logProbabilities.reduce(0, +), spans: query.spans,
-            contrast: contrast(of: query, part, gradient), measurement: gradient.measurement)
+            contrast: contrast(of: query, part, gradient), measurement: gradient.measurement,
+            droppedMessages: query.droppedMessages > 0 ? query.droppedMessages : nil)
     }
 
     private func behaviour(_ query: InfluenceQuery, _ answer: Answer) -> InfluenceResult.UnderstoodQuery {
-        let parts = zip(query.parts, answer.gradient.parts).enumerated().map { index, part in
+        // The gradient of a behaviour of one part is that of its completion.
+        let values = answer.gradient.parts.isEmpty ? [answer.gradient.value] : answer.gradient.parts
+        let parts = zip(query.parts, values).enumerated().map { index, part in
             InfluenceResult.Part(
                 prompt: part.0.prompt, completion: part.0.completion, contrast: part.0.contrast, weight: part.0.weight,
                 logProbability: part.1.logProbability, contrastLogProbability: part.1.contrast,
-                share: answer.partShares?[index])
+                share: answer.partShares?[index],
+                droppedMessages: part.0.droppedMessages > 0 ? part.0.droppedMessages : nil)
         }
         return InfluenceResult.UnderstoodQuery(
             id: query.id, prompt: "", completion: "", tokens: [], completionStart: 0,

@@ -51,49 +51,31 @@ extension InfluenceEngine {
     /// Tokenises a query and checks that the model can read it.
     ///
     /// - Throws: ``QueryError/unusable(field:reason:)``.
-    func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery {
+    func tokenize(_ query: InfluenceQuery) throws -> TokenizedQuery { try read(query).tokenized }
+
+    /// Writes a query's chats, tokenises it and checks that the model can read it.
+    ///
+    /// - Returns: The query with the texts that the model's chat template makes of its chats, and its tokens.
+    /// - Throws: ``QueryError/unusable(field:reason:)``.
+    func read(_ query: InfluenceQuery) throws -> (query: InfluenceQuery, tokenized: TokenizedQuery) {
         if let (field, reason) = query.refusal() { throw QueryError.unusable(field: field, reason: reason) }
         let query = try written(query)
         var parts = try zip(query.parts, query.shares).enumerated().map { index, part in
-            try tokenize(
-                part.0, share: part.1, path: query.behaviour == nil ? "" : "measurement[\(index)].",
-                isChat: query.messages != nil)
+            try tokenize(part.0, share: part.1, path: query.path(ofPart: index), dropsTurns: query.dropTurns)
         }
         if let spans = query.spans { parts[0].measured = try tokens(of: spans, in: query, parts[0].completion) }
-        return TokenizedQuery(
-            parts: parts, texts: try AdHocTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization))
-    }
-
-    /// The query with the texts that the model's chat template writes, if it is about a chat.
-    ///
-    /// - Throws: ``QueryError/unusable(field:reason:)``.
-    func written(_ query: InfluenceQuery) throws -> InfluenceQuery {
-        guard let messages = query.messages else { return query }
-        let chat: RenderedChat
-        do {
-            chat = try tokenizer.render(messages)
-        } catch {
-            throw QueryError.unusable(field: "messages", reason: "\(error)")
-        }
-        guard messages.last?["role"] == .string("assistant"), let span = chat.byteSpans.last, !span.isEmpty else {
-            throw QueryError.unusable(
-                field: "messages",
-                reason: "expected an assistant's message at the end, with the completion as its content")
-        }
-        let bytes = Array(chat.text.utf8)
-        var written = query
-        written.prompt = String(decoding: bytes[..<span.lowerBound], as: UTF8.self)
-        written.completion = String(decoding: bytes[span], as: UTF8.self)
-        return written
+        let texts = try AdHocTexts.tokenize(query.candidates.texts ?? [], for: corpus.tokenization)
+        return (query, TokenizedQuery(parts: parts, texts: texts))
     }
 
     private func tokenize(
-        _ part: BehaviourPart, share: Double, path: String, isChat: Bool
+        _ part: BehaviourPart, share: Double, path: String, dropsTurns: Bool
     ) throws -> TokenizedQuery.Part {
+        let chat = part.messages.map { _ in dropsTurns }
         let completion = try tokenize(
-            part.prompt, part.completion, path: path, field: isChat ? "messages" : "completion", isChat: isChat)
+            part.prompt, part.completion, path: path, field: chat == nil ? "completion" : "messages", ofChat: chat)
         let contrast = try part.contrast.map {
-            try tokenize(part.prompt, $0, path: path, field: "contrast", isChat: false)
+            try tokenize(part.prompt, $0, path: path, field: "contrast", ofChat: chat)
         }
         guard contrast?.tokens != completion.tokens else {
             throw QueryError.unusable(
@@ -102,11 +84,13 @@ extension InfluenceEngine {
         return TokenizedQuery.Part(completion: completion, contrast: contrast, share: share)
     }
 
+    /// - Parameter dropsTurns: For a chat, whether its first turns were left out if it was too long; nil for other texts.
     private func tokenize(
-        _ prompt: String, _ completion: String, path: String, field: String, isChat: Bool
+        _ prompt: String, _ completion: String, path: String, field: String, ofChat dropsTurns: Bool?
     ) throws -> TokenizedContinuation {
         // A template writes the special tokens itself.
-        let joined = tokenizer.encodeJoined(prompt: prompt, completion: completion, addSpecialTokens: !isChat)
+        let joined = tokenizer.encodeJoined(
+            prompt: prompt, completion: completion, addSpecialTokens: dropsTurns == nil)
         let context = decoder.description.contextLength
         guard joined.completionStart < joined.tokens.count else {
             throw QueryError.unusable(field: path + field, reason: "it adds no token to the prompt")
@@ -119,10 +103,16 @@ extension InfluenceEngine {
         }
         guard joined.tokens.count <= context else {
             let count = joined.tokens.count - joined.completionStart
+            let advice =
+                switch dropsTurns {
+                case nil: ""
+                case false?: ". drop_turns leaves out as many of its first turns as it takes"
+                case true?: ", and the last turn alone is too long as well"
+                }
             throw QueryError.unusable(
-                field: path + (count >= context || isChat ? field : "prompt"),
+                field: path + (count >= context || dropsTurns != nil ? field : "prompt"),
                 reason: "prompt (\(joined.completionStart) tokens) and \(field) (\(count)) are longer than the "
-                    + "model's context of \(context) tokens")
+                    + "model's context of \(context) tokens" + advice)
         }
         return TokenizedContinuation(
             tokens: joined.tokens, completionStart: joined.completionStart,

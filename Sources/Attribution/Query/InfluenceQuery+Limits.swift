@@ -62,7 +62,7 @@ extension InfluenceQuery {
             ("candidates.texts", candidates.texts.flatMap(Limits.texts.refusal)),
             ("candidates.probe", candidates.probe.flatMap(Limits.probe.refusal)),
         ]
-        refusals.append(("all_scores", allScoresRefusal))
+        refusals += [("all_scores", allScoresRefusal), ("drop_turns", dropTurns ? dropTurnsRefusal : nil)]
         for (index, part) in (behaviour ?? []).enumerated() {
             if let (field, reason) = part.refusal() { return ("measurement[\(index)].\(field)", reason) }
         }
@@ -71,6 +71,11 @@ extension InfluenceQuery {
 }
 
 extension InfluenceQuery {
+    /// Why the query cannot say whether turns are dropped; nil if it can.
+    var dropTurnsRefusal: String? {
+        hasOwnTexts ? "expected this only beside messages or measurement: a prompt has no turns" : nil
+    }
+
     var allScoresRefusal: String? {
         guard allScores, candidates.texts != nil else { return nil }
         return "expected no all_scores beside candidates.texts, all of which are returned with their scores"

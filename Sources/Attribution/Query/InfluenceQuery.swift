@@ -12,7 +12,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     /// The parts of the completion to explain, widened to whole tokens; nil for all of it. The model reads the other parts, but their
     /// probability is not measured.
     public var spans: [CompletionSpan]?
-    /// Another completion of the same prompt. Scores then tell which sequences made the completion likelier than this one.
+    /// Another completion of the same prompt; of a chat, another content of its last message. Scores then tell which sequences made the completion likelier than this one.
     public var contrast: String?
     /// The prompts and completions of a behaviour, in place of one prompt and one completion, which are empty then; nil otherwise.
     public var behaviour: [BehaviourPart]?
@@ -20,6 +20,10 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
     /// A chat whose last message, an assistant's, is the completion, in place of a prompt and a completion; nil otherwise. The model's chat
     /// template writes both.
     public var messages: [JSONTree]?
+    /// Whether the first turns of a chat that is longer than the model's context are left out. Otherwise such a chat is refused.
+    public var dropTurns = false
+    /// How many of the chat's messages were left out, once it is written.
+    var droppedMessages = 0
     /// How many sequences to return in each direction.
     public var topK: Int
     public var direction: Direction
@@ -136,6 +140,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         case id, prompt, completion, spans, contrast
         case behaviour = "measurement"
         case combine, messages
+        case dropTurns = "drop_turns"
         case topK = "top_k"
         case direction, candidates, rank, rescore, damping, estimator, attribution
         case allScores = "all_scores"
@@ -150,12 +155,14 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         } else if let messages {
             try container.encode(messages, forKey: .messages)
             try container.encodeIfPresent(spans, forKey: .spans)
+            try container.encodeIfPresent(contrast, forKey: .contrast)
         } else {
             try container.encode(prompt, forKey: .prompt)
             try container.encode(completion, forKey: .completion)
             try container.encodeIfPresent(spans, forKey: .spans)
             try container.encodeIfPresent(contrast, forKey: .contrast)
         }
+        if dropTurns { try container.encode(true, forKey: .dropTurns) }
         try container.encode(topK, forKey: .topK)
         try container.encode(direction, forKey: .direction)
         try container.encode(candidates, forKey: .candidates)
@@ -176,7 +183,7 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         messages = try container.decodeIfPresent(.messages, within: Limits.messages)
         try Self.check(messages ?? [], at: container.codingPath + [CodingKeys.messages])
         if messages != nil {
-            for key in [CodingKeys.prompt, .completion, .contrast, .behaviour] where try container.has(key) {
+            for key in [CodingKeys.prompt, .completion, .behaviour] where try container.has(key) {
                 throw DecodingError.dataCorruptedError(
                     forKey: key, in: container, debugDescription: "expected either this or messages, found both")
             }
@@ -192,7 +199,15 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
             }
             (prompt, completion) = ("", "")
         }
-        combine = try container.decodeIfPresent(Combination.self, forKey: .combine) ?? defaults.combine
+        let combination = try container.decodeIfPresent(Combination.self, forKey: .combine)
+        guard combination == nil || behaviour != nil else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .combine, in: container,
+                debugDescription: "expected this only beside measurement, whose parts it combines; there is none")
+        }
+        combine = combination ?? defaults.combine
+        let drops = try container.decodeIfPresent(Bool.self, forKey: .dropTurns)
+        dropTurns = drops ?? false
         spans = try container.decodeIfPresent(.spans, within: Limits.spans)
         contrast = try container.decodeIfPresent(.contrast, within: Limits.text)
         topK = try container.decodeIfPresent(.topK, within: Limits.topK) ?? defaults.topK
@@ -204,6 +219,9 @@ public struct InfluenceQuery: Sendable, Equatable, Codable {
         estimator = try container.decodeIfPresent(Estimator.self, forKey: .estimator) ?? defaults.estimator
         attribution = try container.decodeIfPresent(Breakdown.self, forKey: .attribution) ?? defaults.attribution
         allScores = try container.decodeIfPresent(Bool.self, forKey: .allScores) ?? false
+        if drops != nil, let refusal = dropTurnsRefusal {
+            throw DecodingError.dataCorruptedError(forKey: .dropTurns, in: container, debugDescription: refusal)
+        }
         if let refusal = allScoresRefusal {
             throw DecodingError.dataCorruptedError(forKey: .allScores, in: container, debugDescription: refusal)
         }

@@ -54,6 +54,8 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
         /// The parts of a behaviour; nil for a single completion. Prompt, completion and tokens are empty if there are parts.
         public var parts: [Part]?
         public var combine: InfluenceQuery.Combination?
+        /// How many of a chat's first messages were left out because it was too long; nil if none was.
+        public var droppedMessages: Int?
 
         enum CodingKeys: String, CodingKey {
             case id, prompt, completion, tokens
@@ -61,6 +63,7 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
             case completionStartsInsideToken = "completion_starts_inside_token"
             case logProbability = "log_probability"
             case spans, contrast, measurement, parts, combine
+            case droppedMessages = "dropped_messages"
         }
     }
 
@@ -76,8 +79,11 @@ public struct InfluenceResult: Sendable, Equatable, Codable {
         /// How much of the behaviour's own influence on itself comes from this part: `wᵢ grad fᵢᵀ (G + λI)⁻¹ grad f` over
         /// `grad fᵀ (G + λI)⁻¹ grad f`, with `wᵢ` as in `f = Σ wᵢ fᵢ`. All shares add up to 1; one can be negative. Nil if the divisor is zero.
         public var share: Double?
+        /// As in ``UnderstoodQuery``.
+        public var droppedMessages: Int?
 
         enum CodingKeys: String, CodingKey {
+            case droppedMessages = "dropped_messages"
             case prompt, completion, contrast, weight
             case logProbability = "log_probability"
             case contrastLogProbability = "contrast_log_probability"

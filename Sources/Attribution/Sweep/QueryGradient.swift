@@ -119,7 +119,8 @@ extension QueryGradient {
         let contrast: Double?
     }
 
-    fileprivate var value: PartValue {
+    /// The log-probabilities of a single completion.
+    var value: PartValue {
         PartValue(
             logProbability: logProbabilities.reduce(0, +), contrast: contrastLogProbabilities?.reduce(0, +))
     }

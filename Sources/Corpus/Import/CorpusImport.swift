@@ -85,6 +85,10 @@ public struct CorpusImportSummary: Sendable, Equatable {
     public internal(set) var withoutLoss = 0
     /// Rows whose tokens with loss all come after the sequence length; nothing is stored for them.
     public internal(set) var cutBeforeLoss = 0
+    /// New sequences of chats whose first turns were left out, so that the others fit into a sequence.
+    public internal(set) var shortened = 0
+    /// Chats among the rows that were cut, or whose loss comes after the cut.
+    public internal(set) var cutChats = 0
     /// Bad records that were skipped (``CorpusImport/BadRecords/skip``).
     public internal(set) var rejected = 0
     /// The errors of the first of them, at most ``maximumRejections``.
@@ -104,6 +108,8 @@ public struct CorpusImportSummary: Sendable, Equatable {
         cut += other.cut
         withoutLoss += other.withoutLoss
         cutBeforeLoss += other.cutBeforeLoss
+        shortened += other.shortened
+        cutChats += other.cutChats
         reject(other.rejections)
         rejected += other.rejected - other.rejections.count
     }

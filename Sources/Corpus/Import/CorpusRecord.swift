@@ -12,6 +12,8 @@ public struct CorpusRecord: Sendable, Equatable {
     public var source: String?
     /// A JSON object, as text.
     public var metadata: String?
+    /// Of a chat, how many of its first messages were left out because it was too long; nil for other rows.
+    var droppedMessages: Int?
     /// The file and line or row from which the record was read.
     public var location: CorpusInputLocation
 }

@@ -114,18 +114,24 @@ struct CorpusWriter {
 
     private mutating func appendRow(_ document: PreparedDocument, _ sequence: TrainingSequence, isWhole: Bool) throws {
         let prefix = isWhole ? 0 : identity.prefix.count
+        let isChat = document.record.droppedMessages != nil
         let kept = sequence.tokens.prefix(identity.sequenceLength - prefix)
         // Without a prefix nothing predicts the first token.
         let predictable = (prefix > 0 ? 0 : 1)..<max(kept.count, 1)
         guard kept.count > 0, sequence.loss.count(within: predictable) > 0 else {
             if sequence.loss.count(within: predictable.lowerBound..<max(sequence.count, 1)) > 0 {
                 outcome.summary.cutBeforeLoss += 1
+                if isChat { outcome.summary.cutChats += 1 }
             } else {
                 outcome.summary.withoutLoss += 1
             }
             return
         }
-        if kept.count < sequence.count { outcome.summary.cut += 1 }
+        if kept.count < sequence.count {
+            outcome.summary.cut += 1
+            if isChat { outcome.summary.cutChats += 1 }
+        }
+        if document.record.droppedMessages ?? 0 > 0 { outcome.summary.shortened += 1 }
         let isAll = sequence.loss.count(within: predictable) == predictable.count
         let loss = isAll && prefix <= 1 ? .all : sequence.loss.part(0..<kept.count)
         try appendNew(document, [Piece(offset: 0, tokens: kept, loss: loss, isWhole: isWhole)])

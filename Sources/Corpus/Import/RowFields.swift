@@ -20,6 +20,8 @@ public struct RowFields: Sendable, Equatable {
     public var completion = FieldFormat(field: "completion")
     /// Where rows with a prompt or with several turns carry loss.
     public var loss = LossScope.responses
+    /// Whether the first turns of chats that are longer than a sequence are left out.
+    public var dropsTurns = false
 
     static let id = "id"
     static let source = "source"
@@ -51,9 +53,27 @@ public struct RowFields: Sendable, Equatable {
         return selected
     }
 
+    /// A field that says where a row carries loss, but not a row of this kind, and why it is refused.
+    private func idleField(of row: JSONTree, _ kind: Kind) -> (field: String, reason: String)? {
+        let used = text.fields + prompt.fields + completion.fields
+        func isIdle(_ field: String) -> Bool { (row[field] ?? .null) != .null && !used.contains(field) }
+        let advice = "Leave it out; where it says something else, import --rows \(kind.rawValue) ignores it"
+        if kind != .tokens, isIdle("labels") {
+            return (
+                "labels",
+                "labels say which tokens of \"input_ids\" carry loss, and this record has none; of a \"text\", \"loss\" says it. \(advice)"
+            )
+        }
+        if kind != .text, isIdle("loss") {
+            return ("loss", "it says which parts of \"text\" carry loss, and this record has none. \(advice)")
+        }
+        return nil
+    }
+
     /// The kind of a row.
     ///
-    /// - Throws: ``CorpusImportError/missingRow(location:fields:present:)`` and ``CorpusImportError/ambiguousRow(location:kinds:)``.
+    /// - Throws: ``CorpusImportError/missingRow(location:fields:present:)``, ``CorpusImportError/ambiguousRow(location:kinds:)``, and
+    ///   ``CorpusImportError/unusable(location:field:reason:)`` for a field that would be ignored against what it says.
     func kind(
         of row: JSONTree, at location: CorpusInputLocation, isOfTable: Bool = false
     ) throws(CorpusImportError) -> Kind {
@@ -65,6 +85,9 @@ public struct RowFields: Sendable, Equatable {
         if has(prompt.fields + completion.fields) { kinds.append(.completion) }
         if has(text.fields) { kinds.append(.text) }
         if kinds.count > 1 { throw .ambiguousRow(location: location, kinds: kinds) }
+        if let kind = kinds.first, let (field, reason) = idleField(of: row, kind) {
+            throw .unusable(location: location, field: field, reason: reason)
+        }
         guard let kind = kinds.first else {
             // The column is there: its value is at fault.
             if isOfTable, text.fields.allSatisfy({ row[$0] != nil }) { return .text }

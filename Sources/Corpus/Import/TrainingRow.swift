@@ -9,7 +9,7 @@ public enum TrainingRow: Sendable, Equatable {
     /// The record's text, with loss on the tokens that hold some of these bytes of its UTF-8 form.
     case spans([Range<Int>])
     /// A chat, of which the model's chat template makes the text. Each message is an object.
-    case chat([JSONTree], LossScope)
+    case chat([JSONTree], ChatReading)
     /// Tokens that were made elsewhere, special tokens included. The text is what they spell.
     case tokens([Int32], LossMask)
 }
@@ -43,7 +43,9 @@ extension TrainingRow {
             }
             let text = prompt + completion
             return (fields.loss == .all ? .text : .spans([prompt.utf8.count..<text.utf8.count]), text)
-        case .chat: return (try chat(row, fields.loss, at: location), "")
+        case .chat:
+            let reading = ChatReading(loss: fields.loss, dropsTurns: fields.dropsTurns)
+            return (try chat(row, reading, at: location), "")
         case .tokens: return (try tokens(row, at: location), "")
         }
     }
@@ -102,7 +104,7 @@ extension TrainingRow {
     ]
 
     private static func chat(
-        _ row: JSONTree, _ loss: LossScope, at location: CorpusInputLocation
+        _ row: JSONTree, _ reading: ChatReading, at location: CorpusInputLocation
     ) throws(CorpusImportError) -> TrainingRow {
         let field = (row["messages"] ?? .null) != .null ? "messages" : "conversations"
         guard let value = row[field], case .array(let items) = value else {
@@ -114,7 +116,7 @@ extension TrainingRow {
         for (index, item) in items.enumerated() {
             messages.append(try message(item, "\(field)[\(index)]", at: location))
         }
-        return .chat(messages, loss)
+        return .chat(messages, reading)
     }
 
     /// A message with the names `role` and `content`.
@@ -246,13 +248,14 @@ extension CorpusTokenization {
         }
         switch record.row {
         case .text, .spans: return nil
-        case .chat(let messages, let loss):
+        case .chat(let messages, let reading):
             do {
-                let (text, sequence) = try rows.chat(messages, loss)
-                record.text = text
+                let chat = try rows.chat(messages, reading)
+                record.text = chat.text
+                record.droppedMessages = chat.droppedMessages
                 // The same text with other loss is another training sequence.
-                record.row = .tokens(sequence.tokens, sequence.loss)
-                return sequence
+                record.row = .tokens(chat.sequence.tokens, chat.sequence.loss)
+                return chat.sequence
             } catch {
                 throw .unusable(location: record.location, field: "messages", reason: "\(error)")
             }

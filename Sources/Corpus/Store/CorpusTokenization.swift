@@ -49,6 +49,32 @@ public enum LossScope: String, Sendable, CaseIterable {
     case all
 }
 
+/// How chats become sequences.
+public struct ChatReading: Sendable, Equatable {
+    public var loss: LossScope
+    /// Whether the first turns of a chat that is longer than a sequence are left out, as few as it takes. Otherwise it is cut at its end.
+    public var dropsTurns: Bool
+
+    public init(loss: LossScope = .responses, dropsTurns: Bool = false) {
+        self.loss = loss
+        self.dropsTurns = dropsTurns
+    }
+}
+
+/// A chat as the model's chat template writes it.
+public struct ChatRow: Sendable {
+    public var text: String
+    public var sequence: TrainingSequence
+    /// How many of its first messages were left out.
+    public var droppedMessages: Int
+
+    public init(text: String, sequence: TrainingSequence, droppedMessages: Int = 0) {
+        self.text = text
+        self.sequence = sequence
+        self.droppedMessages = droppedMessages
+    }
+}
+
 /// How rows whose loss is not on every token are tokenised. Its functions are called from several threads at once.
 public struct RowTokenization: Sendable {
     /// Returns the tokens of a text that follow the tokenization's prefix, with loss on those that hold any of the given bytes of the text's
@@ -56,13 +82,13 @@ public struct RowTokenization: Sendable {
     public let encode: @Sendable (_ text: String, _ loss: [Range<Int>]) throws -> TrainingSequence
     /// Returns the text that the model's chat template makes of messages, and its tokens with the special tokens that the template writes
     /// and no others.
-    public let chat: @Sendable (_ messages: [JSONTree], LossScope) throws -> (String, TrainingSequence)
+    public let chat: @Sendable (_ messages: [JSONTree], ChatReading) throws -> ChatRow
     /// Returns the text that tokens spell. Throws if the model does not have one of them.
     public let decode: @Sendable ([Int32]) throws -> String
 
     public init(
         encode: @escaping @Sendable (_ text: String, _ loss: [Range<Int>]) throws -> TrainingSequence,
-        chat: @escaping @Sendable (_ messages: [JSONTree], LossScope) throws -> (String, TrainingSequence),
+        chat: @escaping @Sendable (_ messages: [JSONTree], ChatReading) throws -> ChatRow,
         decode: @escaping @Sendable ([Int32]) throws -> String
     ) {
         self.encode = encode

@@ -94,6 +94,7 @@ struct ScoresRequest {
         private enum CodingKeys: String, CodingKey, CaseIterable {
             case prompt, completion, spans, contrast, measurement, combine, messages, texts, damping, estimator,
                 attribution
+            case dropTurns = "drop_turns"
         }
 
         init(from decoder: any Decoder) throws {

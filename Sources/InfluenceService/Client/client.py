@@ -46,7 +46,7 @@ Query = dict[str, Any]
 # A part of a completion: some words of it, or its start and end.
 Span = Union[str, tuple[int, int]]
 # A part of a behaviour: a prompt and a completion, or a dict that can also have "contrast" and "weight".
-Part = Union[tuple[str, str], dict[str, Any]]
+Part = Union[tuple[str, str], list[dict[str, Any]], dict[str, Any]]
 
 
 class TributaryError(Exception):
@@ -110,7 +110,7 @@ class Tributary:
         candidates: None | str | Iterable[str] = None, limit: int | None = None, source: str | None = None,
         probe: int | None = None, rank: None | int | str = None, rescore: int | None = None, damping: float | None = None,
         estimator: str | None = None, tokens: bool = True, layers: bool = True, output_tokens: bool = False,
-        all_scores: bool = False,
+        all_scores: bool = False, drop_turns: bool = False,
     ) -> Result:
         """The training sequences that made the model continue `prompt` with `completion`.
 
@@ -119,10 +119,12 @@ class Tributary:
         Args:
             messages: In place of a prompt and a completion, a chat: dicts with "role" and "content". The last one, an assistant's,
                 is the completion. The model's own chat template writes them out.
-            measurement: In place of a prompt and a completion, a behaviour: pairs of a prompt and a completion, or dicts that can
-                also have "contrast" and "weight". It has one ranking; `Result.parts()` says what each pair was worth to it.
+            measurement: In place of a prompt and a completion, a behaviour: pairs of a prompt and a completion, chats (lists of
+                messages), or dicts with "prompt" and "completion" or with "messages", which can also have "contrast" and "weight".
+                It has one ranking; `Result.parts()` says what each part was worth to it.
             combine: Whether a behaviour is the "mean" (the default) or the "sum" of its parts' log-probabilities.
-            contrast: Another completion of the prompt: scores then say what made `completion` likelier than `contrast`.
+            contrast: Another completion of the prompt, or another content of the last message: scores then say what made the
+                completion likelier than `contrast`.
             spans: One or several parts of the completion to explain, each given as words of it or as (start, end) as in a slice.
                 By default the whole completion.
             top: How many sequences to return in each direction.
@@ -137,6 +139,7 @@ class Tributary:
             estimator: "ekfac", "astra" (closer to the model's exact curvature, and slower) or "identity" (no curvature).
             tokens, layers: Whether to break each score down by token and by layer.
             output_tokens: Whether to report which tokens of a sequence become likelier: `output_tokens()`.
+            drop_turns: Whether the first turns of a chat that is longer than the model's context are left out.
             all_scores: Whether the server keeps the scores of all candidates: `all_scores()`, `score_array()`.
 
         Raises:
@@ -155,7 +158,7 @@ class Tributary:
             "direction": direction, "candidates": selection,
             "rank": rank, "rescore": rescore, "damping": damping, "estimator": estimator,
             "attribution": {"tokens": tokens, "layers": layers, **({"output_tokens": True} if output_tokens else {})},
-            **({"all_scores": True} if all_scores else {}),
+            **({"all_scores": True} if all_scores else {}), **({"drop_turns": True} if drop_turns else {}),
         }
         return self._one(query)
 
@@ -951,14 +954,21 @@ def _asked(
     if measurement is not None:
         if contrast is not None or spans is not None:
             raise TributaryError("the parts of a measurement have their own contrast; spans are not possible")
-        parts = [part if isinstance(part, dict) else {"prompt": part[0], "completion": part[1]} for part in measurement]
-        return {"measurement": parts, "combine": combine}
+        return {"measurement": [_part(part) for part in measurement], "combine": combine}
     if messages is not None:
         last = messages[-1].get("content") if messages else ""
         return {"messages": messages, **_measurement(last if isinstance(last, str) else "", contrast, spans)}
     if prompt is None or completion is None:
         raise TributaryError("give both a prompt and a completion")
     return {"prompt": prompt, "completion": completion, **_measurement(completion, contrast, spans)}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, dict):
+        return part
+    if isinstance(part, list) and all(isinstance(message, dict) for message in part):
+        return {"messages": part}
+    return {"prompt": part[0], "completion": part[1]}
 
 
 def _measurement(completion: str, contrast: str | None, spans: None | Span | Iterable[Span]) -> dict[str, Any]:

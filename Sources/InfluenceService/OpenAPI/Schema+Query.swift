@@ -58,7 +58,7 @@ extension Schema {
             .nullable(
                 "measurement",
                 array(
-                    "A behaviour: prompts and completions in which it shows. There is one ranking for all of them.",
+                    "A behaviour: prompts and completions, or chats, in which it shows. There is one ranking for all of them.",
                     of: reference(.behaviourPart), within: Limits.behaviour)),
             .nullable(
                 "combine",
@@ -66,24 +66,34 @@ extension Schema {
                     "Whether the measurement is the weighted mean or the weighted sum of its parts' log-probabilities.",
                     of: InfluenceQuery.Combination.self, default: .mean)),
             .nullable("messages", messages),
+            .nullable(
+                "drop_turns",
+                boolean(
+                    "Whether the first turns of a chat that is longer than the model's context are left out, as few as it takes, "
+                        + "but never the messages of system and developer before them. Otherwise such a chat is refused.",
+                    default: false)),
         ]
     }
 
     private static func ofOneQuestion(_ schema: Schema) -> Schema {
         schema.with(
             alternatives: [
-                (["prompt", "completion"], ["measurement", "messages"]),
+                (["prompt", "completion"], ["measurement", "messages", "combine", "drop_turns"]),
                 (["measurement"], ["prompt", "completion", "spans", "contrast", "messages"]),
-                (["messages"], ["prompt", "completion", "contrast", "measurement"]),
+                (["messages"], ["prompt", "completion", "measurement", "combine"]),
             ])
     }
 
     static let behaviourPart = object(
-        "A prompt of a behaviour, with the completion whose log-probability is measured.",
-        .required("prompt", givenPrompt), .required("completion", givenCompletion), .nullable("contrast", contrast),
+        "A prompt of a behaviour, with the completion whose log-probability is measured; or a chat, whose last message is the completion.",
+        .optional("prompt", givenPrompt), .optional("completion", givenCompletion), .nullable("messages", messages),
+        .nullable("contrast", contrast),
         .nullable(
             "weight",
-            number("How much the part counts, relative to the others.", in: Limits.weight, default: 1)))
+            number("How much the part counts, relative to the others.", in: Limits.weight, default: 1))
+    ).with(alternatives: [
+        (["prompt", "completion"], ["messages"]), (["messages"], ["prompt", "completion"]),
+    ])
 
     /// The objects stay open: a template can read further members.
     private static let messages = array(
@@ -103,7 +113,8 @@ extension Schema {
         within: Limits.text, example: " Paris")
 
     private static let contrast = string(
-        "Another completion of the same prompt: scores then show what made the completion likelier than this one.",
+        "Another completion of the same prompt, or another content of a chat's last message: scores then show what made the completion "
+            + "likelier than this one.",
         within: Limits.text, example: " Lyon")
 
     private static let spans = array(

@@ -101,7 +101,14 @@ extension Schema {
         ).orAbsent,
         .optional("parts", array("The parts of a behaviour, as in the query.", of: reference(.understoodPart))),
         .optional(
-            "combine", choice("How the parts make one measurement.", of: InfluenceQuery.Combination.self)))
+            "combine", choice("How the parts make one measurement.", of: InfluenceQuery.Combination.self)),
+        droppedMessages)
+
+    private static let droppedMessages = Property.count(
+        "dropped_messages",
+        "How many of a chat's first messages were left out because it was too long; absent if none was.",
+        from: 1
+    ).orAbsent
 
     static let understoodPart = object(
         "A part of a behaviour, and what it is worth to the ranking.", .text("prompt", "The prompt."),
@@ -112,7 +119,7 @@ extension Schema {
             "share",
             "How much of the behaviour's own influence on itself comes from this part. The shares add up to 1; one can be negative. "
                 + "Absent if that influence is zero."
-        ).orAbsent)
+        ).orAbsent, droppedMessages)
 
     static let continuation = object(
         "Another completion of the prompt, with which the completion is compared.",

@@ -82,11 +82,11 @@ extension Schema {
                 "type": ["object", "null"], "description": "Stored, and returned with the document's sequences.",
             ]))
     ).with(alternatives: [
-        (["text"], ["completion", "messages", "conversations", "input_ids"]),
-        (["prompt", "completion"], ["text", "messages", "conversations", "input_ids"]),
-        (["messages"], ["text", "completion", "input_ids"]),
-        (["conversations"], ["text", "completion", "messages", "input_ids"]),
-        (["input_ids"], ["text", "completion", "messages", "conversations"]),
+        (["text"], ["completion", "messages", "conversations", "input_ids", "labels"]),
+        (["prompt", "completion"], ["text", "messages", "conversations", "input_ids", "labels", "loss"]),
+        (["messages"], ["text", "completion", "input_ids", "labels", "loss"]),
+        (["conversations"], ["text", "completion", "messages", "input_ids", "labels", "loss"]),
+        (["input_ids"], ["text", "completion", "messages", "conversations", "loss"]),
     ])
 
     private static let chat = array(

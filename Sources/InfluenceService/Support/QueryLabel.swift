@@ -11,13 +11,14 @@ struct QueryLabel: Sendable, Equatable, Codable {
     var others: Int?
 
     init(_ query: InfluenceQuery) {
-        if let messages = query.messages {
+        let first = query.parts.first
+        if let messages = first?.messages {
             prompt = messages.dropLast().last.map(Self.content) ?? ""
             completion = messages.last.map(Self.content) ?? ""
         } else {
-            (prompt, completion) = query.parts.first.map { ($0.prompt, $0.completion) } ?? ("", "")
-            if query.parts.count > 1 { others = query.parts.count - 1 }
+            (prompt, completion) = first.map { ($0.prompt, $0.completion) } ?? ("", "")
         }
+        if query.parts.count > 1 { others = query.parts.count - 1 }
     }
 
     /// A message's text. The texts of a content that is a list of parts are joined.

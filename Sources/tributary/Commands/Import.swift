@@ -85,6 +85,11 @@ struct Import: ParsableCommand {
             found.inputs, into: corpus, badRecords: skipBad ? .skip : .stop, source: source, rows: rows.fields,
             title: "importing", control)
         for rejection in summary.rejections { printError("left out: \(ErrorMessage(rejection))") }
+        if summary.cutChats > 0, !rows.dropTurns {
+            printError(
+                "\(summary.cutChats) of the rows that were too long are chats: --drop-turns leaves out their first turns instead of their ends"
+            )
+        }
         print(Self.report(summary, total: try corpus.statistics()))
         if summary.documents == 0 {
             printError(
@@ -97,6 +102,7 @@ struct Import: ParsableCommand {
         var added = ["\(summary.documents) documents in \(summary.sequences) sequences of \(summary.tokens) tokens"]
         if summary.duplicates > 0 { added.append("\(summary.duplicates) duplicates") }
         if summary.empty > 0 { added.append("\(summary.empty) empty ones left out") }
+        if summary.shortened > 0 { added.append("\(summary.shortened) chats without their first turns") }
         if summary.cut > 0 { added.append("\(summary.cut) rows cut to the sequence length") }
         if summary.withoutLoss > 0 { added.append("\(summary.withoutLoss) rows without a token with loss left out") }
         if summary.cutBeforeLoss > 0 {

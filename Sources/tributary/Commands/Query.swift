@@ -31,7 +31,10 @@ struct Query: ParsableCommand {
     var completion: String?
 
     @Option(
-        help: "Another completion of the same prompt: scores then say what made --completion likelier than this one.")
+        help: """
+            Another completion of the same prompt, or another answer at the end of --chat: scores then say what made the completion \
+            likelier than this one.
+            """)
     var contrast: String?
 
     @Option(
@@ -56,7 +59,7 @@ struct Query: ParsableCommand {
         help: ArgumentHelp(
             """
             A file of prompts with completions in which one behaviour shows, with one JSON object per line: {"prompt", "completion", and \
-            optionally "contrast" and "weight"}. All of them are one question, with one ranking for their mean log-probability.
+            optionally "contrast" and "weight"}, or {"messages"} in place of the first two. All of them are one question, with one ranking for their mean log-probability.
             """, valueName: "file"),
         completion: .file(extensions: ["jsonl"]))
     var behaviour: String?
@@ -70,8 +73,15 @@ struct Query: ParsableCommand {
         completion: .file(extensions: ["json"]))
     var chat: String?
 
-    @Option(help: "Whether a behaviour is the mean or the sum of its log-probabilities.")
-    var combine = InfluenceQuery.Combination.mean
+    @Option(help: "Whether --behaviour is the mean or the sum of its log-probabilities. (default: mean)")
+    var combine: InfluenceQuery.Combination?
+
+    @Flag(
+        help: """
+            Leave out the first turns of a chat that is longer than the model's context, as few as it takes. A system message before \
+            them stays. Otherwise such a chat is refused.
+            """)
+    var dropTurns = false
 
     @OptionGroup(title: "Query") var settings: QueryOptions
 
@@ -113,11 +123,20 @@ struct Query: ParsableCommand {
     }
 
     func validate() throws {
-        guard prompt != nil || (contrast == nil && spans.isEmpty) else {
-            throw ValidationError("--contrast and --span go with --completion: in a file, each line has its own")
+        guard prompt != nil || spans.isEmpty, prompt != nil || chat != nil || contrast == nil else {
+            throw ValidationError(
+                "--contrast goes with --completion or --chat, and --span with --completion: in a file, each line has its own"
+            )
         }
         guard contrast.map({ $0.hasSameBytes(as: completion ?? "") }) != true else {
             throw ValidationError("--contrast: expected another completion than --completion")
+        }
+        guard combine == nil || behaviour != nil else {
+            throw ValidationError("--combine goes with --behaviour")
+        }
+        guard !dropTurns || behaviour != nil || chat != nil else {
+            throw ValidationError(
+                "--drop-turns goes with --chat or --behaviour: in a file of queries, a line has its own \"drop_turns\"")
         }
         for span in spans { _ = try position(of: span) }
         guard let allScores else { return }
@@ -172,12 +191,15 @@ struct Query: ParsableCommand {
         defaults.allScores = allScores != nil
         if let behaviour {
             defaults.behaviour = try QueryFile(path: behaviour).behaviour()
-            defaults.combine = combine
+            defaults.combine = combine ?? .mean
+            defaults.dropTurns = dropTurns
             defaults.rank = settings.rank ?? .faithful
             return [defaults]
         }
         if let chat {
             defaults.messages = try QueryFile(path: chat).chat()
+            defaults.contrast = contrast
+            defaults.dropTurns = dropTurns
             return [defaults]
         }
         guard let queries else {

@@ -113,7 +113,8 @@ struct QueryFile {
     }
 
     /// Fields that only a line can set.
-    private static let ofEachLine = ["id", "damping", "measurement", "combine", "messages", "rank"] + ofOneCompletion
+    private static let ofEachLine =
+        ["id", "damping", "measurement", "combine", "messages", "drop_turns", "rank"] + ofOneCompletion
     private static let ofOneCompletion = ["prompt", "completion", "spans", "contrast"]
 }
 

@@ -24,6 +24,13 @@ struct RowOptions: ParsableArguments {
     @Option(help: "Where records with a prompt, or with several turns, carry loss: \(LossScope.list).")
     var loss = LossScope.responses
 
+    @Flag(
+        help: """
+            Leave out the first turns of chats that are longer than a sequence, as few as it takes. A system message before them stays. \
+            Otherwise chats are cut at their end.
+            """)
+    var dropTurns = false
+
     var fields: RowFields {
         var fields = RowFields()
         fields.kind = rows
@@ -31,6 +38,7 @@ struct RowOptions: ParsableArguments {
         fields.prompt = promptField
         fields.completion = completionField
         fields.loss = loss
+        fields.dropsTurns = dropTurns
         return fields
     }
 }

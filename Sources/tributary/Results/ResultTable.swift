@@ -55,6 +55,9 @@ struct ResultTable {
         if query.spans != nil || query.contrast != nil, let measurement = query.measurement {
             lines.append("what is explained: \(String(format: "%+.3f", measurement)) nats")
         }
+        if let count = query.droppedMessages {
+            lines.append("The chat is longer than the model's context: its first \(count) messages were left out.")
+        }
         if query.completionStartsInsideToken {
             lines.append("The completion's first token also holds the end of the prompt.")
         }

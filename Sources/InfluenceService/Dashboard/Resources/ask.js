@@ -74,10 +74,13 @@ export async function showAsk(main, { items }, signal) {
     }),
     field("Completion", completion,
       "What the model said, and what you want to explain. It is appended to the prompt as it is."),
-    partly,
-    field("Rather than", contrast,
-      "Optional: another completion, such as \u201c Marlowe\u201d. Scores then say what made the model say the first "
-      + "rather than the second."));
+    partly);
+  const against = field("Rather than", contrast,
+    "Optional: another completion, such as \u201c Marlowe\u201d. Scores then say what made the model say the first "
+    + "rather than the second.");
+  const tooLong = field("Chats longer than the model\u2019s context", select("drop", [
+    ["no", "are refused"], ["yes", "lose their first turns"],
+  ]), "A system message at the beginning stays, and so does the last turn.");
   const kinds = { "": single, behaviour: behaviour.element, chat: chat.element };
   if (!Object.hasOwn(kinds, draft.kind)) draft.kind = "";
   const choice = h("div", { class: "kinds", role: "group", "aria-label": "Kind of question" },
@@ -86,7 +89,7 @@ export async function showAsk(main, { items }, signal) {
         type: "button", class: "chip", dataset: { kind }, hidden: kind === "chat", onclick: () => chooseKind(kind),
       }, text)));
   const form = h("form", { class: "ask", onsubmit: send, novalidate: true },
-    h("section", {}, choice, Object.values(kinds), preview, starters),
+    h("section", {}, choice, Object.values(kinds), against, preview, starters),
     h("section", { class: "options" },
       field("Look among", lookAmong, "Only these sequences can be found. Sequences that say the same in other words "
         + "share few words with the question."),
@@ -103,6 +106,7 @@ export async function showAsk(main, { items }, signal) {
           "Also scores this many of the other sequences, drawn at random, to estimate what is missed. 100 is "
           + "enough; leave it empty for none."),
         field("Source", input("source"), "Scores only sequences from this source."),
+        tooLong,
         field("Rank", rank,
           "The rank of the question\u2019s gradient in the first pass; \u201cauto\u201d keeps 99\u202f% of it, "
           + "and \u201cfull\u201d compresses nothing."),
@@ -144,6 +148,8 @@ export async function showAsk(main, { items }, signal) {
 
   function showKind() {
     for (const [kind, part] of Object.entries(kinds)) part.hidden = kind !== draft.kind;
+    against.hidden = draft.kind === "behaviour";
+    tooLong.hidden = draft.kind === "";
     for (const button of choice.children) {
       button.setAttribute("aria-pressed", String(button.dataset.kind === draft.kind));
     }
@@ -301,13 +307,13 @@ export async function showAsk(main, { items }, signal) {
   }
 }
 
-const more = ["limit", "probe", "source", "rank", "rescore", "damping", "estimator", "outputs"];
+const more = ["limit", "probe", "source", "drop", "rank", "rescore", "damping", "estimator", "outputs"];
 /** The control for each field of the request. */
 const controls = {
   prompt: "prompt", completion: "completion", spans: "completion", contrast: "contrast", top_k: "top",
   direction: "direction", rank: "rank", rescore: "rescore", damping: "damping", estimator: "estimator",
   "candidates.limit": "limit", "candidates.source": "source", "candidates.prefilter": "prefilter",
-  "candidates.probe": "probe",
+  "candidates.probe": "probe", drop_turns: "drop",
 };
 
 /** Posts a question. If no answer comes, posts it again with the same key, so that only one job is made. */

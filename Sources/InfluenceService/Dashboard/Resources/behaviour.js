@@ -1,12 +1,13 @@
 // A behaviour: a question about many prompts at once. Its list in the form, and its parts in a result.
 
+import { faultOf } from "./chat.js";
 import { announce, field, h, identifier, replace } from "./dom.js";
 import { count, percent, plural, probability, score } from "./format.js";
 import { said } from "./question.js";
 
-/** @typedef {{prompt: string, completion: string, contrast?: string, weight?: number}} Part */
+/** @typedef {{prompt?: string, completion?: string, messages?: object[], contrast?: string, weight?: number}} Part */
 
-const members = ["prompt", "completion", "contrast", "weight"];
+const members = ["prompt", "completion", "messages", "contrast", "weight"];
 
 /**
  * The parts of a list: JSON, or a prompt, a tab and a completion, one part a line. Empty lines are skipped.
@@ -37,7 +38,13 @@ function fromJSON(text) {
   }
   const unknown = Object.keys(part).find((name) => !members.includes(name));
   if (unknown) throw new Error(`\u201c${unknown}\u201d is unknown; the members are ${members.join(", ")}`);
-  for (const name of ["prompt", "completion"]) {
+  if ((part.messages ?? null) !== null) {
+    const fault = Array.isArray(part.messages) && part.messages.every((message) => typeof message?.role === "string")
+      ? part.messages.length > 0 && faultOf(part.messages)
+      : "\u201cmessages\u201d must be a list of objects with \u201crole\u201d and \u201ccontent\u201d";
+    if (fault || part.messages.length === 0) throw new Error(fault || "\u201cmessages\u201d is empty");
+  }
+  for (const name of (part.messages ?? null) === null ? ["prompt", "completion"] : []) {
     if (typeof part[name] !== "string" || part[name] === "") throw new Error(`\u201c${name}\u201d must be a text`);
   }
   if ((part.contrast ?? null) !== null && typeof part.contrast !== "string") {
@@ -60,8 +67,8 @@ function fromColumns(text) {
 
 /** A behaviour's parts as such a list. @param {Part[]} parts */
 export function listOf(parts) {
-  return parts.map(({ prompt, completion, contrast, weight }) => JSON.stringify({
-    prompt, completion, ...(contrast ? { contrast } : {}), ...(weight === undefined || weight === 1 ? {} : { weight }),
+  return parts.map(({ prompt, completion, messages, contrast, weight }) => JSON.stringify({
+    ...(messages ? { messages } : { prompt, completion }), ...(contrast ? { contrast } : {}), ...(weight === undefined || weight === 1 ? {} : { weight }),
   })).join("\n");
 }
 
@@ -90,8 +97,8 @@ export function behaviourFields(draft, changed) {
     [["mean", "the mean of their log-probabilities"], ["sum", "their sum: all completions together"]]
       .map(([value, text]) => h("option", { value, selected: value === draft.combine }, text)));
   const list = field("Prompts and completions", area,
-    "One pair a line: a prompt, a tab and a completion, or JSON with \u201cprompt\u201d, \u201ccompletion\u201d and, "
-    + "if you like, \u201ccontrast\u201d and \u201cweight\u201d. Completions normally begin with a space.");
+    "One pair a line: a prompt, a tab and a completion, or JSON with \u201cprompt\u201d and \u201ccompletion\u201d, or with "
+    + "\u201cmessages\u201d, and, if you like, \u201ccontrast\u201d and \u201cweight\u201d. Completions normally begin with a space.");
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby")} ${faults.id}`);
   list.append(h("div", { class: "actions" },
     h("button", { type: "button", onclick: () => file.click() }, "Open a file"), file), faults);

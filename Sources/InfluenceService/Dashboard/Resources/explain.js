@@ -65,7 +65,7 @@ export function whatWasLookedAt(result, isOpen) {
   }
   const asked = {
     direction: "both", top_k: 20, rank: result.query.parts ? "auto" : 32, rescore: 100, ...result.asked,
-    ...asAsked(result.query, result.asked?.messages),
+    ...asAsked(result.query, result.asked ?? {}),
   };
   const again = (change) => link(["ask"], itemsOf(draftOf({
     ...asked, candidates: { limit: 1000, ...asked.candidates, prefilter: selection, ...change },

@@ -24,13 +24,14 @@ import { spansFrom, spansText } from "./spans.js";
  * @property {string} damping
  * @property {string} estimator  ekfac, astra or identity.
  * @property {string} probe  How many other sequences to score as well, drawn at random; empty for none.
+ * @property {string} drop  yes or no: whether the first turns of a chat that is too long are left out.
  * @property {string} outputs  yes or no: whether to report which tokens of a sequence become likelier.
  */
 
 /** @type {Draft} */
 export const defaults = {
   kind: "", list: "", combine: "mean", chat: "", prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "",
-  top: "20", rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", outputs: "yes",
+  top: "20", rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", drop: "no", outputs: "yes",
 };
 
 /** A behaviour's gradient needs a rank that its prompts decide. */
@@ -69,12 +70,17 @@ export function draftOf(query) {
     top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
     damping: query.damping === undefined || query.damping === null ? "" : String(query.damping),
     estimator: query.estimator ?? "ekfac", probe: query.candidates.probe ? String(query.candidates.probe) : "",
+    drop: query.drop_turns ? "yes" : "no",
     outputs: query.attribution?.output_tokens === false ? "no" : "yes",
   };
 }
 
 /** What a result explains, in the form of a request. */
-export function asAsked({ prompt, completion, spans, contrast, parts, combine }, messages = null) {
+export function asAsked({ prompt, completion, spans, contrast, parts, combine }, asked = {}) {
+  const { messages, measurement } = asked;
+  const drop = asked.drop_turns ? { drop_turns: true } : {};
+  // The texts that a chat template wrote are no prompts: the special tokens would be put around them again.
+  if (parts && measurement?.some((part) => part.messages)) return { measurement, combine, ...drop };
   if (parts) {
     return {
       measurement: parts.map((part) => ({
@@ -84,7 +90,7 @@ export function asAsked({ prompt, completion, spans, contrast, parts, combine },
       combine,
     };
   }
-  if (messages) return { messages, ...(spans ? { spans } : {}) };
+  if (messages) return { messages, ...drop, ...(spans ? { spans } : {}), ...(asked.contrast ? { contrast: asked.contrast } : {}) };
   return { prompt, completion, ...(spans ? { spans } : {}), ...(contrast ? { contrast: contrast.completion } : {}) };
 }
 
@@ -107,14 +113,16 @@ export function requestOf(draft) {
 
 /** What a request asks about. */
 function asked(draft) {
-  if (draft.kind === "behaviour") return { measurement: partsOf(draft.list).parts, combine: draft.combine };
-  if (draft.kind === "chat") return { messages: messagesOf(draft.chat) };
+  const drop = draft.drop === "yes" ? { drop_turns: true } : {};
+  if (draft.kind === "behaviour") return { measurement: partsOf(draft.list).parts, combine: draft.combine, ...drop };
+  const contrast = draft.contrast ? { contrast: draft.contrast } : {};
+  if (draft.kind === "chat") return { messages: messagesOf(draft.chat), ...contrast, ...drop };
   const spans = spansFrom(draft.spans);
   return {
     prompt: draft.prompt,
     completion: draft.completion,
     ...(spans.length > 0 ? { spans } : {}),
-    ...(draft.contrast ? { contrast: draft.contrast } : {}),
+    ...contrast,
   };
 }
 

@@ -22,7 +22,7 @@ export function joined(prompt, completion, spans = null) {
 /** What stands for a question in lists: the first pair of a behaviour and the number of the others, or a chat's last two turns. */
 export function labelOf(query) {
   const parts = query.measurement ?? query.parts;
-  if (parts) return { prompt: parts[0].prompt, completion: parts[0].completion, others: parts.length - 1 };
+  if (parts) return { ...labelOf(parts[0]), others: parts.length - 1 };
   if (query.messages) {
     const [before, last] = [undefined, ...query.messages].slice(-2);
     return { prompt: before ? contentOf(before) : "", completion: contentOf(last), others: 0 };

@@ -351,56 +351,104 @@ final class TemplateEvaluator {
         try enter()
         defer { depth -= 1 }
         line = expression.line
+        // Kinds of expressions have functions of their own, so that a level of nesting takes little of the stack.
         switch expression.node {
-        case .text(let text): return .text(TemplateText(text))
-        case .integer(let value): return .integer(value)
-        case .float(let value): return .float(value)
-        case .boolean(let value): return .boolean(value)
-        case .none: return .none
-        case .name(let name): return scope.value(of: name) ?? .undefined(reason: "'\(name)' is undefined")
-        case .list(let elements): return try list(try evaluate(elements, in: scope))
-        case .tuple(let elements): return .tuple(try sequence(try evaluate(elements, in: scope)))
-        case .dictionary(let members): return try evaluateDictionary(members, in: scope)
-        case .attribute(let value, let name): return try attribute(name, of: try evaluate(value, in: scope))
-        case .item(let value, let key):
+        case .text, .integer, .float, .boolean, .none, .name: return try evaluateLiteral(expression, in: scope)
+        case .list, .tuple, .dictionary: return try evaluateCollection(expression, in: scope)
+        case .attribute, .item, .slice: return try evaluateAccess(expression, in: scope)
+        case .call: return try evaluateCall(expression, in: scope)
+        case .filter: return try evaluateFilter(expression, in: scope, input: input)
+        case .test: return try evaluateTest(expression, in: scope)
+        case .not, .negative, .positive: return try evaluateUnary(expression, in: scope)
+        case .and, .or: return try evaluateLogic(expression, in: scope)
+        case .binary: return try evaluateBinary(expression, in: scope)
+        case .comparison: return try evaluateComparison(expression, in: scope)
+        case .concatenation: return try evaluateConcatenation(expression, in: scope)
+        case .conditional: return try evaluateConditional(expression, in: scope)
+        }
+    }
+
+    private func evaluateLiteral(_ expression: TemplateExpression, in scope: TemplateScope) throws -> TemplateValue {
+        switch expression.node {
+        case .text(let text): .text(TemplateText(text))
+        case .integer(let value): .integer(value)
+        case .float(let value): .float(value)
+        case .boolean(let value): .boolean(value)
+        case .name(let name): scope.value(of: name) ?? .undefined(reason: "'\(name)' is undefined")
+        default: .none
+        }
+    }
+
+    private func evaluateCollection(
+        _ expression: TemplateExpression, in scope: TemplateScope
+    ) throws -> TemplateValue {
+        if case .list(let elements) = expression.node { return try list(try evaluate(elements, in: scope)) }
+        if case .tuple(let elements) = expression.node {
+            return .tuple(try sequence(try evaluate(elements, in: scope)))
+        }
+        guard case .dictionary(let members) = expression.node else { return .none }
+        return try evaluateDictionary(members, in: scope)
+    }
+
+    private func evaluateAccess(_ expression: TemplateExpression, in scope: TemplateScope) throws -> TemplateValue {
+        if case .attribute(let value, let name) = expression.node {
+            return try attribute(name, of: try evaluate(value, in: scope))
+        }
+        if case .item(let value, let key) = expression.node {
             let value = try evaluate(value, in: scope)
             return try item(try evaluate(key, in: scope), of: value)
-        case .slice(let value, let start, let stop, let step):
-            return try evaluateSlice(value, start, stop, step, in: scope)
-        case .call(let function, let arguments):
-            let callee = try evaluate(function, in: scope)
-            let values = try evaluate(arguments, in: scope)
-            line = expression.line
-            return try call(callee, values)
-        case .filter(let operand, let name, let arguments):
-            return try evaluateFilter(operand, name, arguments, line: expression.line, in: scope, input: input)
-        case .test(let operand, let name, let arguments):
-            let value = try evaluate(operand, in: scope)
-            let values = try evaluate(arguments, in: scope)
-            line = expression.line
-            return .boolean(try test(name, value, values))
-        case .not(let operand): return .boolean(!(try evaluate(operand, in: scope).isTrue))
-        case .negative(let operand): return try negated(try evaluate(operand, in: scope))
-        case .positive(let operand): return try positive(try evaluate(operand, in: scope))
-        case .and(let left, let right):
+        }
+        guard case .slice(let value, let start, let stop, let step) = expression.node else { return .none }
+        return try evaluateSlice(value, start, stop, step, in: scope)
+    }
+
+    private func evaluateCall(_ expression: TemplateExpression, in scope: TemplateScope) throws -> TemplateValue {
+        guard case .call(let function, let arguments) = expression.node else { return .none }
+        let callee = try evaluate(function, in: scope)
+        let values = try evaluate(arguments, in: scope)
+        line = expression.line
+        return try call(callee, values)
+    }
+
+    private func evaluateTest(_ expression: TemplateExpression, in scope: TemplateScope) throws -> TemplateValue {
+        guard case .test(let operand, let name, let arguments) = expression.node else { return .none }
+        let value = try evaluate(operand, in: scope)
+        let values = try evaluate(arguments, in: scope)
+        line = expression.line
+        return .boolean(try test(name, value, values))
+    }
+
+    private func evaluateUnary(_ expression: TemplateExpression, in scope: TemplateScope) throws -> TemplateValue {
+        switch expression.node {
+        case .not(let operand): .boolean(!(try evaluate(operand, in: scope).isTrue))
+        case .negative(let operand): try negated(try evaluate(operand, in: scope))
+        case .positive(let operand): try positive(try evaluate(operand, in: scope))
+        default: .none
+        }
+    }
+
+    private func evaluateLogic(_ expression: TemplateExpression, in scope: TemplateScope) throws -> TemplateValue {
+        if case .and(let left, let right) = expression.node {
             let value = try evaluate(left, in: scope)
             return value.isTrue ? try evaluate(right, in: scope) : value
-        case .or(let left, let right):
-            let value = try evaluate(left, in: scope)
-            return value.isTrue ? value : try evaluate(right, in: scope)
-        case .binary: return try evaluateBinary(expression, in: scope)
-        case .comparison(let first, let operands): return try evaluateComparison(first, operands, in: scope)
-        case .concatenation(let parts): return try evaluateConcatenation(parts, in: scope)
-        case .conditional(let condition, let then, let otherwise):
-            if try evaluate(condition, in: scope).isTrue { return try evaluate(then, in: scope) }
-            guard let otherwise else {
-                return .undefined(
-                    reason:
-                        "the inline if-expression on line \(expression.line) evaluated to false and no else section was defined"
-                )
-            }
-            return try evaluate(otherwise, in: scope)
         }
+        guard case .or(let left, let right) = expression.node else { return .none }
+        let value = try evaluate(left, in: scope)
+        return value.isTrue ? value : try evaluate(right, in: scope)
+    }
+
+    private func evaluateConditional(
+        _ expression: TemplateExpression, in scope: TemplateScope
+    ) throws -> TemplateValue {
+        guard case .conditional(let condition, let then, let otherwise) = expression.node else { return .none }
+        if try evaluate(condition, in: scope).isTrue { return try evaluate(then, in: scope) }
+        guard let otherwise else {
+            return .undefined(
+                reason:
+                    "the inline if-expression on line \(expression.line) evaluated to false and no else section was defined"
+            )
+        }
+        return try evaluate(otherwise, in: scope)
     }
 
     private func evaluate(_ expressions: [TemplateExpression], in scope: TemplateScope) throws -> [TemplateValue] {
@@ -455,9 +503,9 @@ final class TemplateEvaluator {
     }
 
     private func evaluateFilter(
-        _ operand: TemplateExpression?, _ name: String, _ arguments: TemplateArguments, line: Int,
-        in scope: TemplateScope, input: TemplateValue?
+        _ expression: TemplateExpression, in scope: TemplateScope, input: TemplateValue?
     ) throws -> TemplateValue {
+        guard case .filter(let operand, let name, let arguments) = expression.node else { return .none }
         let value: TemplateValue
         if let operand {
             value = try evaluate(operand, in: scope, input: input)
@@ -465,7 +513,7 @@ final class TemplateEvaluator {
             value = input ?? .undefined(reason: "a filter without input")
         }
         let values = try evaluate(arguments, in: scope)
-        self.line = line
+        line = expression.line
         return try filter(name, value, values)
     }
 
@@ -487,10 +535,9 @@ final class TemplateEvaluator {
     }
 
     private func evaluateComparison(
-        _ first: TemplateExpression,
-        _ operands: [(comparison: TemplateExpression.Comparison, operand: TemplateExpression)],
-        in scope: TemplateScope
+        _ expression: TemplateExpression, in scope: TemplateScope
     ) throws -> TemplateValue {
+        guard case .comparison(let first, let operands) = expression.node else { return .none }
         var left = try evaluate(first, in: scope)
         for (comparison, operand) in operands {
             let right = try evaluate(operand, in: scope)
@@ -500,7 +547,10 @@ final class TemplateEvaluator {
         return .boolean(true)
     }
 
-    private func evaluateConcatenation(_ parts: [TemplateExpression], in scope: TemplateScope) throws -> TemplateValue {
+    private func evaluateConcatenation(
+        _ expression: TemplateExpression, in scope: TemplateScope
+    ) throws -> TemplateValue {
+        guard case .concatenation(let parts) = expression.node else { return .none }
         var result: [Unicode.Scalar] = []
         var values: [TemplateValue] = []
         for part in parts { values.append(try evaluate(part, in: scope)) }

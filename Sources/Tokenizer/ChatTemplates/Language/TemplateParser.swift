@@ -470,7 +470,15 @@ struct TemplateParser {
         return allowsFilter ? try filtersAndTests(of: whole) : whole
     }
 
+    // The cases that recur have functions of their own, so that a level of nesting takes little of the stack.
     private mutating func primary() throws -> TemplateExpression {
+        if isSymbol("(") { return try parenthesized() }
+        if isSymbol("[") { return try list() }
+        if isSymbol("{") { return try dictionary() }
+        return try literal()
+    }
+
+    private mutating func literal() throws -> TemplateExpression {
         let line = line
         switch current {
         case .name(let name):
@@ -494,37 +502,45 @@ struct TemplateParser {
         case .float(let value):
             advance()
             return try made(.float(value), line: line, within: 0)
-        case .symbol("("):
-            advance()
-            let inner = try nested { parser throws in try parser.tuple(isParenthesized: true) }
-            try expect(symbol: ")")
-            return inner
-        case .symbol("["):
-            advance()
-            var elements: [TemplateExpression] = []
-            while !isSymbol("]") {
-                if !elements.isEmpty { try expect(symbol: ",") }
-                if isSymbol("]") { break }
-                elements.append(try expression())
-            }
-            advance()
-            return try made(.list(elements), line: line, within: elements.reduce(0) { max($0, $1.depth) })
-        case .symbol("{"):
-            advance()
-            var members: [(key: TemplateExpression, value: TemplateExpression)] = []
-            while !isSymbol("}") {
-                if !members.isEmpty { try expect(symbol: ",") }
-                if isSymbol("}") { break }
-                let key = try expression()
-                try expect(symbol: ":")
-                members.append((key, try expression()))
-            }
-            advance()
-            return try made(
-                .dictionary(members), line: line,
-                within: members.reduce(0) { max($0, max($1.key.depth, $1.value.depth)) })
         default: throw unexpected("an expression")
         }
+    }
+
+    private mutating func parenthesized() throws -> TemplateExpression {
+        advance()
+        let inner = try nested { parser throws in try parser.tuple(isParenthesized: true) }
+        try expect(symbol: ")")
+        return inner
+    }
+
+    private mutating func list() throws -> TemplateExpression {
+        let line = line
+        advance()
+        var elements: [TemplateExpression] = []
+        while !isSymbol("]") {
+            if !elements.isEmpty { try expect(symbol: ",") }
+            if isSymbol("]") { break }
+            elements.append(try expression())
+        }
+        advance()
+        return try made(.list(elements), line: line, within: elements.reduce(0) { max($0, $1.depth) })
+    }
+
+    private mutating func dictionary() throws -> TemplateExpression {
+        let line = line
+        advance()
+        var members: [(key: TemplateExpression, value: TemplateExpression)] = []
+        while !isSymbol("}") {
+            if !members.isEmpty { try expect(symbol: ",") }
+            if isSymbol("}") { break }
+            let key = try expression()
+            try expect(symbol: ":")
+            members.append((key, try expression()))
+        }
+        advance()
+        return try made(
+            .dictionary(members), line: line,
+            within: members.reduce(0) { max($0, max($1.key.depth, $1.value.depth)) })
     }
 
     private mutating func postfix(of operand: TemplateExpression) throws -> TemplateExpression {
