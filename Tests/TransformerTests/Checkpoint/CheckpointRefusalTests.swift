@@ -258,7 +258,10 @@ struct CheckpointRefusalTests {
     }
 
     static let unsupported =
-        ["mixtral", "qwen2_moe", "olmoe"].map { Unsupported.type($0, needs: "mixture-of-experts layers") }
+        ["deepseek_v3", "gpt_oss", "dbrx", "phimoe"].map {
+            Unsupported.type(
+                $0, needs: "another kind of mixture of experts than those of Mixtral, OLMoE and Qwen MoE")
+        }
         + ["bloom", "mpt"].map { Unsupported.type($0, needs: "ALiBi position biases") }
         + ["llava", "gemma3", "qwen2_vl"].map { Unsupported.type($0, needs: "a vision or audio tower") }
         + ["bert", "roberta", "modernbert"].map {
@@ -283,6 +286,13 @@ struct CheckpointRefusalTests {
             Unsupported(
                 "mistral", "{\"num_local_experts\": 8}",
                 "num_local_experts is 8: the model needs mixture-of-experts layers, which is not supported."),
+            Unsupported("olmoe", "{\"clip_qkv\": 8.0}", "clip_qkv is 8.0; Tributary supports none in this model."),
+            Unsupported(
+                "qwen3-moe", "{\"use_sliding_window\": true}", "use_sliding_window is true; Tributary supports false."),
+            Unsupported(
+                "mixtral", "{\"n_routed_experts\": 4}",
+                "n_routed_experts is 4: the model needs another kind of mixture of experts than those of Mixtral, OLMoE and Qwen MoE, "
+                    + "which is not supported."),
             Unsupported(
                 "gpt-neo", "{\"activation_function\": \"relu\"}",
                 "activation_function is \"relu\"; Tributary supports gelu_new or gelu_pytorch_tanh or gelu_fast or gelu."
