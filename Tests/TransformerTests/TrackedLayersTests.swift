@@ -78,7 +78,9 @@ struct TrackedLayersTests {
         for (index, block) in decoder.blocks.enumerated() {
             guard let mixture = block.experts else { continue }
             let routes = tap.passes.filter { $0.layer.name.hasPrefix("model.layers.\(index).") }
-            let experts = routes.filter { $0.layer.expert != nil && $0.layer.name.hasSuffix(name == "mixtral" ? "w2" : "down_proj") }
+            let experts = routes.filter {
+                $0.layer.expert != nil && $0.layer.name.hasSuffix(name == "mixtral" ? "w2" : "down_proj")
+            }
             #expect(experts.reduce(0) { $0 + ($1.positions?.count ?? 0) } == mixture.perToken * batch.tokens.count)
             for route in experts {
                 let positions = try #require(route.positions)
@@ -87,7 +89,10 @@ struct TrackedLayersTests {
                     #expect(Array(positions[rows]) == positions.filter(range.contains))
                 }
             }
-            #expect(routes.filter { $0.layer.expert == nil }.allSatisfy { $0.positions == nil && $0.rows == batch.tokens.count })
+            #expect(
+                routes.filter { $0.layer.expert == nil }.allSatisfy {
+                    $0.positions == nil && $0.rows == batch.tokens.count
+                })
         }
         #expect(tap.passes.contains { $0.layer.expert != nil })
         #expect(tap.passes.contains { $0.layer.name.contains("shared") } == (name == "qwen2-moe"))

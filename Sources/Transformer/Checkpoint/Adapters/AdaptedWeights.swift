@@ -70,7 +70,8 @@ struct AdaptedWeights: Sendable {
         let unused = adapter.file.tensors.keys.filter { !used.contains($0) }.sorted()
         guard unused.isEmpty else {
             throw AdapterError.unknownTensors(
-                unused, folder: adapter.folder, base: base, module: decoder.blocks.first?.feedForwards.first?.up.name ?? "")
+                unused, folder: adapter.folder, base: base,
+                module: decoder.blocks.first?.feedForwards.first?.up.name ?? "")
         }
         let bias = adapter.configuration.bias
         guard bias == "none" || adapter.hasBiases || !decoder.hasBiases(inNorms: bias == "all") else {

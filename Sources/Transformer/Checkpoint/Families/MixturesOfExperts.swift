@@ -4,6 +4,9 @@ extension ModelConfiguration {
     /// The names that two generations of configurations have for the number of experts.
     static let expertCounts = ["num_experts", "num_local_experts"]
 
+    /// The most experts of a block, far above any model's.
+    private static let mostExperts = 4_096
+
     /// The mixtures of experts.
     ///
     /// - Parameters:
@@ -18,9 +21,10 @@ extension ModelConfiguration {
             throw CheckpointError.contradiction(
                 field: counts[0], found: "\(count)", other: other, otherFound: shown(other))
         }
-        guard count <= 4_096 else {
+        guard count <= Self.mostExperts else {
             throw malformed(
-                counts.first ?? Self.expertCounts[0], expected: "no more than 4096 experts", found: "\(count)")
+                counts.first ?? Self.expertCounts[0], expected: "no more than \(Self.mostExperts) experts",
+                found: "\(count)")
         }
         let perToken = try dimension("num_experts_per_tok", default: perToken)
         guard perToken <= count else {
