@@ -18,6 +18,10 @@ public struct LayerFactors: Sendable {
         didSet { defaultDamping = Self.defaultDamping(eigenvalues) }
     }
 
+    /// The tokens of the fit that went through the layer, if it belongs to an expert and the number is known. nil otherwise: all tokens
+    /// go through other layers.
+    public var tokens: Int?
+
     /// The damping `λ` that is used unless another is given: 0.1 times the mean of `Λ`. Zero for a layer without curvature.
     public private(set) var defaultDamping: Double
 
@@ -77,12 +81,13 @@ public struct EKFACFactors: Sendable {
     }
 
     /// What makes scores with these factors doubtful, in sentences.
-    public var warnings: [String] { [tooFewTokens, withoutCurvature].compactMap { $0 } }
+    public var warnings: [String] { [tooFewTokens, rarelyUsedExperts, withoutCurvature].compactMap { $0 } }
 
     /// A covariance of n rows that fewer than n tokens add to is singular.
     private var tooFewTokens: String? {
         guard let tokens = provenance.tokens,
-            let widest = tracked.layers.max(by: { $0.inputs < $1.inputs }), tokens < widest.inputs
+            let widest = tracked.layers.filter({ $0.expert == nil }).max(by: { $0.inputs < $1.inputs }),
+            tokens < widest.inputs
         else { return nil }
         return
             "the factors were fitted on \(tokens) tokens, and \(widest.name) has \(widest.inputs) inputs: only the damping limits "
@@ -90,13 +95,43 @@ public struct EKFACFactors: Sendable {
             + "fit on more of them"
     }
 
+    /// The same for experts, each of which only some tokens reach.
+    private var rarelyUsedExperts: String? {
+        let few = experts.filter { $0.tokens < $0.widest }
+        guard !few.isEmpty else { return nil }
+        let shown = few.map { "\($0.name) (\($0.tokens == 0 ? "none" : "\($0.tokens)") for \($0.widest) inputs)" }
+        return
+            "of \(experts.count) experts, \(few.count) saw fewer tokens in the fit than they have inputs: \(Self.listed(shown)); "
+            + "only the damping limits influence through their other directions, and nothing has influence through an expert that saw "
+            + "none; fit on more sequences"
+    }
+
+    /// The experts whose layers are tracked, with the tokens that went to them in the fit and the most inputs of their layers.
+    private var experts: [(name: String, tokens: Int, widest: Int)] {
+        var experts: [(name: String, tokens: Int, widest: Int)] = []
+        for (layer, factors) in zip(tracked.layers, layers) {
+            guard let expert = layer.expert, let tokens = factors.tokens else { continue }
+            if experts.last?.name == expert.name {
+                experts[experts.count - 1].widest = max(experts[experts.count - 1].widest, layer.inputs)
+            } else {
+                experts.append((expert.name, tokens, layer.inputs))
+            }
+        }
+        return experts
+    }
+
+    /// The first names, and the number of the others.
+    private static func listed(_ names: [String]) -> String {
+        names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) others" : "")
+    }
+
+    /// Layers of experts that saw no tokens have a warning of their own.
     private var withoutCurvature: String? {
-        let names = layersWithoutCurvature
+        let unseen = Set(zip(tracked.layers, layers).filter { $1.tokens == 0 }.map(\.0.name))
+        let names = layersWithoutCurvature.filter { !unseen.contains($0) }
         guard !names.isEmpty else { return nil }
-        let others = names.count > 8 ? " and \(names.count - 8) others" : ""
-        let shown = names.prefix(8).joined(separator: ", ") + others
         return "the curvature of \(names.count) of \(layers.count) layers is zero, as no gradient reaches them: "
-            + "nothing has influence through \(shown)"
+            + "nothing has influence through \(Self.listed(names))"
     }
 
     /// Bytes of all factors in memory. An activation basis that several layers share counts once.

@@ -13,6 +13,7 @@ import Transformer
 /// | activation_eigenvalues, gradient_eigenvalues | [in], [out] |
 /// | lambda_matrix | the sum over sequences of `((D Qs)ᵀ (A Qa))²`, [out, in] |
 /// | num_lambda_processed | the number of these sequences, int64 [1] |
+/// | num_activation_covariance_processed | the number of tokens that went to a layer of an expert, int64 [1]; absent without experts |
 ///
 /// If covariances were split into diagonal blocks, a layer with more than one block has a tensor per block in place of `Qa` or `Qs`, under
 /// the layer's name and `.block.0` and so on. Other programs cannot read these.
@@ -71,7 +72,14 @@ public enum FactorFile {
         try write("num_lambda_processed") { writer, name, _ in
             writer.add(name, integers: [Int64(sequences)], shape: [1])
         }
+        guard factors.layers.contains(where: { $0.tokens != nil }) else { return }
+        try write(tokenCounts) { writer, name, layer in
+            if let tokens = layer.tokens { writer.add(name, integers: [Int64(tokens)], shape: [1]) }
+        }
     }
+
+    /// The file of the tokens that went to experts.
+    private static let tokenCounts = "num_activation_covariance_processed"
 
     private static let fileNames = [
         "activation_eigenvectors", "gradient_eigenvectors", "activation_eigenvalues", "gradient_eigenvalues",
@@ -132,6 +140,8 @@ public enum FactorFile {
         let activationValues = try open("activation_eigenvalues")
         let gradientValues = try open("gradient_eigenvalues")
         let counts = try open("num_lambda_processed")
+        let hasTokenCounts = FileManager.default.fileExists(atPath: path(of: tokenCounts, in: folder))
+        let tokens = hasTokenCounts ? try open(tokenCounts) : nil
         var layers: [LayerFactors] = []
         var sequences = 0
         for layer in tracked.layers {
@@ -147,13 +157,16 @@ public enum FactorFile {
             if layer.inputOwner != layer.index, vectors == layers[layer.inputOwner].activationVectors {
                 vectors = layers[layer.inputOwner].activationVectors
             }
-            let factors = LayerFactors(
+            var factors = LayerFactors(
                 activationVectors: vectors,
                 gradientVectors: try gradientVectors.blocks(
                     named: layer.name, order: layer.outputs, largest: recorded?.largestBlock),
                 activationValues: try activationValues.eigenvalues(named: layer.name, count: layer.inputs),
                 gradientValues: try gradientValues.eigenvalues(named: layer.name, count: layer.outputs),
                 eigenvalues: eigenvalues)
+            if layer.expert != nil, let tokens, tokens.tensors[layer.name] != nil {
+                factors.tokens = try tokens.integers(named: layer.name).first.map { max(0, Int($0)) }
+            }
             guard factors.activationVectors.isFinite, factors.gradientVectors.isFinite, eigenvalues.isFinite else {
                 throw FactorFileError.notFinite(layer: layer.name, folder: folder)
             }

@@ -186,11 +186,14 @@ public struct FactorFit: Sendable {
         provenance.tokens = sums.tokens
         let factors = EKFACFactors(
             tracked: tracked,
-            layers: zip(bases, sums.sums).map { basis, sum in
-                LayerFactors(
+            layers: tracked.layers.map { layer in
+                let basis = bases[layer.index]
+                var factors = LayerFactors(
                     activationVectors: basis.activations.vectors, gradientVectors: basis.gradients.vectors,
                     activationValues: basis.activations.values, gradientValues: basis.gradients.values,
-                    eigenvalues: sum.mean(over: Double(sums.sequences)))
+                    eigenvalues: sums.sums[layer.index].mean(over: Double(sums.sequences)))
+                if layer.expert != nil { factors.tokens = sums.layerTokens[layer.index] }
+                return factors
             },
             provenance: provenance)
         // The square of a finite gradient can leave the range of Float32.
@@ -272,8 +275,9 @@ public struct FactorFit: Sendable {
             throw covariances.tokens == covariances.sequences ? FitError.nothingToPredict : FitError.withoutGradients
         }
         let owners = covariances.activations.keys.sorted()
-        let count = Double(covariances.tokens)
         let sums = owners.compactMap { covariances.activations[$0] } + covariances.gradients
+        // The sums of an expert to which no token went are zero, whatever divides them.
+        let counts = (owners.map { covariances.layerTokens[$0] } + covariances.layerTokens).map { Double(max($0, 1)) }
         let total = sums.count
         progress(Progress(stage: .eigendecomposition, done: 0, total: total))
         let slots = (0..<workers.count).map { _ in WorkerSlot((solver: SymmetricEigenSolver(), mean: [Double]())) }
@@ -281,7 +285,7 @@ public struct FactorFit: Sendable {
             try slots[worker].withState { state in
                 BlockEigen(
                     try sums[index].blocks.enumerated().map { number, block in
-                        sums[index].formMean(ofBlock: number, over: count, into: &state.mean)
+                        sums[index].formMean(ofBlock: number, over: counts[index], into: &state.mean)
                         return try state.solver.decomposition(of: &state.mean, order: block.count)
                     })
             }

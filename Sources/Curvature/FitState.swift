@@ -46,6 +46,7 @@ struct FitState {
                 writer.add(sum.upperTriangle, "\(worker).gradient.\(layer)")
             }
             writer.addCounts("\(worker).counts", tap.tokens, tap.sequences)
+            addLayerTokens(tap.layerTokens, of: worker, to: &writer)
         }
         return writer
     }
@@ -63,8 +64,17 @@ struct FitState {
         for (worker, tap) in taps.enumerated() {
             for (layer, sum) in tap.sums.enumerated() { writer.add(sum.values, "\(worker).squares.\(layer)") }
             writer.addCounts("\(worker).counts", tap.tokens, tap.sequences)
+            addLayerTokens(tap.layerTokens, of: worker, to: &writer)
         }
         return writer
+    }
+
+    private var hasExperts: Bool { tracked.layers.contains { $0.expert != nil } }
+
+    /// Adds the tokens that went through each layer, if they are not the same for all layers.
+    private func addLayerTokens(_ tokens: [Int], of worker: Int, to writer: inout SafetensorsWriter) {
+        guard hasExperts else { return }
+        writer.add("\(worker).layer_tokens", integers: tokens.map(Int64.init), shape: [tokens.count])
     }
 
     enum Found {
@@ -126,14 +136,21 @@ struct FitState {
             guard let counts = try counts(file, worker) else { return nil }
             taps.append(
                 CovarianceTap(
-                    activations: activations, gradients: gradients, tokens: counts.tokens, sequences: counts.sequences))
+                    activations: activations, gradients: gradients, layerTokens: counts.layerTokens,
+                    tokens: counts.tokens, sequences: counts.sequences))
         }
         return taps
     }
 
-    private func counts(_ file: SafetensorsFile, _ worker: Int) throws -> (tokens: Int, sequences: Int)? {
+    private func counts(
+        _ file: SafetensorsFile, _ worker: Int
+    ) throws -> (tokens: Int, sequences: Int, layerTokens: [Int])? {
         let counts = try file.integers(named: "\(worker).counts")
-        return counts.count == 2 ? (Int(counts[0]), Int(counts[1])) : nil
+        guard counts.count == 2 else { return nil }
+        var layerTokens = [Int](repeating: Int(counts[0]), count: tracked.layers.count)
+        if hasExperts { layerTokens = try file.integers(named: "\(worker).layer_tokens").map { Int($0) } }
+        guard layerTokens.count == tracked.layers.count else { return nil }
+        return (Int(counts[0]), Int(counts[1]), layerTokens)
     }
 
     private func blocks(_ order: Int) -> [Range<Int>] {
@@ -173,7 +190,9 @@ struct FitState {
             }
             guard let counts = try counts(file, worker) else { return nil }
             taps.append(
-                EigenvalueTap(bases: bases, sums: sums, tokens: counts.tokens, sequences: counts.sequences))
+                EigenvalueTap(
+                    bases: bases, sums: sums, layerTokens: counts.layerTokens, tokens: counts.tokens,
+                    sequences: counts.sequences))
         }
         return taps
     }

@@ -9,6 +9,8 @@ struct CovarianceTap: GradientTap, Sendable {
     private(set) var activations: [Int: SymmetricAccumulator]
     /// The output gradients' sums, one per layer; each out × out.
     private(set) var gradients: [SymmetricAccumulator]
+    /// The tokens that went through each layer: all, except in experts.
+    private(set) var layerTokens: [Int]
     private(set) var tokens = 0
     private(set) var sequences = 0
 
@@ -24,13 +26,16 @@ struct CovarianceTap: GradientTap, Sendable {
             activations[layer.index] = accumulator(layer.inputs)
         }
         gradients = tracked.layers.map { accumulator($0.outputs) }
+        layerTokens = [Int](repeating: 0, count: tracked.layers.count)
     }
 
     init(
-        activations: [Int: SymmetricAccumulator], gradients: [SymmetricAccumulator], tokens: Int, sequences: Int
+        activations: [Int: SymmetricAccumulator], gradients: [SymmetricAccumulator], layerTokens: [Int], tokens: Int,
+        sequences: Int
     ) {
         self.activations = activations
         self.gradients = gradients
+        self.layerTokens = layerTokens
         self.tokens = tokens
         self.sequences = sequences
     }
@@ -40,6 +45,7 @@ struct CovarianceTap: GradientTap, Sendable {
             activations[pass.layer.index]?.addGram(of: pass.inputs, through: &gram)  // in × in += AᵀA
         }
         gradients[pass.layer.index].addGram(of: pass.outputGradients, through: &gram)  // out × out += DᵀD
+        layerTokens[pass.layer.index] += pass.inputs.rows
     }
 
     mutating func finish(_ batch: TokenBatch) {
@@ -49,7 +55,10 @@ struct CovarianceTap: GradientTap, Sendable {
 
     mutating func merge(_ other: CovarianceTap) {
         for (owner, sum) in other.activations { activations[owner]?.merge(sum) }
-        for index in gradients.indices { gradients[index].merge(other.gradients[index]) }
+        for index in gradients.indices {
+            gradients[index].merge(other.gradients[index])
+            layerTokens[index] += other.layerTokens[index]
+        }
         tokens += other.tokens
         sequences += other.sequences
     }
@@ -63,6 +72,8 @@ struct EigenvalueTap: GradientTap, Sendable {
     private let bases: [Eigenbasis]
     /// One per layer; each out × in.
     private(set) var sums: [SquareAccumulator]
+    /// The tokens that went through each layer: all, except in experts.
+    private(set) var layerTokens: [Int]
     private(set) var tokens = 0
     private(set) var sequences = 0
 
@@ -74,11 +85,13 @@ struct EigenvalueTap: GradientTap, Sendable {
     init(_ tracked: TrackedLayers, bases: [Eigenbasis]) {
         self.bases = bases
         sums = tracked.layers.map { SquareAccumulator(rows: $0.outputs, columns: $0.inputs) }
+        layerTokens = [Int](repeating: 0, count: tracked.layers.count)
     }
 
-    init(bases: [Eigenbasis], sums: [SquareAccumulator], tokens: Int, sequences: Int) {
+    init(bases: [Eigenbasis], sums: [SquareAccumulator], layerTokens: [Int], tokens: Int, sequences: Int) {
         self.bases = bases
         self.sums = sums
+        self.layerTokens = layerTokens
         self.tokens = tokens
         self.sequences = sequences
     }
@@ -90,7 +103,8 @@ struct EigenvalueTap: GradientTap, Sendable {
             rotatedInputsOwner = pass.layer.inputOwner
         }
         rotatedGradients.formProduct(pass.outputGradients, basis.gradients.vectors)  // tokens × out
-        squares.add(rotatedGradients.slice, rotatedInputs.slice, of: pass.batch.sequences, to: &sums[pass.layer.index])
+        squares.add(rotatedGradients.slice, rotatedInputs.slice, of: pass.sequences, to: &sums[pass.layer.index])
+        layerTokens[pass.layer.index] += pass.inputs.rows
     }
 
     mutating func finish(_ batch: TokenBatch) {
@@ -100,7 +114,10 @@ struct EigenvalueTap: GradientTap, Sendable {
     }
 
     mutating func merge(_ other: EigenvalueTap) {
-        for index in sums.indices { sums[index].merge(other.sums[index]) }
+        for index in sums.indices {
+            sums[index].merge(other.sums[index])
+            layerTokens[index] += other.layerTokens[index]
+        }
         tokens += other.tokens
         sequences += other.sequences
     }
@@ -126,7 +143,7 @@ package struct SequenceSquares: Sendable {
     /// - Parameters:
     ///   - outputs: `D`, tokens × out.
     ///   - inputs: `A`, tokens × in.
-    ///   - sequences: The tokens of each sequence.
+    ///   - sequences: The tokens of each sequence, which can have none.
     package mutating func add(
         _ outputs: MatrixSlice, _ inputs: MatrixSlice, of sequences: [Range<Int>], to sum: inout SquareAccumulator
     ) {
@@ -134,7 +151,7 @@ package struct SequenceSquares: Sendable {
         // A block of rows takes all sequences before the next block does, so that the sums stay in the cache as well.
         for start in stride(from: 0, to: outputs.columns, by: Self.blockRows) {
             let columns = start..<min(start + Self.blockRows, outputs.columns)
-            for tokens in sequences {
+            for tokens in sequences where !tokens.isEmpty {
                 rows.formProduct(outputs[rows: tokens, columns: columns].transposed, inputs[rows: tokens])
                 squares.addSquares(of: rows, fromRow: start)
             }

@@ -219,6 +219,15 @@ public struct ScoreTable: Sendable {
         for index in values.indices { values[index] += other.values[index] }
     }
 
+    /// Adds each row of another table, in order, to the row at its index.
+    public mutating func addRows(of other: ScoreTable, to indices: [Int]) {
+        precondition(other.rows == indices.count && other.columns == columns, "shapes differ")
+        for (row, index) in indices.enumerated() {
+            precondition(index >= 0 && index < rows, "row \(index) of \(rows)")
+            for column in 0..<columns { values[index * columns + column] += other[row, column] }
+        }
+    }
+
     /// The sum of a column over a range of rows.
     public func sum(rows range: Range<Int>, column: Int) -> Double {
         range.reduce(0) { $0 + values[$1 * columns + column] }

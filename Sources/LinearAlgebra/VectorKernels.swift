@@ -67,6 +67,12 @@ extension Matrix {
         tributary_add(source.pointer + sourceRow * columns, uniquePointer() + row * columns, columns)
     }
 
+    /// Adds each row of another matrix, in order, to the row at its index.
+    public mutating func addRows(of source: Matrix, to indices: [Int]) {
+        precondition(source.rows == indices.count, "\(source.rows) rows for \(indices.count) indices")
+        for (row, index) in indices.enumerated() { addRow(row, of: source, to: index) }
+    }
+
     /// Adds one row to every row.
     public mutating func addToRows(_ row: MatrixSlice) {
         precondition(row.rows == 1 && row.columns == columns && !row.isTransposed, "shapes differ")

@@ -138,7 +138,7 @@ extension DecoderModel {
     private var activationBytesPerToken: Int {
         let values = blocks.reduce(0) { sum, block in
             let projected = block.attention.inputs.reduce(0) { $0 + $1.outputWidth }
-            let inner = block.feedForward.up.outputWidth + (block.feedForward.gate?.outputWidth ?? 0)
+            let inner = block.feedForward?.activationWidth ?? block.experts?.activationWidth ?? 0
             // Two residual streams are kept as well.
             return sum + 2 * description.width + projected + inner
         }
@@ -165,6 +165,26 @@ extension DecoderModel {
     }
 }
 
+extension FeedForward {
+    /// The values that a forward pass keeps per token.
+    fileprivate var activationWidth: Int { up.outputWidth + (gate?.outputWidth ?? 0) }
+}
+
+extension MixtureOfExperts {
+    /// The values that a forward pass keeps per token.
+    fileprivate var activationWidth: Int {
+        perToken * (experts.first?.activationWidth ?? 0) + (shared?.activationWidth ?? 0)
+    }
+
+    /// The expert of an MLP among ``feedForwards``; nil for the shared expert, through which all tokens go.
+    fileprivate func trackedExpert(_ number: Int) -> TrackedLayer.Expert? {
+        guard experts.indices.contains(number) else { return nil }
+        let layer = experts[number].down.name
+        let name = layer.lastIndex(of: ".").map { String(layer[..<$0]) } ?? layer
+        return TrackedLayer.Expert(name: name, share: Double(perToken) / Double(experts.count))
+    }
+}
+
 extension TrackedLayers {
     public init(of decoder: DecoderModel, _ selection: LayerSelection = .feedForward) {
         var layers: [TrackedLayer] = []
@@ -172,12 +192,15 @@ extension TrackedLayers {
         /// Adds the tracked layers among some that read the same inputs.
         ///
         /// - Parameter owners: The owners of these inputs, if there are any: of the layers, and of the adapters' A, which have no 1.
-        func add(_ group: [LinearLayer], _ part: LayerSelection, of block: Int, owners: inout Owners) {
+        func add(
+            _ group: [LinearLayer], _ part: LayerSelection, of block: Int, owners: inout Owners,
+            expert: TrackedLayer.Expert? = nil
+        ) {
             func append(_ name: String, _ weight: Matrix, owner: Int?) {
                 layers.append(
                     TrackedLayer(
                         index: layers.count, name: name, inputs: weight.columns, outputs: weight.rows,
-                        inputOwner: owner ?? layers.count))
+                        inputOwner: owner ?? layers.count, expert: expert))
                 if lowest == nil { lowest = (block, false) }
                 if lowest?.block == block, part == .attention { lowest?.reachesAttention = true }
             }
@@ -194,14 +217,18 @@ extension TrackedLayers {
             }
         }
         for (index, block) in decoder.blocks.enumerated() {
-            var (attention, output, feedForward, down) = (Owners(), Owners(), Owners(), Owners())
+            var (attention, output) = (Owners(), Owners())
             add(block.attention.inputs, .attention, of: index, owners: &attention)
             add([block.attention.output], .attention, of: index, owners: &output)
-            if block.sharesNorm { feedForward = attention }
-            add(
-                [block.feedForward.gate, block.feedForward.up].compactMap { $0 }, .feedForward, of: index,
-                owners: &feedForward)
-            add([block.feedForward.down], .feedForward, of: index, owners: &down)
+            for (number, feedForward) in block.feedForwards.enumerated() {
+                var inputs = block.sharesNorm ? attention : Owners()
+                var down = Owners()
+                let expert = block.experts?.trackedExpert(number)
+                add(
+                    [feedForward.gate, feedForward.up].compactMap { $0 }, .feedForward, of: index, owners: &inputs,
+                    expert: expert)
+                add([feedForward.down], .feedForward, of: index, owners: &down, expert: expert)
+            }
         }
         self.init(
             layers, selection: selection, lowestBlock: lowest?.block ?? decoder.blocks.count,
@@ -216,13 +243,8 @@ extension TrackedLayers {
 }
 
 extension DecoderModel {
-    /// The linear layers of all blocks, from the first block to the last.
-    var linearLayers: [LinearLayer] {
-        blocks.flatMap { block in
-            block.attention.inputs + [block.attention.output]
-                + [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0 }
-        }
-    }
+    /// The linear layers of all blocks, from the first block to the last, except those that no selection tracks.
+    var linearLayers: [LinearLayer] { blocks.flatMap(\.linearLayers) }
 
     /// Whether any linear layer has an adapter.
     public var hasAdapters: Bool { linearLayers.contains { $0.adapter != nil } }
@@ -231,12 +253,7 @@ extension DecoderModel {
         for index in blocks.indices {
             for input in blocks[index].attention.inputs.indices { body(&blocks[index].attention.inputs[input]) }
             body(&blocks[index].attention.output)
-            if var gate = blocks[index].feedForward.gate.take() {
-                body(&gate)
-                blocks[index].feedForward.gate = gate
-            }
-            body(&blocks[index].feedForward.up)
-            body(&blocks[index].feedForward.down)
+            blocks[index].updateFeedForwards { $0.updateLayers(body) }
         }
     }
 }

@@ -46,12 +46,15 @@ extension DecoderModel {
             body(blocks[index].attention.output.name, &blocks[index].attention.output.weight)
             update(&blocks[index].attentionOutputNorm)
             update(&blocks[index].feedForwardNorm)
-            if var gate = blocks[index].feedForward.gate.take() {
-                body(gate.name, &gate.weight)
-                blocks[index].feedForward.gate = gate
+            if var experts = blocks[index].experts.take() {
+                body(experts.router.name, &experts.router.weight)
+                if var gate = experts.sharedGate.take() {
+                    body(gate.name, &gate.weight)
+                    experts.sharedGate = gate
+                }
+                blocks[index].experts = experts
             }
-            body(blocks[index].feedForward.up.name, &blocks[index].feedForward.up.weight)
-            body(blocks[index].feedForward.down.name, &blocks[index].feedForward.down.weight)
+            blocks[index].updateFeedForwards { $0.updateLayers { body($0.name, &$0.weight) } }
             update(&blocks[index].feedForwardOutputNorm)
         }
         update(&finalNorm)

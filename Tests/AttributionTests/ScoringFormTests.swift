@@ -73,7 +73,7 @@ struct ScoringFormTests {
         ) -> ScoringForm {
             ScoringCost(
                 tokens: tokens, totalRank: rank, fullQueries: full, queries: queries,
-                layers: [(inputs: width, outputs: 4 * width)]
+                layers: [(inputs: width, outputs: 4 * width, share: 1)]
             ).cheapest
         }
         // rank · (in + out) against in · out.
@@ -96,9 +96,9 @@ struct ScoringFormTests {
     func multiplyAdds() {
         let cost = ScoringCost(
             tokens: 10, totalRank: 6, fullQueries: 2, queries: 5,
-            layers: [(inputs: 3, outputs: 4), (inputs: 4, outputs: 2)])
-        #expect(cost.tokenForm == 10 * (6 * (7 + 6) + 2 * (12 + 8)))
-        #expect(cost.gradientForm == (12 + 8) * (10 + ScoringCost.thinProduct * 5))
+            layers: [(inputs: 3, outputs: 4, share: 1), (inputs: 4, outputs: 2, share: 0.25)])
+        #expect(cost.tokenForm == 10 * (6 * 7 + 2 * 12) + 2.5 * (6 * 6 + 2 * 8))
+        #expect(cost.gradientForm == 12 * (10 + ScoringCost.thinProduct * 5) + 8 * (2.5 + ScoringCost.thinProduct * 5))
     }
 }
 

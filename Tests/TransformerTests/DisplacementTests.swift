@@ -46,7 +46,7 @@ struct DisplacementTests {
             moved.blocks[0].attention.output.weight.storageIdentifier
                 == decoder.blocks[0].attention.output.weight.storageIdentifier)
         #expect(
-            moved.blocks[0].feedForward.up.weight.storageIdentifier
-                != decoder.blocks[0].feedForward.up.weight.storageIdentifier)
+            moved.blocks[0].feedForward?.up.weight.storageIdentifier
+                != decoder.blocks[0].feedForward?.up.weight.storageIdentifier)
     }
 }

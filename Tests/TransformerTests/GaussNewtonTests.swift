@@ -66,6 +66,7 @@ struct GaussNewtonTests {
     private static let selections: [(model: String, selection: LayerSelection)] =
         models.map { ($0, .all) } + [
             ("gpt2", .feedForward), ("gpt2", .attention), ("gemma2", .feedForward), ("phi", .feedForward),
+            ("olmoe", .feedForward), ("qwen2-moe", .feedForward), ("qwen3-moe", .attention),
         ]
 
     @Test("start from tangents that agree with central differences in Float64", arguments: selections)

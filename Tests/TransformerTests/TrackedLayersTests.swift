@@ -42,9 +42,8 @@ struct TrackedLayersTests {
     private func layers(of decoder: DecoderModel, _ selection: LayerSelection) -> [String] {
         decoder.blocks.flatMap { block -> [String] in
             let attention = block.attention.inputs + [block.attention.output]
-            let feedForward = [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0 }
             return (selection.contains(.attention) ? attention.map(\.name) : [])
-                + (selection.contains(.feedForward) ? feedForward.map(\.name) : [])
+                + (selection.contains(.feedForward) ? block.feedForwards.flatMap(\.layers).map(\.name) : [])
         }
     }
 
@@ -53,6 +52,39 @@ struct TrackedLayersTests {
     func inputOwners(fixture: ModelFixture, selection: LayerSelection) throws {
         let decoder = try fixture.decoder()
         expectInputOwners(of: TrackedLayers(of: decoder, selection), in: decoder, try fixture.sequences())
+    }
+
+    @Test("of an expert get the rows of the tokens that go to it, and its sequences", arguments: ModelFixture.mixtures)
+    func routedRows(name: String) throws {
+        let fixture = ModelFixture(name: name)
+        let decoder = try fixture.decoder()
+        let sequences = try fixture.sequences()
+        var batch = TokenBatch()
+        for sequence in sequences { batch.append(sequence) }
+        var tap = Routes()
+        var workspace = DecoderWorkspace()
+        decoder.run(batch, in: &workspace, tracked: TrackedLayers(of: decoder), tap: &tap)
+        for (index, block) in decoder.blocks.enumerated() {
+            guard let mixture = block.experts else { continue }
+            let routes = tap.passes.filter { $0.layer.name.hasPrefix("model.layers.\(index).") }
+            let experts = routes.filter {
+                $0.layer.expert != nil && $0.layer.name.hasSuffix(name == "mixtral" ? "w2" : "down_proj")
+            }
+            #expect(experts.reduce(0) { $0 + ($1.positions?.count ?? 0) } == mixture.perToken * batch.tokens.count)
+            for route in experts {
+                let positions = try #require(route.positions)
+                #expect(positions == Array(Set(positions)).sorted() && route.rows == positions.count)
+                for (rows, range) in zip(route.sequences, batch.sequences) {
+                    #expect(Array(positions[rows]) == positions.filter(range.contains))
+                }
+            }
+            #expect(
+                routes.filter { $0.layer.expert == nil }.allSatisfy {
+                    $0.positions == nil && $0.rows == batch.tokens.count
+                })
+        }
+        #expect(tap.passes.contains { $0.layer.expert != nil })
+        #expect(tap.passes.contains { $0.layer.name.contains("shared") } == (name == "qwen2-moe"))
     }
 
     @Test("of a fused layer that goes head by head keep the order of rows in which the weight is stored")
@@ -96,6 +128,24 @@ func expectInputOwners(
             tap.inputs[layer.index] == tap.inputs[layer.inputOwner], "\(layer.name)", sourceLocation: sourceLocation)
         let first = tracked.layers.first { tap.inputs[$0.index] == tap.inputs[layer.index] }
         #expect(first?.index == layer.inputOwner, "\(layer.name)", sourceLocation: sourceLocation)
+    }
+}
+
+/// The tokens that go through each layer.
+private struct Routes: GradientTap {
+    struct Route {
+        let layer: TrackedLayer
+        let rows: Int
+        let positions: [Int]?
+        let sequences: [Range<Int>]
+    }
+
+    var passes: [Route] = []
+
+    mutating func record(_ pass: LayerPass) {
+        passes.append(
+            Route(
+                layer: pass.layer, rows: pass.inputs.rows, positions: pass.positions, sequences: pass.sequences))
     }
 }
 

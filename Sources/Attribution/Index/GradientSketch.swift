@@ -88,7 +88,8 @@ struct SketchTap: GradientTap, Sendable {
     mutating func record(_ pass: LayerPass) {
         let width = sketch.layers.count * sketch.layout.signs
         if !isStarted {
-            entries.resize(rows: pass.batch.sequences.count, columns: width)
+            // Layers of experts to which no token goes are not recorded.
+            entries.resize(rows: pass.batch.sequences.count, columns: width, filledWith: 0)
             isStarted = true
         }
         let layer = sketch.layers[pass.layer.index]
@@ -97,7 +98,7 @@ struct SketchTap: GradientTap, Sendable {
             inputsOwner = pass.layer.inputOwner
         }
         gradients.formProduct(pass.outputGradients, layer.gradientVectors.slice)
-        for (index, rows) in pass.batch.sequences.enumerated() {
+        for (index, rows) in pass.sequences.enumerated() where !rows.isEmpty {
             block.formProduct(gradients[rows: rows].transposed, inputs[rows: rows])
             let start = index * width + pass.layer.index * sketch.layout.signs
             entries.withMutableSpan { layer.write(block, &scratch, into: &$0, from: start) }

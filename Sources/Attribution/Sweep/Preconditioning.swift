@@ -96,6 +96,11 @@ public struct LayerPreconditioning: Sendable {
                 group.map { ($0.factors.inputs, $0.factors.outputGradients) }, factors: factors)
             for (index, gradient) in group.enumerated() {
                 try step()
+                // As in an expert to which no token of the query goes. A zero matrix has no directions to compress.
+                if gradient.factors.outputGradients.squaredNorm == 0 {
+                    layers.append(.success(.zero(factors, isLowRank: gradient.rank != .full)))
+                    continue
+                }
                 rotated.form(
                     index, dividedBy: factors.eigenvalues,
                     damping: Float(gradient.damping ?? factors.defaultDamping), into: &preconditioned)
@@ -112,7 +117,7 @@ public struct LayerPreconditioning: Sendable {
 }
 
 extension PreconditionedLayer {
-    /// The result for a layer without curvature.
+    /// The result for a layer without curvature, or without a gradient.
     fileprivate static func zero(_ factors: LayerFactors, isLowRank: Bool) -> PreconditionedLayer {
         guard isLowRank else { return .full(factors.zero) }
         let (outputs, inputs) = (factors.eigenvalues.rows, factors.eigenvalues.columns)

@@ -59,9 +59,9 @@ public struct QueryGradient: Sendable {
             batch = TokenBatch()
             batch.append(tokens, labels: .given(labels))
         }
-        var tap = QueryGradientTap(layers: [Factors?](repeating: nil, count: tracked.layers.count))
+        var tap = QueryGradientTap(tracked)
         var losses = decoder.run(batch, in: &workspace, tracked: tracked, tap: &tap)
-        layers = tap.layers.compactMap { $0 }
+        layers = tap.layers
         measurement = -losses.sum(over: 0..<tokens.count)
         if measured != nil { losses = decoder.losses(of: whole, in: &workspace) }
         logProbabilities = losses.losses[(completionStart - 1)..<(tokens.count - 1)].map { -Double($0) }
@@ -148,7 +148,15 @@ extension Matrix {
 }
 
 private struct QueryGradientTap: GradientTap {
-    var layers: [QueryGradient.Factors?]
+    /// A layer of an expert to which no token goes keeps one row of zeros: its gradient is zero.
+    var layers: [QueryGradient.Factors]
+
+    init(_ tracked: TrackedLayers) {
+        layers = tracked.layers.map {
+            QueryGradient.Factors(
+                inputs: Matrix(rows: 1, columns: $0.inputs), outputGradients: Matrix(rows: 1, columns: $0.outputs))
+        }
+    }
 
     mutating func record(_ pass: LayerPass) {
         layers[pass.layer.index] = QueryGradient.Factors(

@@ -18,8 +18,8 @@ struct ScoringCost: Sendable {
     /// The mean number of full queries that want a sequence.
     var fullQueries = 0.0
     var queries: Int
-    /// Inputs and outputs of each tracked layer.
-    var layers: [(inputs: Int, outputs: Int)]
+    /// Inputs and outputs of each tracked layer, and the expected share of the tokens that go through it.
+    var layers: [(inputs: Int, outputs: Int, share: Double)]
 
     /// The cost of a multiply-add of the inner products, whose matrices have few rows and columns.
     static let thinProduct = 4.0
@@ -29,12 +29,15 @@ struct ScoringCost: Sendable {
     var tokenForm: Double {
         layers.reduce(0) { sum, layer in
             let low = Double(totalRank) * Double(layer.inputs + layer.outputs)
-            return sum + tokens * (low + fullQueries * Double(layer.inputs * layer.outputs))
+            return sum + tokens * layer.share * (low + fullQueries * Double(layer.inputs * layer.outputs))
         }
     }
 
     var gradientForm: Double {
-        Double(parameters) * (tokens + Self.thinProduct * Double(queries))
+        layers.reduce(0) { sum, layer in
+            let products = tokens * layer.share + Self.thinProduct * Double(queries)
+            return sum + Double(layer.inputs * layer.outputs) * products
+        }
     }
 
     private var parameters: Int { layers.reduce(0) { $0 + $1.inputs * $1.outputs } }
@@ -55,7 +58,7 @@ extension ScoringCost {
         self.init(
             tokens: tokens, totalRank: ranks.reduce(0) { $0 + ($1 ?? 0) },
             fullQueries: Double(ranks.count { $0 == nil }) * wantedShare, queries: queries.count,
-            layers: tracked.layers.map { ($0.inputs, $0.outputs) })
+            layers: tracked.layers.map { ($0.inputs, $0.outputs, $0.expert?.share ?? 1) })
     }
 }
 
@@ -90,6 +93,8 @@ struct TokenProducts: Sendable {
     let queries: ScoringQueries
     private var left = Matrix()
     private var right = Matrix()
+    /// The products of an expert's tokens × queries.
+    private var routed = ScoreTable(rows: 0, columns: 0)
 
     init(queries: ScoringQueries) {
         self.queries = queries
@@ -101,6 +106,19 @@ struct TokenProducts: Sendable {
     ///   - rows: For each full query the rows of the sequences that it wants; `nil` for all rows.
     ///   - table: tokens × queries
     mutating func add(_ pass: LayerPass, rows: [[Range<Int>]]?, to table: inout ScoreTable) {
+        guard let positions = pass.positions else { return addRows(pass, rows, to: &table) }
+        var products = ScoreTable(rows: 0, columns: 0)
+        swap(&products, &routed)
+        products.reset(rows: positions.count, columns: table.columns)
+        addRows(pass, rows.map { $0.map { ranges in ranges.map { pass.rows(in: $0) } } }, to: &products)
+        table.addRows(of: products, to: positions)
+        swap(&products, &routed)
+    }
+
+    /// - Parameters:
+    ///   - rows: Rows of the pass.
+    ///   - table: rows × queries
+    private mutating func addRows(_ pass: LayerPass, _ rows: [[Range<Int>]]?, to table: inout ScoreTable) {
         let layer = pass.layer.index
         for group in queries.groups {
             left.formProduct(pass.outputGradients, group.left[layer])  // tokens × (queries · rank)
@@ -108,7 +126,7 @@ struct TokenProducts: Sendable {
             table.addSegmentedDots(left, right, width: group.width, column: group.column)
         }
         for (index, query) in queries.full.enumerated() {
-            for rows in rows?[index] ?? [0..<pass.inputs.rows] {
+            for rows in rows?[index] ?? [0..<pass.inputs.rows] where !rows.isEmpty {
                 left.formProduct(pass.inputs[rows: rows], query.layers[layer].transposed)  // tokens × out
                 table.addRowDots(
                     pass.outputGradients[rows: rows], left.slice, toColumn: query.column, fromRow: rows.lowerBound)
@@ -151,13 +169,18 @@ struct GradientProducts: Sendable {
     /// - Parameter table: sequences × queries
     mutating func add(_ pass: LayerPass, to table: inout ScoreTable) {
         let (inputs, outputs) = (pass.layer.inputs, pass.layer.outputs)
-        let sequences = pass.batch.sequences
+        let sequences = pass.sequences
         let whole = queries.whole[pass.layer.index]
         let step = min(Self.blockRows(inputs: inputs), outputs)
-        gradients.resize(rows: sequences.count, columns: step * inputs + Self.gap)
+        let columns = step * inputs + Self.gap
+        gradients.resize(rows: sequences.count, columns: columns)
+        // Rows of sequences that have no tokens in the layer are not written below.
+        if sequences.contains(where: \.isEmpty) {
+            gradients.resize(rows: sequences.count, columns: columns, filledWith: 0)
+        }
         for start in stride(from: 0, to: outputs, by: step) {
             let block = start..<min(start + step, outputs)
-            for (index, rows) in sequences.enumerated() {
+            for (index, rows) in sequences.enumerated() where !rows.isEmpty {
                 gradients.setRow(
                     index, toProduct: pass.outputGradients[rows: rows, columns: block].transposed,
                     pass.inputs[rows: rows])

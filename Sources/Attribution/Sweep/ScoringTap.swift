@@ -47,7 +47,10 @@ struct ScoringTap: GradientTap, Sendable {
 
     private mutating func start(_ batch: TokenBatch) {
         total.reset(rows: form == .tokens ? batch.tokens.count : batch.sequences.count, columns: queries.count)
-        layerScores = [[[Double]]](repeating: [], count: wantsLayers ? tracked.layers.count : 0)
+        // Zero for the layers of experts to which no token of the micro-batch goes.
+        let zeros = [[Double]](
+            repeating: [Double](repeating: 0, count: queries.count), count: batch.sequences.count)
+        layerScores = [[[Double]]](repeating: zeros, count: wantsLayers ? tracked.layers.count : 0)
         products.wantedRows = wanted.map { queries.wantedRows(of: batch, wanted: $0) }
         isStarted = true
     }

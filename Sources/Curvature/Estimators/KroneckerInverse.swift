@@ -34,7 +34,10 @@ public struct KroneckerInverse: InverseCurvature {
         }
         let tokensOfSequence = Double(tokens) / Double(factors.provenance.sequences)
         self.factors = factors
-        eigenvalues = factors.layers.map { $0.uncorrectedEigenvalues(scale: tokensOfSequence) }
+        eigenvalues = factors.layers.map { layer in
+            layer.uncorrectedEigenvalues(
+                scale: layer.tokens.map { Double($0) / Double(factors.provenance.sequences) } ?? tokensOfSequence)
+        }
         self.damping = factors.damping(damping)
     }
 

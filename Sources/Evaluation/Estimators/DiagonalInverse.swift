@@ -81,7 +81,7 @@ private struct SquaredGradientTap: GradientTap, Sendable {
     }
 
     mutating func record(_ pass: LayerPass) {
-        squares.add(pass.outputGradients, pass.inputs, of: pass.batch.sequences, to: &sums[pass.layer.index])
+        squares.add(pass.outputGradients, pass.inputs, of: pass.sequences, to: &sums[pass.layer.index])
     }
 }
 

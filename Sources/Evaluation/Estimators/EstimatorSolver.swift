@@ -219,7 +219,7 @@ struct GradientNormTap: GradientTap, Sendable {
 
     mutating func record(_ pass: LayerPass) {
         if squares.isEmpty { squares = [Double](repeating: 0, count: pass.batch.sequences.count) }
-        for (index, rows) in pass.batch.sequences.enumerated() {
+        for (index, rows) in pass.sequences.enumerated() where !rows.isEmpty {
             gradient.formProduct(pass.outputGradients[rows: rows].transposed, pass.inputs[rows: rows])  // out × in
             squares[index] += gradient.squaredNorm
         }

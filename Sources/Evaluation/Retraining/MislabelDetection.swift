@@ -218,7 +218,7 @@ struct SelfInfluenceTap: GradientTap, Sendable {
             rotatedInputsOwner = pass.layer.inputOwner
         }
         rotatedGradients.formProduct(pass.outputGradients, layer.gradientVectors)  // tokens × out
-        for (index, rows) in pass.batch.sequences.enumerated() {
+        for (index, rows) in pass.sequences.enumerated() where !rows.isEmpty {
             gradient.formProduct(rotatedGradients[rows: rows].transposed, rotatedInputs[rows: rows])  // out × in
             quotient.formDampedQuotient(gradient, layer.eigenvalues, damping: Float(damping[pass.layer.index]))
             sums[index] += gradient.dot(quotient)

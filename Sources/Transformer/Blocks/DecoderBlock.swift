@@ -7,7 +7,10 @@ public struct DecoderBlock: Sendable {
     public var attentionOutputNorm: Normalization?
     /// If it is nil and the MLP is parallel to attention, both read the outputs of ``attentionNorm``.
     public var feedForwardNorm: Normalization?
-    public var feedForward: FeedForward
+    /// nil in a block with a mixture of experts.
+    public var feedForward: FeedForward?
+    /// The mixture of experts in place of a single MLP.
+    public var experts: MixtureOfExperts?
     public var feedForwardOutputNorm: Normalization?
     /// Whether the MLP reads the residual stream before attention rather than after it.
     let isParallel: Bool
@@ -28,9 +31,30 @@ extension DecoderBlock {
     mutating func roundToHalfPrecision() {
         attention.inputs = attention.inputs.map(\.inHalfPrecision)
         attention.output = attention.output.inHalfPrecision
-        feedForward.gate = feedForward.gate?.inHalfPrecision
-        feedForward.up = feedForward.up.inHalfPrecision
-        feedForward.down = feedForward.down.inHalfPrecision
+        // A mixture's router stays in single precision: rounding would send tokens to other experts.
+        updateFeedForwards { feedForward in feedForward.updateLayers { $0 = $0.inHalfPrecision } }
+    }
+
+    /// The block's MLP, or those of its experts.
+    var feedForwards: [FeedForward] { experts?.feedForwards ?? [feedForward].compactMap { $0 } }
+
+    /// Calls the body for the block's MLP, or for those of its experts, which it can change.
+    mutating func updateFeedForwards(_ body: (inout FeedForward) -> Void) {
+        func update(_ optional: inout FeedForward?) {
+            guard var feedForward = optional.take() else { return }
+            body(&feedForward)
+            optional = feedForward
+        }
+        update(&feedForward)
+        guard var experts = experts.take() else { return }
+        for index in experts.experts.indices { body(&experts.experts[index]) }
+        update(&experts.shared)
+        self.experts = experts
+    }
+
+    /// The block's linear layers, except those that no selection tracks.
+    var linearLayers: [LinearLayer] {
+        attention.inputs + [attention.output] + feedForwards.flatMap(\.layers)
     }
 
     /// Whether attention and MLP read the same normalised values.
@@ -61,17 +85,29 @@ extension DecoderBlock {
         if !sharesNorm { readFeedForwardInputs(index, in: &workspace) }
         workspace.residuals[entry + 2].copyValues(of: workspace.residuals[entry + 1])
         if let feedForwardOutputNorm {
-            feedForward.forward(
-                feedForwardInputs(in: workspace), activations: &workspace.blocks[index].feedForward,
-                scratch: &workspace.feedForward, to: &workspace.feedForwardOutputs[index], adding: false)
+            formFeedForward(
+                of: feedForwardInputs(in: workspace), activations: &workspace.blocks[index], &workspace.feedForward,
+                &workspace.experts, to: &workspace.feedForwardOutputs[index], adding: false)
             feedForwardOutputNorm.forward(
                 workspace.feedForwardOutputs[index], appendingOne: false, &workspace.branchOutputs)
             workspace.residuals[entry + 2].add(workspace.branchOutputs.outputs)
         } else {
-            feedForward.forward(
-                feedForwardInputs(in: workspace), activations: &workspace.blocks[index].feedForward,
-                scratch: &workspace.feedForward, to: &workspace.residuals[entry + 2], adding: true)
+            formFeedForward(
+                of: feedForwardInputs(in: workspace), activations: &workspace.blocks[index], &workspace.feedForward,
+                &workspace.experts, to: &workspace.residuals[entry + 2], adding: true)
         }
+    }
+
+    /// Runs the MLP or the mixture of experts forward, and writes or adds its outputs.
+    private func formFeedForward(
+        of inputs: Matrix, activations: inout DecoderWorkspace.BlockActivations, _ scratch: inout FeedForward.Scratch,
+        _ expertScratch: inout MixtureOfExperts.Scratch, to outputs: inout Matrix, adding: Bool
+    ) {
+        feedForward?.forward(
+            inputs, activations: &activations.feedForward, scratch: &scratch, to: &outputs, adding: adding)
+        experts?.forward(
+            inputs, activations: &activations.experts, scratch: &expertScratch, feedForward: &scratch, to: &outputs,
+            adding: adding)
     }
 
     /// Computes the inputs of attention. The backward pass calls it again, which saves keeping them for every block.
@@ -84,7 +120,7 @@ extension DecoderBlock {
     /// Computes the inputs of the MLP, where these are not those of attention.
     func readFeedForwardInputs(_ index: Int, in workspace: inout DecoderWorkspace) {
         feedForwardNorm.read(
-            workspace.residuals[isParallel ? 2 * index : 2 * index + 1], appendingOne: feedForward.up.hasBias,
+            workspace.residuals[isParallel ? 2 * index : 2 * index + 1], appendingOne: feedForward?.up.hasBias ?? false,
             &workspace.feedForwardInputs)
     }
 
@@ -104,11 +140,17 @@ extension DecoderBlock {
         } else {
             readFeedForwardInputs(index, in: &workspace)
         }
-        feedForward.backward(
+        feedForward?.backward(
             feedForwardOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
             normalized: feedForwardInputs(in: workspace), batch: batch,
             activations: workspace.blocks[index].feedForward, scratch: &workspace.feedForward,
             into: &workspace.feedForwardInputGradients,
+            needsInputGradients: depth != .feedForward, tracked: tracked, tap: &tap)
+        experts?.backward(
+            feedForwardOutputNorm == nil ? workspace.residualGradients : workspace.branchGradients,
+            normalized: feedForwardInputs(in: workspace), batch: batch,
+            activations: workspace.blocks[index].experts, scratch: &workspace.experts,
+            feedForward: &workspace.feedForward, into: &workspace.feedForwardInputGradients,
             needsInputGradients: depth != .feedForward, tracked: tracked, tap: &tap)
         if depth == .feedForward { return }
         // In a parallel block, the gradients of the MLP's inputs must not reach the output of attention.

@@ -7,6 +7,7 @@ public struct DecoderWorkspace: Sendable {
     struct BlockActivations {
         var attention = Attention.Activations()
         var feedForward = FeedForward.Activations()
+        var experts = MixtureOfExperts.Activations()
     }
 
     var blocks: [BlockActivations] = []
@@ -32,6 +33,7 @@ public struct DecoderWorkspace: Sendable {
     var windowedRotary = RotaryTable()
     var attention = Attention.Scratch()
     var feedForward = FeedForward.Scratch()
+    var experts = MixtureOfExperts.Scratch()
     var loss = TokenLoss.Scratch()
 
     public init() {}

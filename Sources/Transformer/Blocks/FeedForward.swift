@@ -7,6 +7,18 @@ public struct FeedForward: Sendable {
     public var down: LinearLayer
     let kind: DecoderDescription.FeedForwardKind
 
+    var layers: [LinearLayer] { [gate, up, down].compactMap { $0 } }
+
+    /// Calls the body for every layer, which it can change.
+    mutating func updateLayers(_ body: (inout LinearLayer) -> Void) {
+        if var gate = gate.take() {
+            body(&gate)
+            self.gate = gate
+        }
+        body(&up)
+        body(&down)
+    }
+
     /// The values of a forward pass that the backward pass needs.
     struct Activations {
         /// tokens × inner width, before the activation.
@@ -22,6 +34,10 @@ public struct FeedForward: Sendable {
         var activatedGradients = Matrix()
         var gateGradients = Matrix()
         var upGradients = Matrix()
+        /// tokens × width: output gradients times the factors of the outputs.
+        var scaledGradients = Matrix()
+        /// tokens × 1: the gradients with respect to those factors.
+        var factorGradients = ScoreTable(rows: 0, columns: 1)
         var adapter = LinearAdapter.Scratch()
     }
 
@@ -66,26 +82,43 @@ public struct FeedForward: Sendable {
 
     /// Computes the gradients of the normalised inputs, given those of the MLP's outputs.
     ///
-    /// - Parameter needsInputGradients: False in the lowest tracked block, below which nothing needs them.
+    /// - Parameters:
+    ///   - factors: A factor of each row of the outputs. The gradients with respect to them are left in the scratch memory. nil if the
+    ///     outputs have no factors.
+    ///   - positions: The micro-batch's position of each row, if the MLP reads only some tokens.
+    ///   - needsInputGradients: False in the lowest tracked block, below which nothing needs them.
     func backward<Tap: GradientTap>(
-        _ outputGradients: Matrix, normalized: Matrix, batch: TokenBatch, activations: Activations,
-        scratch: inout Scratch, into normalizedGradients: inout Matrix, needsInputGradients: Bool,
-        tracked: TrackedLayers, tap: inout Tap
+        _ outputGradients: Matrix, scaledBy factors: [Float]? = nil, normalized: Matrix, batch: TokenBatch,
+        positions: [Int]? = nil, activations: Activations, scratch: inout Scratch,
+        into normalizedGradients: inout Matrix, needsInputGradients: Bool, tracked: TrackedLayers, tap: inout Tap
     ) {
         activate(activations, into: &scratch.activated)
+        if let factors {
+            scratch.scaledGradients.copyValues(of: outputGradients)
+            scratch.scaledGradients.scaleRows(from: 0, by: factors)
+        }
         tracked.offer(
-            down, inputs: scratch.activated.slice, outputGradients: outputGradients.slice, batch, &scratch.adapter,
-            to: &tap)
+            down, inputs: scratch.activated.slice,
+            outputGradients: factors == nil ? outputGradients.slice : scratch.scaledGradients.slice, batch,
+            positions: positions, &scratch.adapter, to: &tap)
         scratch.activatedGradients.resize(rows: normalized.rows, columns: down.inputWidth)
         down.backward(outputGradients.slice, into: &scratch.activatedGradients, adding: false)
+        if let factors {
+            // The gradient of a factor is d · (W h), which equals (d W) · h: the outputs need not be computed again.
+            scratch.factorGradients.reset(rows: normalized.rows, columns: 1)
+            scratch.factorGradients.addRowDots(
+                scratch.activated[columns: 0..<down.inputWidth], scratch.activatedGradients.slice, toColumn: 0)
+            scratch.activatedGradients.scaleRows(from: 0, by: factors)
+        }
         formActivationGradients(
             of: scratch.activatedGradients, activations, gate: &scratch.gateGradients, up: &scratch.upGradients)
         tracked.offer(
-            up, inputs: normalized.slice, outputGradients: scratch.upGradients.slice, batch, &scratch.adapter, to: &tap)
+            up, inputs: normalized.slice, outputGradients: scratch.upGradients.slice, batch, positions: positions,
+            &scratch.adapter, to: &tap)
         if let gate {
             tracked.offer(
-                gate, inputs: normalized.slice, outputGradients: scratch.gateGradients.slice, batch, &scratch.adapter,
-                to: &tap)
+                gate, inputs: normalized.slice, outputGradients: scratch.gateGradients.slice, batch,
+                positions: positions, &scratch.adapter, to: &tap)
         }
         guard needsInputGradients else { return }
         normalizedGradients.resize(rows: normalized.rows, columns: up.inputWidth)

@@ -64,10 +64,12 @@ public struct LinearAdapter: Sendable {
 extension TrackedLayers {
     /// Passes the inputs and output gradients of an adapter's two matrices to the tap if they are tracked.
     ///
-    /// - Parameter inputs: The layer's, with the 1 for its bias if it has one.
+    /// - Parameters:
+    ///   - inputs: The layer's, with the 1 for its bias if it has one.
+    ///   - positions: As ``LayerPass/positions``.
     func offer<Tap: GradientTap>(
         adapterOf layer: LinearLayer, inputs: MatrixSlice, outputGradients: MatrixSlice, _ batch: TokenBatch,
-        _ scratch: inout LinearAdapter.Scratch, to tap: inout Tap
+        positions: [Int]?, _ scratch: inout LinearAdapter.Scratch, to tap: inout Tap
     ) {
         guard let adapter = layer.adapter, let down = self[adapter.downName], let up = self[adapter.upName] else {
             return
@@ -82,8 +84,11 @@ extension TrackedLayers {
         scratch.reducedGradients.formProduct(scratch.scaled.slice, adapter.up[columns: 0..<adapter.rank])
         tap.record(
             LayerPass(
-                layer: up, inputs: scratch.reduced.slice, outputGradients: scratch.scaled.slice, batch: batch))
+                layer: up, inputs: scratch.reduced.slice, outputGradients: scratch.scaled.slice, batch: batch,
+                positions: positions))
         tap.record(
-            LayerPass(layer: down, inputs: inputs, outputGradients: scratch.reducedGradients.slice, batch: batch))
+            LayerPass(
+                layer: down, inputs: inputs, outputGradients: scratch.reducedGradients.slice, batch: batch,
+                positions: positions))
     }
 }

@@ -80,13 +80,20 @@ public struct TrackedLayers: Sendable, Equatable {
     }
 
     /// Passes a layer's inputs and output gradients to the tap if the layer is tracked, and those of its adapter if that is.
+    ///
+    /// - Parameter positions: As ``LayerPass/positions``.
     func offer<Tap: GradientTap>(
         _ layer: LinearLayer, inputs: MatrixSlice, outputGradients: MatrixSlice, _ batch: TokenBatch,
-        _ scratch: inout LinearAdapter.Scratch, to tap: inout Tap
+        positions: [Int]? = nil, _ scratch: inout LinearAdapter.Scratch, to tap: inout Tap
     ) {
         if let tracked = self[layer.name] {
-            tap.record(LayerPass(layer: tracked, inputs: inputs, outputGradients: outputGradients, batch: batch))
+            tap.record(
+                LayerPass(
+                    layer: tracked, inputs: inputs, outputGradients: outputGradients, batch: batch,
+                    positions: positions))
         }
-        offer(adapterOf: layer, inputs: inputs, outputGradients: outputGradients, batch, &scratch, to: &tap)
+        offer(
+            adapterOf: layer, inputs: inputs, outputGradients: outputGradients, batch, positions: positions, &scratch,
+            to: &tap)
     }
 }

@@ -18,12 +18,18 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case unreadTensors([String], folder: String)
     case wrappedTensor(String, stored: String, folder: String)
     case tiedHeadDiffers(head: String, embedding: String, folder: String)
+    /// All experts of a block are in one tensor.
+    case stackedExperts(String, expected: String, folder: String)
 
     public var description: String {
         switch self {
         case .noSuchModel(let path):
             "\(path): there is no such folder and no such file. Tributary downloads nothing: if it is the name of a model on the "
                 + "Hugging Face hub, get it with `hf download \(path) --local-dir FOLDER`, and give that folder."
+        case .stackedExperts(let stacked, let expected, let folder):
+            "\(folder): \(SafetensorsError.quoted(stacked)) has the weights of all experts in one tensor; expected one tensor per "
+                + "expert, such as \(SafetensorsError.quoted(expected)), as published checkpoints have them. Save the model with "
+                + "save_pretrained of transformers, which writes them apart."
         case .missingFile(let file, let folder):
             "\(folder): there is no \(file). A checkpoint folder has config.json, tokenizer.json and model.safetensors "
                 + "(or its shards with model.safetensors.index.json)."

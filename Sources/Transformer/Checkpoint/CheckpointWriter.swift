@@ -50,7 +50,8 @@ extension DecoderModel {
             add(block.attention.output)
             add(block.attentionOutputNorm)
             add(block.feedForwardNorm)
-            [block.feedForward.gate, block.feedForward.up, block.feedForward.down].compactMap { $0 }.forEach(add)
+            [block.experts?.router, block.experts?.sharedGate].compactMap { $0 }.forEach(add)
+            block.feedForwards.flatMap(\.layers).forEach(add)
             add(block.feedForwardOutputNorm)
         }
         add(finalNorm)
@@ -136,11 +137,21 @@ extension DecoderDescription {
             "projection_limit": attention.projectionLimit,
         ]
         for (name, value) in numbers { fields[name] = value.map { Double($0) } }
+        if let experts { fields["experts"] = experts.identifyingFields }
         if case .rotary(let embedding, let windowed) = position {
             fields["rotary"] = embedding.identifyingFields
             fields["windowed_rotary"] = windowed?.identifyingFields
         }
         return fields
+    }
+}
+
+extension DecoderDescription.Experts {
+    fileprivate var identifyingFields: [String: Any] {
+        [
+            "count": count, "per_token": perToken, "width": width, "renormalizes": renormalizes,
+            "shared_width": sharedWidth ?? 0, "dense_blocks": denseBlocks.sorted(),
+        ]
     }
 }
 

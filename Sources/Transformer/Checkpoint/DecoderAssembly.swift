@@ -41,7 +41,7 @@ extension DecoderBlock {
         _ description: DecoderDescription, index: Int, names: TensorNames, from source: inout some ParameterSource
     ) throws {
         let prefix = names.blockPrefix + "\(index)."
-        let (width, inner) = (description.width, description.feedForwardWidth)
+        let width = description.width
         let isNormWide = description.attention.queryKeyNorm == .wholeWidth
         func norm(_ name: String?, width: Int = description.width) throws -> Normalization? {
             try name.map { try source.normalization(prefix + $0, width: width) }
@@ -51,6 +51,32 @@ extension DecoderBlock {
         ) throws -> LinearLayer {
             try source.linear(
                 prefix + name, inputs: inputs, outputs: outputs, hasBias: hasBias, writesResidual: writesResidual)
+        }
+        func feedForward(gate: String?, up: String, down: String, inner: Int) throws -> FeedForward {
+            let hasBias = description.feedForwardBias
+            return FeedForward(
+                gate: try gate.map { try linear($0, from: width, to: inner, hasBias: hasBias) },
+                up: try linear(up, from: width, to: inner, hasBias: hasBias),
+                down: try linear(down, from: inner, to: width, hasBias: hasBias, writesResidual: true),
+                kind: description.feedForward)
+        }
+        let hasExperts = names.experts != nil && description.experts(ofBlock: index) != nil
+        func mixture() throws -> MixtureOfExperts? {
+            guard let names = names.experts, let experts = description.experts(ofBlock: index) else { return nil }
+            func expert(_ module: String, inner: Int) throws -> FeedForward {
+                try feedForward(
+                    gate: module + names.gate, up: module + names.up, down: module + names.down, inner: inner)
+            }
+            return MixtureOfExperts(
+                router: try linear(names.router, from: width, to: experts.count, hasBias: false),
+                experts: try (0..<experts.count).map {
+                    try expert("\(names.expertPrefix)\($0).", inner: experts.width)
+                },
+                shared: try experts.sharedWidth.map { try expert(names.sharedPrefix, inner: $0) },
+                sharedGate: try experts.sharedWidth.map { _ in
+                    try linear(names.sharedGate, from: width, to: 1, hasBias: false)
+                },
+                perToken: experts.perToken, renormalizes: experts.renormalizes)
         }
         self.init(
             attentionNorm: try norm(names.attentionNorm),
@@ -69,14 +95,11 @@ extension DecoderBlock {
                     names.keyNorm, width: isNormWide ? description.keyValueWidth : description.headWidth)),
             attentionOutputNorm: try norm(names.attentionOutputNorm),
             feedForwardNorm: try norm(names.feedForwardNorm),
-            feedForward: FeedForward(
-                gate: try names.gate.map {
-                    try linear($0, from: width, to: inner, hasBias: description.feedForwardBias)
-                },
-                up: try linear(names.up, from: width, to: inner, hasBias: description.feedForwardBias),
-                down: try linear(
-                    names.down, from: inner, to: width, hasBias: description.feedForwardBias, writesResidual: true),
-                kind: description.feedForward),
+            feedForward: hasExperts
+                ? nil
+                : try feedForward(
+                    gate: names.gate, up: names.up, down: names.down, inner: description.feedForwardWidth),
+            experts: try mixture(),
             feedForwardOutputNorm: try norm(names.feedForwardOutputNorm), isParallel: description.isParallel)
     }
 }

@@ -176,6 +176,9 @@ struct WeightReader: ParameterSource {
                 throw CheckpointError.wrappedTensor(spelling, stored: wrapped, folder: tensors.path)
             }
         }
+        if names.experts != nil, let stacked = tensors.names.first(where: { $0.hasSuffix(".experts.gate_up_proj") }) {
+            throw CheckpointError.stackedExperts(stacked, expected: name, folder: tensors.path)
+        }
         throw CheckpointError.missingTensor(name, folder: tensors.path)
     }
 }

@@ -27,6 +27,8 @@ public struct DecoderDescription: Sendable, Equatable {
     public var attentionOutputBias: Bool
     public var attention = AttentionOptions()
     public var feedForwardBias: Bool
+    /// The mixtures of experts, if blocks have them in place of a single MLP.
+    public var experts: Experts?
     /// Whether a block's MLP reads the residual stream before attention rather than after it.
     public var isParallel = false
     /// The factor by which a token's embedding is multiplied.
@@ -64,6 +66,22 @@ public struct DecoderDescription: Sendable, Equatable {
         case gatedSilu = "gated_silu"
         /// `down(gelu(gate x) · up x)`, gelu in its tanh form.
         case gatedGeluTanh = "gated_gelu_tanh"
+    }
+
+    /// The mixtures of experts of a model's blocks.
+    public struct Experts: Sendable, Equatable {
+        /// The number of experts of a block, without the shared one.
+        public var count: Int
+        /// The number of experts that a token goes to.
+        public var perToken: Int
+        /// The inner width of an expert.
+        public var width: Int
+        /// Whether the factors of a token's experts sum to 1.
+        public var renormalizes: Bool
+        /// The inner width of the expert that all tokens share; nil if there is none.
+        public var sharedWidth: Int?
+        /// The blocks that have a single MLP.
+        public var denseBlocks: Set<Int> = []
     }
 
     public enum AttentionInput: Sendable, Equatable {
@@ -104,6 +122,11 @@ public struct DecoderDescription: Sendable, Equatable {
     /// The output widths of the layers that compute queries, keys and values.
     var attentionInputWidths: [Int] {
         attentionInput == .separate ? [queryWidth, keyValueWidth, keyValueWidth] : [projectedWidth]
+    }
+
+    /// The experts of a block; nil if it has a single MLP.
+    func experts(ofBlock block: Int) -> Experts? {
+        experts.flatMap { $0.denseBlocks.contains(block) ? nil : $0 }
     }
 
     func window(ofLayer layer: Int) -> Int? {

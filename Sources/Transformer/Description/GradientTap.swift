@@ -8,8 +8,8 @@ import LinearAlgebra
 public protocol GradientTap {
     /// Receives one layer's pass over a micro-batch.
     ///
-    /// Called once per tracked layer and micro-batch, from the last block to the first. The matrices belong to the worker's workspace:
-    /// a tap that keeps one costs a copy.
+    /// Called once per tracked layer and micro-batch, from the last block to the first; not called for the layers of an expert to which
+    /// no token of the micro-batch goes. The matrices belong to the worker's workspace: a tap that keeps one costs a copy.
     mutating func record(_ pass: LayerPass)
 
     /// Called when all layers of a micro-batch have been recorded.
@@ -20,6 +20,9 @@ public protocol GradientTap {
 
     /// Receives a normalisation's pass.
     mutating func record(_ pass: NormalizationPass)
+
+    /// Receives the pass of a linear layer that no selection tracks: a mixture's router, or the gate of its shared expert.
+    mutating func record(_ pass: UntrackedPass)
 
     /// Receives the gradients of the embedding's output: the sum of token embedding and, if learned, position embedding.
     mutating func record(_ pass: EmbeddingPass)
@@ -32,6 +35,7 @@ extension GradientTap {
     public mutating func finish(_ batch: TokenBatch) {}
     public var needsEveryParameter: Bool { false }
     public mutating func record(_ pass: NormalizationPass) {}
+    public mutating func record(_ pass: UntrackedPass) {}
     public mutating func record(_ pass: EmbeddingPass) {}
     public mutating func recordHead(inputs: Matrix, outputGradients: Matrix) {}
 }
@@ -43,8 +47,55 @@ public struct LayerPass {
     public let inputs: MatrixSlice
     /// `D`: tokens × `layer.outputs`
     public let outputGradients: MatrixSlice
-    /// Tells which rows belong to which sequence.
+    /// The micro-batch.
     public let batch: TokenBatch
+    /// The micro-batch's position of each row, ascending, if only some tokens go through the layer, as through an expert's. nil if all
+    /// do, so that a row is its own position.
+    public let positions: [Int]?
+
+    init(
+        layer: TrackedLayer, inputs: MatrixSlice, outputGradients: MatrixSlice, batch: TokenBatch,
+        positions: [Int]? = nil
+    ) {
+        self.layer = layer
+        self.inputs = inputs
+        self.outputGradients = outputGradients
+        self.batch = batch
+        self.positions = positions
+    }
+
+    /// The rows of each sequence of the micro-batch; empty if none of its tokens goes through the layer.
+    public var sequences: [Range<Int>] {
+        positions == nil ? batch.sequences : batch.sequences.map { rows(in: $0) }
+    }
+
+    /// The rows of a range of the micro-batch's positions.
+    public func rows(in range: Range<Int>) -> Range<Int> {
+        guard let positions else { return range }
+        let first = positions.firstIndex(from: range.lowerBound)
+        return first..<max(first, positions.firstIndex(from: range.upperBound))
+    }
+}
+
+extension [Int] {
+    /// The index of the first of these ascending numbers that is at least the given one.
+    fileprivate func firstIndex(from least: Int) -> Int {
+        var (start, end) = (startIndex, endIndex)
+        while start < end {
+            let middle = start + (end - start) / 2
+            if self[middle] < least { start = middle + 1 } else { end = middle }
+        }
+        return start
+    }
+}
+
+/// The part in a backward pass of a linear layer that no selection tracks.
+public struct UntrackedPass {
+    public let name: String
+    /// tokens × in
+    public let inputs: Matrix
+    /// tokens × out
+    public let outputGradients: Matrix
 }
 
 /// One normalisation's part in a backward pass.
@@ -76,6 +127,16 @@ public struct TrackedLayer: Sendable, Hashable {
     public let outputs: Int
     /// The index of the tracked layer that represents all layers with the same inputs; it can be this one.
     public let inputOwner: Int
+    /// The expert that the layer belongs to, if only the tokens that are routed to it go through the layer.
+    public internal(set) var expert: Expert?
+
+    /// An expert of a mixture.
+    public struct Expert: Sendable, Hashable {
+        /// The module's name in the checkpoint.
+        public let name: String
+        /// The share of tokens that would go to it if all experts were used alike.
+        public let share: Double
+    }
 
     /// The number of values in the layer's weight matrix.
     public var parameters: Int { inputs * outputs }

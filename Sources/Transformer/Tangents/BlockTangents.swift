@@ -13,6 +13,7 @@ public struct TangentWorkspace: Sendable {
     var hidden = Matrix()
     var attention = Attention.Tangents()
     var feedForward = FeedForward.Tangents()
+    var experts = MixtureOfExperts.Tangents()
     var loss = TokenLoss.Tangents()
 
     public init() {}
@@ -74,11 +75,15 @@ extension DecoderBlock {
         }
         let inputsAreFixed = isParallel ? residualIsFixed : attentionIsFixed
         tangents.branch.resize(rows: tangents.residual.rows, columns: tangents.residual.columns, filledWith: 0)
-        feedForward.addTangents(
-            along: direction, normalized: feedForwardInputs(in: workspace),
-            normalizedTangents: inputsAreFixed
-                ? nil : sharesNorm ? tangents.attentionInputs : tangents.feedForwardInputs,
+        let inputTangents =
+            inputsAreFixed ? nil : sharesNorm ? tangents.attentionInputs : tangents.feedForwardInputs
+        feedForward?.addTangents(
+            along: direction, normalized: feedForwardInputs(in: workspace), normalizedTangents: inputTangents,
             activations: workspace.blocks[index].feedForward, tangents: &tangents.feedForward, to: &tangents.branch)
+        experts?.addTangents(
+            along: direction, normalized: feedForwardInputs(in: workspace), normalizedTangents: inputTangents,
+            activations: workspace.blocks[index].experts, tangents: &tangents.experts,
+            feedForward: &tangents.feedForward, to: &tangents.branch)
         tangents.addBranch(
             through: feedForwardOutputNorm, inputs: workspace.feedForwardOutputs[index], &workspace.branchOutputs)
     }

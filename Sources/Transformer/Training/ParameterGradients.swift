@@ -23,6 +23,10 @@ struct ParameterGradients: GradientTap, Sendable {
         gradients[pass.layer.name]?.addProduct(pass.outputGradients.transposed, pass.inputs)
     }
 
+    mutating func record(_ pass: UntrackedPass) {
+        gradients[pass.name]?.addProduct(pass.outputGradients.transposed, pass.inputs.slice)
+    }
+
     mutating func record(_ pass: NormalizationPass) {
         var bias = gradients.removeValue(forKey: pass.name + ".bias")
         gradients[pass.name + ".gain"]?.addGainGradient(

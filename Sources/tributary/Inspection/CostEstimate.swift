@@ -50,11 +50,12 @@ struct CostEstimate: Sendable, Encodable {
     ) {
         let tokens = Double(load.tokens)
         let pass = tokens * decoder.passOperations(atLength: load.meanLength)
-        let grams = Double(factors.reduce(0) { $0 + $1.eigenvectors })
-        let rotations = Double(2 * factors.reduce(0) { $0 + $1.values })
+        let grams = factors.reduce(0) { $0 + $1.share * Double($1.eigenvectors) }
+        let rotations = factors.reduce(0) { $0 + 2 * $1.share * Double($1.values) }
         let cubes = factors.flatMap(\.orders).reduce(0.0) { $0 + pow(Double($1), 3) }
         let scoring = tracked.layers.reduce(0.0) { sum, layer in
-            sum + Double(2 * min(rank, layer.inputs, layer.outputs) * (layer.inputs + layer.outputs))
+            sum + (layer.expert?.share ?? 1)
+                * Double(2 * min(rank, layer.inputs, layer.outputs) * (layer.inputs + layer.outputs))
         }
         let passSeconds = measurement.map { tokens / $0.tokensPerSecond }
         func stage(_ products: Double, passes: Double) -> Stage {
@@ -86,7 +87,10 @@ extension DecoderModel {
         let lookedUp = (positionEmbedding?.count ?? 0) + (untiedHead == nil ? 0 : tokenEmbedding.count)
         // Scores and mixtures of attention: two products forward and four backward, half of them masked.
         let attention = 6 * length * Double(description.layers * description.heads * description.headWidth)
-        return 4 * Double(parameterCount - lookedUp) + attention
+        let unused = TrackedLayers(of: self).layers.reduce(0.0) { sum, layer in
+            sum + (1 - (layer.expert?.share ?? 1)) * Double(layer.parameters)
+        }
+        return 4 * (Double(parameterCount - lookedUp) - unused) + attention
     }
 }
 

@@ -103,6 +103,14 @@ struct InspectionText {
             row("tokenizer", "\(tokenizer.kind), \(tokenizer.vocabulary) tokens"),
         ]
         if let adapter = model.adapter { lines.insert(row("adapter", adapter.escaped), at: 5) }
+        if let experts = model.experts {
+            let shared = experts.sharedWidth.map { ", one of width \($0) shared" } ?? ""
+            lines.insert(
+                row(
+                    "",
+                    "\(experts.count) experts of width \(experts.width) in \(experts.blocks) blocks, \(experts.perToken) per token\(shared)"
+                ), at: 3)
+        }
         if !special.isEmpty { lines.append(row("", special.joined(separator: ", "))) }
         if !tokenizer.prefix.isEmpty {
             lines.append(row("", "before every text: " + tokenizer.prefix.map(Self.named).joined(separator: " ")))

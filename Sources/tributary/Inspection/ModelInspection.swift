@@ -16,6 +16,8 @@ struct ModelInspection: Sendable, Encodable {
     let layers: Int
     let width: Int
     let feedForwardWidth: Int
+    /// The mixtures of experts; `nil` if every block has a single MLP.
+    let experts: ExpertsInspection?
     let heads: Int
     let keyValueHeads: Int
     let headWidth: Int
@@ -46,6 +48,7 @@ struct ModelInspection: Sendable, Encodable {
         layers = description.layers
         width = description.width
         feedForwardWidth = description.feedForwardWidth
+        experts = description.experts.map { ExpertsInspection($0, layers: description.layers) }
         heads = description.heads
         keyValueHeads = description.keyValueHeads
         headWidth = description.headWidth
@@ -89,6 +92,28 @@ struct TokenizerInspection: Sendable, Encodable {
     }
 }
 
+/// The mixtures of experts of a model's blocks.
+struct ExpertsInspection: Sendable, Encodable {
+    /// The number of blocks that have a mixture.
+    let blocks: Int
+    /// The experts of a block, without the shared one.
+    let count: Int
+    /// The experts that a token goes to.
+    let perToken: Int
+    /// The inner width of an expert.
+    let width: Int
+    /// The inner width of the expert that all tokens share; `nil` if there is none.
+    let sharedWidth: Int?
+
+    init(_ experts: DecoderDescription.Experts, layers: Int) {
+        blocks = layers - experts.denseBlocks.count
+        count = experts.count
+        perToken = experts.perToken
+        width = experts.width
+        sharedWidth = experts.sharedWidth
+    }
+}
+
 struct TrackedLayerInspection: Sendable, Encodable {
     let name: String
     /// Including the 1 that is appended if the layer has a bias.
@@ -114,12 +139,15 @@ struct LayerFactorShape: Sendable {
     let outputOrders: [Int]
     /// Whether the inputs' factors are its own, and not those of another layer that reads the same inputs.
     let ownsInputs: Bool
+    /// The expected share of the tokens that go through it.
+    let share: Double
 
     init(of layer: TrackedLayer, largestBlock: Int?) {
         parameters = layer.parameters
         inputOrders = BlockDiagonal.ranges(order: layer.inputs, largest: largestBlock).map(\.count)
         outputOrders = BlockDiagonal.ranges(order: layer.outputs, largest: largestBlock).map(\.count)
         ownsInputs = layer.inputOwner == layer.index
+        share = layer.expert?.share ?? 1
     }
 
     /// The orders of the matrices that are decomposed for this layer.

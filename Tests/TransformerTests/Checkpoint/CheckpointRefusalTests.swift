@@ -259,7 +259,10 @@ struct CheckpointRefusalTests {
     }
 
     static let unsupported =
-        ["mixtral", "qwen2_moe", "olmoe"].map { Unsupported.type($0, needs: "mixture-of-experts layers") }
+        ["deepseek_v3", "gpt_oss", "dbrx", "phimoe"].map {
+            Unsupported.type(
+                $0, needs: "another kind of mixture of experts than those of Mixtral, OLMoE and Qwen MoE")
+        }
         + ["bloom", "mpt"].map { Unsupported.type($0, needs: "ALiBi position biases") }
         + ["llava", "gemma3", "qwen2_vl"].map { Unsupported.type($0, needs: "a vision or audio tower") }
         + ["bert", "roberta", "modernbert"].map {
@@ -284,6 +287,13 @@ struct CheckpointRefusalTests {
             Unsupported(
                 "mistral", "{\"num_local_experts\": 8}",
                 "num_local_experts is 8: the model needs mixture-of-experts layers, which is not supported."),
+            Unsupported("olmoe", "{\"clip_qkv\": 8.0}", "clip_qkv is 8.0; Tributary supports none in this model."),
+            Unsupported(
+                "qwen3-moe", "{\"use_sliding_window\": true}", "use_sliding_window is true; Tributary supports false."),
+            Unsupported(
+                "mixtral", "{\"n_routed_experts\": 4}",
+                "n_routed_experts is 4: the model needs another kind of mixture of experts than those of Mixtral, OLMoE and Qwen MoE, "
+                    + "which is not supported."),
             Unsupported(
                 "gpt-neo", "{\"activation_function\": \"relu\"}",
                 "activation_function is \"relu\"; Tributary supports gelu_new or gelu_pytorch_tanh or gelu_fast or gelu."
@@ -312,6 +322,52 @@ struct CheckpointRefusalTests {
         let message = refusal()
         #expect(message == unsupported.message)
         #expect(message.components(separatedBy: ". ").count == 1)
+    }
+
+    @Test(
+        "when its mixtures of experts are described by impossible numbers",
+        arguments: [
+            (
+                "olmoe", ["num_experts_per_tok": 6],
+                "num_experts_per_tok: expected no more than there are experts (5), found 6."
+            ),
+            ("olmoe", ["num_experts": 5_000], "num_experts: expected no more than 4096 experts, found 5000."),
+            ("olmoe", ["num_experts": 0], "num_experts: expected a whole number from 1 to 16777216, found 0."),
+            (
+                "mixtral", ["num_experts": 8],
+                "num_experts is 8 and num_local_experts is 4, which contradict each other. Remove the wrong one."
+            ),
+            (
+                "qwen2-moe", ["decoder_sparse_step": 0],
+                "decoder_sparse_step: expected a whole number from 1 to 16777216, found 0."
+            ),
+            (
+                "qwen2-moe", ["mlp_only_layers": [3]],
+                "mlp_only_layers: expected numbers of layers, from 0 to 2, found a list."
+            ),
+            (
+                "qwen2-moe", ["mlp_only_layers": ["a"]],
+                "mlp_only_layers: expected numbers of layers, from 0 to 2, found a list."
+            ),
+        ] as [(String, [String: any Sendable], String)])
+    func impossibleMixtures(model: String, changes: [String: any Sendable], message: String) throws {
+        #expect(try refusal(model, changes.mapValues { $0 as Any? }) == "config.json: " + message)
+    }
+
+    @Test("when all experts of a block are in one tensor, by its name")
+    func stackedExperts() throws {
+        try copy("olmoe")
+        let file = try SafetensorsFile(path: scratch.path("model.safetensors"))
+        var writer = SafetensorsWriter(metadata: [:])
+        for (name, tensor) in file.tensors where !name.contains(".experts.") {
+            let values = try file.doubles(named: name).map(Float.init)
+            writer.add(
+                name, Matrix(rows: 1, columns: values.count, elements: values), shape: tensor.shape)
+        }
+        let stacked = "model.layers.0.mlp.experts.gate_up_proj"
+        writer.add(stacked, Matrix(rows: 2, columns: 3), shape: [1, 2, 3])
+        try writer.write(to: scratch.path("model.safetensors"))
+        #expect(refusal().contains("\"\(stacked)\" has the weights of all experts in one tensor"))
     }
 
     @Test("that is quantised where a field says null is not: null is nothing")

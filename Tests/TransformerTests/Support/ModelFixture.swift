@@ -15,10 +15,14 @@ struct ModelFixture: ReferenceOutputs, CustomTestStringConvertible, Sendable {
         ] + families).map(ModelFixture.init)
 
     /// Of every family but the first two, each with its options.
-    static let families = [
-        "gpt-neo", "gpt-neox", "gpt-neox-sequential", "mistral", "qwen2", "qwen2-windows", "qwen3", "olmo", "olmo2",
-        "phi", "gemma", "gemma2", "gemma3", "gemma3-transformers4",
-    ]
+    static let families =
+        [
+            "gpt-neo", "gpt-neox", "gpt-neox-sequential", "mistral", "qwen2", "qwen2-windows", "qwen3", "olmo", "olmo2",
+            "phi", "gemma", "gemma2", "gemma3", "gemma3-transformers4",
+        ] + mixtures
+
+    /// Of every family with mixtures of experts.
+    static let mixtures = ["mixtral", "olmoe", "qwen2-moe", "qwen3-moe"]
 
     var testDescription: String { name }
 

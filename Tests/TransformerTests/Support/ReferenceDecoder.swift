@@ -53,7 +53,7 @@ struct ReferenceDecoder {
             residual = zip(residual, mixed.map { normalized($0, block.attentionOutputNorm) }).map(sum)
             let read = block.isParallel ? before : residual
             let norm = block.isParallel ? block.feedForwardNorm ?? block.attentionNorm : block.feedForwardNorm
-            let activated = read.map { feedForward(block.feedForward, normalized($0, norm)) }
+            let activated = read.map { outputs(of: block, normalized($0, norm)) }
             residual = zip(residual, activated.map { normalized($0, block.feedForwardOutputNorm) }).map(sum)
         }
         let head = parameter(structure.untiedHead == nil ? ParameterName.tokenEmbedding : ParameterName.head)
@@ -176,6 +176,23 @@ struct ReferenceDecoder {
             turned[i + half] = head[i + half] * cos(angle) + head[i] * sin(angle)
         }
         return turned
+    }
+
+    /// The outputs of a block's MLP, or of its mixture of experts.
+    private func outputs(of block: DecoderBlock, _ x: Vector) -> Vector {
+        if let layers = block.feedForward { return feedForward(layers, x) }
+        guard let mixture = block.experts else { return [] }
+        let logits = linear(mixture.router, x)
+        let chosen = logits.indices.sorted { logits[$0] > logits[$1] }.prefix(mixture.perToken)
+        let sum = (mixture.renormalizes ? Array(chosen) : Array(logits.indices)).reduce(0) { $0 + exp(logits[$1]) }
+        var result = Vector(repeating: 0, count: x.count)
+        for expert in chosen {
+            let factor = exp(logits[expert]) / sum
+            result = self.sum(result, feedForward(mixture.experts[expert], x).map { factor * $0 })
+        }
+        guard let shared = mixture.shared, let gate = mixture.sharedGate else { return result }
+        let factor = 1 / (1 + exp(-linear(gate, x)[0]))
+        return self.sum(result, feedForward(shared, x).map { factor * $0 })
     }
 
     private func feedForward(_ layers: FeedForward, _ x: Vector) -> Vector {

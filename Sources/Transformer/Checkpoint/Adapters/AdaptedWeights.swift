@@ -70,7 +70,8 @@ struct AdaptedWeights: Sendable {
         let unused = adapter.file.tensors.keys.filter { !used.contains($0) }.sorted()
         guard unused.isEmpty else {
             throw AdapterError.unknownTensors(
-                unused, folder: adapter.folder, base: base, module: decoder.blocks.first?.feedForward.up.name ?? "")
+                unused, folder: adapter.folder, base: base,
+                module: decoder.blocks.first?.feedForwards.first?.up.name ?? "")
         }
         let bias = adapter.configuration.bias
         guard bias == "none" || adapter.hasBiases || !decoder.hasBiases(inNorms: bias == "all") else {
@@ -119,7 +120,7 @@ extension DecoderModel {
     fileprivate func hasBiases(inNorms: Bool) -> Bool {
         blocks.contains { block in
             block.attention.inputs.contains { $0.hasBias } || block.attention.output.hasBias
-                || block.feedForward.up.hasBias || block.feedForward.down.hasBias
+                || block.feedForwards.contains { $0.up.hasBias || $0.down.hasBias }
                 || (inNorms && block.attentionNorm?.bias != nil)
         }
     }

@@ -13,6 +13,7 @@ struct ModelFamily: Sendable {
 
     static let all: [ModelFamily] = [
         .gpt2, .gptNeo, .gptNeoX, .llama, .mistral, .qwen2, .qwen3, .olmo, .olmo2, .phi, .gemma, .gemma2, .gemma3,
+        .mixtral, .olmoe, .qwen2MoE, .qwen3MoE,
     ]
 
     static func named(_ name: String) throws -> ModelFamily {
@@ -26,7 +27,7 @@ struct ModelFamily: Sendable {
     ///
     /// - Throws: ``CheckpointError`` for fields that are missing or malformed, and for options that are not supported.
     func description(of configuration: ModelConfiguration) throws -> DecoderDescription {
-        try UnsupportedModels.refuseOptions(of: configuration)
+        try UnsupportedModels.refuseOptions(of: configuration, hasExperts: names.experts != nil)
         // Capitals are ignored: early checkpoints have LLaMAForCausalLM.
         for name in try configuration.strings("architectures") ?? [] where name.lowercased() != causalClass.lowercased()
         {
@@ -64,6 +65,8 @@ struct TensorNames: Sendable {
     var gate: String?
     var up: String
     var down: String
+    /// The names of a mixture of experts, if blocks have them.
+    var experts: ExpertNames?
     var feedForwardOutputNorm: String?
     var finalNorm: String
     var head = "lm_head"
@@ -85,6 +88,19 @@ struct TensorNames: Sendable {
     }
 }
 
+/// The names of a mixture's modules in a block.
+struct ExpertNames: Sendable {
+    var router = "mlp.gate"
+    /// The number of an expert follows, and then a dot and the name of its layer.
+    var expertPrefix = "mlp.experts."
+    var gate = "gate_proj"
+    var up = "up_proj"
+    var down = "down_proj"
+    /// The name of a layer of the shared expert follows.
+    var sharedPrefix = "mlp.shared_expert."
+    var sharedGate = "mlp.shared_expert_gate"
+}
+
 extension TensorNames {
     /// The names of Llama, which most later families keep.
     static let llama = TensorNames(
@@ -100,6 +116,13 @@ extension TensorNames {
         var names = self
         names.queryNorm = "self_attn.q_norm"
         names.keyNorm = "self_attn.k_norm"
+        return names
+    }
+
+    /// These names with mixtures of experts.
+    func withExperts(_ experts: ExpertNames = ExpertNames()) -> TensorNames {
+        var names = self
+        names.experts = experts
         return names
     }
 }

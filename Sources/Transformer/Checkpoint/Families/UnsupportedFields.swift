@@ -124,14 +124,18 @@ extension ComputationFields.Neutral {
 
 /// Models that are known but not supported, with the part that each would need.
 enum UnsupportedModels {
+    private static let otherExperts = "another kind of mixture of experts than those of Mixtral, OLMoE and Qwen MoE"
+
     /// The missing parts, and the values of `model_type` that need them.
     static let missing: [(part: String, types: Set<String>)] = [
         (
-            "mixture-of-experts layers",
+            otherExperts,
             [
-                "dbrx", "deepseek_v2", "deepseek_v3", "ernie4_5_moe", "glm4_moe", "gpt_oss", "granitemoe", "grok-1",
-                "hunyuan_v1_moe", "jamba", "jetmoe", "llama4", "llama4_text", "minimax", "mixtral", "nllb-moe", "olmoe",
-                "phimoe", "qwen2_moe", "qwen3_moe", "qwen3_next", "switch_transformers",
+                "afmoe", "arctic", "bailing_moe", "cohere2_moe", "dbrx", "deepseek_v2", "deepseek_v3", "doge", "dots1",
+                "ernie4_5_moe", "exaone_moe", "flex_olmo", "glm4_moe", "glm4_moe_lite", "gpt_oss", "granitemoe",
+                "granitemoehybrid", "granitemoeshared", "grok-1", "hunyuan_v1_moe", "jamba", "jetmoe", "kimi_linear",
+                "lfm2_moe", "llama4", "llama4_text", "longcat_flash", "minimax", "minimax_m2", "nllb-moe", "phimoe",
+                "qwen3_5_moe", "qwen3_next", "sarvam_moe", "switch_transformers",
             ]
         ),
         ("ALiBi position biases", ["bloom", "mpt"]),
@@ -175,7 +179,9 @@ enum UnsupportedModels {
     }
 
     /// Refuses options that no supported family has, whatever `model_type` says.
-    static func refuseOptions(of configuration: ModelConfiguration) throws {
+    ///
+    /// - Parameter hasExperts: Whether the family has mixtures of experts.
+    static func refuseOptions(of configuration: ModelConfiguration, hasExperts: Bool) throws {
         if let quantization = try configuration.object("quantization_config") {
             let method = try quantization.string("quant_method") ?? "of an unnamed kind"
             throw CheckpointError.unsupportedPart(
@@ -198,8 +204,10 @@ enum UnsupportedModels {
         }
         for field in ["num_local_experts", "num_experts", "n_routed_experts"] {
             guard let experts = try configuration.number(field), experts > 0 else { continue }
+            guard !hasExperts || !ModelConfiguration.expertCounts.contains(field) else { continue }
             throw CheckpointError.unsupportedPart(
-                "mixture-of-experts layers", field: field, found: configuration.shown(field))
+                hasExperts ? otherExperts : "mixture-of-experts layers",
+                field: field, found: configuration.shown(field))
         }
     }
 }
