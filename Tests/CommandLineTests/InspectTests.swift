@@ -140,7 +140,7 @@ struct InspectTests {
     func neither() async throws {
         let folder = try TemporaryFolder()
         let absent = try await Program.run(["inspect", folder.path("absent")], in: folder)
-        expectFailure(absent, saying: "absent", "config.json")
+        expectFailure(absent, saying: "absent", "no such folder")
         let file = try folder.write("GGUX", to: "broken.gguf")
         expectFailure(try await Program.run(["inspect", file], in: folder), saying: "broken.gguf", "GGUF")
     }

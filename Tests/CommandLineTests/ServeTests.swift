@@ -167,7 +167,7 @@ struct ServeTests {
         let outcome = try await Program.run(
             ["serve", "--port", "0", "--model", folder.path("nowhere"), "--workspace", folder.path("workspace")],
             in: folder)
-        expectFailure(outcome, saying: "nowhere", "config.json")
+        expectFailure(outcome, saying: "nowhere", "no such folder")
     }
 
     @Test("says what to do where factors are missing, and fits them with --fit")
