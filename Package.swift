@@ -77,6 +77,9 @@ let package = Package(
             ],
             resources: [.copy("Dashboard/Resources"), .copy("Client/client.py")]),
 
+        // Floor 6 too: gradient-boosted trees, which know nothing of the other modules of this floor.
+        .target(name: "Trees", dependencies: ["Tables", "LinearAlgebra", "Files", "JSON", "Limits"]),
+
         // Floor 6 too: the studies of what scores are worth.
         .target(
             name: "Evaluation",
@@ -89,7 +92,7 @@ let package = Package(
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Evaluation", "Attribution", "Curvature", "Transformer", "Tokenizer",
+                "InfluenceService", "Evaluation", "Trees", "Tables", "Attribution", "Curvature", "Transformer", "Tokenizer",
                 "LinearAlgebra",
                 "Corpus", "Files", "JSON", "Limits", "Sequences", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -121,6 +124,8 @@ let package = Package(
         .testTarget(name: "CurvatureTests", dependencies: ["Curvature", "Files", "TestSupport"]),
         .testTarget(
             name: "AttributionTests", dependencies: ["Attribution", "Tokenizer", "JSON", "Sequences", "TestSupport"]),
+        .testTarget(
+            name: "TreesTests", dependencies: ["Trees", "Tables", "LinearAlgebra", "JSON"], exclude: ["Fixtures"]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Tokenizer", "Sequences", "TestSupport"]),
         .testTarget(
             name: "InfluenceServiceTests",
