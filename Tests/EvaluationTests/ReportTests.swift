@@ -17,6 +17,7 @@ struct ReportTests {
                         .bars(
                             [Plot.Bar("a", Estimate(value: 0.5, low: 0.2, high: 0.7)), Plot.Bar("b", -1)],
                             label: "unit")),
+                    .plot("Steps", .waterfall([Plot.Bar("up", 3), Plot.Bar("down", -0.004)], label: "unit")),
                     .plot(
                         "Points",
                         .scatter(
@@ -31,6 +32,12 @@ struct ReportTests {
     @Test("line figures up in a terminal")
     func text() {
         #expect(report.text.contains("name       figure\nlong name       1\nx            12.5"))
+    }
+
+    @Test("draw a waterfall's steps with their sum")
+    func waterfall() {
+        let html = HTMLReport(report).html
+        #expect(html.contains("Steps. up: 3.000; down: -0.004; sum: 2.996"))
     }
 
     @Test("show text as text in a browser, and fetch nothing")

@@ -12,6 +12,17 @@ public struct EvaluationReport: Sendable {
     /// How the report was made, at the end: model, corpus, seed, time.
     public var provenance: [Fact] = []
 
+    public init(
+        title: String, question: String, findings: [String] = [], sections: [(title: String, elements: [Element])] = [],
+        provenance: [Fact] = []
+    ) {
+        self.title = title
+        self.question = question
+        self.findings = findings
+        self.sections = sections
+        self.provenance = provenance
+    }
+
     public typealias Fact = (name: String, value: String)
 
     public enum Element: Sendable {
@@ -49,6 +60,11 @@ public struct EvaluationReport: Sendable {
 public struct ReportTable: Sendable {
     public var columns: [String]
     public var rows: [[String]]
+
+    public init(columns: [String], rows: [[String]]) {
+        self.columns = columns
+        self.rows = rows
+    }
 
     /// The table with columns as wide as their widest cell, and figures aligned right.
     public var text: String {

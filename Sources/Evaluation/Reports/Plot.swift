@@ -5,9 +5,16 @@ public struct Plot: Sendable {
     public var title: String
     public var shape: Shape
 
+    public init(title: String, shape: Shape) {
+        self.title = title
+        self.shape = shape
+    }
+
     public enum Shape: Sendable {
         /// One bar per row, with its interval if it has one.
         case bars([Bar], label: String)
+        /// One bar per step, each from where the one before it ended, and a last bar for the sum.
+        case waterfall([Bar], label: String)
         case scatter([Series], x: Axis, y: Axis)
         case lines([Series], x: Axis, y: Axis)
     }
@@ -118,6 +125,7 @@ struct PlotDrawing {
     var svg: String {
         switch plot.shape {
         case .bars(let bars, let label): drawn(bars, label)
+        case .waterfall(let steps, let label): drawnAsWaterfall(steps, label)
         case .scatter(let series, let x, let y): drawn(series, x, y, joined: false)
         case .lines(let series, let x, let y): drawn(series, x, y, joined: true)
         }
@@ -162,7 +170,7 @@ struct PlotDrawing {
                 }
             }
             marks.append(
-                text(Self.width - Self.right, middle + 4, Figure.number(bar.estimate.value), "end"))
+                text(Self.width - Self.right, middle + 4, Self.figure(bar.estimate.value), "end"))
         }
         marks.append(line(x(0), Self.top, x(0), end, "axis"))
         marks.append(text(nameWidth, end + 34, label, "start"))
@@ -170,6 +178,48 @@ struct PlotDrawing {
             plot.title + ". "
             + bars.map { "\($0.name): \(Figure.estimate($0.estimate))" }.joined(separator: "; ")
         return picture(height: end + 42, description: description, marks)
+    }
+
+    /// Three digits after the point, or more where they would be zeros.
+    private static func figure(_ value: Double) -> String {
+        value != 0 && abs(value) < 0.01 ? PlotScale.label(value) : Figure.number(value)
+    }
+
+    private func drawnAsWaterfall(_ steps: [Plot.Bar], _ label: String) -> String {
+        let nameWidth = 150.0
+        let figureWidth = 60.0
+        var ends = [0.0]
+        for step in steps { ends.append((ends.last ?? 0) + step.estimate.value) }
+        let sum = ends.last ?? 0
+        let scale = PlotScale(ends, includingZero: true)
+        func x(_ value: Double) -> Double {
+            nameWidth + (scale.position(of: value) ?? 0) * (Self.width - nameWidth - figureWidth - Self.right)
+        }
+        let bottom = Self.top + Double(steps.count + 1) * Self.barHeight
+        var marks = scale.ticks.map { tick in
+            line(x(tick), Self.top, x(tick), bottom, "grid")
+                + text(x(tick), bottom + 16, PlotScale.label(tick), "middle")
+        }
+        let bars =
+            steps.indices.map { (steps[$0].name, ends[$0], ends[$0 + 1], steps[$0].estimate.value) } + [
+                ("sum", 0, sum, sum)
+            ]
+        for (row, (name, start, end, value)) in bars.enumerated() {
+            let y = Self.top + Double(row) * Self.barHeight
+            let middle = y + Self.barHeight / 2
+            let colour = row == steps.count ? "s5" : value < 0 ? "s1" : "s0"
+            marks.append(text(nameWidth - 8, middle + 4, name, "end"))
+            marks.append(
+                "<rect class=\"\(colour)\" x=\"\(number(min(x(start), x(end))))\" y=\"\(number(y + 5))\" "
+                    + "width=\"\(number(max(abs(x(end) - x(start)), 0.5)))\" height=\"\(number(Self.barHeight - 10))\">"
+                    + "<title>\(HTMLText.escaped(name)): \(Self.figure(value))</title></rect>")
+            if row < steps.count { marks.append(line(x(end), y + 5, x(end), y + Self.barHeight + 5, "axis")) }
+            marks.append(text(Self.width - Self.right, middle + 4, Self.figure(value), "end"))
+        }
+        marks.append(line(x(0), Self.top, x(0), bottom, "axis"))
+        marks.append(text(nameWidth, bottom + 34, label, "start"))
+        let description = plot.title + ". " + bars.map { "\($0.0): \(Self.figure($0.3))" }.joined(separator: "; ")
+        return picture(height: bottom + 42, description: description, marks)
     }
 
     // MARK: Points and lines
