@@ -130,7 +130,7 @@ let package = Package(
         .testTarget(
             name: "InfluenceServiceTests",
             dependencies: ["InfluenceService", "Sequences", "TestSupport", "TestScratch"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["tributary", "TestScratch"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["tributary", "JSON", "TestScratch"]),
         .target(
             name: "TestSupport",
             dependencies: [

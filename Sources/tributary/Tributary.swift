@@ -27,6 +27,7 @@ struct Tributary: AsyncParsableCommand {
         version: Service.version,
         subcommands: [
             Import.self, Fit.self, Index.self, Query.self, Serve.self, Train.self, Inspect.self, Evaluate.self,
+            ExplainTrees.self,
             Token.self, Render.self, ShowWorkspace.self, Logits.self,
         ])
 

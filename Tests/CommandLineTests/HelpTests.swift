@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Help")
 struct HelpTests {
-    static let commands = ["import", "fit", "query", "serve", "train"]
+    static let commands = ["import", "fit", "query", "serve", "train", "trees"]
 
     @Test("lists the commands")
     func root() async throws {

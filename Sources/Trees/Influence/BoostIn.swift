@@ -95,7 +95,7 @@ extension TrainedForest {
                 let change =
                     rates[tree] * (mean - block.labels[row] + value * step * forest.loss.hessian(mean))
                     / denominators[leaf]
-                for entry in Int(first)..<Int(targets.lasts[leaf]) {
+                for entry in first..<targets.lasts[leaf] {
                     scores[targets.entries[entry].test * count + row] += targets.entries[entry].gradient * change
                 }
             }
@@ -123,7 +123,7 @@ extension TrainedForest {
                         * (mean - forest.loss.target(block.labels[row], output) + values[leaf] * step
                             * forest.loss.hessian(mean))
                         / denominators[leaf]
-                    for entry in Int(first)..<Int(targets.lasts[leaf]) {
+                    for entry in first..<targets.lasts[leaf] {
                         scores[targets.entries[entry].test * count + row] += targets.entries[entry].gradient * change
                     }
                 }
@@ -144,13 +144,13 @@ private struct BoostInTargets: Sendable {
     let tests: Int
     private(set) var entries: [Entry] = []
     /// The index of each leaf's first entry; -1 for a leaf without entries.
-    private(set) var firsts: [Int32]
+    private(set) var firsts: [Int]
     /// The index after each leaf's last entry.
-    private(set) var lasts: [Int32]
+    private(set) var lasts: [Int]
 
     init(_ trained: TrainedForest, _ tests: LeafTable) {
         self.tests = tests.rows
-        firsts = [Int32](repeating: -1, count: trained.values.count)
+        firsts = [Int](repeating: -1, count: trained.values.count)
         lasts = firsts
         let (forest, outputs) = (trained.forest, trained.outputs)
         var raw = (0..<tests.rows).flatMap { _ in trained.base }
@@ -166,13 +166,13 @@ private struct BoostInTargets: Sendable {
                 guard forest.trees[tree].isFitted else { continue }
                 for test in leaves.indices.sorted(by: { leaves[$0] < leaves[$1] }) {
                     let leaf = start + leaves[test]
-                    if firsts[leaf] < 0 { firsts[leaf] = Int32(entries.count) }
+                    if firsts[leaf] < 0 { firsts[leaf] = entries.count }
                     entries.append(
                         Entry(
                             test: test,
                             gradient: means[test * outputs + output] - forest.loss.target(tests.label(of: test), output)
                         ))
-                    lasts[leaf] = Int32(entries.count)
+                    lasts[leaf] = entries.count
                 }
             }
         }

@@ -103,7 +103,7 @@ public struct TrainedForest: Sendable {
                 denominators[index] = hessian + choices[best]
                 penalties[index] = choices[best]
                 let residual = tree.isFitted ? residuals[best] : 0
-                if worst.map({ !(residual <= $0.residual) }) ?? true {
+                if worst.map({ !$0.residual.isNaN && !(residual <= $0.residual) }) ?? true {
                     worst = LeafMismatch(
                         tree: number, leaf: leaf, quantity: .value, expected: -rate * gradient / denominators[index],
                         found: values[index], residual: residual, tolerance: Self.tolerance)
