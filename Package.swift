@@ -92,7 +92,8 @@ let package = Package(
         .executableTarget(
             name: "tributary",
             dependencies: [
-                "InfluenceService", "Evaluation", "Trees", "Tables", "Attribution", "Curvature", "Transformer", "Tokenizer",
+                "InfluenceService", "Evaluation", "Trees", "Tables", "Attribution", "Curvature", "Transformer",
+                "Tokenizer",
                 "LinearAlgebra",
                 "Corpus", "Files", "JSON", "Limits", "Sequences", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
