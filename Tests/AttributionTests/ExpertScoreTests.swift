@@ -112,7 +112,8 @@ struct ExpertScoreTests {
             #expect(own.tokens == (layer.expert == nil ? nil : counts[1][layer.index]))
             #expect(own.hasCurvature == (counts[1][layer.index] > 0), "\(layer.name)")
             #expect(own.activationVectors.isFinite && own.gradientVectors.isFinite && own.eigenvalues.isFinite)
-            #expect((own.activationValues + own.gradientValues).allSatisfy(\.isFinite))
+            let values = own.activationValues + own.gradientValues
+            #expect(values.allSatisfy { $0.isFinite })
         }
         let found = try oracle.scores(factors, of: oracle.sequences, breakdown: .layers)
         expectAgreement(found.totals, try oracle.expected("few"))

@@ -97,8 +97,10 @@ struct ScoringFormTests {
         let cost = ScoringCost(
             tokens: 10, totalRank: 6, fullQueries: 2, queries: 5,
             layers: [(inputs: 3, outputs: 4, share: 1), (inputs: 4, outputs: 2, share: 0.25)])
-        #expect(cost.tokenForm == 10 * (6 * 7 + 2 * 12) + 2.5 * (6 * 6 + 2 * 8))
-        #expect(cost.gradientForm == 12 * (10 + ScoringCost.thinProduct * 5) + 8 * (2.5 + ScoringCost.thinProduct * 5))
+        let (first, second) = (10 * 6 * 7 + 10 * 2 * 12, 2.5 * Double(6 * 6 + 2 * 8))
+        #expect(cost.tokenForm == Double(first) + second)
+        let dots = ScoringCost.thinProduct * 5
+        #expect(cost.gradientForm == 12 * (10 + dots) + 8 * (2.5 + dots))
     }
 }
 

@@ -20,7 +20,8 @@ struct ExpertFactorTests {
         decoder = try Checkpoint.loadDecoder(
             folder: tests.appendingPathComponent("TransformerTests/Fixtures/models/qwen2-moe").path)
         sequences = (0..<12).map { row in
-            TrainingSequence(tokens: (0..<9).map { Int32((row * 31 + $0 * (row + 7)) % 59) })
+            let tokens = (0..<9).map { position -> Int32 in Int32((row * 31 + position * (row + 7)) % 59) }
+            return TrainingSequence(tokens: tokens)
         }
     }
 

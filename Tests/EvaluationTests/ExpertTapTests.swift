@@ -20,7 +20,8 @@ struct ExpertTapTests {
             folder: tests.appendingPathComponent("TransformerTests/Fixtures/models/qwen2-moe").path)
         // Short ones, so that several experts get no token of a sequence.
         let sequences = (0..<8).map { row in
-            TrainingSequence(tokens: (0..<(2 + row % 4)).map { Int32((row * 31 + $0 * (row + 7)) % 59) })
+            let tokens = (0..<(2 + row % 4)).map { position -> Int32 in Int32((row * 31 + position * (row + 7)) % 59) }
+            return TrainingSequence(tokens: tokens)
         }
         factors = try FactorFit(
             decoder: decoder, modelDigest: "",
