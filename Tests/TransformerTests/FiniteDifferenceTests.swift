@@ -64,7 +64,10 @@ struct FiniteDifferenceTests {
             let direction = normal.map { $0 / length }
             let expected = slope(reference, name, along: direction)
             let found = zip(gradient, direction).reduce(0) { $0 + $1.0 * $1.1 }
-            #expect(abs(found - expected) < 1e-3 * abs(expected), "\(name): \(found), expected \(expected)")
+            // A direction can be nearly orthogonal to the gradient, and an expert to which no token goes has none.
+            let norm = gradient.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            let tolerance = 1e-3 * max(abs(expected), 1e-2 * norm)
+            #expect(abs(found - expected) <= tolerance, "\(name): \(found), expected \(expected)")
         }
     }
 

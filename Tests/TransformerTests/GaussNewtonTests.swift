@@ -14,7 +14,7 @@ struct GaussNewtonTests {
     private func slopes(
         _ reference: ReferenceDecoder, along direction: ParameterVector, _ tracked: TrackedLayers
     ) -> [[Double]] {
-        let step = 1e-4
+        let step = 3e-5
         func logits(_ sign: Double) -> [[Double]] {
             var moved = reference
             for layer in tracked.layers {

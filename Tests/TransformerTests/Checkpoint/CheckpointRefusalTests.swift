@@ -81,8 +81,7 @@ struct CheckpointRefusalTests {
         }
         let supported = [
             "gpt2", "gpt_neo", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "phi", "gemma",
-            "gemma2",
-            "gemma3_text",
+            "gemma2", "gemma3_text", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe",
         ]
         #expect(
             try refusal("gpt2", ["model_type": "abacus"])
@@ -287,7 +286,7 @@ struct CheckpointRefusalTests {
             Unsupported(
                 "mistral", "{\"num_local_experts\": 8}",
                 "num_local_experts is 8: the model needs mixture-of-experts layers, which is not supported."),
-            Unsupported("olmoe", "{\"clip_qkv\": 8.0}", "clip_qkv is 8.0; Tributary supports none in this model."),
+            Unsupported("olmoe", "{\"clip_qkv\": 8.5}", "clip_qkv is 8.5; Tributary supports none in this model."),
             Unsupported(
                 "qwen3-moe", "{\"use_sliding_window\": true}", "use_sliding_window is true; Tributary supports false."),
             Unsupported(

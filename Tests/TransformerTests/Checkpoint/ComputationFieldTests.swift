@@ -71,6 +71,10 @@ struct ComputationFieldTests {
             } else if field.name == "rope_parameters", family.follows.contains("partial_rotary_factor") {
                 changes["rope_parameters"] = ["rope_type": "linear", "factor": 3.0, "partial_rotary_factor": 0.67]
             }
+            // In effect only if use_sliding_window says so, which these families refuse.
+            if field.name == "sliding_window", ["qwen2_moe", "qwen3_moe"].contains(family.name) {
+                changes["use_sliding_window"] = true
+            }
             if field.name == "sliding_window_pattern" { changes["layer_types"] = .some(nil) }
             do {
                 let found = try configuration(model, changes).described()
