@@ -1,15 +1,15 @@
 /// The bounds on a chat template, each stated only here. A template comes from a stranger: whatever it says, parsing and rendering it end
 /// soon and in little memory, also on a thread whose stack has 512 KB, and without the compiler's optimisation. Templates of real models
-/// need little more than half of these depths.
+/// need at most two thirds of these depths.
 public struct ChatTemplateLimits: Sendable, Equatable {
     /// The length of a template's source, in bytes of UTF-8.
     public var sourceBytes = 1 << 20
     /// The depth of brackets, conditions and blocks in each other, as a template writes them.
-    public var syntaxDepth = 24
+    public var syntaxDepth = 20
     /// The depth of an expression's tree. Chains of operators, attributes and filters make it deep without any bracket.
     public var expressionDepth = 64
     /// The depth of expressions, statements and macros that are evaluated within each other.
-    public var evaluationDepth = 112
+    public var evaluationDepth = 100
     /// The depth of macros that call each other.
     public var callDepth = 24
     /// The depth of the values that a template makes: lists in lists, and so on.
