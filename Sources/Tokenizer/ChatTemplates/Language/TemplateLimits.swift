@@ -1,6 +1,6 @@
 /// The bounds on a chat template, each stated only here. A template comes from a stranger: whatever it says, parsing and rendering it end
 /// soon and in little memory, also on a thread whose stack has 512 KB, and without the compiler's optimisation. Templates of real models
-/// need at most two thirds of these depths.
+/// need at most three quarters of these depths.
 public struct ChatTemplateLimits: Sendable, Equatable {
     /// The length of a template's source, in bytes of UTF-8.
     public var sourceBytes = 1 << 20
