@@ -41,7 +41,7 @@ struct ExpertFactorTests {
 
     @Test("are the same to the bit if the fit is interrupted at every chance, with the tokens of each expert")
     func resumption() throws {
-        let state = folder.file("fit.safetensors")
+        let state = folder.path("fit.safetensors")
         let whole = try fit().run()
         var interruptions = 0
         var resumed: EKFACFactors?
@@ -70,7 +70,7 @@ struct ExpertFactorTests {
     @Test("are written with the tokens of each expert, and read back")
     func file() throws {
         let factors = try fit().run()
-        let path = folder.file("factors")
+        let path = folder.path("factors")
         try FactorFile.write(factors, to: path)
         let read = try FactorFile.load(folder: path, for: decoder, modelDigest: "model")
         #expect(read.layers.map(\.tokens) == factors.layers.map(\.tokens))
