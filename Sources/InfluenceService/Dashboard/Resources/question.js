@@ -19,9 +19,14 @@ export function joined(prompt, completion, spans = null) {
     : said(completion)));
 }
 
+/** The parts of a behaviour, in a request or in a result, where `measurement` is a number; nothing for other questions. */
+function partsIn({ measurement, parts }) {
+  return Array.isArray(measurement) ? measurement : parts;
+}
+
 /** What stands for a question in lists: the first pair of a behaviour and the number of the others, or a chat's last two turns. */
 export function labelOf(query) {
-  const parts = query.measurement ?? query.parts;
+  const parts = partsIn(query);
   if (parts) return { ...labelOf(parts[0]), others: parts.length - 1 };
   if (query.messages) {
     const [before, last] = [undefined, ...query.messages].slice(-2);
@@ -39,7 +44,7 @@ export function labelText(query) {
 /** A question, with its contrast if it has one. */
 export function questionText(query) {
   const { prompt, completion, spans, messages } = query;
-  if (query.measurement ?? query.parts) {
+  if (partsIn(query)) {
     const first = labelOf(query);
     return [
       joined(clip(first.prompt, 600), clip(first.completion, 300)),
