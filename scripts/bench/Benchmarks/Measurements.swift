@@ -32,8 +32,9 @@ extension Setting {
         let rows = input.batchTokens ?? decoder.microBatchTokens
         let head = decoder.untiedHead ?? decoder.tokenEmbedding
         let shapes = decoder.blocks.prefix(1).flatMap { block in
-            let layers = block.feedForward.map { [$0.gate, $0.up, $0.down] } ?? []
-            let feedForward = layers.compactMap { $0?.weight }
+            let feedForward = [block.feedForward?.gate, block.feedForward?.up, block.feedForward?.down].compactMap {
+                $0?.weight
+            }
             return (block.attention.inputs.map(\.weight) + [block.attention.output.weight] + feedForward).map {
                 ($0, rows: rows, count: decoder.blocks.count)
             }
