@@ -81,7 +81,7 @@ struct TemplateLanguageTests {
     }
 
     @Test(
-        "ends soon, with the bound's name, whatever a template does",
+        "ends with the bound's name, whatever a template does",
         arguments: [
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "{% set ns = namespace(s='x') %}{% for a in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
@@ -106,17 +106,11 @@ struct TemplateLanguageTests {
             "{{ [[1] * 999999] * 999999 == [[1] * 999999] * 999999 }}", "{{ ([[1] * 9999] * 9999)|tojson }}",
         ])
     func bounds(source: String) throws {
-        let start = ContinuousClock.now
         #expect(throws: ChatTemplateError.self) { try text(source) }
-        #expect(ContinuousClock.now - start < .seconds(20))
     }
 
     @Test("bounds the depth of what a template nests")
     func depth() throws {
-        let deep: [(String, String, Int)] = [
-            ("{{ ", " }}", 0), ("{{ not ", "1 }}", 1), ("{{ -", "1 }}", 2),
-        ]
-        _ = deep
         for count in [10, 40, 100, 10_000] {
             let sources = [
                 "{{ " + String(repeating: "(", count: count) + "1" + String(repeating: ")", count: count) + " }}",
@@ -134,6 +128,7 @@ struct TemplateLanguageTests {
                 "{{ 1" + String(repeating: " ~ 1", count: count) + " }}",
                 "{{ 1" + String(repeating: " and 1", count: count) + " }}",
                 "{{ x" + String(repeating: "(1", count: count) + String(repeating: ")", count: count) + " }}",
+                "{{ x" + String(repeating: "[y", count: count) + String(repeating: "]", count: count) + " }}",
             ]
             for source in sources {
                 do {
@@ -160,10 +155,16 @@ struct TemplateLanguageTests {
         let blocks =
             String(repeating: "{% for a in [1] %}", count: limits.syntaxDepth - 2) + chain
             + String(repeating: "{% endfor %}", count: limits.syntaxDepth - 2)
+        let brackets = [("(", ")"), ("x(", ")"), ("x[", "]"), ("{'a': ", "}"), ("(1 if ", " else 2)"), ("x|map(", ")")]
+            .map {
+                opening, closing in
+                "{{ " + String(repeating: opening, count: limits.syntaxDepth - 2) + "1"
+                    + String(repeating: closing, count: limits.syntaxDepth - 2) + " }}"
+            }
         let ends = await withCheckedContinuation { (continuation: CheckedContinuation<[String], Never>) in
             let thread = Thread {
                 continuation.resume(
-                    returning: [source, chain, blocks].map { source in
+                    returning: ([source, chain, blocks] + brackets).map { source in
                         do { return try text(source) } catch { return "\(error)" }
                     })
             }
@@ -172,6 +173,8 @@ struct TemplateLanguageTests {
         }
         #expect(ends[0].contains("within each other") || ends[0].contains("call each other"))
         #expect(ends[1] == "A")
+        // Each is parsed, whether or not its values exist.
+        #expect(ends.dropFirst(2).allSatisfy { !$0.contains("at most") }, "\(ends)")
     }
 
     @Test("never traps on random templates")

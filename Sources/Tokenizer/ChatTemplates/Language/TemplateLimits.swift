@@ -5,7 +5,7 @@ public struct ChatTemplateLimits: Sendable, Equatable {
     /// The length of a template's source, in bytes of UTF-8.
     public var sourceBytes = 1 << 20
     /// The depth of brackets, conditions and blocks in each other, as a template writes them.
-    public var syntaxDepth = 20
+    public var syntaxDepth = 18
     /// The depth of an expression's tree. Chains of operators, attributes and filters make it deep without any bracket.
     public var expressionDepth = 64
     /// The depth of expressions, statements and macros that are evaluated within each other.

@@ -508,7 +508,7 @@ struct TemplateParser {
 
     private mutating func parenthesized() throws -> TemplateExpression {
         advance()
-        let inner = try nested { parser throws in try parser.tuple(isParenthesized: true) }
+        let inner = try tuple(isParenthesized: true)
         try expect(symbol: ")")
         return inner
     }
@@ -559,7 +559,7 @@ struct TemplateParser {
                 default: throw unexpected("a name or a number after \".\"")
                 }
             } else if take(symbol: "[") {
-                result = try nested { parser throws in try parser.subscripted(result, line: line) }
+                result = try subscripted(result, line: line)
             } else if isSymbol("(") {
                 result = try call(of: result, line: line)
             } else {
