@@ -59,7 +59,7 @@ struct ReportTests {
         let pictures = html.components(separatedBy: "<svg").dropFirst().map {
             "<svg" + $0.components(separatedBy: "</svg>")[0] + "</svg>"
         }
-        #expect(pictures.count == 3)
+        #expect(pictures.count == 4)
         for picture in pictures { #expect(XMLBalance.isBalanced(picture), "\(picture)") }
     }
 
