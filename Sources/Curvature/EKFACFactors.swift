@@ -81,7 +81,7 @@ public struct EKFACFactors: Sendable {
     }
 
     /// What makes scores with these factors doubtful, in sentences.
-    public var warnings: [String] { [tooFewTokens, rarelyUsedExperts, withoutCurvature].compactMap { $0 } }
+    public var warnings: [String] { [tooFewTokens, tooFewTokensOfExperts, withoutCurvature].compactMap { $0 } }
 
     /// A covariance of n rows that fewer than n tokens add to is singular.
     private var tooFewTokens: String? {
@@ -95,34 +95,55 @@ public struct EKFACFactors: Sendable {
             + "fit on more of them"
     }
 
-    /// The same for experts, each of which only some tokens reach.
-    private var rarelyUsedExperts: String? {
-        let few = experts.filter { $0.tokens < $0.widest }
-        guard !few.isEmpty else { return nil }
-        let shown = few.map { "\($0.name) (\($0.tokens == 0 ? "none" : "\($0.tokens)") for \($0.widest) inputs)" }
-        return
-            "of \(experts.count) experts, \(few.count) saw fewer tokens in the fit than they have inputs: \(Self.listed(shown)); "
-            + "only the damping limits influence through their other directions, and nothing has influence through an expert that saw "
-            + "none; fit on more sequences"
+    /// The use of an expert in a fit.
+    public struct ExpertUse: Sendable, Equatable, CustomStringConvertible {
+        /// The module's name.
+        public let name: String
+        /// The tokens of the fit that went to the expert.
+        public let tokens: Int
+        /// The most inputs of a layer of the expert.
+        public fileprivate(set) var inputs: Int
+
+        public var description: String { "\(name) (\(tokens == 0 ? "none" : "\(tokens)") for \(inputs) inputs)" }
     }
 
-    /// The experts whose layers are tracked, with the tokens that went to them in the fit and the most inputs of their layers.
-    private var experts: [(name: String, tokens: Int, widest: Int)] {
-        var experts: [(name: String, tokens: Int, widest: Int)] = []
+    /// The experts that saw fewer tokens in the fit than a layer of theirs has inputs, those with the fewest tokens first.
+    public var rarelyUsedExperts: [ExpertUse] {
+        let few = experts.filter { $0.tokens < $0.inputs }
+        return few.enumerated().sorted { ($0.element.tokens, $0.offset) < ($1.element.tokens, $1.offset) }.map(
+            \.element)
+    }
+
+    /// The experts whose layers are tracked, as far as their tokens are known.
+    private var experts: [ExpertUse] {
+        var experts: [ExpertUse] = []
         for (layer, factors) in zip(tracked.layers, layers) {
             guard let expert = layer.expert, let tokens = factors.tokens else { continue }
-            if experts.last?.name == expert.name {
-                experts[experts.count - 1].widest = max(experts[experts.count - 1].widest, layer.inputs)
+            if let last = experts.last, last.name == expert.name {
+                experts[experts.count - 1].inputs = max(last.inputs, layer.inputs)
             } else {
-                experts.append((expert.name, tokens, layer.inputs))
+                experts.append(ExpertUse(name: expert.name, tokens: tokens, inputs: layer.inputs))
             }
         }
         return experts
     }
 
+    private var tooFewTokensOfExperts: String? {
+        let few = rarelyUsedExperts
+        guard !few.isEmpty else { return nil }
+        return
+            "of \(experts.count) experts, \(few.count) saw fewer tokens in the fit than they have inputs: "
+            + "\(Self.listed(few.map(\.description))); only the damping limits influence through their other directions, and nothing "
+            + "has influence through an expert that saw none; fit on more sequences"
+    }
+
+    /// The most names in a warning.
+    public static let namesInWarning = 8
+
     /// The first names, and the number of the others.
     private static func listed(_ names: [String]) -> String {
-        names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) others" : "")
+        let others = names.count - namesInWarning
+        return names.prefix(namesInWarning).joined(separator: ", ") + (others > 0 ? " and \(others) others" : "")
     }
 
     /// Layers of experts that saw no tokens have a warning of their own.

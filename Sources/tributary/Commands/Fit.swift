@@ -86,6 +86,10 @@ struct Fit: ParsableCommand {
                 fisher: fisher, selection: track.selection, maximumSequences: maxSequences, seed: seed,
                 largestBlock: largestBlock, workers: workers.value), control)
         for warning in factors.warnings { printError("tributary: warning: \(warning)") }
+        // A warning has room for the first of them only.
+        for expert in factors.rarelyUsedExperts.dropFirst(EKFACFactors.namesInWarning) {
+            printError("tributary: warning: few tokens: \("\(expert)".escaped)")
+        }
         let provenance = factors.provenance
         print(
             """
