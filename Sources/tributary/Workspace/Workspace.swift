@@ -167,6 +167,9 @@ final class WorkspaceLock: Sendable {
         try? handle.truncate(atOffset: handle.offset())
     }
 
+    /// A child process that has been forked and not yet executed has a copy of the descriptor, with which closing it would not end the lock.
+    deinit { flock(handle.fileDescriptor, LOCK_UN) }
+
     private static func owner(in path: String) -> Int32? {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
         return Int32(text.trimmingCharacters(in: .whitespacesAndNewlines))
