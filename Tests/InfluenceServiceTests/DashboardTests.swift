@@ -147,7 +147,7 @@ struct DashboardTests {
     @Test("is less than 250 KB in all")
     func size() throws {
         let total = try Self.sources().values.reduce(0) { $0 + $1.utf8.count }
-        #expect(total < 250_000)
+        #expect(total < 200_000)
     }
 
     @Test("has another version where any file differs")

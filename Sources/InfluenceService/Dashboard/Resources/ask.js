@@ -76,9 +76,9 @@ export async function showAsk(main, { items }, signal) {
       "What the model said, and what you want to explain. It is appended to the prompt as it is."),
     partly);
   const against = field("Rather than", contrast,
-    "Optional: another completion, such as \u201c Marlowe\u201d. Scores then say what made the model say the first "
+    "Optional: another completion, such as “ Marlowe”. Scores then say what made the model say the first "
     + "rather than the second.");
-  const tooLong = field("Chats longer than the model\u2019s context", select("drop", [
+  const tooLong = field("Chats longer than the model’s context", select("drop", [
     ["no", "are refused"], ["yes", "lose their first turns"],
   ]), "A system message at the beginning stays, and so does the last turn.");
   const kinds = { "": single, behaviour: behaviour.element, chat: chat.element };
@@ -108,18 +108,18 @@ export async function showAsk(main, { items }, signal) {
         field("Source", input("source"), "Scores only sequences from this source."),
         tooLong,
         field("Rank", rank,
-          "The rank of the question\u2019s gradient in the first pass; \u201cauto\u201d keeps 99\u202f% of it, "
-          + "and \u201cfull\u201d compresses nothing."),
+          "The rank of the question’s gradient in the first pass; “auto” keeps 99\u202f% of it, "
+          + "and “full” compresses nothing."),
         field("Candidates to score again in full", input("rescore", { inputmode: "numeric" })),
         field("Damping", input("damping", { inputmode: "decimal" }),
-          "If empty, a tenth of each layer\u2019s mean eigenvalue."),
+          "If empty, a tenth of each layer’s mean eigenvalue."),
         field("Curvature by", select("estimator", [
           ["ekfac", "the fitted factors (EK-FAC)"], ["astra", "an iteration that starts from them (ASTRA)"],
           ["identity", "nothing: plain inner products of gradients"],
         ]), "ASTRA corrects for what the factors leave out, and takes longer. Inner products are not in nats."),
         field("Tokens that become likelier", select("outputs", [
           ["yes", "reported for each sequence shown"], ["no", "not reported"],
-        ]), "Those of a sequence\u2019s own tokens that become likelier if the model moves towards the question."))),
+        ]), "Those of a sequence’s own tokens that become likelier if the model moves towards the question."))),
     h("div", { class: "actions" }, submit),
     refusal,
     commands);
@@ -133,9 +133,7 @@ export async function showAsk(main, { items }, signal) {
   showKind();
   showParts();
   showPreview();
-  offerExamples();
-  offerIndex();
-  offerChat();
+  offer();
 
   function chooseKind(kind) {
     if (draft.rank === defaultRank(draft.kind)) draft.rank = rank.value = defaultRank(kind);
@@ -234,9 +232,19 @@ export async function showAsk(main, { items }, signal) {
     replace(commands, commands.firstElementChild, parts);
   }
 
-  async function offerExamples() {
+  /** Offers what only some models and servers can do. */
+  async function offer() {
     const model = await describe().catch(() => null);
-    if (signal.aborted || model?.name !== "default") return;
+    if (signal.aborted) return;
+    if (model?.name === "default") offerExamples();
+    if (model?.index && lookAmong.options.length === 2) {
+      lookAmong.lastElementChild.before(...indexed.map(([value, text]) => h("option", { value }, text)));
+    }
+    if (model?.chat_template) choice.lastElementChild.hidden = false;
+    else if (draft.kind === "chat") chooseKind("");
+  }
+
+  function offerExamples() {
     replace(starters, h("span", {}, "Try "), examples.map(([start, said]) =>
       h("button", { type: "button", class: "chip", onclick: () => {
         [draft.prompt, draft.completion] = [start, said];
@@ -245,20 +253,6 @@ export async function showAsk(main, { items }, signal) {
         submit.focus();
       } }, start, h("strong", {}, said))));
     showKind();
-  }
-
-  async function offerIndex() {
-    const model = await describe().catch(() => null);
-    if (signal.aborted || !model?.index || lookAmong.options.length > 2) return;
-    lookAmong.lastElementChild.before(...indexed.map(([value, text]) => h("option", { value }, text)));
-  }
-
-  /** A chat needs the model's chat template. */
-  async function offerChat() {
-    const model = await describe().catch(() => null);
-    if (signal.aborted) return;
-    if (model?.chat_template) choice.lastElementChild.hidden = false;
-    else if (draft.kind === "chat") chooseKind("");
   }
 
   /** Shows what the page itself can tell to be wrong with the question. */

@@ -10,7 +10,7 @@ import { said } from "./question.js";
 const members = ["prompt", "completion", "messages", "contrast", "weight"];
 
 /**
- * The parts of a list: JSON, or a prompt, a tab and a completion, one part a line. Empty lines are skipped.
+ * The parts of a list: JSON, or a prompt, a tab and a completion, one part per line. Empty lines are skipped.
  *
  * @returns {{parts: Part[], lines: number[], faults: {line: number, reason: string}[]}} The line of each part, from 1, and the
  *   lines that are no parts.
@@ -37,20 +37,18 @@ function fromJSON(text) {
     throw new Error(`this is not JSON (${error.message})`);
   }
   const unknown = Object.keys(part).find((name) => !members.includes(name));
-  if (unknown) throw new Error(`\u201c${unknown}\u201d is unknown; the members are ${members.join(", ")}`);
-  if ((part.messages ?? null) !== null) {
-    const fault = Array.isArray(part.messages) && part.messages.every((message) => typeof message?.role === "string")
-      ? part.messages.length > 0 && faultOf(part.messages)
-      : "\u201cmessages\u201d must be a list of objects with \u201crole\u201d and \u201ccontent\u201d";
-    if (fault || part.messages.length === 0) throw new Error(fault || "\u201cmessages\u201d is empty");
+  if (unknown) throw new Error(`“${unknown}” is unknown; the members are ${members.join(", ")}`);
+  const { messages = null, contrast = null, weight = null } = part;
+  if (messages !== null) {
+    const isChat = Array.isArray(messages) && messages.length > 0 && messages.every((message) => typeof message?.role === "string");
+    const fault = isChat ? faultOf(messages) : "“messages” must be a list of objects with “role” and “content”";
+    if (fault) throw new Error(fault);
+  } else {
+    const name = ["prompt", "completion"].find((name) => typeof part[name] !== "string" || part[name] === "");
+    if (name) throw new Error(`“${name}” must be a text`);
   }
-  for (const name of (part.messages ?? null) === null ? ["prompt", "completion"] : []) {
-    if (typeof part[name] !== "string" || part[name] === "") throw new Error(`\u201c${name}\u201d must be a text`);
-  }
-  if ((part.contrast ?? null) !== null && typeof part.contrast !== "string") {
-    throw new Error("\u201ccontrast\u201d must be a text");
-  }
-  if ((part.weight ?? null) !== null && !(part.weight > 0)) throw new Error("\u201cweight\u201d must be a number above 0");
+  if (contrast !== null && typeof contrast !== "string") throw new Error("“contrast” must be a text");
+  if (weight !== null && !(weight > 0)) throw new Error("“weight” must be a number above 0");
   return part;
 }
 
@@ -67,8 +65,9 @@ function fromColumns(text) {
 
 /** A behaviour's parts as such a list. @param {Part[]} parts */
 export function listOf(parts) {
-  return parts.map(({ prompt, completion, messages, contrast, weight }) => JSON.stringify({
-    ...(messages ? { messages } : { prompt, completion }), ...(contrast ? { contrast } : {}), ...(weight === undefined || weight === 1 ? {} : { weight }),
+  return parts.map(({ prompt, completion, messages, contrast, weight = 1 }) => JSON.stringify({
+    ...(messages ? { messages } : { prompt, completion }), ...(contrast ? { contrast } : {}),
+    ...(weight === 1 ? {} : { weight }),
   })).join("\n");
 }
 
@@ -97,8 +96,8 @@ export function behaviourFields(draft, changed) {
     [["mean", "the mean of their log-probabilities"], ["sum", "their sum: all completions together"]]
       .map(([value, text]) => h("option", { value, selected: value === draft.combine }, text)));
   const list = field("Prompts and completions", area,
-    "One pair a line: a prompt, a tab and a completion, or JSON with \u201cprompt\u201d and \u201ccompletion\u201d, or with "
-    + "\u201cmessages\u201d, and, if you like, \u201ccontrast\u201d and \u201cweight\u201d. Completions normally begin with a space.");
+    "One pair per line: a prompt, a tab and a completion; or JSON with “prompt” and “completion”, or “messages”, "
+    + "and optionally “contrast” and “weight”. Completions normally begin with a space.");
   area.setAttribute("aria-describedby", `${area.getAttribute("aria-describedby")} ${faults.id}`);
   list.append(h("div", { class: "actions" },
     h("button", { type: "button", onclick: () => file.click() }, "Open a file"), file), faults);
@@ -169,7 +168,7 @@ export function behaviour({ parts, combine, measurement, log_probability: whole 
   const more = h("button", { type: "button", class: "link", onclick: all }, `Show all ${count(parts.length)}`);
   return h("div", { class: "behaviour" },
     h("p", { class: "joined" }, `A behaviour that shows in ${plural(parts.length, "prompt")}`),
-    h("p", { class: "hint" }, `Explained is the ${isSum ? "sum" : "mean"} of the completions\u2019 log-probabilities`,
+    h("p", { class: "hint" }, `Explained is the ${isSum ? "sum" : "mean"} of the completions’ log-probabilities`,
       hasContrast && ", each less that of its other completion", hasWeights && ", by weight", ": ",
       h("strong", {}, `${score(measurement ?? whole)} nats`),
       !isSum && !hasContrast && ` (${probability(measurement ?? whole)} each, on geometric average)`, "."),
@@ -181,7 +180,7 @@ export function behaviour({ parts, combine, measurement, log_probability: whole 
           number("share"))),
         body)),
     sorted.length > rowsShown && h("p", {}, more),
-    h("p", { class: "hint" }, "A share says how much of the behaviour\u2019s own gradient, weighed by the inverse curvature, "
+    h("p", { class: "hint" }, "A share says how much of the behaviour’s own gradient, weighed by the inverse curvature, "
       + "comes from the prompt. Shares add up to 100\u202f%; a negative one pulls against the others."));
 
   function number(text) {
@@ -195,8 +194,8 @@ export function behaviour({ parts, combine, measurement, log_probability: whole 
       hasWeights && h("td", { class: "number" }, String(weight)),
       h("td", { class: "number" }, score(nats),
         (other ?? null) !== null && h("span", { class: "hint" }, ` less ${score(other)}`)),
-      h("td", { class: "number" }, (share ?? null) === null ? "\u2013" : [
-        share < 0 && "\u2212", percent(Math.abs(share)),
+      h("td", { class: "number" }, (share ?? null) === null ? "–" : [
+        share < 0 && "−", percent(Math.abs(share)),
         h("span", {
           class: share < 0 ? "meter negative" : "meter", "aria-hidden": "true",
           style: { "--share": Math.abs(share) / largest },

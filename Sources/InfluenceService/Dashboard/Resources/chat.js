@@ -27,7 +27,7 @@ export function contentOf({ content }) {
 /** Why a chat cannot be asked about; null if it can. */
 export function faultOf(messages) {
   const last = messages.at(-1);
-  if (last.role !== "assistant") return "The last turn must be the assistant\u2019s: it is what you want to explain.";
+  if (last.role !== "assistant") return "The last turn must be the assistant’s: it is what you want to explain.";
   return contentOf(last) === "" ? "Write what the assistant said in the last turn." : null;
 }
 
@@ -47,7 +47,7 @@ export function chatFields(draft, changed) {
   show();
   return {
     element: h("div", { class: "kind", role: "group", "aria-label": "Chat" }, list, h("div", { class: "actions" }, add), fault,
-      h("p", { class: "hint" }, "The last turn, an assistant\u2019s, is explained. The model\u2019s own chat template writes "
+      h("p", { class: "hint" }, "The last turn, an assistant’s, is explained. The model’s own chat template writes "
         + "the turns as the model reads them.")),
     complain(reason, index = messages.length - 1) {
       fault.textContent = reason;

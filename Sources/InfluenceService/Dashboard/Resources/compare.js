@@ -84,7 +84,7 @@ function inWords(left, right, pairs, shared) {
   return h("p", { class: "answer" },
     `${count(shared.length)} of the ${plural(pairs.length, "sequence")} shown are in both. `,
     correlation !== null && `On these, the two rankings ${alike(correlation)} `
-      + `(rank correlation ${correlation.toFixed(2).replace("-", "\u2212")}). `,
+      + `(rank correlation ${correlation.toFixed(2).replace("-", "−")}). `,
     isContrast && "Because the prompt is the same, the difference is a sequence's effect on the odds of the first "
       + "completion against the second.");
 }
@@ -136,11 +136,11 @@ function row(pair, chosen) {
     h("th", { scope: "row" },
       h("bdi", {}, clip(pair.title, 80)), source && h("span", { class: "source" }, h("bdi", {}, source))),
     sides.map((side) => cell(pair[side], chosen[side])),
-    h("td", { class: "number" }, pair.difference === null ? "\u2013" : difference(pair.difference, size)));
+    h("td", { class: "number" }, pair.difference === null ? "–" : difference(pair.difference, size)));
 }
 
 function cell(sequence, name) {
-  if (!sequence) return h("td", { class: "number" }, "\u2013", h("span", { class: "hidden" }, "not shown"));
+  if (!sequence) return h("td", { class: "number" }, "–", h("span", { class: "hidden" }, "not shown"));
   const { id, number, isFile } = parts(name);
   const text = [score(sequence.score), h("span", { class: "hint" }, ` #${sequence.rank}`)];
   const address = link(["results", id], { query: number || null, open: keyOf(sequence) });

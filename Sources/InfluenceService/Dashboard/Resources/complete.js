@@ -57,8 +57,8 @@ function spanChooser(prompt, tokens, choose) {
   const use = h("button", { type: "button", onclick: take }, "Explain this");
   const part = h("button", { type: "button", onclick: takePart }, "Explain only this part");
   show();
-  return h("div", { role: "group", "aria-label": "The model\u2019s continuation, token by token" },
-    h("p", { class: "hint" }, "This is the model\u2019s continuation. Press the first and the last token ",
+  return h("div", { role: "group", "aria-label": "The model’s continuation, token by token" },
+    h("p", { class: "hint" }, "This is the model’s continuation. Press the first and the last token ",
       "of the part to explain."),
     h("div", { class: "tokens", dir: "auto" }, buttons),
     h("div", { class: "actions" }, use, part));

@@ -16,7 +16,7 @@ const together = 8;
  */
 export async function documentPieces(here, place, button) {
   button.disabled = true;
-  replace(place, h("p", { class: "hint" }, "Fetching the document\u2026"));
+  replace(place, h("p", { class: "hint" }, "Fetching the document…"));
   try {
     const own = await fetchSequence(here.id);
     // A document of one chunk has the document's name; several chunks are numbered.

@@ -1,10 +1,10 @@
-// What one more copy of a sequence would do, where a linear prediction can tell.
+// Says what one more copy of a sequence would do, if a linear prediction can.
 
 import { percent, score } from "./format.js";
 
 /**
- * The largest change of a log-probability that is shown as a change of the probability, in nats. A score is a first-order prediction:
- * further out, its size means nothing, and the order of the sequences is all that it tells.
+ * The largest change of a log-probability that is shown as a percentage, in nats. Beyond it, a first-order prediction tells only the
+ * order of the sequences.
  */
 export const largest = 0.1;
 
@@ -34,19 +34,11 @@ export function effect(nats, { isOdds, isInNats, logProbability = 0 }) {
   return `${size} ${isOdds ? (nats >= 0 ? "greater" : "smaller") : (nats >= 0 ? "likelier" : "less likely")}`;
 }
 
-/** The effect of one more copy in a sentence. */
+/** The effect of one more copy in a sentence, or why there is no percentage for it. */
 export function sentence(nats, what) {
-  if (!what.isInNats) return "Without curvature, a score is not in nats: only the order of the sequences means something.";
   const words = effect(nats, what);
-  return words ? `One more copy in training would make ${what.name} ${words}, to first order.`
-    : `${score(nats)} nats per copy is more than a linear prediction can turn into a percentage: trust the order of the sequences.`;
-}
-
-/** Why the sentence about some sequences has no percentage; null if it has one for each. */
-export function silence(sequences, what) {
-  const told = sequences.map((sequence) => effect(sequence.nats_per_copy, what) !== null);
-  if (!told.includes(false)) return null;
-  if (!what.isInNats) return "Without curvature, scores are not in nats, and cannot be turned into a percentage.";
-  return `${told.includes(true) ? "One of the two has" : "There is"} no percentage, because the score is more than a linear `
-    + "prediction can turn into one: trust the order.";
+  if (words) return `One more copy in training would make ${what.name} ${words}, to first order.`;
+  return what.isInNats
+    ? `${score(nats)} nats per copy is more than a linear prediction can turn into a percentage: trust the order.`
+    : "Without curvature, scores are not in nats, and there is no percentage: trust the order.";
 }

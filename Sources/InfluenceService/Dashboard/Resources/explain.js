@@ -10,27 +10,27 @@ export function howToRead() {
   const entry = (term, ...text) => [h("dt", {}, term), h("dd", {}, ...text)];
   return h("details", { class: "explain" }, h("summary", {}, "How to read this"), h("dl", {},
     entry("Score",
-      "How much training on the sequence raised (+) or lowered (\u2212) the completion\u2019s log-probability, in ",
-      "nats. It is estimated from the model\u2019s gradients and the curvature of its loss, as a local, linear ",
+      "How much training on the sequence raised (+) or lowered (−) the completion’s log-probability, in ",
+      "nats. It is estimated from the model’s gradients and the curvature of its loss, as a local, linear ",
       "prediction: trust the order more than the size."),
     entry("Per copy",
       "The score divided by the number of training sequences. It estimates the change of the log-probability if ",
-      "one more copy of the sequence were in the training set: 0.01 nats are about 1\u202f%. Above 0.1 nats no ",
-      "percentage is shown, because a linear prediction cannot be taken at its word that far out."),
+      "one more copy of the sequence were in the training set: 0.01 nats are about 1\u202f%. Above 0.1 nats, too ",
+      "much for a linear prediction, no percentage is shown."),
     entry("Marked token",
       "Influence comes from the positions where the model learned to predict a token. The mark is on the token ",
-      "before the predicted one: a marked \u201cWilliam\u201d says that it mattered to learn what follows ",
-      "\u201cWilliam\u201d. Each sequence has its own scale: its strongest token has the full colour."),
+      "before the predicted one: a marked “William” says that it mattered to learn what follows ",
+      "“William”. Each sequence has its own scale: its strongest token has the full colour."),
     entry("Mostly one token",
-      "Nearly all of the influence comes from a single token (\u201cspurious\u201d in the API). Such scores are ",
+      "Nearly all of the influence comes from a single token (“spurious” in the API). Such scores are ",
       "often artefacts of a rare token with a large gradient, and say little about the text. Treat them with ",
       "caution."),
     entry("What becomes likelier",
-      "The other way to mark tokens: if the model moves towards the question, which of the sequence\u2019s own ",
+      "The other way to mark tokens: if the model moves towards the question, which of the sequence’s own ",
       "tokens become likelier? They are what the sequence and the question have in common for the model."),
     entry("Dimmed text",
       "Training took no loss on it: the model read it, and learned to predict only the rest. It can still have ",
-      "influence, because the model\u2019s reading of it led to what was predicted later."),
+      "influence, because the model’s reading of it led to what was predicted later."),
     entry("Layers",
       "The parts of the score that go through each layer; they add up to the score. Expect meaning that is shared ",
       "across languages or wordings in the middle and later blocks, and the wording itself in the first and the ",
@@ -42,7 +42,7 @@ const lookedAt = {
   tfidf: (others) => "They match the question best by TF-IDF, the words that they share with it. "
     + `The other ${others} were not scored: a translation, a paraphrase or a pattern without these words may be `
     + "among them. ",
-  index: (others) => "Their compressed gradients are the most similar to the question\u2019s. "
+  index: (others) => "Their compressed gradients are the most similar to the question’s. "
     + `The other ${others} were not scored: the compression may hide some that belong here. `,
   both: (others) => "They match the question best by compressed gradients and shared words combined. "
     + `The other ${others} were not scored. `,
@@ -89,7 +89,7 @@ function missed({ sampled, outside, missed_share: share, missed_share_error: err
       `Of the ${count(outside)} others, ${count(sampled)} drawn at random `,
       `${sampled === 1 ? "was" : "were"} also scored. `,
       share !== undefined && ["The sequences that were not scored hold an estimated ",
-        h("strong", {}, `${percent(share)} \u00b1 ${percent(error)}`), " of all positive influence. "],
+        h("strong", {}, `${percent(share)} ± ${percent(error)}`), " of all positive influence. "],
       number === 0 ? "None of the sample would have been shown here."
         : `${count(number)} of the sample would have been shown here:`),
     number > 0 && h("ol", {

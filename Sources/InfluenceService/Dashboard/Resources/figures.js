@@ -46,7 +46,7 @@ function powerLaw({ exponent, standard_error: error, from, sequences }) {
     : exponent < 3 ? "This is a heavy tail: a few sequences carry much of the influence."
       : "The influence is spread over many sequences.";
   return `The line is a power law fitted to the ${plural(sequences, "score")} from ${score(from)} upwards: their `
-    + `density falls with exponent ${exponent.toFixed(1)} \u00b1 ${error.toFixed(1)}. ${meaning}`;
+    + `density falls with exponent ${exponent.toFixed(1)} ± ${error.toFixed(1)}. ${meaning}`;
 }
 
 /** The sources that the influence of all scored sequences comes from. */

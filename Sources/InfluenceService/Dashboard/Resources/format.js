@@ -1,6 +1,6 @@
 // Formats numbers, times and names for people.
 
-const MINUS = "\u2212";
+const MINUS = "−";
 
 const formats = new Map();
 
@@ -104,11 +104,11 @@ export function ago(time, now = Date.now()) {
 export function visible(text) {
   if (text === "") return "\u2205";
   return text.replace(/\n/g, "\u21b5").replace(/\t/g, "\u21e5")
-    .replace(/^ +| +$/g, (run) => "\u00b7".repeat(run.length));
+    .replace(/^ +| +$/g, (run) => "·".repeat(run.length));
 }
 
 /** The beginning of a text. */
 export function clip(text, length) {
   const symbols = [...text];
-  return symbols.length <= length ? text : `${symbols.slice(0, length - 1).join("")}\u2026`;
+  return symbols.length <= length ? text : `${symbols.slice(0, length - 1).join("")}…`;
 }

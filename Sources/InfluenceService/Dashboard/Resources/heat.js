@@ -25,7 +25,7 @@ export const learned = {
 /** What moving towards the question does to a sequence's own tokens. @type {Reading} */
 export const likelier = {
   member: "output_tokens", mark: "output",
-  meaning: (token) => `${score(token.score)}: \u201c${visible(token.text)}\u201d becomes `
+  meaning: (token) => `${score(token.score)}: “${visible(token.text)}” becomes `
     + `${token.score > 0 ? "likelier" : "less likely"} here`,
   columns: [["Token", (token) => visible(token.text)]],
 };
@@ -89,8 +89,8 @@ function next(token) {
 }
 
 function meaning(token) {
-  const predicted = token.next === undefined ? next(token) : `\u201c${next(token)}\u201d`;
-  return `${score(token.score)} for what \u201c${visible(token.text)}\u201d predicts: ${predicted}`;
+  const predicted = token.next === undefined ? next(token) : `“${next(token)}”`;
+  return `${score(token.score)} for what “${visible(token.text)}” predicts: ${predicted}`;
 }
 
 /**
@@ -114,7 +114,7 @@ export function excerpt(tokens, reading, finish, length = innerWidth < 480 ? 150
   for (let skip = 0; skip < 4 && from > 0 && from < peak - 4 && !/^\s/.test(tokens[from].text); skip += 1) from += 1;
   const offset = tokens.slice(0, from).reduce((sum, token) => sum + token.text.length, 0);
   const nodes = finish(heat(tokens.slice(from, to), reading, scale), offset);
-  return [from > 0 && "\u2026", nodes, to < tokens.length && "\u2026"];
+  return [from > 0 && "…", nodes, to < tokens.length && "…"];
 }
 
 /** The strongest tokens as a table, for readers who do not see the marks. */
@@ -136,7 +136,7 @@ export function legend(reading = learned) {
     h("mark", { class: `heat ${reading.mark} ${direction} s${strength}` }, text);
   const [positive, negative, note] = reading === likelier
     ? [" becomes likelier", " becomes less likely", "The marked tokens change their probability if the "
-      + "model moves towards the question. The scores of all tokens add up to the sequence\u2019s."]
+      + "model moves towards the question. The scores of all tokens add up to the sequence’s."]
     : [" makes it likelier", " makes it less likely", "A mark is on the token that predicts the next one: the model "
       + "learned the token after it."];
   return h("p", { class: "legend" },

@@ -41,7 +41,7 @@ export async function showJobs(main, { items }, signal) {
     refresh().then(() => announce(plural(shown.size, "job")));
   }
 
-  /** A list of which some questions were not answered is looked for among those that failed. */
+  /** Jobs with a failed query are among the failed ones. */
   function asked() {
     return status === "failed" ? { failures: true } : { status };
   }

@@ -125,7 +125,7 @@ export function wholeText(nodes, { text, loss }, attributes = {}) {
   const part = (from, to) => dimmed(slice(flat, from, to), edges, from);
   if (turns.length === 0) return h("p", { class: kind, ...others }, part(0, textLength(flat)));
   return h("div", { class: `chat ${kind}` }, turns.map((turn) => h("div", { class: "turn", dataset: { role: turn.role } },
-    h("p", { class: "role" }, h("strong", {}, turn.role), edges && carries(edges, turn) && " \u00b7 with loss",
+    h("p", { class: "role" }, h("strong", {}, turn.role), edges && carries(edges, turn) && " · with loss",
       h("span", { class: "marker" }, part(turn.from, turn.start))),
     h("p", others, part(turn.start, turn.end), h("span", { class: "marker" }, part(turn.end, turn.to))))));
 }

@@ -35,13 +35,13 @@ export function ownTexts(questions, signal) {
     button.disabled = true;
     text.removeAttribute("aria-invalid");
     replace(failure);
-    state.textContent = "Asking\u2026";
+    state.textContent = "Asking…";
     try {
       const job = await ask(questions.map(({ result }) => queryFor(result.query, asked)), newKey());
       await followJob(job.id, {
-        job({ status }) { state.textContent = status === "queued" ? "Waiting for its turn\u2026" : "Scoring\u2026"; },
+        job({ status }) { state.textContent = status === "queued" ? "Waiting for its turn…" : "Scoring…"; },
         progress() {},
-        silence(isSilent) { if (isSilent) state.textContent = "The server does not answer. Trying again\u2026"; },
+        silence(isSilent) { if (isSilent) state.textContent = "The server does not answer. Trying again…"; },
       }, signal);
       const entries = await resultsOf(job.id, signal);
       if (entries[0].error) throw new Error(entries[0].error.detail);

@@ -29,7 +29,7 @@ import { spansFrom, spansText } from "./spans.js";
  */
 
 /** @type {Draft} */
-export const defaults = {
+const defaults = {
   kind: "", list: "", combine: "mean", chat: "", prompt: "", completion: "", spans: "", contrast: "", direction: "both", prefilter: "tfidf", limit: "1000", source: "",
   top: "20", rank: "32", rescore: "100", damping: "", estimator: "ekfac", probe: "", drop: "no", outputs: "yes",
 };
@@ -68,8 +68,8 @@ export function draftOf(query) {
     contrast: query.contrast ?? "", direction: query.direction,
     prefilter: query.candidates.prefilter, limit: String(query.candidates.limit), source: query.candidates.source ?? "",
     top: String(query.top_k), rank: String(query.rank), rescore: String(query.rescore),
-    damping: query.damping === undefined || query.damping === null ? "" : String(query.damping),
-    estimator: query.estimator ?? "ekfac", probe: query.candidates.probe ? String(query.candidates.probe) : "",
+    damping: String(query.damping ?? ""), estimator: query.estimator ?? "ekfac",
+    probe: String(query.candidates.probe ?? ""),
     drop: query.drop_turns ? "yes" : "no",
     outputs: query.attribution?.output_tokens === false ? "no" : "yes",
   };
@@ -83,15 +83,14 @@ export function asAsked({ prompt, completion, spans, contrast, parts, combine },
   if (parts && measurement?.some((part) => part.messages)) return { measurement, combine, ...drop };
   if (parts) {
     return {
-      measurement: parts.map((part) => ({
-        prompt: part.prompt, completion: part.completion, weight: part.weight,
-        ...(part.contrast ? { contrast: part.contrast } : {}),
-      })),
+      measurement: parts.map(({ prompt, completion, weight, contrast }) =>
+        ({ prompt, completion, weight, ...(contrast ? { contrast } : {}) })),
       combine,
     };
   }
-  if (messages) return { messages, ...drop, ...(spans ? { spans } : {}), ...(asked.contrast ? { contrast: asked.contrast } : {}) };
-  return { prompt, completion, ...(spans ? { spans } : {}), ...(contrast ? { contrast: contrast.completion } : {}) };
+  const other = messages ? asked.contrast : contrast?.completion;
+  const rest = { ...(spans ? { spans } : {}), ...(other ? { contrast: other } : {}) };
+  return messages ? { messages, ...drop, ...rest } : { prompt, completion, ...rest };
 }
 
 /** The API's request. */
@@ -165,9 +164,8 @@ for sequence in result["sequences"]:
 
 function pythonLiteral(value, indent = "") {
   const inner = `${indent}    `;
-  if (value === true) return "True";
-  if (value === false) return "False";
-  if (value === null) return "None";
+  const words = new Map([[true, "True"], [false, "False"], [null, "None"]]);
+  if (words.has(value)) return words.get(value);
   if (Array.isArray(value)) return `[\n${value.map((item) => inner + pythonLiteral(item, inner)).join(",\n")}]`;
   if (typeof value === "object") {
     const members = Object.entries(value).map(([name, item]) =>

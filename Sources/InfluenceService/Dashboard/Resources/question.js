@@ -19,7 +19,7 @@ export function joined(prompt, completion, spans = null) {
     : said(completion)));
 }
 
-/** The parts of a behaviour, in a request or in a result, where `measurement` is a number; nothing for other questions. */
+/** A behaviour’s parts. In a result, `measurement` is a number. */
 function partsIn({ measurement, parts }) {
   return Array.isArray(measurement) ? measurement : parts;
 }

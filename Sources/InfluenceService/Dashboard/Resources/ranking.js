@@ -85,8 +85,8 @@ export function ranking(title, sequences, context) {
   /** A field to go to a rank that is far away. */
   function goTo() {
     const field = h("input", {
-      type: "number", min: 1, max: wanted.length, placeholder: "Go to\u2026",
-      "aria-label": `Go to a rank in \u201c${title}\u201d`,
+      type: "number", min: 1, max: wanted.length, placeholder: "Go to…",
+      "aria-label": `Go to a rank in “${title}”`,
     });
     field.addEventListener("change", () => {
       const place = Math.min(Math.max(Math.round(Number(field.value)) || 1, 1), wanted.length);

@@ -3,7 +3,7 @@
 import { ask, job as look, newKey, resultsOf } from "./api.js";
 import { behaviour } from "./behaviour.js";
 import { announce, h, problem, replace } from "./dom.js";
-import { effect, explained, silence } from "./effect.js";
+import { effect, explained, sentence } from "./effect.js";
 import { howToRead, whatWasLookedAt } from "./explain.js";
 import { figures } from "./figures.js";
 import { clip, count, plural, probability, ratio, score, seconds, visible } from "./format.js";
@@ -17,7 +17,7 @@ import { titleOf } from "./sequence.js";
 
 export async function showRead(main, { path, items }, signal) {
   const id = path[1];
-  replace(main, h("p", { class: "hint" }, "Fetching the result\u2026"));
+  replace(main, h("p", { class: "hint" }, "Fetching the result…"));
   let entries;
   try {
     entries = await resultsOf(id, signal);
@@ -38,7 +38,7 @@ export async function showRead(main, { path, items }, signal) {
       problem({ title: result.error.title, message: result.error.detail }));
     return;
   }
-  document.title = `${clip(labelOf(result.query).completion.trim(), 40)} \u00b7 Tributary`;
+  document.title = `${clip(labelOf(result.query).completion.trim(), 40)} · Tributary`;
   replace(main,
     h("h1", { class: "hidden" }, "Result"), choice, question(result.query), answer(result),
     result.warnings?.map((warning) => h("p", { class: "hint warning" }, `Warning: ${warning}.`)),
@@ -101,10 +101,9 @@ function answer(result) {
     .filter(Boolean)
     .sort((one, other) => Math.abs(other.score) - Math.abs(one.score));
   if (strongest.length === 0) return h("p", { class: "answer" }, "None of the scored sequences had any influence.");
-  const reason = silence(strongest, what);
-  return h("div", {},
-    h("p", { class: "answer" }, strongest.map((sequence, index) => pushed(sequence, index, what))),
-    reason && h("p", { class: "hint" }, reason));
+  const silent = strongest.find((sequence) => effect(sequence.nats_per_copy, what) === null);
+  return [h("p", { class: "answer" }, strongest.map((sequence, index) => pushed(sequence, index, what))),
+    silent && h("p", { class: "hint" }, sentence(silent.nats_per_copy, what))];
 }
 
 /** What the strongest sequence of one direction did, in a sentence. */
@@ -132,7 +131,7 @@ function actions(id, number, entries, result) {
   return h("div", { class: "actions" },
     result.asked && h("a", { class: "button", href: link(["ask"], itemsOf(draftOf(result.asked))) },
       result.candidates.selection === "texts" ? "Ask about the corpus" : "Change and ask again"),
-    h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with\u2026"),
+    h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}` }) }, "Compare with…"),
     h("a", { class: "button", href: link(["compare"], { left: `${id}.${number}`, own: 1 }) },
       "Score your own text"),
     result.query.contrast && result.asked && apart(result),

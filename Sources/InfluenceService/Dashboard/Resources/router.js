@@ -56,7 +56,7 @@ export function follow(main, choose) {
     const { signal } = leaving;
     const here = place();
     const view = choose(here);
-    document.title = `${view.title} \u00b7 Tributary`;
+    document.title = `${view.title} · Tributary`;
     for (const item of document.querySelectorAll("nav [data-view]")) {
       if (item.dataset.view === view.name) item.setAttribute("aria-current", "page");
       else item.removeAttribute("aria-current");

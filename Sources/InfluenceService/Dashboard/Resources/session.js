@@ -43,7 +43,7 @@ let open = null;
 export function askForToken(reason) {
   open ??= new Promise((resolve) => {
     const input = h("input", {
-      type: "password", autocomplete: "off", spellcheck: "false", value: token() ?? "", placeholder: "trb_\u2026",
+      type: "password", autocomplete: "off", spellcheck: "false", value: token() ?? "", placeholder: "trb_…",
     });
     const save = () => { keep(input.value.trim()); close(true); };
     const close = (changed) => { dialog.close(); dialog.remove(); open = null; resolve(changed); };

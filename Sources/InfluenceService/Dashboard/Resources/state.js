@@ -29,7 +29,7 @@ export async function showState(main, _, signal) {
 
 const fisherKinds = {
   sampled: "true Fisher, labels sampled from the model",
-  empirical: "empirical Fisher, the corpus\u2019s own labels",
+  empirical: "empirical Fisher, the corpus’s own labels",
   unknown: "fitted elsewhere",
 };
 

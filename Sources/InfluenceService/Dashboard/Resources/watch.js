@@ -9,7 +9,7 @@ import { questionsOf } from "./question.js";
 import { go, link } from "./router.js";
 
 const stages = [
-  ["gradients", "The completion\u2019s gradient"],
+  ["gradients", "The completion’s gradient"],
   ["candidates", "Choosing the candidates"],
   ["sweep", "Scoring the candidates"],
   ["rescore", "Scoring the best again in full"],
@@ -18,7 +18,7 @@ const stages = [
 export async function showWatch(main, { path, items }, signal) {
   const id = path[1];
   const question = h("div");
-  const status = h("p", { class: "status", role: "status" }, "Asking\u2026");
+  const status = h("p", { class: "status", role: "status" }, "Asking…");
   const silence = h("p", { class: "warning", hidden: true },
     "The server does not answer. Trying again. An acknowledged job survives a restart of the server.");
   const list = h("ol", { class: "stages" });
@@ -102,7 +102,7 @@ export async function showWatch(main, { path, items }, signal) {
   async function stop() {
     button.disabled = true;
     // Set first, because the event of the end may arrive before the answer.
-    status.textContent = "Cancelling\u2026";
+    status.textContent = "Cancelling…";
     try {
       await cancel(id);
     } catch (error) {
